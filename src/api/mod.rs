@@ -1,0 +1,1 @@
+//! The engine over HTTP/1.1 on a Unix socket.

@@ -1,0 +1,1 @@
+//! Project and user files: find, parse, merge, validate.

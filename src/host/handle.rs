@@ -1,0 +1,169 @@
+//! What a client holds: channels to an engine, in this process or another. A client cannot tell which.
+
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::model::{
+    log::{LogBatch, LogNews},
+    policy::{Reply, Request},
+    query::{Answer, Query},
+    snapshot::Snapshot,
+    time::Timestamp,
+};
+
+/// Requests that may wait at the door; more make the asker wait (back-pressure).
+pub const REQUEST_CAPACITY: usize = 256;
+
+/// Log batches that a slow reader may lag behind; then the oldest are dropped for it and counted.
+pub const LOG_CAPACITY: usize = 256;
+
+/// How the engine is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// It runs in this process.
+    Local,
+    /// It runs in another process, and answers.
+    Connected,
+    /// It does not answer; the last picture stays.
+    Retrying {
+        /// Since when.
+        since: Timestamp,
+        /// Next try.
+        next: Timestamp,
+    },
+}
+
+/// Something said to the engine's task.
+#[derive(Debug)]
+pub enum Call {
+    /// A wish; its reply.
+    Request {
+        /// The wish. Its id is set by the host.
+        request: Request,
+        /// Where the reply goes.
+        reply: oneshot::Sender<Reply>,
+    },
+    /// A question; its answer.
+    Query {
+        /// The question.
+        query: Query,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Answer>,
+    },
+    /// Stop every service, then end the engine; the sender is dropped when all is done.
+    Leave {
+        /// Dropped, or sent to, when nothing is left.
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// A client's end of an engine.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    /// To the door. Bounded: back-pressure.
+    pub calls: mpsc::Sender<Call>,
+    /// The newest picture. Latest wins.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// Output of services as it comes.
+    pub logs: LogFeed,
+    /// How the engine is reached.
+    pub link: watch::Receiver<Link>,
+}
+
+/// The engine is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the engine has ended")]
+pub struct EngineGone;
+
+impl Handle {
+    /// Asks for something and waits for the reply.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn request(&self, request: Request) -> Result<Reply, EngineGone> {
+        let (reply, answer) = oneshot::channel();
+        self.calls.send(Call::Request { request, reply }).await.map_err(|_| EngineGone)?;
+        answer.await.map_err(|_| EngineGone)
+    }
+
+    /// Asks a question and waits for the answer.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn query(&self, query: Query) -> Result<Answer, EngineGone> {
+        let (answer, answered) = oneshot::channel();
+        self.calls.send(Call::Query { query, answer }).await.map_err(|_| EngineGone)?;
+        answered.await.map_err(|_| EngineGone)
+    }
+
+    /// The newest picture.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshots.borrow().clone()
+    }
+
+    /// Stops every service and ends the engine; returns when nothing is left.
+    pub async fn leave(&self) {
+        let (done, finished) = oneshot::channel();
+        if self.calls.send(Call::Leave { done }).await.is_ok() {
+            // An error means that the engine dropped the sender, which it does when it has ended.
+            let _ended = finished.await;
+        }
+    }
+}
+
+/// The stream of output. What came before is asked for with [`Query::Logs`]: subscribe first, then ask, and skip by
+/// [`LogBatch::first_seq`] what comes twice.
+#[derive(Debug, Clone)]
+pub struct LogFeed(broadcast::Sender<Arc<LogBatch>>);
+
+impl LogFeed {
+    /// A feed and nothing in it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(broadcast::Sender::new(LOG_CAPACITY))
+    }
+
+    /// Gives a batch to all who listen.
+    pub fn publish(&self, batch: Arc<LogBatch>) {
+        // An error means that nobody listens.
+        let _listeners = self.0.send(batch);
+    }
+
+    /// Listens from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> LogSubscription {
+        LogSubscription(self.0.subscribe())
+    }
+}
+
+impl Default for LogFeed {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One listener.
+#[derive(Debug)]
+pub struct LogSubscription(broadcast::Receiver<Arc<LogBatch>>);
+
+impl LogSubscription {
+    /// The next news; none when the engine has ended.
+    pub async fn next(&mut self) -> Option<LogNews> {
+        match self.0.recv().await {
+            Ok(batch) => Some(LogNews::Batch(batch)),
+            Err(broadcast::error::RecvError::Lagged(batches)) => Some(LogNews::Missed { batches }),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+
+    /// The next news if there is one now.
+    pub fn try_next(&mut self) -> Option<LogNews> {
+        match self.0.try_recv() {
+            Ok(batch) => Some(LogNews::Batch(batch)),
+            Err(broadcast::error::TryRecvError::Lagged(batches)) => Some(LogNews::Missed { batches }),
+            Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => None,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The one task that owns the engine: receives, sets the clock, steps, runs effects, publishes.
+
+pub mod handle;

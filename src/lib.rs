@@ -1,0 +1,12 @@
+//! `cas`, the Contextual Autonomous System: an operations console for the terminal that also does the operating.
+//!
+//! `ARCHITECTURE.md` says where things belong and why.
+
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod engine;
+pub mod host;
+pub mod model;
+pub mod tui;
+pub mod world;

@@ -1,0 +1,2 @@
+//! The `cas` binary.
+fn main() {}

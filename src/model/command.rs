@@ -1,0 +1,336 @@
+//! Every wish to change the world, defined once: this enum is the CLI verb, the palette line, the JSON form and the help row.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use clap::{CommandFactory, Parser};
+use serde::{Deserialize, Serialize};
+
+use super::{phase::Phase, policy::Autopilot, policy::Risk, signal::Signal, time::human};
+
+/// How a person names services: `web`, `shop/web`, or with `*`: `shop/*`, `worker-*`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ServiceRef(pub String);
+
+impl FromStr for ServiceRef {
+    type Err = std::convert::Infallible;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Ok(Self(s.to_owned()))
+    }
+}
+impl fmt::Display for ServiceRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which services a command is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, clap::Args)]
+pub struct Targets {
+    /// Services: NAME, PROJECT/NAME, or a pattern with `*`.
+    #[arg(value_name = "SERVICE", required_unless_present = "all")]
+    #[serde(default)]
+    pub services: Vec<ServiceRef>,
+    /// Every service of the open projects.
+    #[arg(long, conflicts_with = "services")]
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// A wish to change the world.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Subcommand)]
+#[serde(rename_all = "kebab-case", tag = "command")]
+pub enum Command {
+    /// Start services, and first what they depend on
+    Start {
+        /// Which.
+        #[command(flatten)]
+        #[serde(flatten)]
+        targets: Targets,
+    },
+    /// Stop services, dependents first
+    Stop {
+        /// Which.
+        #[command(flatten)]
+        #[serde(flatten)]
+        targets: Targets,
+        /// Time before SIGKILL, such as 3s (default: the service's own)
+        #[arg(long, value_parser = human::parse)]
+        #[serde(default, with = "human::option", skip_serializing_if = "Option::is_none")]
+        grace: Option<Duration>,
+    },
+    /// Stop services and start them again
+    Restart {
+        /// Which.
+        #[command(flatten)]
+        #[serde(flatten)]
+        targets: Targets,
+        /// Also whatever depends on them, in order
+        #[arg(long)]
+        #[serde(default)]
+        with_dependents: bool,
+        /// Time before SIGKILL, such as 3s (default: the service's own)
+        #[arg(long, value_parser = human::parse)]
+        #[serde(default, with = "human::option", skip_serializing_if = "Option::is_none")]
+        grace: Option<Duration>,
+    },
+    /// End services at once with SIGKILL; they stay down
+    Kill {
+        /// Which.
+        #[command(flatten)]
+        #[serde(flatten)]
+        targets: Targets,
+    },
+    /// Send a signal to the main process of services
+    Signal {
+        /// TERM, HUP, USR1 … or a number
+        signal: Signal,
+        /// Which.
+        #[command(flatten)]
+        #[serde(flatten)]
+        targets: Targets,
+    },
+    /// Read the project file again and apply what changed
+    Reload,
+    /// Let the healer act, or only watch
+    Autopilot {
+        /// on or off
+        mode: Autopilot,
+    },
+}
+
+/// The verbs without their arguments: for keys, footers and help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Verb {
+    /// [`Command::Start`].
+    Start,
+    /// [`Command::Stop`].
+    Stop,
+    /// [`Command::Restart`].
+    Restart,
+    /// [`Command::Kill`].
+    Kill,
+    /// [`Command::Signal`].
+    Signal,
+    /// [`Command::Reload`].
+    Reload,
+    /// [`Command::Autopilot`].
+    Autopilot,
+}
+
+impl Verb {
+    /// Every verb, in the order in which help shows them.
+    pub const ALL: [Self; 7] =
+        [Self::Start, Self::Stop, Self::Restart, Self::Kill, Self::Signal, Self::Reload, Self::Autopilot];
+
+    /// The word, as typed.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Kill => "kill",
+            Self::Signal => "signal",
+            Self::Reload => "reload",
+            Self::Autopilot => "autopilot",
+        }
+    }
+
+    /// Whether it would do anything to a service in `phase`. Footers, menus and key hints are computed from this.
+    #[must_use]
+    pub const fn applies_to(self, phase: &Phase) -> bool {
+        match self {
+            Self::Start => match phase {
+                Phase::Stopped { .. }
+                | Phase::Exited { .. }
+                | Phase::GaveUp { .. }
+                | Phase::BackingOff { .. }
+                | Phase::Blocked { .. }
+                | Phase::Stopping { .. } => true,
+                Phase::Waiting { .. } | Phase::Starting { .. } | Phase::Running { .. } => false,
+            },
+            Self::Stop => match phase {
+                Phase::Waiting { .. }
+                | Phase::Blocked { .. }
+                | Phase::Starting { .. }
+                | Phase::Running { .. }
+                | Phase::BackingOff { .. } => true,
+                Phase::Stopping { then, .. } => !matches!(then, super::phase::AfterStop::StayStopped),
+                Phase::Stopped { .. } | Phase::Exited { .. } | Phase::GaveUp { .. } => false,
+            },
+            Self::Restart => match phase {
+                Phase::Running { .. }
+                | Phase::Starting { .. }
+                | Phase::BackingOff { .. }
+                | Phase::Exited { .. }
+                | Phase::GaveUp { .. } => true,
+                Phase::Stopped { .. } | Phase::Waiting { .. } | Phase::Blocked { .. } | Phase::Stopping { .. } => false,
+            },
+            Self::Kill => match phase {
+                Phase::Running { .. } | Phase::Starting { .. } | Phase::Stopping { .. } => true,
+                Phase::Stopped { .. }
+                | Phase::Waiting { .. }
+                | Phase::Blocked { .. }
+                | Phase::BackingOff { .. }
+                | Phase::Exited { .. }
+                | Phase::GaveUp { .. } => false,
+            },
+            Self::Signal => matches!(phase, Phase::Running { .. } | Phase::Stopping { .. }),
+            Self::Reload | Self::Autopilot => false,
+        }
+    }
+}
+
+impl Command {
+    /// The verb.
+    #[must_use]
+    pub const fn verb(&self) -> Verb {
+        match self {
+            Self::Start { .. } => Verb::Start,
+            Self::Stop { .. } => Verb::Stop,
+            Self::Restart { .. } => Verb::Restart,
+            Self::Kill { .. } => Verb::Kill,
+            Self::Signal { .. } => Verb::Signal,
+            Self::Reload => Verb::Reload,
+            Self::Autopilot { .. } => Verb::Autopilot,
+        }
+    }
+
+    /// Which services it names, if it is about services.
+    #[must_use]
+    pub const fn targets(&self) -> Option<&Targets> {
+        match self {
+            Self::Start { targets }
+            | Self::Stop { targets, .. }
+            | Self::Restart { targets, .. }
+            | Self::Kill { targets }
+            | Self::Signal { targets, .. } => Some(targets),
+            Self::Reload | Self::Autopilot { .. } => None,
+        }
+    }
+
+    /// How risky it is on `count` services that it would really touch (dependents counted).
+    #[must_use]
+    pub const fn risk(&self, count: usize) -> Risk {
+        match self {
+            Self::Start { .. } | Self::Autopilot { .. } => Risk::Reversible,
+            Self::Restart { .. } if count <= 1 => Risk::Reversible,
+            Self::Reload if count == 0 => Risk::Reversible,
+            Self::Signal {
+                signal: Signal::Hup | Signal::Usr1 | Signal::Usr2 | Signal::Winch | Signal::Cont, ..
+            } if count <= 1 => Risk::Reversible,
+            Self::Stop { .. } | Self::Restart { .. } | Self::Kill { .. } | Self::Signal { .. } | Self::Reload => {
+                Risk::Disruptive
+            }
+        }
+    }
+
+    /// Parses a line as typed into the palette: `stop web --grace 3s`.
+    ///
+    /// # Errors
+    /// What is wrong with it, in clap's words, without the program's name.
+    pub fn parse_line(line: &str) -> Result<Self, ParseLineError> {
+        let words = shlex::split(line).ok_or(ParseLineError::Quotes)?;
+        if words.is_empty() {
+            return Err(ParseLineError::Empty);
+        }
+        Line::try_parse_from(words)
+            .map(|line| line.command)
+            .map_err(|error| ParseLineError::Usage(error.render().to_string().trim_end().to_owned()))
+    }
+
+    /// The line that [`Self::parse_line`] reads back as this command.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        let mut words = vec![self.verb().label().to_owned()];
+        if let Self::Signal { signal, .. } = self {
+            words.push(signal.name().to_owned());
+        }
+        if let Self::Autopilot { mode } = self {
+            words.push(mode.label().to_owned());
+        }
+        if let Some(targets) = self.targets() {
+            if targets.all {
+                words.push("--all".to_owned());
+            }
+            words.extend(targets.services.iter().map(|service| service.0.clone()));
+        }
+        if let Self::Restart { with_dependents: true, .. } = self {
+            words.push("--with-dependents".to_owned());
+        }
+        if let Self::Stop { grace: Some(grace), .. } | Self::Restart { grace: Some(grace), .. } = self {
+            words.push("--grace".to_owned());
+            words.push(humantime::format_duration(*grace).to_string().replace(' ', ""));
+        }
+        shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+    }
+
+    /// The definition as clap has it: names, help texts and arguments, for palettes, help screens and completions.
+    #[must_use]
+    pub fn definition() -> clap::Command {
+        Line::command()
+    }
+}
+
+/// Why a palette line was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseLineError {
+    /// Nothing was typed.
+    #[error("nothing to do: type a command, such as restart web")]
+    Empty,
+    /// Quotes do not match.
+    #[error("a quote is not closed")]
+    Quotes,
+    /// clap's own words.
+    #[error("{0}")]
+    Usage(String),
+}
+
+#[derive(Parser)]
+#[command(
+    name = "cas",
+    multicall = false,
+    no_binary_name = true,
+    disable_help_flag = true,
+    disable_help_subcommand = true
+)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Command, ServiceRef, Targets};
+    use crate::model::{policy::Autopilot, signal::Signal};
+
+    fn on(services: &[&str]) -> Targets {
+        Targets { services: services.iter().map(|s| ServiceRef((*s).to_owned())).collect(), all: false }
+    }
+
+    #[test]
+    fn every_command_reads_back_from_its_line_and_its_json() {
+        let all = Targets { services: vec![], all: true };
+        let commands = [
+            Command::Start { targets: on(&["web"]) },
+            Command::Stop { targets: on(&["shop/web", "w-*"]), grace: Some(std::time::Duration::from_millis(3500)) },
+            Command::Restart { targets: all, with_dependents: true, grace: None },
+            Command::Kill { targets: on(&["web"]) },
+            Command::Signal { signal: Signal::Hup, targets: on(&["web"]) },
+            Command::Reload,
+            Command::Autopilot { mode: Autopilot::Off },
+        ];
+        for command in commands {
+            assert_eq!(Command::parse_line(&command.to_line()).as_ref(), Ok(&command), "{}", command.to_line());
+            let json = serde_json::to_string(&command).unwrap();
+            assert_eq!(serde_json::from_str::<Command>(&json).unwrap(), command, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_services_is_refused_with_a_sentence() {
+        let error = Command::parse_line("stop").unwrap_err().to_string();
+        assert!(error.contains("SERVICE"), "{error}");
+    }
+}

@@ -1,0 +1,99 @@
+//! Work that the engine asks for. Each effect is answered by the events named beside it, or by none.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use super::{
+    event::TimerKey,
+    ids::{Epoch, ProjectName, RequestId, RunId, ServiceId},
+    policy::Reply,
+    probe::{ProbeKind, ProbeRound},
+    project::ProjectRecord,
+    service::{Port, ServiceSpec},
+    signal::Signal,
+    time::Timestamp,
+    timeline::Entry,
+};
+
+/// Work.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Who holds these ports? → `PortsChecked`.
+    CheckPorts {
+        /// For whom.
+        service: ServiceId,
+        /// Comes back in the answer.
+        epoch: Epoch,
+        /// Which.
+        ports: Vec<Port>,
+    },
+    /// Make a run → `Spawned` or `SpawnFailed`, later `Exited` once.
+    Spawn {
+        /// Its id.
+        run: RunId,
+        /// What.
+        spec: Arc<ServiceSpec>,
+    },
+    /// Deliver a signal to the main process only. A run that is gone is not an error.
+    Signal {
+        /// Which.
+        run: RunId,
+        /// Which signal.
+        signal: Signal,
+    },
+    /// Ask every process of the run to end with `signal` (SIGCONT follows, so that a frozen one hears it).
+    /// Not answered: `Exited` comes if it works.
+    StopTree {
+        /// Which.
+        run: RunId,
+        /// The signal.
+        signal: Signal,
+    },
+    /// End every process of the run: leftovers get SIGTERM and `patience`, then SIGKILL until nothing is left → `TreeEnded`.
+    /// If the main process is still there, its `Exited` comes first.
+    EndTree {
+        /// Which.
+        run: RunId,
+        /// Zero: SIGKILL at once.
+        patience: Duration,
+    },
+    /// One probe round → `Probed`. An answer later than the timeout is a failure.
+    Probe(ProbeRound),
+    /// Watch the run's output for a pattern → `LogMatched` at most once. Ends with the run.
+    WatchLog {
+        /// Which run.
+        run: RunId,
+        /// For which question; none: `ready_log_line`.
+        kind: Option<ProbeKind>,
+        /// Syntax of the `regex` crate.
+        pattern: String,
+    },
+    /// Wake the engine → `TimerFired`. A second timer with the same key replaces the first.
+    Timer {
+        /// When.
+        at: Timestamp,
+        /// What for.
+        key: TimerKey,
+        /// Comes back in the answer.
+        epoch: Epoch,
+    },
+    /// Read the project file again → `ProjectLoaded` or `ProjectRefused`.
+    LoadProject {
+        /// The file.
+        file: PathBuf,
+        /// The name it must keep.
+        name: ProjectName,
+    },
+    /// Keep this entry.
+    Record(Arc<Entry>),
+    /// Keep this project in the registry → `RegistryRead`.
+    Register(ProjectRecord),
+    /// Answer a request.
+    Reply {
+        /// Which.
+        request: RequestId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Everything has been stopped after `ShutdownAsked`: end.
+    Quit,
+}

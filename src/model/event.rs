@@ -1,0 +1,157 @@
+//! Facts that happened. The engine learns everything by these.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{Epoch, RunId, ServiceId},
+    metric::Sample,
+    phase::{Exit, PortHolder},
+    policy::Request,
+    probe::{ProbeKind, ProbeOutcome},
+    project::{Problem, ProjectRecord, ProjectSpec},
+};
+
+/// What the engine is stepped with.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A wish.
+    Request(Request),
+    /// A fact.
+    Event(Event),
+}
+
+/// What a timer was set for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum TimerKey {
+    /// The backoff of a service is over.
+    BackoffOver(ServiceId),
+    /// The grace time of a stop is over.
+    GraceOver(ServiceId),
+    /// A run has lasted long enough to be stable.
+    StableReached(ServiceId),
+    /// A probe's next round is due.
+    ProbeDue(ServiceId, ProbeKind),
+    /// A blocked service looks at its ports again.
+    PortsAgain(ServiceId),
+    /// A token of the global restart budget comes back.
+    BudgetRefilled,
+}
+
+/// A fact.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// `Effect::OpenProject` (or the start of cas) brought a valid project. Opening one that is open replaces it.
+    ProjectLoaded {
+        /// The project.
+        project: Arc<ProjectSpec>,
+    },
+    /// `Effect::LoadProject` found a file that cannot be taken.
+    ProjectRefused {
+        /// All that is wrong with it. Never empty.
+        problems: Vec<Problem>,
+    },
+    /// Answer to `Effect::CheckPorts`.
+    PortsChecked {
+        /// Whose.
+        service: ServiceId,
+        /// Epoch of the question.
+        epoch: Epoch,
+        /// Those that are taken by something that is not a run of ours; empty: go.
+        holders: Vec<PortHolder>,
+    },
+    /// A run exists.
+    Spawned {
+        /// Which.
+        run: RunId,
+        /// Its main process, also the id of its process group.
+        pid: u32,
+    },
+    /// A run could not come to exist.
+    SpawnFailed {
+        /// Which.
+        run: RunId,
+        /// A sentence: `no such program: gunicorn (looked in PATH)`.
+        error: String,
+    },
+    /// The main process of a run is gone and its output was read to the end.
+    Exited {
+        /// Which.
+        run: RunId,
+        /// How.
+        exit: Exit,
+        /// Its last lines, oldest first, at most five, sanitised.
+        last_words: Vec<String>,
+        /// Processes of the run that are still there; 0: nothing is left.
+        leftover: usize,
+    },
+    /// Answer to `Effect::EndTree`: nothing of the run is left, save the survivors.
+    TreeEnded {
+        /// Which.
+        run: RunId,
+        /// Those that could not be ended, even by SIGKILL.
+        survivors: Vec<u32>,
+    },
+    /// Answer to `Effect::Probe`.
+    Probed {
+        /// The run that was asked.
+        run: RunId,
+        /// Which question.
+        kind: ProbeKind,
+        /// Which round.
+        round: u64,
+        /// What came.
+        outcome: ProbeOutcome,
+        /// How long the answer took.
+        took: Duration,
+    },
+    /// Answer to `Effect::WatchLog`: the pattern appeared.
+    LogMatched {
+        /// The run.
+        run: RunId,
+        /// For which question; none: the service's `ready_log_line`.
+        kind: Option<ProbeKind>,
+    },
+    /// A timer that was asked for.
+    TimerFired {
+        /// What for.
+        key: TimerKey,
+        /// The epoch given when it was asked for.
+        epoch: Epoch,
+    },
+    /// One second went by.
+    Sampled(Arc<Sample>),
+    /// The engine's task did not run for so long (suspend, SIGSTOP, starved).
+    Stalled {
+        /// How long.
+        gap: Duration,
+    },
+    /// What the registry knows; sent at the start and when it changes.
+    RegistryRead(Vec<ProjectRecord>),
+    /// Something of cas's own is in trouble, or out of it again.
+    Trouble {
+        /// What: one slot per source; a later event on the same slot replaces the earlier.
+        slot: TroubleSlot,
+        /// A sentence with what, where and what next; none: it is over.
+        text: Option<String>,
+    },
+    /// Everybody who could watch is leaving: stop everything, then answer with `Effect::Quit`.
+    ShutdownAsked,
+}
+
+/// Which part of cas is in trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TroubleSlot {
+    /// The database.
+    Store,
+    /// The log files.
+    Logs,
+    /// The sampler.
+    Sampler,
+    /// The socket.
+    Socket,
+    /// The project file.
+    Config,
+}

@@ -1,0 +1,88 @@
+//! Output of services, as it travels: whole batches behind an `Arc`, so that a ring, a file writer and any number of
+//! readers share one copy.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{RunId, ServiceId};
+
+/// Which descriptor a line came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// Descriptor 1.
+    Stdout,
+    /// Descriptor 2.
+    Stderr,
+}
+
+/// A longer line is cut into pieces of this many bytes; all but the last say [`LogLine::continued`].
+pub const MAX_LINE_BYTES: usize = 64 * 1024;
+
+/// One line (or piece of a very long one) within its batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogLine {
+    /// First byte in [`LogBatch::text`].
+    pub start: u32,
+    /// Bytes, without the line feed.
+    pub len: u32,
+    /// Where it came from.
+    pub stream: Stream,
+    /// True where the next line of the same stream goes on with the same physical line.
+    pub continued: bool,
+}
+
+/// Lines of one run that were read together.
+///
+/// `text` is valid UTF-8: what was not has become U+FFFD. Escape and control characters are still in it: **whoever shows it
+/// passes it through [`super::text`] first**.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogBatch {
+    /// Whose.
+    pub service: ServiceId,
+    /// Which run.
+    pub run: RunId,
+    /// When it was read, microseconds since the Unix epoch.
+    pub wall_us: i64,
+    /// Number of the first line among all lines of this service, from 0; the others follow.
+    pub first_seq: u64,
+    /// The text of all lines.
+    pub text: Box<str>,
+    /// The lines.
+    pub lines: Box<[LogLine]>,
+}
+
+impl LogBatch {
+    /// The text of line `index` of this batch; empty where there is none.
+    #[must_use]
+    pub fn line(&self, index: usize) -> &str {
+        self.lines.get(index).map_or("", |line| self.text_of(*line))
+    }
+
+    /// The text of `line`.
+    #[must_use]
+    pub fn text_of(&self, line: LogLine) -> &str {
+        let start = line.start as usize;
+        self.text.get(start..start + line.len as usize).unwrap_or("")
+    }
+
+    /// Bytes that it keeps in memory, about.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.text.len() + self.lines.len() * size_of::<LogLine>() + size_of::<Self>()
+    }
+}
+
+/// What a log subscription delivers.
+#[derive(Debug, Clone)]
+pub enum LogNews {
+    /// Lines.
+    Batch(Arc<LogBatch>),
+    /// The reader was too slow: so many batches were dropped for it (they are still on disk). The gap in
+    /// [`LogBatch::first_seq`] tells how many lines of each service.
+    Missed {
+        /// Batches not delivered.
+        batches: u64,
+    },
+}

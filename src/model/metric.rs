@@ -1,0 +1,60 @@
+//! Samples of machine and services. Units are part of the names.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ids::RunId, time::Timestamp};
+
+/// What a whole run (its process tree) uses.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct RunUsage {
+    /// Percent of one core since the last sample: 150 is one and a half cores.
+    pub cpu_percent: f32,
+    /// Resident memory in bytes, all processes of the tree.
+    pub memory_bytes: u64,
+    /// Processes in the tree.
+    pub processes: u32,
+    /// Threads in the tree.
+    pub threads: u32,
+}
+
+/// The machine.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct HostUsage {
+    /// 0 to 100, all cores together, since the last sample.
+    pub cpu_percent: f32,
+    /// Logical cores.
+    pub cores: u32,
+    /// Load averages over 1, 5 and 15 minutes.
+    pub load: [f32; 3],
+    /// Bytes of memory.
+    pub memory_total_bytes: u64,
+    /// Bytes in use (total minus available).
+    pub memory_used_bytes: u64,
+    /// Bytes of swap.
+    pub swap_total_bytes: u64,
+    /// Bytes of swap in use.
+    pub swap_used_bytes: u64,
+    /// Bytes per second received, loopback left out.
+    pub net_rx_bytes_per_s: f64,
+    /// Bytes per second sent, loopback left out.
+    pub net_tx_bytes_per_s: f64,
+    /// Bytes per second read from block devices.
+    pub disk_read_bytes_per_s: f64,
+    /// Bytes per second written to block devices.
+    pub disk_write_bytes_per_s: f64,
+    /// Size in bytes of the file system that holds the project.
+    pub disk_total_bytes: u64,
+    /// Bytes free there for this user.
+    pub disk_free_bytes: u64,
+}
+
+/// One look at everything, once a second.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// When it was taken.
+    pub at: Timestamp,
+    /// The machine.
+    pub host: HostUsage,
+    /// Every run that was asked for and is still there.
+    pub runs: Vec<(RunId, RunUsage)>,
+}

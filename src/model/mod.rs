@@ -1,0 +1,20 @@
+//! Nouns that everyone shares: plain data, no I/O, no clock, nothing of ours above it.
+
+pub mod command;
+pub mod effect;
+pub mod event;
+pub mod history;
+pub mod ids;
+pub mod log;
+pub mod metric;
+pub mod phase;
+pub mod policy;
+pub mod probe;
+pub mod project;
+pub mod query;
+pub mod service;
+pub mod signal;
+pub mod snapshot;
+pub mod text;
+pub mod time;
+pub mod timeline;

@@ -1,0 +1,293 @@
+//! Where a service stands.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ids::RunId, ids::ServiceName, probe::ProbeKind, service::Condition, signal::signal_name, time::Timestamp};
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "value")]
+pub enum Exit {
+    /// `exit(code)`, 0 to 255.
+    Code(i32),
+    /// Ended by a signal (its number).
+    Signal(i32),
+    /// It could never be executed: the sentence says why (no such program, no such directory, not permitted).
+    SpawnFailed(String),
+    /// It is gone and nobody saw how.
+    Unknown,
+}
+
+impl Exit {
+    /// Exit code 0.
+    #[must_use]
+    pub const fn is_success(&self) -> bool {
+        matches!(self, Self::Code(0))
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(number) => write!(f, "{}", signal_name(*number)),
+            Self::SpawnFailed(why) => write!(f, "could not be started: {why}"),
+            Self::Unknown => write!(f, "ended, exit status unknown"),
+        }
+    }
+}
+
+/// Who holds a port that a service wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortHolder {
+    /// The port.
+    pub port: u16,
+    /// The listening process, where it could be seen.
+    pub pid: Option<u32>,
+    /// Its command line or name, where it could be seen.
+    pub command: Option<String>,
+}
+
+impl fmt::Display for PortHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.command, self.pid) {
+            (Some(command), Some(pid)) => write!(f, "port {} is held by {command} (pid {pid})", self.port),
+            (None, Some(pid)) => write!(f, "port {} is held by pid {pid}", self.port),
+            (_, None) => write!(f, "port {} is held by a process of another user", self.port),
+        }
+    }
+}
+
+/// What a service waits for before it may start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "for")]
+pub enum Hold {
+    /// A dependency whose condition does not hold yet.
+    Dependency {
+        /// The dependency.
+        service: ServiceName,
+        /// The condition.
+        condition: Condition,
+        /// What the dependency is doing instead.
+        state: String,
+    },
+    /// The global restart budget is spent; a token comes back soon.
+    RestartBudget,
+}
+
+/// What happens after the run that is being stopped is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AfterStop {
+    /// Stay stopped.
+    StayStopped,
+    /// Start again (a restart asked for by a person, or a change of configuration).
+    StartAgain,
+    /// Let the restart policy decide, as after a crash (the healer ended it: a probe failed).
+    AskPolicy,
+}
+
+/// Where a service stands. One truth: everything else about it follows from this and its spec.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "name")]
+pub enum Phase {
+    /// Not wanted, not there.
+    Stopped {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Wanted, held by something named.
+    Waiting {
+        /// Since when.
+        since: Timestamp,
+        /// Never empty.
+        holds: Vec<Hold>,
+    },
+    /// Wanted, and the machine does not allow it: a port is taken. Looked at again every two seconds; costs no restart.
+    Blocked {
+        /// Since when.
+        since: Timestamp,
+        /// Never empty.
+        holders: Vec<PortHolder>,
+    },
+    /// A spawn is under way.
+    Starting {
+        /// The run.
+        run: RunId,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A process runs.
+    Running {
+        /// The run.
+        run: RunId,
+        /// The main process.
+        pid: u32,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// It was asked to end; something of it is still there.
+    Stopping {
+        /// The run.
+        run: RunId,
+        /// Since when.
+        since: Timestamp,
+        /// When SIGKILL follows.
+        kill_at: Timestamp,
+        /// What comes then.
+        then: AfterStop,
+    },
+    /// It ended; the healer starts it again at `until`.
+    BackingOff {
+        /// Consecutive restart number, from 1.
+        attempt: u32,
+        /// Since when.
+        since: Timestamp,
+        /// When it is started.
+        until: Timestamp,
+        /// How the last run ended.
+        exit: Exit,
+    },
+    /// It ended and its policy does not want it again.
+    Exited {
+        /// Since when.
+        since: Timestamp,
+        /// How.
+        exit: Exit,
+    },
+    /// The breaker is open: too many starts in a row never became stable. A person must start it.
+    GaveUp {
+        /// Consecutive starts that never became stable.
+        attempts: u32,
+        /// Since when.
+        since: Timestamp,
+        /// How the last run ended.
+        exit: Exit,
+    },
+}
+
+impl Phase {
+    /// The word shown and written: also the value of `phase` in `status --json`.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Stopped { .. } => "stopped",
+            Self::Waiting { .. } => "waiting",
+            Self::Blocked { .. } => "blocked",
+            Self::Starting { .. } => "starting",
+            Self::Running { .. } => "running",
+            Self::Stopping { .. } => "stopping",
+            Self::BackingOff { .. } => "backing-off",
+            Self::Exited { exit: Exit::Code(0), .. } => "completed",
+            Self::Exited { .. } => "failed",
+            Self::GaveUp { .. } => "gave-up",
+        }
+    }
+
+    /// One column that tells phases apart without colour.
+    #[must_use]
+    pub const fn glyph(&self) -> &'static str {
+        match self {
+            Self::Stopped { .. } => "○",
+            Self::Waiting { .. } => "◌",
+            Self::Blocked { .. } => "⊘",
+            Self::Starting { .. } => "◔",
+            Self::Running { .. } => "●",
+            Self::Stopping { .. } => "◐",
+            Self::BackingOff { .. } => "↻",
+            Self::Exited { exit: Exit::Code(0), .. } => "✓",
+            Self::Exited { .. } | Self::GaveUp { .. } => "✗",
+        }
+    }
+
+    /// When this phase began.
+    #[must_use]
+    pub const fn since(&self) -> Timestamp {
+        match self {
+            Self::Stopped { since }
+            | Self::Waiting { since, .. }
+            | Self::Blocked { since, .. }
+            | Self::Starting { since, .. }
+            | Self::Running { since, .. }
+            | Self::Stopping { since, .. }
+            | Self::BackingOff { since, .. }
+            | Self::Exited { since, .. }
+            | Self::GaveUp { since, .. } => *since,
+        }
+    }
+
+    /// The run that exists now, if any.
+    #[must_use]
+    pub const fn run(&self) -> Option<RunId> {
+        match self {
+            Self::Starting { run, .. } | Self::Running { run, .. } | Self::Stopping { run, .. } => Some(*run),
+            Self::Stopped { .. }
+            | Self::Waiting { .. }
+            | Self::Blocked { .. }
+            | Self::BackingOff { .. }
+            | Self::Exited { .. }
+            | Self::GaveUp { .. } => None,
+        }
+    }
+
+    /// How much it deserves a look: 0 nothing, 1 in motion, 2 held up, 3 broken.
+    #[must_use]
+    pub const fn concern(&self) -> u8 {
+        match self {
+            Self::Stopped { .. } | Self::Running { .. } | Self::Exited { exit: Exit::Code(0), .. } => 0,
+            Self::Starting { .. } | Self::Stopping { .. } | Self::Waiting { .. } => 1,
+            Self::BackingOff { .. } | Self::Blocked { .. } => 2,
+            Self::Exited { .. } | Self::GaveUp { .. } => 3,
+        }
+    }
+}
+
+/// What the probes say about the present run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Health {
+    /// There is no probe, or nothing runs.
+    Unknown,
+    /// Probes have not yet passed for the first time.
+    Starting {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// All that is asked is answered well.
+    Healthy {
+        /// Since when.
+        since: Timestamp,
+    },
+    /// A probe failed `retries` times in a row.
+    Unhealthy {
+        /// Since when.
+        since: Timestamp,
+        /// Which question.
+        probe: ProbeKind,
+        /// What came back last.
+        detail: String,
+    },
+    /// A probe cannot be put (its command is missing): shown red, never taken for healthy.
+    Misconfigured {
+        /// Which question.
+        probe: ProbeKind,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+impl Health {
+    /// The word shown and written: also the value of `health` in `status --json`.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Starting { .. } => "starting",
+            Self::Healthy { .. } => "healthy",
+            Self::Unhealthy { .. } => "unhealthy",
+            Self::Misconfigured { .. } => "misconfigured",
+        }
+    }
+}

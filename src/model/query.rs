@@ -1,0 +1,43 @@
+//! Reads that a snapshot does not answer.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::{ids::ServiceId, log::LogBatch, timeline::Entry};
+
+/// A question.
+#[derive(Debug, Clone)]
+pub enum Query {
+    /// Lines that are still in memory, all services (`service: None`) or one.
+    Logs {
+        /// Whose.
+        service: Option<ServiceId>,
+    },
+    /// Older entries of the timeline, from the store.
+    Entries {
+        /// At most so many, the newest.
+        limit: usize,
+    },
+    /// Directory and environment for a shell beside a service. Answered to a console in the same process only.
+    ShellContext {
+        /// Beside which.
+        service: ServiceId,
+    },
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// To [`Query::Logs`]: batches, oldest first.
+    Logs(Vec<Arc<LogBatch>>),
+    /// To [`Query::Entries`]: oldest first.
+    Entries(Vec<Entry>),
+    /// To [`Query::ShellContext`].
+    ShellContext {
+        /// The service's directory.
+        working_dir: PathBuf,
+        /// What its file sets, values included.
+        environment: Vec<(String, String)>,
+    },
+    /// It cannot be answered; a sentence says why.
+    Unavailable(String),
+}

@@ -1,0 +1,248 @@
+//! What a service is supposed to be.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{ServiceId, ServiceName},
+    probe::{Probe, ProbeKind},
+    signal::Signal,
+    time::human,
+};
+
+/// What is executed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CommandLine {
+    /// An argument vector; no shell sees it. Never empty.
+    Argv(Vec<String>),
+    /// A line for `/bin/sh -c`.
+    Shell(String),
+}
+
+impl CommandLine {
+    /// As a person would type it.
+    #[must_use]
+    pub fn display(&self) -> String {
+        match self {
+            Self::Shell(line) => line.clone(),
+            Self::Argv(argv) => shlex::try_join(argv.iter().map(String::as_str)).unwrap_or_else(|_| argv.join(" ")),
+        }
+    }
+
+    /// Program and arguments as they are executed.
+    #[must_use]
+    pub fn argv(&self) -> Vec<String> {
+        match self {
+            Self::Argv(argv) => argv.clone(),
+            Self::Shell(line) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()],
+        }
+    }
+}
+
+/// What a service is, to the eye. Containers join in a later part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ServiceKind {
+    /// A process of this machine.
+    Process,
+}
+
+impl ServiceKind {
+    /// The word.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+        }
+    }
+}
+
+/// When a dependency lets its dependents start (compose's words, and `service_log_ready`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// It runs.
+    ServiceStarted,
+    /// Its readiness (and startup) probe passes.
+    ServiceHealthy,
+    /// It ran and ended with exit code 0.
+    ServiceCompletedSuccessfully,
+    /// A line of its output matched its `ready_log_line` in this run.
+    ServiceLogReady,
+}
+
+impl Condition {
+    /// The word used in files.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::ServiceStarted => "service_started",
+            Self::ServiceHealthy => "service_healthy",
+            Self::ServiceCompletedSuccessfully => "service_completed_successfully",
+            Self::ServiceLogReady => "service_log_ready",
+        }
+    }
+}
+
+/// When a service that ended is started again (compose's words).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartPolicy {
+    /// Never.
+    No,
+    /// After a non-zero exit code, a signal or a failed probe; at most `max_retries` consecutive times where given.
+    OnFailure {
+        /// Upper bound of consecutive restarts; none: only the breaker bounds them.
+        max_retries: Option<u32>,
+    },
+    /// After every end that nobody asked for.
+    Always,
+    /// As `always`, but a service that was stopped by hand stays stopped when its project is opened again.
+    UnlessStopped,
+}
+
+impl RestartPolicy {
+    /// The word used in files.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::OnFailure { .. } => "on-failure",
+            Self::Always => "always",
+            Self::UnlessStopped => "unless-stopped",
+        }
+    }
+}
+
+/// How restarts are spaced, and when to give up.
+///
+/// Delay before restart `n` (1-based) is uniform in `0..=min(ceiling, base * factor^(n-1))`: "full jitter", Marc Brooker,
+/// "Exponential Backoff and Jitter", AWS Architecture Blog, 2015. The first restart after a stable run waits for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Backoff {
+    /// First bound. Default 500 ms; 0 means at once, always.
+    #[serde(with = "human")]
+    pub base: Duration,
+    /// Growth per consecutive restart, at least 1. Default 2.
+    pub factor: f64,
+    /// Largest bound. Default 60 s.
+    #[serde(with = "human")]
+    pub ceiling: Duration,
+    /// A run that lasted this long (and is not unhealthy) was stable: counts start anew. Default 10 s.
+    #[serde(with = "human")]
+    pub stable: Duration,
+    /// Consecutive starts that never became stable after which the breaker opens; 0 means never. Default 8.
+    pub give_up_after: u32,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            base: Duration::from_millis(500),
+            factor: 2.0,
+            ceiling: Duration::from_mins(1),
+            stable: Duration::from_secs(10),
+            give_up_after: 8,
+        }
+    }
+}
+
+impl Backoff {
+    /// The largest delay before consecutive restart `attempt` (1-based), before jitter.
+    #[must_use]
+    pub fn bound(&self, attempt: u32) -> Duration {
+        let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
+        let secs = self.base.as_secs_f64() * self.factor.max(1.0).powi(exponent);
+        if secs.is_finite() && secs < self.ceiling.as_secs_f64() {
+            Duration::from_secs_f64(secs)
+        } else {
+            self.ceiling.min(Duration::from_secs_f64(secs.min(self.ceiling.as_secs_f64())))
+        }
+    }
+}
+
+/// How a service is asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopPlan {
+    /// The first signal, to the main process's whole group. Default SIGTERM.
+    pub signal: Signal,
+    /// Time until SIGKILL to everything that is left. Default 10 s.
+    #[serde(with = "human")]
+    pub grace: Duration,
+}
+
+impl Default for StopPlan {
+    fn default() -> Self {
+        Self { signal: Signal::Term, grace: Duration::from_secs(10) }
+    }
+}
+
+/// One edge of the dependency graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// What must hold before the dependent starts.
+    pub condition: Condition,
+    /// Restart the dependent after the dependency was restarted by a person (compose's `restart: true`).
+    pub restart: bool,
+    /// Where false, a dependency that is absent or gave up does not hold the dependent (compose's `required: false`).
+    pub required: bool,
+}
+
+/// A place in a file of the user's; lines and columns from 1.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Source {
+    /// The file.
+    pub file: PathBuf,
+    /// Line from 1.
+    pub line: u32,
+    /// Column from 1.
+    pub column: u32,
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)
+    }
+}
+
+/// A TCP port of this machine that the service will listen on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Port(pub u16);
+
+/// Everything that is needed to run a service; fully resolved, nothing left to look up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceSpec {
+    /// Project and name.
+    pub id: ServiceId,
+    /// What kind of thing it is.
+    pub kind: ServiceKind,
+    /// What is executed.
+    pub command: CommandLine,
+    /// Absolute directory in which it is executed.
+    pub working_dir: PathBuf,
+    /// What is added to or overrides cas's own environment. May hold secrets: never in a snapshot, only the names are.
+    pub environment: BTreeMap<String, String>,
+    /// What must hold before it starts.
+    pub depends_on: BTreeMap<ServiceName, Dependency>,
+    /// Probes by question.
+    pub probes: BTreeMap<ProbeKind, Arc<Probe>>,
+    /// Pattern in the output that means "ready" to `service_log_ready` (syntax of the `regex` crate).
+    pub ready_log_line: Option<String>,
+    /// When to start it again.
+    pub restart: RestartPolicy,
+    /// How to space restarts.
+    pub backoff: Backoff,
+    /// How to end it.
+    pub stop: StopPlan,
+    /// Ports that it will listen on; checked for a foreign owner before each start.
+    pub ports: Vec<Port>,
+    /// Started when the project is opened.
+    pub autostart: bool,
+    /// Where it was declared.
+    pub source: Source,
+    /// Free text for people.
+    pub description: Option<String>,
+}

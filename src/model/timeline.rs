@@ -1,0 +1,300 @@
+//! What happened, with who, what and why: the entries of the incident timeline.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{ProjectName, RunId, ServiceName},
+    phase::{Exit, Hold, PortHolder},
+    policy::{Autopilot, Origin},
+    probe::ProbeKind,
+    signal::Signal,
+    time::{Timestamp, human, short_duration},
+};
+
+/// How loudly an entry is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// As expected.
+    Info,
+    /// Good news after bad.
+    Good,
+    /// Worth a look.
+    Warning,
+    /// Something is broken.
+    Error,
+}
+
+/// One fact on the timeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Counts up from 1 within one engine's life.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// About which project.
+    pub project: Option<ProjectName>,
+    /// About which service of it.
+    pub service: Option<ServiceName>,
+    /// In which run.
+    pub run: Option<RunId>,
+    /// Who made it happen.
+    pub who: Origin,
+    /// What.
+    pub what: What,
+    /// Why, in one line without a full stop; empty where `what` says it all.
+    pub why: String,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "what")]
+pub enum What {
+    /// A person or program asked for something at the door.
+    Requested {
+        /// The command as a line.
+        line: String,
+    },
+    /// A project was opened.
+    ProjectOpened {
+        /// Services in it.
+        services: usize,
+    },
+    /// A process runs.
+    Started {
+        /// Its main process.
+        pid: u32,
+        /// Consecutive restart number; 0 for a start that was asked for.
+        attempt: u32,
+    },
+    /// Its probes passed for the first time in this run, or its ready line appeared.
+    Ready {
+        /// After the start.
+        #[serde(with = "human")]
+        after: Duration,
+    },
+    /// A probe crossed its threshold.
+    Unhealthy {
+        /// Which question.
+        probe: ProbeKind,
+        /// What came back.
+        detail: String,
+    },
+    /// Probes pass again.
+    Recovered {
+        /// It was unhealthy for so long.
+        #[serde(with = "human")]
+        after: Duration,
+    },
+    /// It held up long enough that its restart count starts anew.
+    Stable {
+        /// Restarts that were needed to get there.
+        restarts: u32,
+    },
+    /// The run is over.
+    Exited {
+        /// How.
+        exit: Exit,
+        /// It ran for.
+        #[serde(with = "human")]
+        after: Duration,
+        /// The last lines of its output, oldest first, sanitised, at most five.
+        last_words: Vec<String>,
+    },
+    /// It could not be executed at all.
+    SpawnFailed {
+        /// Why not.
+        error: String,
+    },
+    /// The healer will start it again.
+    RestartScheduled {
+        /// In.
+        #[serde(with = "human")]
+        delay: Duration,
+        /// Consecutive restart number, from 1.
+        attempt: u32,
+    },
+    /// The healer would start it again, but is switched off.
+    RestartWithheld {
+        /// How the last run ended.
+        exit: Exit,
+    },
+    /// The breaker opened.
+    GaveUp {
+        /// Consecutive starts that never became stable.
+        attempts: u32,
+    },
+    /// It waits.
+    Held {
+        /// For what.
+        holds: Vec<Hold>,
+    },
+    /// A port that it wants is taken.
+    Blocked {
+        /// By whom.
+        holders: Vec<PortHolder>,
+    },
+    /// It is being ended.
+    Stopping {
+        /// The first signal.
+        signal: Signal,
+    },
+    /// SIGKILL after the grace time was over, or at once.
+    Killed {
+        /// The grace time that had passed.
+        #[serde(with = "human")]
+        after: Duration,
+    },
+    /// Nothing of it is left.
+    Stopped,
+    /// Processes of it could not be ended.
+    Survivors {
+        /// Their pids.
+        pids: Vec<u32>,
+    },
+    /// A signal was delivered.
+    Signalled {
+        /// Which.
+        signal: Signal,
+    },
+    /// The project file was read again.
+    Reloaded {
+        /// Names of services that are new.
+        added: Vec<ServiceName>,
+        /// Names of services that are gone.
+        removed: Vec<ServiceName>,
+        /// Names of services that changed.
+        changed: Vec<ServiceName>,
+    },
+    /// The project file could not be taken; the running configuration stays.
+    ReloadRefused {
+        /// Problems in it.
+        problems: usize,
+        /// The first of them, one line.
+        first: String,
+    },
+    /// The healer was switched.
+    AutopilotSet {
+        /// To.
+        mode: Autopilot,
+    },
+    /// The engine did not run for a while (suspend, stop, overload); probes in flight were discarded.
+    Stalled {
+        /// For so long.
+        #[serde(with = "human")]
+        gap: Duration,
+    },
+    /// Something of cas's own is in trouble (its store, its logs); services are not.
+    Trouble {
+        /// A sentence with what, where, and what next.
+        text: String,
+    },
+}
+
+impl Entry {
+    /// How loudly it is shown.
+    #[must_use]
+    pub const fn severity(&self) -> Severity {
+        match &self.what {
+            What::Requested { .. }
+            | What::ProjectOpened { .. }
+            | What::Started { .. }
+            | What::Stopping { .. }
+            | What::Stopped
+            | What::Signalled { .. }
+            | What::Reloaded { .. }
+            | What::AutopilotSet { .. }
+            | What::Held { .. } => Severity::Info,
+            What::Ready { .. } | What::Recovered { .. } | What::Stable { .. } => Severity::Good,
+            What::Exited { exit, .. } => match exit {
+                Exit::Code(0) => Severity::Info,
+                Exit::Code(_) | Exit::Signal(_) | Exit::SpawnFailed(_) | Exit::Unknown => Severity::Warning,
+            },
+            What::RestartScheduled { .. } | What::Killed { .. } | What::Stalled { .. } => Severity::Warning,
+            What::Unhealthy { .. }
+            | What::SpawnFailed { .. }
+            | What::GaveUp { .. }
+            | What::Blocked { .. }
+            | What::RestartWithheld { .. }
+            | What::Survivors { .. }
+            | What::ReloadRefused { .. }
+            | What::Trouble { .. } => Severity::Error,
+        }
+    }
+
+    /// What happened as a clause, without who and why: `exited with code 1 after 3.2 s`.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match &self.what {
+            What::Requested { line } => format!("asked: {line}"),
+            What::ProjectOpened { services } => format!("project opened, {services} services"),
+            What::Started { pid, attempt: 0 } => format!("started, pid {pid}"),
+            What::Started { pid, attempt } => format!("restarted, pid {pid}, try {attempt}"),
+            What::Ready { after } => format!("ready after {}", short_duration(*after)),
+            What::Unhealthy { probe, detail } => format!("{} probe failed: {detail}", probe.label()),
+            What::Recovered { after } => format!("healthy again after {}", short_duration(*after)),
+            What::Stable { restarts: 0 } => "stable".to_owned(),
+            What::Stable { restarts } => format!("stable again after {restarts} restart{}", plural(*restarts as usize)),
+            What::Exited { exit: Exit::Code(0), after, .. } => {
+                format!("ended with code 0 after {}", short_duration(*after))
+            }
+            What::Exited { exit: Exit::Code(code), after, .. } => {
+                format!("exited with code {code} after {}", short_duration(*after))
+            }
+            What::Exited { exit: exit @ Exit::Signal(_), after, .. } => {
+                format!("ended by {exit} after {}", short_duration(*after))
+            }
+            What::Exited { exit: Exit::SpawnFailed(why), .. } | What::SpawnFailed { error: why } => {
+                format!("could not be started: {why}")
+            }
+            What::Exited { exit: Exit::Unknown, after, .. } => {
+                format!("ended, exit status unknown, after {}", short_duration(*after))
+            }
+            What::RestartScheduled { delay, attempt } if delay.is_zero() => format!("restart {attempt} at once"),
+            What::RestartScheduled { delay, attempt } => format!("restart {attempt} in {}", short_duration(*delay)),
+            What::RestartWithheld { exit } => format!("not restarted after {exit}"),
+            What::GaveUp { attempts } => format!("gave up after {attempts} starts that never held"),
+            What::Held { holds } => format!("waits for {}", holds_text(holds)),
+            What::Blocked { holders } => holders.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            What::Stopping { signal } => format!("stopping with {signal}"),
+            What::Killed { after } if after.is_zero() => "killed".to_owned(),
+            What::Killed { after } => format!("killed, still there after {}", short_duration(*after)),
+            What::Stopped => "stopped, nothing is left".to_owned(),
+            What::Survivors { pids } => format!("not everything could be ended: pids {pids:?}"),
+            What::Signalled { signal } => format!("{signal} sent"),
+            What::Reloaded { added, removed, changed } => {
+                format!(
+                    "project file read again: {} new, {} gone, {} changed",
+                    added.len(),
+                    removed.len(),
+                    changed.len()
+                )
+            }
+            What::ReloadRefused { problems, first } => {
+                format!("project file not taken, {problems} problem{}: {first}", plural(*problems))
+            }
+            What::AutopilotSet { mode } => format!("autopilot {}", mode.label()),
+            What::Stalled { gap } => format!("cas did not run for {}, probes discarded", short_duration(*gap)),
+            What::Trouble { text } => text.clone(),
+        }
+    }
+}
+
+/// `db (service_healthy, now starting) and the restart budget`.
+#[must_use]
+pub fn holds_text(holds: &[Hold]) -> String {
+    holds
+        .iter()
+        .map(|hold| match hold {
+            Hold::Dependency { service, condition, state } => format!("{service} ({}, now {state})", condition.label()),
+            Hold::RestartBudget => "the restart budget".to_owned(),
+        })
+        .collect::<Vec<_>>()
+        .join(" and ")
+}
+
+const fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}

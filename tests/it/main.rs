@@ -1,0 +1,19 @@
+//! The one integration-test binary: sentences that wait for conditions, never for time.
+
+mod api;
+mod architecture;
+mod cli;
+mod config;
+mod demo;
+mod engine;
+mod picture;
+mod probes;
+mod process;
+mod pty;
+mod screens;
+mod store;
+mod support;
+mod system;
+mod text;
+mod theme;
+mod widgets;
