@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// Samples in one shared block.
 const BLOCK: usize = 60;
 
@@ -66,6 +68,26 @@ impl History {
             .chain(self.tail.iter())
             .copied()
             .skip(if blocks >= self.full.len() { skip - self.full.len() * BLOCK } else { skip - blocks * BLOCK })
+    }
+}
+
+/// Samples that travel with a serialized series: one minute. Longer ones are asked for.
+const ON_THE_WIRE: usize = 60;
+
+impl Serialize for History {
+    /// The newest minute, as a list.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.newest(ON_THE_WIRE))
+    }
+}
+
+impl<'de> Deserialize<'de> for History {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut history = Self::default();
+        for value in Vec::<f32>::deserialize(from)? {
+            history.push(value);
+        }
+        Ok(history)
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
 };
 
 /// Everything that can be seen at one instant.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Counts up with every publication.
     pub revision: u64,
@@ -125,7 +125,7 @@ pub struct ProbeView {
 }
 
 /// A service.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ServiceView {
     /// Project and name.
     pub id: ServiceId,
@@ -203,7 +203,7 @@ impl ServiceView {
 }
 
 /// The machine.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct HostView {
     /// The last sample; none before the first.
     pub usage: Option<HostUsage>,
