@@ -1,3 +1,138 @@
 //! The one task that owns the engine: receives, sets the clock, steps, runs effects, publishes.
+//!
+//! Never decides: whatever needs a decision is an input to [`crate::engine::Engine::step`].
 
 pub mod handle;
+mod logs;
+mod offline;
+mod run;
+mod sampler;
+mod timers;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use tokio::{sync::mpsc, sync::watch, task::JoinHandle};
+
+pub use offline::Archive;
+
+use self::handle::{Handle, Link, LogFeed, REQUEST_CAPACITY};
+use crate::{
+    config::paths::Paths,
+    engine::{Budget, Engine, Settings},
+    model::{event::Event, event::TroubleSlot, policy::Autopilot, project::ProjectSpec, snapshot::Snapshot},
+    world::{World, clock, log_files, store::Store},
+};
+
+/// Facts that may wait for the engine; more make the world wait (back-pressure).
+const EVENT_CAPACITY: usize = 4096;
+
+/// Log batches that may wait for the hub; more make the readers of output wait (back-pressure).
+const OUTPUT_CAPACITY: usize = 256;
+
+/// What an engine is hosted with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Projects to open at once.
+    pub projects: Vec<Arc<ProjectSpec>>,
+    /// Where things are kept.
+    pub paths: Paths,
+    /// Whether the healer acts.
+    pub autopilot: Autopilot,
+    /// Bounds of mass restarts.
+    pub budget: Budget,
+    /// Seed of the jitter.
+    pub seed: u64,
+    /// The process environment, for reading project files again.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// A hosted engine.
+#[derive(Debug)]
+pub struct Host {
+    /// The client's end.
+    pub handle: Handle,
+    /// Ends when the engine has: after [`Handle::leave`].
+    pub task: JoinHandle<()>,
+}
+
+/// Why an engine could not be hosted.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The sampler could not be made.
+    #[error("cannot read this machine's figures: {0}")]
+    Sampler(String),
+    /// A thread could not be made.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Hosts an engine in this process. Needs a multi-threaded tokio runtime.
+///
+/// # Errors
+/// [`StartError`]; nothing is left running then.
+pub fn start(config: Config) -> Result<Host, StartError> {
+    let started = clock::now();
+    let (events, inbox) = mpsc::channel(EVENT_CAPACITY);
+    let (output, captured) = mpsc::channel(OUTPUT_CAPACITY);
+    let (calls, door) = mpsc::channel(REQUEST_CAPACITY);
+
+    let store = Store::open(&config.paths.database(), trouble_reporter(events.clone(), TroubleSlot::Store));
+    let writer = log_files::LogWriter::start(
+        config.paths.logs(),
+        log_files::Retention::default(),
+        trouble_reporter(events.clone(), TroubleSlot::Logs),
+    )?;
+    let world = World::start(events.clone(), output);
+    let mut engine = Engine::new(
+        Settings {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            autopilot: config.autopilot,
+            seed: config.seed,
+            // Microseconds since the epoch: runs of later engines never repeat the id of an earlier one.
+            first_run: u64::try_from(started.wall_us).unwrap_or(1),
+            budget: config.budget,
+        },
+        started,
+    );
+
+    let feed = LogFeed::new();
+    let hub = logs::Hub::start(captured, feed.clone(), writer);
+    let disk_path = config.projects.first().map_or_else(|| PathBuf::from("/"), |project| project.root.clone());
+    let sampler = sampler::start(disk_path, world.clone(), events.clone())?;
+
+    let (snapshots, pictures) = watch::channel(engine.snapshot(started));
+    let (link, linked) = watch::channel(Link::Local);
+    let task = tokio::spawn(
+        run::Loop {
+            engine,
+            world,
+            store,
+            hub,
+            timers: timers::Timers::default(),
+            snapshots,
+            events,
+            environment: Arc::new(config.environment),
+            pending: run::Pending::default(),
+            _sampler: sampler,
+            _link: link,
+        }
+        .run(inbox, door, config.projects),
+    );
+    Ok(Host { handle: Handle { calls, snapshots: pictures, logs: feed, link: linked }, task })
+}
+
+/// Makes the callback by which a part with its own thread reports trouble. Never blocks: the newest trouble matters.
+fn trouble_reporter(events: mpsc::Sender<Event>, slot: TroubleSlot) -> impl Fn(Option<String>) + Send + 'static {
+    move |text| {
+        if let Err(error) = events.try_send(Event::Trouble { slot, text }) {
+            tracing::warn!(?slot, "a report of trouble was dropped: {error}");
+        }
+    }
+}
+
+/// An empty picture, for clients that have not yet received one.
+#[must_use]
+pub fn empty_picture() -> Arc<Snapshot> {
+    Arc::new(Snapshot::default())
+}

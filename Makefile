@@ -1,0 +1,36 @@
+# The commands of this project. `make help` lists them.
+SHELL := /bin/bash
+CARGO ?= cargo
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: help run demo test test-needs bench check pictures deny
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: ## build and open the console on the project in this directory (or DIR=…)
+	$(CARGO) run --release --locked -- $(if $(DIR),-C $(DIR))
+
+demo: ## build and open the console on the bundled demo project
+	$(CARGO) run --release --locked -- demo
+
+test-needs: ## install what the tests need
+	@missing=""; for c in python3:python3 tmux:tmux; do command -v "$${c%%:*}" >/dev/null || missing="$$missing $${c##*:}"; done; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && $(SUDO) apt-get install -yq --no-install-recommends $$missing; fi
+
+test: test-needs ## install what the tests need and run all of them
+	INSTA_UPDATE=no CI=true $(CARGO) test --locked --lib --bins --test it
+
+check: ## format, lints, documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --lib
+
+bench: ## measure the figures and compare them with the recorded baseline
+	$(CARGO) bench --locked --bench figures
+
+pictures: ## render the pictures of the README from a real run
+	CAS_PICTURES=assets $(CARGO) test --locked --test it picture
+
+deny: ## licences, advisories and sources of dependencies (needs cargo-deny)
+	$(CARGO) deny check

@@ -1,0 +1,273 @@
+//! The loop around the engine.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{handle::Call, handle::Link, logs::Hub, sampler, timers::Timers};
+use crate::{
+    config,
+    engine::Engine,
+    model::{
+        effect::Effect,
+        event::{Event, Input},
+        ids::{ProjectName, RequestId},
+        policy::Reply,
+        project::{Problem, ProjectSpec},
+        query::{Answer, Query},
+        snapshot::Snapshot,
+        time::Timestamp,
+    },
+    world::{World, clock, store::Store},
+};
+
+/// Inputs that are taken before the picture is published again.
+const BATCH: usize = 256;
+
+/// Pictures are at least so far apart; a burst of facts makes one picture.
+const PUBLISH_EVERY: Duration = Duration::from_millis(10);
+
+/// A loop that did not turn for so long was suspended or starved: the sampler wakes it every second.
+const STALL: Duration = Duration::from_secs(5);
+
+/// Replies that are awaited.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    last: u64,
+    replies: HashMap<RequestId, oneshot::Sender<Reply>>,
+    leavers: Vec<oneshot::Sender<()>>,
+}
+
+/// Everything that the engine's task owns.
+pub(super) struct Loop {
+    pub(super) engine: Engine,
+    pub(super) world: World,
+    pub(super) store: Store,
+    pub(super) hub: Hub,
+    pub(super) timers: Timers,
+    pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) environment: Arc<BTreeMap<String, String>>,
+    pub(super) pending: Pending,
+    pub(super) _sampler: sampler::Running,
+    pub(super) _link: watch::Sender<Link>,
+}
+
+/// Whether the loop goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    GoOn,
+    Quit,
+}
+
+/// What woke the loop.
+enum Wake {
+    Event(Event),
+    Call(Call),
+    DoorClosed,
+    Time,
+}
+
+impl Loop {
+    /// Runs until the engine says `Quit`.
+    pub(super) async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Event>,
+        mut door: mpsc::Receiver<Call>,
+        projects: Vec<Arc<ProjectSpec>>,
+    ) {
+        self.read_registry();
+        let mut turn = Turn::GoOn;
+        for project in projects {
+            turn = self.feed(Event::ProjectLoaded { project }).and(turn);
+        }
+        let mut published = clock::now();
+        let mut turned = published;
+        let mut door_open = true;
+        self.publish(published);
+        while turn == Turn::GoOn {
+            let deadline = self.deadline(published);
+            let wake = tokio::select! {
+                biased;
+                Some(event) = inbox.recv() => Wake::Event(event),
+                call = door.recv(), if door_open => call.map_or(Wake::DoorClosed, Wake::Call),
+                () = sleep_until(deadline) => Wake::Time,
+            };
+            let now = clock::now();
+            if now.since(turned) > STALL {
+                turn = self.feed(Event::Stalled { gap: now.since(turned) });
+            }
+            turned = now;
+            door_open &= !matches!(wake, Wake::DoorClosed);
+            turn = turn.and(self.take(wake));
+            for _ in 0..BATCH {
+                let Ok(event) = inbox.try_recv() else { break };
+                turn = turn.and(self.feed(event));
+            }
+            turn = turn.and(self.fire_timers());
+            let now = clock::now();
+            if self.engine.has_changed() && now.since(published) >= PUBLISH_EVERY {
+                self.publish(now);
+                published = now;
+            }
+        }
+        self.publish(clock::now());
+        self.store.flush();
+        for leaver in self.pending.leavers.drain(..) {
+            // An error means that the leaver has left already.
+            let _left = leaver.send(());
+        }
+    }
+
+    /// When to wake without being told: the next timer, or the end of the pause after the last picture.
+    fn deadline(&self, published: Timestamp) -> Option<u64> {
+        let picture = self.engine.has_changed().then(|| published.plus(PUBLISH_EVERY).mono_us);
+        [self.timers.next_mono_us(), picture].into_iter().flatten().min()
+    }
+
+    fn take(&mut self, wake: Wake) -> Turn {
+        match wake {
+            Wake::Event(event) => self.feed(event),
+            Wake::Call(Call::Request { mut request, reply }) => {
+                self.pending.last += 1;
+                request.id = RequestId(self.pending.last);
+                self.pending.replies.insert(request.id, reply);
+                self.step(Input::Request(request))
+            }
+            Wake::Call(Call::Query { query, answer }) => {
+                self.answer(query, answer);
+                Turn::GoOn
+            }
+            Wake::Call(Call::Leave { done }) => {
+                self.pending.leavers.push(done);
+                self.feed(Event::ShutdownAsked)
+            }
+            // Nobody can ask any more, nobody can see: leave nothing behind.
+            Wake::DoorClosed => self.feed(Event::ShutdownAsked),
+            Wake::Time => Turn::GoOn,
+        }
+    }
+
+    fn fire_timers(&mut self) -> Turn {
+        let now = clock::now();
+        let mut turn = Turn::GoOn;
+        while let Some((key, epoch)) = self.timers.take_due(now) {
+            turn = turn.and(self.feed(Event::TimerFired { key, epoch }));
+        }
+        turn
+    }
+
+    fn feed(&mut self, event: Event) -> Turn {
+        self.step(Input::Event(event))
+    }
+
+    fn step(&mut self, input: Input) -> Turn {
+        let mut turn = Turn::GoOn;
+        for effect in self.engine.step(clock::now(), input) {
+            turn = turn.and(self.perform(effect));
+        }
+        turn
+    }
+
+    fn perform(&mut self, effect: Effect) -> Turn {
+        match effect {
+            Effect::CheckPorts { .. }
+            | Effect::Spawn { .. }
+            | Effect::Signal { .. }
+            | Effect::StopTree { .. }
+            | Effect::EndTree { .. }
+            | Effect::Probe(_)
+            | Effect::WatchLog { .. } => self.world.perform(effect),
+            Effect::Timer { at, key, epoch } => self.timers.arm(at, key, epoch),
+            Effect::LoadProject { file, name } => self.load_project(file, name),
+            Effect::Record(entry) => self.store.record(entry),
+            Effect::Register(record) => {
+                self.store.register(record);
+                self.read_registry();
+            }
+            Effect::Reply { request, reply } => {
+                if let Some(asker) = self.pending.replies.remove(&request) {
+                    // An error means that the asker has left.
+                    let _left = asker.send(reply);
+                }
+            }
+            Effect::Quit => return Turn::Quit,
+        }
+        Turn::GoOn
+    }
+
+    fn publish(&mut self, now: Timestamp) {
+        self.snapshots.send_replace(self.engine.snapshot(now));
+    }
+
+    /// Asks the store for the registry; the answer comes as an event.
+    fn read_registry(&self) {
+        let (store, events) = (self.store.clone(), self.events.clone());
+        tokio::task::spawn_blocking(move || {
+            // An error means that the engine has ended.
+            let _ended = events.blocking_send(Event::RegistryRead(store.projects()));
+        });
+    }
+
+    /// Reads a project file off the loop; the answer comes as an event.
+    fn load_project(&self, file: PathBuf, name: ProjectName) {
+        let (events, environment) = (self.events.clone(), Arc::clone(&self.environment));
+        tokio::task::spawn_blocking(move || {
+            let loaded = config::load(&file, Some(name), &environment);
+            let event = match loaded.project {
+                Some(project) if loaded.errors.is_empty() => Event::ProjectLoaded { project: Arc::new(project) },
+                _ if loaded.errors.is_empty() => Event::ProjectRefused {
+                    problems: vec![Problem {
+                        source: None,
+                        message: format!("{} holds no project", file.display()),
+                        hint: None,
+                    }],
+                },
+                _ => Event::ProjectRefused { problems: loaded.errors },
+            };
+            // An error means that the engine has ended.
+            let _ended = events.blocking_send(event);
+        });
+    }
+
+    /// Answers a question off the loop.
+    fn answer(&self, query: Query, answer: oneshot::Sender<Answer>) {
+        // In each arm, an error of `send` means that the asker has left.
+        match query {
+            Query::Logs { service } => {
+                let hub = self.hub.clone();
+                tokio::spawn(async move { answer.send(Answer::Logs(hub.recall(service).await)) });
+            }
+            Query::Entries { limit } => {
+                let store = self.store.clone();
+                tokio::task::spawn_blocking(move || answer.send(Answer::Entries(store.entries(limit))));
+            }
+            Query::ShellContext { service } => {
+                let reply = self.engine.shell_context(&service).map_or_else(
+                    || Answer::Unavailable(format!("there is no service {service}")),
+                    |(working_dir, environment)| Answer::ShellContext { working_dir, environment },
+                );
+                let _left = answer.send(reply);
+            }
+        }
+    }
+}
+
+impl Turn {
+    fn and(self, other: Self) -> Self {
+        if self == Self::Quit { self } else { other }
+    }
+}
+
+/// Sleeps until an instant of the boot clock; for ever without one.
+async fn sleep_until(deadline_mono_us: Option<u64>) {
+    match deadline_mono_us {
+        Some(at) => tokio::time::sleep(Duration::from_micros(at.saturating_sub(clock::now().mono_us))).await,
+        None => std::future::pending().await,
+    }
+}
