@@ -3,6 +3,7 @@
 //! `ARCHITECTURE.md` says where things belong and why.
 
 pub mod api;
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod engine;

@@ -4,7 +4,6 @@
 
 pub mod handle;
 mod logs;
-mod offline;
 mod run;
 mod sampler;
 mod timers;
@@ -13,14 +12,12 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use tokio::{sync::mpsc, sync::watch, task::JoinHandle};
 
-pub use offline::Archive;
-
 use self::handle::{Handle, Link, LogFeed, REQUEST_CAPACITY};
 use crate::{
     config::paths::Paths,
     engine::{Budget, Engine, Settings},
     model::{event::Event, event::TroubleSlot, policy::Autopilot, project::ProjectSpec, snapshot::Snapshot},
-    world::{World, clock, log_files, store::Store},
+    world::{self, World, clock, log_files, store::Store},
 };
 
 /// Facts that may wait for the engine; more make the world wait (back-pressure).
@@ -76,13 +73,13 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let (output, captured) = mpsc::channel(OUTPUT_CAPACITY);
     let (calls, door) = mpsc::channel(REQUEST_CAPACITY);
 
-    let store = Store::open(&config.paths.database(), trouble_reporter(events.clone(), TroubleSlot::Store));
+    let store = Store::open(config.paths.database(), trouble_reporter(events.clone(), TroubleSlot::Store));
     let writer = log_files::LogWriter::start(
         config.paths.logs(),
         log_files::Retention::default(),
         trouble_reporter(events.clone(), TroubleSlot::Logs),
-    )?;
-    let world = World::start(events.clone(), output);
+    );
+    let world = World::start(world::Settings::default(), events.clone(), output);
     let mut engine = Engine::new(
         Settings {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -23,7 +23,10 @@ use crate::{
         snapshot::Snapshot,
         time::Timestamp,
     },
-    world::{World, clock, store::Store},
+    world::{
+        World, clock,
+        store::{EntryFilter, Store},
+    },
 };
 
 /// Inputs that are taken before the picture is published again.
@@ -207,10 +210,10 @@ impl Loop {
 
     /// Asks the store for the registry; the answer comes as an event.
     fn read_registry(&self) {
-        let (store, events) = (self.store.clone(), self.events.clone());
-        tokio::task::spawn_blocking(move || {
+        let events = self.events.clone();
+        self.store.projects_then(move |records| {
             // An error means that the engine has ended.
-            let _ended = events.blocking_send(Event::RegistryRead(store.projects()));
+            let _ended = events.blocking_send(Event::RegistryRead(records));
         });
     }
 
@@ -244,8 +247,10 @@ impl Loop {
                 tokio::spawn(async move { answer.send(Answer::Logs(hub.recall(service).await)) });
             }
             Query::Entries { limit } => {
-                let store = self.store.clone();
-                tokio::task::spawn_blocking(move || answer.send(Answer::Entries(store.entries(limit))));
+                let filter = EntryFilter { limit, ..EntryFilter::default() };
+                self.store.entries_then(filter, move |entries| {
+                    let _left = answer.send(Answer::Entries(entries));
+                });
             }
             Query::ShellContext { service } => {
                 let reply = self.engine.shell_context(&service).map_or_else(

@@ -1,0 +1,90 @@
+//! The binary behind `main`: wires rooms together. Promise: an exit code is always set and the terminal always restored.
+//! Never decides about services.
+
+mod outside;
+
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal},
+    path::Path,
+    process::ExitCode,
+};
+
+use tracing_subscriber::EnvFilter;
+
+use self::outside::Real;
+use crate::{
+    cli::{
+        self,
+        context::{Context, Terminals, Zone},
+    },
+    config::paths::Paths,
+};
+
+/// Threads of the runtime: one for the console or the follower, the rest for processes and probes.
+const WORKERS: usize = 4;
+
+/// Runs `cas` with the process's own arguments, streams and environment.
+pub fn run() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = cli::demo_service(arguments.clone()) {
+        return code;
+    }
+    // Never locked for long: a panic in any thread must be able to restore the terminal.
+    let (mut stdout, stderr) = (io::stdout(), io::stderr());
+    let paths = Paths::from_env();
+    let mut ctx = Context {
+        terminals: Terminals {
+            stdin: io::stdin().is_terminal(),
+            stdout: stdout.is_terminal(),
+            stderr: stderr.is_terminal(),
+        },
+        width: crossterm::terminal::size().ok().map(|(columns, _)| columns).filter(|_| io::stdout().is_terminal()),
+        stdin: &mut io::stdin().lock(),
+        stdout: &mut stdout,
+        stderr: &mut io::LineWriter::new(stderr),
+        cwd: std::env::current_dir().unwrap_or_else(|_| Path::new("/").to_owned()),
+        env: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+        zone: Zone::Local,
+        exe: std::env::current_exe().unwrap_or_else(|_| Path::new("cas").to_owned()),
+        state_dir: paths.state.clone(),
+        no_color: false,
+    };
+    let cli = match cli::parse(arguments, &mut ctx) {
+        Ok(cli) => cli,
+        Err(outcome) => return outcome.into(),
+    };
+    let _trace = trace(&paths.trace());
+    // The first to install it wins; there is no other.
+    let _already = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            ctx.say(&format!("error: cannot start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        let outside = Real::new(paths, ctx.env.clone());
+        let outcome = cli::run(cli, &mut ctx, &outside).await;
+        outside.close().await;
+        outcome
+    });
+    runtime.shutdown_background();
+    outcome.into()
+}
+
+/// What cas says about itself goes to a file, by `CAS_LOG` (`info` where it is not set), never to the terminal.
+fn trace(file: &Path) -> Option<tracing_appender::non_blocking::WorkerGuard> {
+    let directory = file.parent()?;
+    if !directory.is_dir() {
+        return None;
+    }
+    let appender = tracing_appender::rolling::never(directory, file.file_name()?);
+    let (writer, guard) = tracing_appender::non_blocking(appender);
+    let filter = EnvFilter::try_from_env("CAS_LOG").unwrap_or_else(|_| EnvFilter::new("info,hyper=warn,reqwest=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false).init();
+    Some(guard)
+}

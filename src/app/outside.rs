@@ -1,0 +1,227 @@
+//! The real [`Outside`]: engines on sockets or in this process, files, the store, the console.
+
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+
+use crate::{
+    api::{self, client::ConnectError, lock::Attempt, lock::Lock, server::Server},
+    cli::{
+        interrupts::{self, Interrupt},
+        outside::{Checked, Draft, LogExtent, Opening, Outside},
+    },
+    config::{self, paths::Paths, user},
+    engine::Budget,
+    host::{self, Host, handle::Handle},
+    model::{
+        ids::ProjectName,
+        log::{LogBatch, LogLine},
+        project::{Problem, ProjectRecord, ProjectSpec},
+        service::ServiceSpec,
+        time::Timestamp,
+        timeline::Entry,
+    },
+    world::{
+        clock,
+        log_files::{self, LogFilter},
+        store::{self, EntryFilter, Store},
+    },
+};
+
+/// How long a second engine waits for the first one, which holds the lock, to listen.
+const HOLDER_LISTENS_WITHIN: Duration = Duration::from_secs(5);
+
+/// The rest of cas.
+pub(super) struct Real {
+    paths: Paths,
+    environment: BTreeMap<String, String>,
+    hosted: Mutex<Option<(Host, Server)>>,
+}
+
+impl Real {
+    pub(super) fn new(paths: Paths, environment: BTreeMap<String, String>) -> Self {
+        Self { paths, environment, hosted: Mutex::new(None) }
+    }
+
+    /// Ends the engine of this process, if there is one; returns when nothing is left of it.
+    pub(super) async fn close(&self) {
+        let hosted = self.hosted.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((host, server)) = hosted {
+            host.handle.leave().await;
+            // An error means that its task has panicked; the panic was said already.
+            let _ended = host.task.await;
+            drop(server);
+        }
+    }
+
+    fn socket(&self, file: &Path) -> PathBuf {
+        self.paths.socket(file.parent().unwrap_or(file))
+    }
+
+    /// The engine that holds the lock; it may be about to listen.
+    async fn wait_for_holder(&self, socket: &Path, pid: Option<u32>) -> Result<Handle, String> {
+        let begin = clock::now();
+        loop {
+            match api::connect(socket, clock::now).await {
+                Ok(handle) => return Ok(handle),
+                Err(ConnectError::Absent(_)) if clock::now().since(begin) < HOLDER_LISTENS_WITHIN => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(error) => {
+                    let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+                    return Err(format!("another cas{who} runs this project and cannot be reached: {error}"));
+                }
+            }
+        }
+    }
+}
+
+/// The project with nothing that starts by itself.
+fn without_autostart(project: &ProjectSpec) -> ProjectSpec {
+    let services = project.services.iter().map(|service| {
+        Arc::new(ServiceSpec { autostart: false, ..ServiceSpec::clone(service) })
+    });
+    ProjectSpec { services: services.collect(), ..project.clone() }
+}
+
+impl Outside for Real {
+    fn now(&self) -> Timestamp {
+        clock::now()
+    }
+
+    fn find(&self, directory: &Path) -> Result<PathBuf, String> {
+        config::find(directory).map(|found| found.file).map_err(|error| error.to_string())
+    }
+
+    fn load(&self, file: &Path, env: &BTreeMap<String, String>) -> Checked {
+        let loaded = config::load(file, None, env);
+        let json = config::check_json(&loaded);
+        Checked {
+            file: loaded.file,
+            project: loaded.project.map(Arc::new),
+            notes: loaded.notes,
+            errors: loaded.errors,
+            json,
+        }
+    }
+
+    fn render_problems(&self, problems: &[Problem], colour: bool) -> String {
+        config::render(problems, colour)
+    }
+
+    fn draft(&self, directory: &Path, env: &BTreeMap<String, String>) -> Result<Draft, String> {
+        config::draft(directory, env).map_err(|error| error.to_string())
+    }
+
+    async fn connect(&self, file: &Path) -> Result<Option<Handle>, String> {
+        let socket = self.socket(file);
+        match api::connect(&socket, clock::now).await {
+            Ok(handle) => Ok(Some(handle)),
+            Err(ConnectError::Absent(_)) => Ok(None),
+            Err(error @ ConnectError::Unusable { .. }) => Err(error.to_string()),
+        }
+    }
+
+    async fn host(&self, project: Arc<ProjectSpec>, opening: Opening) -> Result<Handle, String> {
+        self.paths.ensure().map_err(|error| error.to_string())?;
+        let socket = self.socket(&project.file);
+        self.paths.ensure_for_socket(&socket).map_err(|error| error.to_string())?;
+        let lock = match Lock::take(&socket) {
+            Ok(Attempt::Taken(lock)) => lock,
+            Ok(Attempt::Held { pid }) => return self.wait_for_holder(&socket, pid).await,
+            Err(error) => return Err(format!("cannot take the lock beside {}: {error}", socket.display())),
+        };
+        let project = match opening {
+            Opening::Autostart => project,
+            Opening::Quiet => Arc::new(without_autostart(&project)),
+        };
+        let user = user::load(&self.paths.user_config()).config;
+        let host = host::start(host::Config {
+            projects: vec![project],
+            paths: self.paths.clone(),
+            autopilot: user.autopilot,
+            budget: Budget::default(),
+            seed: clock::now().mono_us,
+            environment: self.environment.clone(),
+        })
+        .map_err(|error| error.to_string())?;
+        let handle = host.handle.clone();
+        let server = match api::server::serve(lock, handle.clone()) {
+            Ok(server) => server,
+            Err(error) => {
+                handle.leave().await;
+                return Err(format!("cannot listen on {}: {error}", socket.display()));
+            }
+        };
+        *self.hosted.lock().unwrap_or_else(PoisonError::into_inner) = Some((host, server));
+        Ok(handle)
+    }
+
+    async fn console(&self, handle: Handle, theme: Option<&str>) -> Result<(), String> {
+        let _ = (handle, theme);
+        Err("not wired".to_owned())
+    }
+
+    fn stored_logs(
+        &self,
+        extent: &LogExtent,
+        each: &mut dyn FnMut(&LogBatch) -> ControlFlow<()>,
+    ) -> Result<(), String> {
+        let filter = LogFilter {
+            services: extent.services.clone(),
+            since_wall_us: extent.since_us,
+            until_wall_us: extent.until_us.map(|until| until.saturating_add(1)),
+            tail: None,
+        };
+        for line in log_files::read_lines(&self.paths.logs(), &filter) {
+            let len = u32::try_from(line.text.len()).unwrap_or(u32::MAX);
+            let batch = LogBatch {
+                service: line.service,
+                run: line.run,
+                wall_us: line.wall_us,
+                first_seq: line.seq,
+                text: line.text.into_boxed_str(),
+                lines: Box::new([LogLine { start: 0, len, stream: line.stream, continued: line.continued }]),
+            };
+            if each(&batch).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn stored_entries(&self, project: &ProjectName, since_us: Option<i64>, limit: usize) -> Result<Vec<Entry>, String> {
+        let filter =
+            EntryFilter { limit, project: Some(project.clone()), services: Vec::new(), since_wall_us: since_us };
+        store::read_entries(&self.paths.database(), &filter).map_err(|error| error.to_string())
+    }
+
+    fn registry(&self) -> Result<Vec<ProjectRecord>, String> {
+        store::read_projects(&self.paths.database()).map_err(|error| error.to_string())
+    }
+
+    fn forget(&self, project: &ProjectRecord) -> Result<(), String> {
+        self.paths.ensure().map_err(|error| error.to_string())?;
+        let (told, trouble) = std::sync::mpsc::channel();
+        let store = Store::open(self.paths.database(), move |text| {
+            // An error means that nobody waits for it any more.
+            let _nobody = told.send(text);
+        });
+        store.forget(project.root.clone());
+        store.flush();
+        match trouble.try_iter().last() {
+            Some(Some(text)) => Err(text),
+            Some(None) | None => Ok(()),
+        }
+    }
+
+    fn interrupts(&self) -> Result<mpsc::Receiver<Interrupt>, String> {
+        interrupts::listen().map_err(|error| format!("cannot catch SIGINT and SIGTERM: {error}"))
+    }
+}
