@@ -6,10 +6,13 @@ use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path};
 use super::{
     problems::Place,
     reader::{Fields, Reader},
+    schema,
     tree::{Node, Shape},
 };
 use crate::model::service::CommandLine;
 
+/// Keys of compose that say which container to run.
+const CONTAINER_KEYS: [&str; 2] = ["image", "build"];
 /// Where programs are looked up when nothing says otherwise.
 const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
@@ -29,7 +32,17 @@ pub(crate) fn read(
     (name, at): (&str, Place),
     surroundings: Surroundings<'_>,
 ) -> Option<CommandLine> {
-    match (fields.get("command"), fields.get("shell")) {
+    let given = (fields.get("command"), fields.get("shell"));
+    if let (Some(_), _) | (_, Some(_)) = given {
+        for key in CONTAINER_KEYS.into_iter().filter_map(|key| fields.find(key)) {
+            reader.note(
+                key.0.at,
+                format!("{}: not used", key.0.text),
+                "containers come later; the command runs as a process of this machine",
+            );
+        }
+    }
+    match given {
         (Some(_), Some(shell)) => {
             reader.error(shell.at, "shell: there is a command, too", "keep one of the two");
             None
@@ -62,7 +75,10 @@ pub(crate) fn read(
 }
 
 fn missing(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, at: Place) {
-    let container = ["image", "build"].into_iter().find_map(|key| fields.find(key));
+    if ["command", "shell"].into_iter().any(|key| fields.misspells(key, &schema::SERVICE)) {
+        return;
+    }
+    let container = CONTAINER_KEYS.into_iter().find_map(|key| fields.find(key));
     match container {
         Some((key, _)) => reader.error(
             key.at,
@@ -162,19 +178,16 @@ pub(crate) fn check_program(
     let has_slash = program.contains('/');
     let scope = if has_slash { surroundings.working_dir.display().to_string() } else { path };
     let key = (program.clone(), scope);
-    let exists = match reader.programs.get(&key) {
-        Some(known) => *known,
-        None => {
-            let exists = if has_slash {
-                is_executable(&surroundings.working_dir.join(program))
-            } else {
-                std::env::split_paths(&key.1)
-                    .any(|directory| is_executable(&surroundings.working_dir.join(directory).join(program)))
-            };
-            reader.programs.insert(key, exists);
-            exists
+    let known = reader.programs.get(&key).copied();
+    let exists = known.unwrap_or_else(|| {
+        if has_slash {
+            is_executable(&surroundings.working_dir.join(program))
+        } else {
+            std::env::split_paths(&key.1)
+                .any(|directory| is_executable(&surroundings.working_dir.join(directory).join(program)))
         }
-    };
+    });
+    reader.programs.insert(key, exists);
     if exists {
         return;
     }

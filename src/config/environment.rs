@@ -104,7 +104,7 @@ fn file(reader: &mut Reader<'_>, node: &Node, variables: &mut BTreeMap<String, S
         Shape::Scalar { .. } | Shape::List(_) => (node, true),
     };
     let Some(path) = reader.path("env_file", path_node) else { return };
-    match load(reader, &path) {
+    match load(reader, &path, Named::InFile) {
         EnvFile::Read(lines) => {
             for (name, assigned) in lines {
                 match assigned {
@@ -127,8 +127,17 @@ fn file(reader: &mut Reader<'_>, node: &Node, variables: &mut BTreeMap<String, S
     }
 }
 
-/// A file's variables; its bad lines become errors the first time.
-pub(crate) fn load(reader: &mut Reader<'_>, path: &Path) -> EnvFile {
+/// Who asked for a file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Named {
+    /// The project file does: bad lines are errors.
+    InFile,
+    /// Nobody; it is only there: bad lines are notes.
+    Nowhere,
+}
+
+/// A file's variables; its bad lines are reported the first time.
+pub(crate) fn load(reader: &mut Reader<'_>, path: &Path, named: Named) -> EnvFile {
     if let Some(known) = reader.env_files.get(path) {
         return known.clone();
     }
@@ -139,7 +148,10 @@ pub(crate) fn load(reader: &mut Reader<'_>, path: &Path) -> EnvFile {
             outside.extend(reader.environment.iter().map(|(name, value)| (name.clone(), value.clone())));
             let found = dotenv::read(&text, &outside);
             for fault in found.faults {
-                reader.problems.error_in(path, fault);
+                match named {
+                    Named::InFile => reader.problems.error_in(path, fault),
+                    Named::Nowhere => reader.problems.note_in(path, fault),
+                }
             }
             for fault in found.missing {
                 reader.problems.note_in(path, fault);
@@ -195,7 +207,7 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Unreadable> {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line_start = good.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         let column = String::from_utf8_lossy(&good[line_start..]).chars().count() + 1;
-        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = memchr::memchr_iter(b'\n', good).count() + 1;
         Unreadable { absent: false, why: "it is not UTF-8 text".to_owned(), at: Some(Place::new(line, column)) }
     })
 }

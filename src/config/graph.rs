@@ -12,22 +12,25 @@ use crate::model::service::{Condition, RestartPolicy};
 
 /// Most names that a hint lists.
 const LISTED: usize = 12;
+/// Unknown names for which the nearest known one is sought; each search looks at every service.
+const GUESSES: usize = 50;
 
 /// Reports everything; removes edges to absent services that are not required.
 pub(crate) fn check(reader: &mut Reader<'_>, drafts: &mut [Draft]) {
     let index: HashMap<String, usize> =
         drafts.iter().enumerate().map(|(at, draft)| (draft.name.to_string(), at)).collect();
     let mut kept: Vec<Vec<Edge>> = Vec::with_capacity(drafts.len());
+    let mut strangers = 0;
     for draft in drafts.iter() {
-        let edges = draft.edges.iter().filter(|edge| match index.get(&edge.to) {
-            Some(at) => {
-                check_condition(reader, edge, &drafts[*at]);
-                true
+        let edges = draft.edges.iter().filter(|edge| {
+            let to = index.get(&edge.to);
+            if let Some(to) = to {
+                check_condition(reader, edge, &drafts[*to]);
+            } else {
+                strangers += 1;
+                unknown(reader, edge, drafts, if strangers <= GUESSES { drafts } else { &[] });
             }
-            None => {
-                unknown(reader, edge, drafts);
-                false
-            }
+            to.is_some()
         });
         kept.push(edges.cloned().collect());
     }
@@ -44,16 +47,17 @@ pub(crate) fn check(reader: &mut Reader<'_>, drafts: &mut [Draft]) {
     }
 }
 
-fn unknown(reader: &mut Reader<'_>, edge: &Edge, drafts: &[Draft]) {
-    let names = drafts.iter().map(|draft| draft.name.as_str());
+fn unknown(reader: &mut Reader<'_>, edge: &Edge, drafts: &[Draft], candidates: &[Draft]) {
     let message = format!("depends_on: there is no service \"{}\"", edge.to);
     if !edge.dependency.required {
         reader.note(edge.at, message, "it is not required, so it is left out");
         return;
     }
-    let hint = match nearest(&edge.to, names.clone()) {
+    let hint = match nearest(&edge.to, candidates.iter().map(|draft| draft.name.as_str())) {
         Some(name) => format!("did you mean \"{name}\"?"),
-        None if drafts.len() <= LISTED => format!("one of: {}", names.collect::<Vec<_>>().join(", ")),
+        None if drafts.len() <= LISTED => {
+            format!("one of: {}", drafts.iter().map(|draft| draft.name.as_str()).collect::<Vec<_>>().join(", "))
+        }
         None => "name a service of this file".to_owned(),
     };
     reader.error(edge.at, message, hint);
@@ -142,7 +146,9 @@ fn cycles(arrows: &[Vec<(usize, Place)>]) -> Vec<Vec<Step>> {
                     let begin = way.iter().position(|(service, _)| service == to).unwrap_or(0);
                     let (last, before) = way[begin..].split_last().expect("the way is not empty here");
                     if before.iter().all(|(service, _)| !told[*service]) {
-                        before.iter().for_each(|(service, _)| told[*service] = true);
+                        for (service, _) in before {
+                            told[*service] = true;
+                        }
                         let steps = before.iter().chain([last]);
                         found.push(steps.map(|(from, next)| (*from, arrows[*from][next - 1].1)).collect());
                     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     io::Write as _,
     path::{Path, PathBuf},
 };
@@ -13,8 +14,7 @@ use crate::model::ids::ServiceName;
 const TEMPLATE: &str = include_str!("../../assets/init.yaml");
 const MARK: &str = "  # cas:services\n";
 
-const EXAMPLE: &str = "\
-  clock:
+const EXAMPLE: &str = "  clock:
     description: An example, to be replaced by your own. It prints the time every five seconds.
     # $$ is a dollar sign for the shell; ${NAME} is filled in from the environment or from .env beside this file.
     shell: while true; do echo \"it is $$(date +%T)\"; sleep 5; done
@@ -151,14 +151,15 @@ fn written(services: &[Recognised], with_dot_env: bool) -> String {
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&format!("  {}:\n    {key}: {}\n", quoted_key(name), quoted(&line.replace('$', "$$"))));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {}:\n    {key}: {}", quoted_key(name), quoted(&line.replace('$', "$$")));
         if with_dot_env {
             text.push_str("    env_file: .env\n");
         }
         if !environment.is_empty() {
             text.push_str("    environment:\n");
             for (name, value) in environment {
-                text.push_str(&format!("      {name}: {}\n", quoted(value)));
+                let _ = writeln!(text, "      {name}: {}", quoted(value));
             }
         }
     }

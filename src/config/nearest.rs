@@ -10,14 +10,15 @@ pub(crate) fn nearest<'w>(text: &str, known: impl IntoIterator<Item = &'w str>) 
     let allowed = wanted.len().div_ceil(3);
     known
         .into_iter()
+        .filter(|word| word.len().abs_diff(wanted.len()) <= allowed)
         .map(|word| (distance(&wanted, &fold(word)), word))
         .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
+        .min_by_key(|(distance, word)| (*distance, std::cmp::Reverse(common_start(&wanted, &fold(word)))))
         .map(|(_, word)| word)
 }
 
 /// `did you mean "always"? one of: …`, or only the second half.
-pub(crate) fn did_you_mean<'w>(text: &str, known: &[&'w str]) -> String {
+pub(crate) fn did_you_mean(text: &str, known: &[&str]) -> String {
     let all = known.join(", ");
     match nearest(text, known.iter().copied()) {
         Some(word) => format!("did you mean \"{word}\"? one of: {all}"),
@@ -27,6 +28,10 @@ pub(crate) fn did_you_mean<'w>(text: &str, known: &[&'w str]) -> String {
 
 fn fold(text: &str) -> Vec<char> {
     text.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect()
+}
+
+fn common_start(a: &[char], b: &[char]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 fn distance(a: &[char], b: &[char]) -> usize {

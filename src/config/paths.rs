@@ -47,10 +47,11 @@ impl Paths {
         let private = private_fallback();
         let state = given("CAS_STATE_DIR");
         Self {
-            cache: state
-                .as_ref()
-                .map(|state| state.join("cache"))
-                .unwrap_or_else(|| dirs.map_or_else(|| private.join("cache"), |dirs| dirs.cache_dir().to_owned())),
+            cache: match (&state, dirs) {
+                (Some(state), _) => state.join("cache"),
+                (None, Some(dirs)) => dirs.cache_dir().to_owned(),
+                (None, None) => private.join("cache"),
+            },
             state: state
                 .or_else(|| dirs.and_then(ProjectDirs::state_dir).map(Path::to_owned))
                 .unwrap_or_else(|| private.join("state")),
@@ -144,7 +145,7 @@ fn check(directory: &Path) -> Result<(), Sentence> {
     }
     if about.uid() != rustix::process::getuid().as_raw() {
         return Err(Sentence(format!(
-            "the directory {shown} belongs to another user (uid {}); remove it or choose another, see cas help",
+            "the directory {shown} belongs to another user (uid {}); remove it, or set CAS_STATE_DIR and CAS_RUNTIME_DIR",
             about.uid()
         )));
     }

@@ -48,11 +48,20 @@ impl Fault {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Weight {
+    Note,
+    Error,
+}
+
+/// Longest message or hint, in characters; values in it may be of any length.
+const LONGEST: usize = 2000;
+
 /// All that was found while reading one file and those that it names.
 #[derive(Debug)]
 pub(crate) struct Problems {
     file: PathBuf,
-    said: HashSet<(PathBuf, Place, String)>,
+    said: HashSet<(Weight, PathBuf, Place, String)>,
     notes: Vec<Problem>,
     errors: Vec<Problem>,
 }
@@ -70,7 +79,7 @@ impl Problems {
 
     /// The same in another file.
     pub(crate) fn error_in(&mut self, file: &Path, fault: Fault) {
-        if self.say(file, &fault) {
+        if self.say(Weight::Error, file, &fault) {
             self.errors.push(problem(file, fault));
         }
     }
@@ -83,7 +92,7 @@ impl Problems {
 
     /// The same in another file.
     pub(crate) fn note_in(&mut self, file: &Path, fault: Fault) {
-        if self.say(file, &fault) {
+        if self.say(Weight::Note, file, &fault) {
             self.notes.push(problem(file, fault));
         }
     }
@@ -93,8 +102,9 @@ impl Problems {
         self.errors.push(Problem { source: None, message, hint: Some(hint) });
     }
 
-    fn say(&mut self, file: &Path, fault: &Fault) -> bool {
-        self.said.insert((file.to_owned(), fault.at, fault.message.clone()))
+    /// True the first time.
+    fn say(&mut self, weight: Weight, file: &Path, fault: &Fault) -> bool {
+        self.said.insert((weight, file.to_owned(), fault.at, fault.message.clone()))
     }
 
     /// Notes and errors, each in the order of the file.
@@ -110,5 +120,33 @@ impl Problems {
 }
 
 fn problem(file: &Path, fault: Fault) -> Problem {
-    Problem { source: Some(fault.at.in_file(file)), message: fault.message, hint: fault.hint }
+    Problem {
+        source: Some(fault.at.in_file(file)),
+        message: shortened(&harmless(&fault.message)),
+        hint: fault.hint.map(|hint| shortened(&harmless(&hint))),
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Without anything that moves the cursor, changes the terminal or the direction of text: control characters (C0, DEL, C1) become
+/// their pictures or `?`, tabs and line ends become spaces, invisible direction marks vanish.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars()
+        .filter_map(|c| match c {
+            '\t' | '\n' | '\r' => Some(' '),
+            '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)),
+            '\u{7f}' => Some('\u{2421}'),
+            '\u{80}'..='\u{9f}' => Some('?'),
+            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}' => {
+                None
+            }
+            _ => Some(c),
+        })
+        .collect()
 }

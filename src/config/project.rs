@@ -10,7 +10,7 @@ use super::{
     Loaded,
     dotenv::Assigned,
     draft::{self, Draft},
-    environment::{self, EnvFile},
+    environment::{self, EnvFile, Named},
     graph,
     problems::{Fault, Place},
     procfile,
@@ -86,7 +86,7 @@ pub(crate) fn read_file(reader: &mut Reader<'_>, file: &Path) -> Option<String> 
 
 fn read_dot_env(reader: &mut Reader<'_>) {
     let path = reader.root.join(".env");
-    match environment::load(reader, &path) {
+    match environment::load(reader, &path, Named::Nowhere) {
         EnvFile::Read(variables) => {
             for (name, assigned) in variables {
                 if let Assigned::Value(value) = assigned {
@@ -136,7 +136,9 @@ fn read_yaml(reader: &mut Reader<'_>, text: &str) -> (Option<ProjectName>, Vec<D
 
 fn read_services(reader: &mut Reader<'_>, fields: &Fields<'_>, defaults: &Settings) -> Vec<Draft> {
     let Some((key, node)) = fields.find("services") else {
-        no_services(reader, fields.at, "there is no \"services:\"");
+        if !fields.misspells("services", &schema::PROJECT) {
+            no_services(reader, fields.at, "there is no \"services:\"");
+        }
         return Vec::new();
     };
     match &node.shape {

@@ -58,6 +58,15 @@ impl<'n> Fields<'n> {
         self.find(name).map(|(_, node)| node).filter(|node| !node.is_null())
     }
 
+    /// True where an unknown key was probably meant to be this one.
+    pub(crate) fn misspells(&self, name: &str, table: &Table) -> bool {
+        let names = || table.words.iter().map(|word| word.name);
+        self.entries
+            .iter()
+            .filter(|(key, _)| !names().any(|name| name == &*key.text))
+            .any(|(key, _)| nearest(&key.text, names()) == Some(name))
+    }
+
     /// Key and value, also where the value is null.
     pub(crate) fn find(&self, name: &str) -> Option<(&'n Key, &'n Node)> {
         self.entries.iter().find(|(key, _)| &*key.text == name).map(|(key, node)| (key, &**node))
@@ -114,6 +123,7 @@ impl<'a> Reader<'a> {
                 Some((_, Foreign::Refused(instead))) => {
                     self.error(key.at, format!("{name}: not supported yet"), *instead);
                 }
+                Some((_, Foreign::Container)) => {}
                 None => self.unknown_key(key, table),
             }
         }

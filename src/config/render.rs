@@ -9,7 +9,7 @@ use std::{
 
 use unicode_width::UnicodeWidthStr;
 
-use super::{FileKind, environment};
+use super::{FileKind, environment, problems::harmless};
 use crate::model::{project::Problem, service::Source};
 
 /// Widest piece of a line that is shown, in characters.
@@ -95,21 +95,4 @@ fn excerpt(source: &Source, files: &mut HashMap<PathBuf, Option<String>>) -> Opt
 fn may_be_shown(file: &Path) -> bool {
     let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     FileKind::of(file) == FileKind::Procfile || matches!(extension, "yaml" | "yml" | "json")
-}
-
-/// Without anything that moves the cursor, changes the terminal or the direction of text: control characters (C0, DEL, C1) become
-/// their pictures or `?`, a tab becomes a space, invisible direction marks vanish.
-fn harmless(text: &str) -> String {
-    text.chars()
-        .filter_map(|c| match c {
-            '\t' | '\n' | '\r' => Some(' '),
-            '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)),
-            '\u{7f}' => Some('\u{2421}'),
-            '\u{80}'..='\u{9f}' => Some('?'),
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}' => {
-                None
-            }
-            _ => Some(c),
-        })
-        .collect()
 }

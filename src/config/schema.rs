@@ -19,6 +19,8 @@ pub(crate) struct Word {
 pub(crate) enum Foreign {
     /// It changes nothing here; the words say why, or what to do instead.
     Unused(&'static str),
+    /// Part of a container, which comes later; `command` decides whether that is an error.
+    Container,
     /// The file means something that cannot be done; the words say what to do instead.
     Refused(&'static str),
 }
@@ -38,7 +40,7 @@ const fn word(name: &'static str, form: &'static str, about: &'static str) -> Wo
     Word { name, form, about }
 }
 
-use Foreign::{Refused, Unused};
+use Foreign::{Container, Refused, Unused};
 
 /// The file.
 pub(crate) const PROJECT: Table = Table {
@@ -95,8 +97,8 @@ pub(crate) const SERVICE: Table = Table {
         word("description", "text", "For people."),
     ],
     foreign: &[
-        ("image", Unused("containers come later; the command runs as a process of this machine")),
-        ("build", Unused("containers come later; the command runs as a process of this machine")),
+        ("image", Container),
+        ("build", Container),
         ("extends", Refused("use a YAML anchor and \"<<: *name\", or defaults")),
         ("entrypoint", Refused("put the whole line into command")),
         ("post_start", Refused("make it a service that depends on this one")),

@@ -257,6 +257,9 @@ impl Builder {
             };
             for source in sources {
                 let Shape::Map(more) = &source.shape else {
+                    if source.is_null() {
+                        continue;
+                    }
                     self.faults.push(
                         Fault::new(key.at, format!("<<: {} cannot be merged, only a map can", source.describe()))
                             .hint("write \"<<: *name\", where &name marks a map"),
@@ -307,6 +310,9 @@ fn place(span: Span) -> Place {
 fn syntax_fault(text: &str, error: &granit_parser::ScanError) -> Fault {
     let mark = error.marker();
     let at = Place::new(mark.line(), mark.col() + 1);
+    if let ErrorKind::RecursionLimitExceeded = error.kind() {
+        return too_deep(at);
+    }
     let line = text.lines().nth(mark.line().saturating_sub(1)).unwrap_or_default();
     let indented_with_tab = line.trim_start_matches(' ').starts_with('\t');
     let hint = match error.kind() {
