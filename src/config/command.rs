@@ -4,12 +4,13 @@
 use std::{collections::BTreeMap, os::unix::fs::PermissionsExt, path::Path};
 
 use super::{
+    draft::Edge,
     problems::Place,
     reader::{Fields, Reader},
     schema,
     tree::{Node, Shape},
 };
-use crate::model::service::CommandLine;
+use crate::model::service::{CommandLine, Condition};
 
 /// Keys of compose that say which container to run.
 const CONTAINER_KEYS: [&str; 2] = ["image", "build"];
@@ -21,8 +22,33 @@ const SEARCH_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 pub(crate) struct Surroundings<'s> {
     pub(crate) working_dir: &'s Path,
     pub(crate) environment: &'s BTreeMap<String, String>,
-    /// True where another service may build the program first.
-    pub(crate) may_be_built: bool,
+    /// Where its programs come from.
+    pub(crate) programs: Programs,
+}
+
+/// Where a service's programs come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Programs {
+    /// They are on this machine.
+    Here,
+    /// Another service that it waits for may build them.
+    MayBeBuilt,
+    /// They are in a container, which is reported already.
+    InContainer,
+}
+
+impl Programs {
+    /// Where the programs of a service with these keys come from.
+    pub(crate) fn of(fields: &Fields<'_>, edges: &[Edge]) -> Self {
+        let has = |key: &str| fields.get(key).is_some();
+        if CONTAINER_KEYS.into_iter().any(has) && !has("command") && !has("shell") {
+            Self::InContainer
+        } else if edges.iter().any(|edge| edge.dependency.condition == Condition::ServiceCompletedSuccessfully) {
+            Self::MayBeBuilt
+        } else {
+            Self::Here
+        }
+    }
 }
 
 /// `command` or `shell` of a service; none after an error. `name` and `at` are the service's.
@@ -188,10 +214,10 @@ pub(crate) fn check_program(
         }
     });
     reader.programs.insert(key, exists);
-    if exists {
+    if exists || surroundings.programs == Programs::InContainer {
         return;
     }
-    if has_slash && surroundings.may_be_built {
+    if has_slash && surroundings.programs == Programs::MayBeBuilt {
         reader.note(
             at,
             format!("{what}: there is no program \"{program}\" yet"),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{
-    command::{self, Surroundings},
+    command::{self, Programs, Surroundings},
     nearest::did_you_mean,
     ports,
     problems::Place,
@@ -109,7 +109,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &S
     let surroundings = Surroundings {
         working_dir: &working_dir,
         environment: &settings.environment,
-        may_be_built: edges.iter().any(|edge| edge.dependency.condition == Condition::ServiceCompletedSuccessfully),
+        programs: Programs::of(&fields, &edges),
     };
     let command = command::read(reader, &fields, (&key.text, key.at), surroundings);
     let probes = super::probes::read(reader, &fields, surroundings);
