@@ -77,7 +77,7 @@ impl Sampler {
     /// nothing is left is missing in the answer.
     pub fn sample(&mut self, at: Timestamp, runs: &[(RunId, u32)]) -> Sample {
         let elapsed = self.last.map(|last| at.since(last)).filter(|elapsed| !elapsed.is_zero());
-        let look = Look { at, last: self.last, seconds: elapsed.map(|elapsed| elapsed.as_secs_f64()) };
+        let look = Look { last: self.last, seconds: elapsed.map(|elapsed| elapsed.as_secs_f64()) };
         let host = self.host.usage(&look);
         let runs = match &mut self.trees {
             Trees::Proc(trees) => trees.usage(&look, runs),
@@ -91,8 +91,6 @@ impl Sampler {
 /// When a look is taken.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
-    /// Now.
-    at: Timestamp,
     /// The look before, if there was one.
     last: Option<Timestamp>,
     /// Seconds from there to here, more than 0; none in the first look.
