@@ -73,6 +73,10 @@ fn open_with(path: &Path, flags: OpenFlags) -> rusqlite::Result<Opened> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         return Connection::open_with_flags(path, flags).map(Opened::Newer);
     }
+    if found < 0 {
+        let damage = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        return Err(rusqlite::Error::SqliteFailure(damage, Some(format!("its format is {found}"))));
+    }
     // A file system without shared memory stays with the rollback journal: slower, and right all the same.
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     db.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA trusted_schema = OFF;")?;

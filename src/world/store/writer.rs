@@ -221,9 +221,12 @@ impl Writer {
                     let _longer = db.busy_timeout(BUSY_AGAIN);
                 }
             }
-            StoreError::Newer { .. } | StoreError::DiskFull { .. } => {}
-            // A new connection may fare better: permissions or a mount may have changed.
-            StoreError::NotWritable { .. } | StoreError::Other { .. } | StoreError::Damaged { .. } => {
+            StoreError::Newer { .. } => {}
+            // A new connection may fare better: space, permissions or a mount may have changed.
+            StoreError::DiskFull { .. }
+            | StoreError::NotWritable { .. }
+            | StoreError::Other { .. }
+            | StoreError::Damaged { .. } => {
                 self.database = Database::Shut;
             }
         }
