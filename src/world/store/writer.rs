@@ -77,6 +77,8 @@ pub(super) struct Writer {
     engine_started: i64,
     database: Database,
     identity: Option<(u64, u64)>,
+    /// The connection failed in a way that a new one might not.
+    suspect: bool,
     pending: Pending,
     /// When something is to be done, if anything is.
     due: Option<Timestamp>,
@@ -105,6 +107,7 @@ impl Writer {
             engine_started: clock::now().wall_us,
             database: Database::Shut,
             identity: None,
+            suspect: false,
             pending: Pending::new(limits.pending),
             due: None,
             check_due: None,
@@ -221,14 +224,10 @@ impl Writer {
                     let _longer = db.busy_timeout(BUSY_AGAIN);
                 }
             }
-            StoreError::Newer { .. } => {}
-            // A new connection may fare better: space, permissions or a mount may have changed.
-            StoreError::DiskFull { .. }
-            | StoreError::NotWritable { .. }
-            | StoreError::Other { .. }
-            | StoreError::Damaged { .. } => {
-                self.database = Database::Shut;
-            }
+            StoreError::Newer { .. } | StoreError::DiskFull { .. } => {}
+            // A new connection may fare better: permissions or a mount may have changed. Until there is one, this one still reads.
+            StoreError::NotWritable { .. } | StoreError::Other { .. } => self.suspect = true,
+            StoreError::Damaged { .. } => self.database = Database::Shut,
         }
         let until = now.plus(self.pause);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -264,11 +263,14 @@ impl Writer {
 
     /// Opens the database unless it is open; again where the file was moved, replaced or deleted meanwhile.
     fn ensure_open(&mut self) -> Result<(), StoreError> {
-        let shut = matches!(self.database, Database::Shut);
-        if !shut && self.identity.is_some() && open::identity(&self.path) == self.identity {
+        let open = !matches!(self.database, Database::Shut);
+        let same = self.identity.is_some() && open::identity(&self.path) == self.identity;
+        if open && same && !self.suspect {
             return Ok(());
         }
-        self.database = Database::Shut;
+        if !same {
+            self.database = Database::Shut;
+        }
         let before = fs::metadata(&self.path).map_or(0, |found| found.len());
         match open::read_write(&self.path)? {
             Opened::Usable(db) => {
@@ -282,6 +284,7 @@ impl Writer {
             Opened::Newer(db) => self.database = Database::Newer(db),
         }
         self.identity = open::identity(&self.path);
+        self.suspect = false;
         Ok(())
     }
 

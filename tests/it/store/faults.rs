@@ -2,15 +2,18 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
+    io::Write,
     path::{Path, PathBuf},
+    process::Command,
     sync::Arc,
 };
 
 use cas::{
-    model::project::ProjectRecord,
+    model::{project::ProjectRecord, timeline::Entry},
     world::store::{self, EntryFilter, Limits, Store, StoreError},
 };
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{Troubles, simple};
 use crate::support::eventually;
@@ -159,23 +162,71 @@ fn while_another_program_holds_the_lock_entries_wait_in_memory() {
     eventually("and takes the sentence back", || troubles.now().is_none());
 }
 
+/// Told to [`the_process_with_the_full_disk`]: the directory, and in what way it becomes full.
+const FULL: &str = "CAS_TEST_FULL_DISK";
+
 #[test]
 fn a_full_disk_costs_nothing_once_there_is_space_again() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("history.db");
-    filled(&path, 1);
-    // Whatever is written to the log now meets ENOSPC, as on a full disk.
-    let log = dir.path().join("history.db-wal");
-    symlink("/dev/full", &log).unwrap();
+    let inside = |way: &str, setup: &str| {
+        Command::new("sh")
+            .args(["-c", setup, "sh"])
+            .arg(dir.path())
+            .arg(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "store::faults::the_process_with_the_full_disk", "--nocapture"])
+            .env(FULL, format!("{way}:{}", dir.path().display()))
+            .output()
+            .unwrap()
+    };
+    // A file system of its own, of 400 KiB, where a user may have one.
+    let small = "exec unshare --user --map-root-user --mount sh -c 'mount -t tmpfs -o size=400k none \"$1\" || exit 97; shift; exec \"$@\"' sh \"$@\"";
+    let output = inside("small", small);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.code() == Some(97) || told.contains("unshare") {
+        println!("no file system of its own ({}): only with a limit on the size of files", told.trim());
+    } else {
+        assert!(output.status.success(), "{told}");
+    }
+    let output = inside("limit", "trap '' XFSZ; shift; exec \"$@\"");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+#[ignore = "started by a_full_disk_costs_nothing_once_there_is_space_again"]
+fn the_process_with_the_full_disk() {
+    let told = std::env::var(FULL).unwrap();
+    let (way, dir) = told.split_once(':').unwrap();
+    let dir = Path::new(dir);
+    let path = dir.join("history.db");
     let troubles = Troubles::default();
     let store = Store::open(path.clone(), troubles.listener());
-    store.record(Arc::new(simple(2)));
-    eventually("it says that there is no space", || troubles.has_said("no space left"));
-    assert_eq!(store.entries(&all()), [simple(1), simple(2)]);
-    if fs::read_link(&log).is_ok() {
-        fs::remove_file(&log).unwrap();
+    store.record(Arc::new(simple(1)));
+    store.flush();
+    let filler = dir.join("filler");
+    let unlimited = getrlimit(Resource::Fsize);
+    let words = if way == "small" {
+        let mut file = fs::File::create(&filler).unwrap();
+        while file.write(&[1; 512]).is_ok_and(|written| written > 0) {}
+        "no space left"
+    } else {
+        setrlimit(Resource::Fsize, Rlimit { current: Some(20_000), maximum: unlimited.maximum }).unwrap();
+        "cannot be used"
+    };
+    let mut given = vec![simple(1)];
+    for seq in 2..=200 {
+        given.push(Entry { why: "x".repeat(500), ..simple(seq) });
+        store.record(Arc::new(given.last().unwrap().clone()));
     }
-    eventually("it goes on by itself", || store::read_entries(&path, &all()).is_ok_and(|found| found.len() == 2));
+    eventually("it says that it cannot write", || troubles.now().is_some_and(|text| text.contains(words)));
+    // Compared first: a difference would be a page of text.
+    let kept = store.entries(&all()) == given;
+    assert!(kept, "what cannot be written is kept");
+    if way == "small" {
+        fs::remove_file(&filler).unwrap();
+    } else {
+        setrlimit(Resource::Fsize, unlimited).unwrap();
+    }
+    eventually("it goes on by itself", || store::read_entries(&path, &all()).is_ok_and(|found| found == given));
     eventually("and takes the sentence back", || troubles.now().is_none());
 }
 
