@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Batches that may wait for the writer; beyond it, and beyond [`QUEUE_BYTES`], lines are dropped and counted.
-const QUEUE: usize = 4096;
+const QUEUE: usize = 16_384;
 /// Bytes that may wait for the writer.
 const QUEUE_BYTES: usize = 64 << 20;
 /// Longest time from the arrival of a line to its writing.
