@@ -1,0 +1,225 @@
+//! What cas remembers across its lives: the registry of projects and the events of the timeline, in SQLite.
+//!
+//! Promise: whoever records never waits, whatever the disk does. What cannot be written is kept in memory (the newest 10,000
+//! entries) and written when it can be; a trouble sentence says so and is taken back when it is over. A damaged database is moved
+//! aside, never deleted; one of a newer cas is read and never written. Never: a reason to stop supervising.
+
+mod fault;
+mod holder;
+mod open;
+mod pending;
+pub(crate) mod private;
+mod rows;
+mod writer;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, SyncSender, TrySendError},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use crate::model::{
+    ids::{ProjectName, ServiceName},
+    project::ProjectRecord,
+    timeline::Entry,
+};
+
+pub use self::fault::StoreError;
+use self::writer::{Message, Question, Writer};
+
+/// How long a blocking question waits for its answer: the writer may be waiting for another program's lock just then.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// How much is kept, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Events kept in the database: the newest.
+    pub events: u32,
+    /// Entries kept in memory while the database cannot be written: the newest.
+    pub pending: usize,
+    /// Messages that may wait for the writer; more are dropped and counted.
+    pub queue: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { events: 200_000, pending: 10_000, queue: 4096 }
+    }
+}
+
+/// Which entries are asked for. All conditions must hold; an empty list of services means all, and what is about none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EntryFilter {
+    /// At most so many, the newest.
+    pub limit: usize,
+    /// Of this project.
+    pub project: Option<ProjectName>,
+    /// Of these services.
+    pub services: Vec<ServiceName>,
+    /// Not older than this, microseconds since the Unix epoch.
+    pub since_wall_us: Option<i64>,
+}
+
+impl EntryFilter {
+    /// Whether `entry` is asked for, the limit aside.
+    #[must_use]
+    pub fn takes(&self, entry: &Entry) -> bool {
+        let of_project = self.project.is_none() || self.project == entry.project;
+        let of_service =
+            self.services.is_empty() || entry.service.as_ref().is_some_and(|name| self.services.contains(name));
+        of_project && of_service && self.since_wall_us.is_none_or(|since| entry.at.wall_us >= since)
+    }
+}
+
+/// The handle: a bounded channel to the one thread that writes. Dropping it writes what is left.
+#[derive(Debug)]
+pub struct Store {
+    messages: Option<SyncSender<Message>>,
+    dropped: Arc<AtomicU64>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Store {
+    /// Opens, or begins, the database at `path` on a thread of its own; returns at once.
+    ///
+    /// `on_trouble` is called on that thread with a sentence (what, where, what next) when something is wrong with the store,
+    /// and with nothing when all is well again.
+    #[must_use]
+    pub fn open(path: PathBuf, on_trouble: impl Fn(Option<String>) + Send + 'static) -> Self {
+        Self::with_limits(path, Limits::default(), on_trouble)
+    }
+
+    /// The same with limits of the caller's.
+    #[must_use]
+    pub fn with_limits(path: PathBuf, limits: Limits, on_trouble: impl Fn(Option<String>) + Send + 'static) -> Self {
+        let (messages, inbox) = mpsc::sync_channel(limits.queue);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let writer = Writer::new(path, limits, Arc::clone(&dropped), Box::new(on_trouble));
+        // Where no thread is to be had, everything is dropped and counted, as with a full queue.
+        let writer = thread::Builder::new().name("cas-store".to_owned()).spawn(move || writer.run(&inbox)).ok();
+        Self { messages: Some(messages), dropped, writer }
+    }
+
+    /// Keeps an entry. Never waits.
+    pub fn record(&self, entry: Arc<Entry>) {
+        self.tell(Message::Record(entry));
+    }
+
+    /// Keeps a project in the registry, in the place of an earlier record with the same root. Never waits.
+    pub fn register(&self, project: ProjectRecord) {
+        self.tell(Message::Register(project));
+    }
+
+    /// Takes a project out of the registry. Never waits.
+    pub fn forget(&self, root: PathBuf) {
+        self.tell(Message::Forget(root));
+    }
+
+    /// Messages that were dropped because the queue was full.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Asks for the registry; `then` is called on the writer's thread. Never waits. Where the queue is full, `then` is dropped.
+    pub fn projects_then(&self, then: impl FnOnce(Vec<ProjectRecord>) + Send + 'static) {
+        self.tell(Message::Ask(Question::Projects(Box::new(then))));
+    }
+
+    /// Asks for entries, oldest first; as [`Store::projects_then`].
+    pub fn entries_then(&self, filter: EntryFilter, then: impl FnOnce(Vec<Entry>) + Send + 'static) {
+        self.tell(Message::Ask(Question::Entries(filter, Box::new(then))));
+    }
+
+    /// The registry by name, with [`ProjectRecord::exists`] as it is now. **Blocks**; empty where there is no answer.
+    #[must_use]
+    pub fn projects(&self) -> Vec<ProjectRecord> {
+        self.ask(|answer| Question::Projects(answer))
+    }
+
+    /// Entries, oldest first, those not yet written included. **Blocks**; empty where there is no answer.
+    #[must_use]
+    pub fn entries(&self, filter: &EntryFilter) -> Vec<Entry> {
+        self.ask(|answer| Question::Entries(filter.clone(), answer))
+    }
+
+    /// The newest entry of each service of a project, oldest first. **Blocks**; empty where there is no answer.
+    #[must_use]
+    pub fn last_states(&self, project: &ProjectName) -> Vec<Entry> {
+        self.ask(|answer| Question::LastStates(project.clone(), answer))
+    }
+
+    /// Returns when everything recorded before has been written, or could not be. **Blocks**.
+    pub fn flush(&self) {
+        let (done, written) = mpsc::sync_channel(1);
+        if let Some(messages) = &self.messages
+            && messages.send(Message::Flush(done)).is_ok()
+        {
+            // An error means that the writer is gone, and that there is nothing to wait for.
+            let _written = written.recv();
+        }
+    }
+
+    fn tell(&self, message: Message) {
+        let sent = self.messages.as_ref().map(|messages| messages.try_send(message));
+        match sent {
+            Some(Ok(())) => {}
+            Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn ask<T: Send + 'static>(&self, question: impl FnOnce(Box<dyn FnOnce(Vec<T>) + Send>) -> Question) -> Vec<T> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        let question = question(Box::new(move |found| {
+            // An error means that the asker has stopped waiting.
+            let _gone = answer.send(found);
+        }));
+        match &self.messages {
+            Some(messages) if messages.send(Message::Ask(question)).is_ok() => {
+                answered.recv_timeout(ANSWER_WITHIN).unwrap_or_default()
+            }
+            Some(_) | None => Vec::new(),
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.messages = None;
+        if let Some(writer) = self.writer.take() {
+            // A panic of the writer was already reported by the panic hook; there is nothing left to save.
+            let _ended = writer.join();
+        }
+    }
+}
+
+/// Reads the registry without an engine. No file: nothing.
+///
+/// # Errors
+/// [`StoreError`] where there is a file that cannot be read.
+pub fn read_projects(path: &Path) -> Result<Vec<ProjectRecord>, StoreError> {
+    open::read_only(path, rows::projects)
+}
+
+/// Reads entries, oldest first, without an engine. No file: nothing.
+///
+/// # Errors
+/// [`StoreError`] where there is a file that cannot be read.
+pub fn read_entries(path: &Path, filter: &EntryFilter) -> Result<Vec<Entry>, StoreError> {
+    open::read_only(path, |db| rows::entries(db, filter))
+}
+
+/// Reads the newest entry of each service of a project, oldest first, without an engine. No file: nothing.
+///
+/// # Errors
+/// [`StoreError`] where there is a file that cannot be read.
+pub fn read_last_states(path: &Path, project: &ProjectName) -> Result<Vec<Entry>, StoreError> {
+    open::read_only(path, |db| rows::last_states(db, project))
+}

@@ -1,0 +1,190 @@
+//! Entries and projects as rows, and back. A row that cannot be read (damage, or a word of a newer cas) is passed over.
+
+use std::{
+    ffi::OsString,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::{Path, PathBuf},
+};
+
+use rusqlite::{
+    Connection, Row, Transaction, params,
+    types::{Null, ToSql, ToSqlOutput, ValueRef},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::EntryFilter;
+use crate::model::{
+    ids::{ProjectName, RunId, ServiceName},
+    project::ProjectRecord,
+    time::Timestamp,
+    timeline::Entry,
+};
+
+/// A path: text where it is UTF-8, else bytes.
+struct PathCell<'a>(&'a Path);
+
+impl ToSql for PathCell<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let bytes = self.0.as_os_str().as_bytes();
+        let value = if self.0.to_str().is_some() { ValueRef::Text(bytes) } else { ValueRef::Blob(bytes) };
+        Ok(ToSqlOutput::Borrowed(value))
+    }
+}
+
+fn path_of(row: &Row<'_>, column: usize) -> Option<PathBuf> {
+    match row.get_ref(column).ok()? {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(PathBuf::from(OsString::from_vec(bytes.to_vec()))),
+        ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => None,
+    }
+}
+
+/// The word that serde writes for a value without a payload.
+fn word(value: impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn from_word<T: DeserializeOwned>(word: String) -> Option<T> {
+    serde_json::from_value(serde_json::Value::String(word)).ok()
+}
+
+/// SQLite's integers are signed: the same 64 bits.
+const fn signed(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+/// Adds entries, oldest first.
+pub(super) fn insert<'a>(
+    change: &Transaction<'_>,
+    engine_started: i64,
+    entries: impl Iterator<Item = &'a Entry>,
+) -> rusqlite::Result<()> {
+    let mut insert = change.prepare_cached(
+        "INSERT INTO event (engine_started, seq, at_wall_us, at_mono_us, project, service, run, who, what_json, why, severity)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    )?;
+    for entry in entries {
+        let what = serde_json::to_string(&entry.what)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        insert.execute(params![
+            engine_started,
+            signed(entry.seq),
+            entry.at.wall_us,
+            signed(entry.at.mono_us),
+            entry.project.as_ref().map(ProjectName::as_str),
+            entry.service.as_ref().map(ServiceName::as_str),
+            entry.run.map(|run| signed(run.0)),
+            word(entry.who),
+            what,
+            entry.why,
+            word(entry.severity()),
+        ])?;
+    }
+    Ok(())
+}
+
+/// Keeps the newest `keep` events.
+pub(super) fn prune(change: &Transaction<'_>, keep: u32) -> rusqlite::Result<()> {
+    change.execute("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?1", [keep]).map(|_deleted| ())
+}
+
+/// Keeps or forgets a project.
+pub(super) fn set_project(
+    change: &Transaction<'_>,
+    root: &Path,
+    record: Option<&ProjectRecord>,
+) -> rusqlite::Result<()> {
+    let changed = match record {
+        Some(record) => change.execute(
+            "INSERT INTO project (root, name, file, services, last_opened_us) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (root) DO UPDATE SET name = excluded.name, file = excluded.file, services = excluded.services,
+                                              last_opened_us = excluded.last_opened_us",
+            params![
+                PathCell(root),
+                record.name.as_str(),
+                PathCell(&record.file),
+                i64::try_from(record.services).unwrap_or(i64::MAX),
+                record.last_opened_us
+            ],
+        ),
+        None => change.execute("DELETE FROM project WHERE root = ?1", [PathCell(root)]),
+    };
+    changed.map(|_rows| ())
+}
+
+/// The registry by name.
+pub(super) fn projects(db: &Connection) -> rusqlite::Result<Vec<ProjectRecord>> {
+    let mut select =
+        db.prepare_cached("SELECT root, name, file, services, last_opened_us FROM project ORDER BY name, root")?;
+    let mut rows = select.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.extend(project(row));
+    }
+    Ok(found)
+}
+
+fn project(row: &Row<'_>) -> Option<ProjectRecord> {
+    let root = path_of(row, 0)?;
+    Some(ProjectRecord {
+        name: ProjectName::new(&row.get::<_, String>(1).ok()?).ok()?,
+        exists: root.is_dir(),
+        root,
+        file: path_of(row, 2)?,
+        services: usize::try_from(row.get::<_, i64>(3).ok()?).ok()?,
+        last_opened_us: row.get(4).ok()?,
+    })
+}
+
+const COLUMNS: &str = "seq, at_wall_us, at_mono_us, project, service, run, who, what_json, why";
+
+/// The newest entries that are asked for, oldest first.
+pub(super) fn entries(db: &Connection, filter: &EntryFilter) -> rusqlite::Result<Vec<Entry>> {
+    let mut select = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM event
+         WHERE (?1 IS NULL OR project = ?1) AND (?2 IS NULL OR at_wall_us >= ?2)
+           AND (?3 IS NULL OR service IN (SELECT value FROM json_each(?3)))
+         ORDER BY id DESC LIMIT ?4"
+    ))?;
+    let project = filter.project.as_ref().map(ProjectName::as_str);
+    let services: Box<dyn ToSql> = if filter.services.is_empty() {
+        Box::new(Null)
+    } else {
+        Box::new(serde_json::to_string(&filter.services).unwrap_or_else(|_| "[]".to_owned()))
+    };
+    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
+    let mut rows = select.query(params![project, filter.since_wall_us, services, limit])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.extend(entry(row));
+    }
+    found.reverse();
+    Ok(found)
+}
+
+/// The newest entry of each service of a project, oldest first.
+pub(super) fn last_states(db: &Connection, project: &ProjectName) -> rusqlite::Result<Vec<Entry>> {
+    let mut select = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM event
+         WHERE id IN (SELECT max(id) FROM event WHERE project = ?1 AND service IS NOT NULL GROUP BY service) ORDER BY id"
+    ))?;
+    let mut rows = select.query([project.as_str()])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.extend(entry(row));
+    }
+    Ok(found)
+}
+
+fn entry(row: &Row<'_>) -> Option<Entry> {
+    let name = |column| row.get::<_, Option<String>>(column).ok();
+    Some(Entry {
+        seq: row.get::<_, i64>(0).ok()?.cast_unsigned(),
+        at: Timestamp { wall_us: row.get(1).ok()?, mono_us: row.get::<_, i64>(2).ok()?.cast_unsigned() },
+        project: name(3)?.map(|name| ProjectName::new(&name)).transpose().ok()?,
+        service: name(4)?.map(|name| ServiceName::new(&name)).transpose().ok()?,
+        run: row.get::<_, Option<i64>>(5).ok()?.map(|run| RunId(run.cast_unsigned())),
+        who: from_word(row.get(6).ok()?)?,
+        what: serde_json::from_str(&row.get::<_, String>(7).ok()?).ok()?,
+        why: row.get(8).ok()?,
+    })
+}
