@@ -1,1 +1,8 @@
-//! process
+//! Processes: real children that misbehave in every way we know.
+
+mod children;
+mod errors;
+mod flood;
+mod ports;
+pub(crate) mod rig;
+mod trees;

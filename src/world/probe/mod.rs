@@ -1,0 +1,70 @@
+//! One probe round: asked, timed, torn down. Never leaves a process or a connection behind, never takes silence for "well".
+
+mod exec;
+pub(super) mod http;
+mod tcp;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::oneshot;
+
+use super::{Running, Shared, clock, process::Order};
+use crate::model::{
+    event::Event,
+    probe::{Check, ProbeOutcome, ProbeRound},
+    time::short_duration,
+};
+
+/// Carries a round out → `Probed`; silent where the run ended meanwhile, for then nobody is left who was asked.
+pub(super) async fn ask(shared: Arc<Shared>, running: Running, round: ProbeRound) {
+    let timeout = round.probe.timeout;
+    let answer = match &round.probe.check {
+        Check::Exec(command) => exec::ask(&shared, &running, round.run, command, timeout).await,
+        Check::Http { url, status } => {
+            let asked = http::ask(&shared.clients, url, *status);
+            until(&running, timeout, asked, || format!("no answer from {url}")).await
+        }
+        Check::Tcp { host, port } => {
+            let asked = tcp::ask(host, *port);
+            until(&running, timeout, asked, || format!("{host}:{port} does not accept a connection")).await
+        }
+        Check::Log { pattern } => {
+            let asked = has_matched(&running, pattern);
+            until(&running, timeout, asked, || "the output could not be looked at".to_owned()).await
+        }
+    };
+    let Some((outcome, took)) = answer else { return };
+    shared.tell(Event::Probed { run: round.run, kind: round.kind, round: round.round, outcome, took }).await;
+}
+
+/// What is answered in time, with how long it took; none where the run ended first.
+async fn until(
+    running: &Running,
+    timeout: Duration,
+    asked: impl Future<Output = ProbeOutcome>,
+    silence: impl FnOnce() -> String,
+) -> Option<(ProbeOutcome, Duration)> {
+    let begun = clock::now();
+    let outcome = tokio::select! {
+        () = running.ended.cancelled() => return None,
+        answer = tokio::time::timeout(timeout, asked) => answer.unwrap_or_else(|_| {
+            ProbeOutcome::Failed(format!("{} within {}", silence(), short_duration(timeout)))
+        }),
+    };
+    Some((outcome, clock::now().since(begun)))
+}
+
+async fn has_matched(running: &Running, pattern: &str) -> ProbeOutcome {
+    let (reply, answer) = oneshot::channel();
+    let order = Order::HasMatched { pattern: pattern.to_owned(), reply };
+    let answered = match running.orders.send(order).await {
+        Ok(()) => answer.await.ok(),
+        Err(_gone) => None,
+    };
+    match answered {
+        Some(Ok(true)) => ProbeOutcome::Passed,
+        Some(Ok(false)) => ProbeOutcome::Failed(format!("no line of the output matched /{pattern}/ yet")),
+        Some(Err(why)) => ProbeOutcome::Broken(why),
+        None => ProbeOutcome::Failed("the run has ended".to_owned()),
+    }
+}

@@ -1,0 +1,57 @@
+//! Who holds a port.
+#![expect(clippy::wildcard_enum_match_arm, reason = "one event is looked for")]
+
+use std::{net::TcpListener, time::Duration};
+
+use cas::model::{
+    effect::Effect,
+    event::Event,
+    ids::Epoch,
+    phase::PortHolder,
+    service::{CommandLine, Port},
+};
+
+use super::rig::{Rig, service};
+
+const SERVER: &str = "import socket, sys, time
+s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); print('port', s.getsockname()[1], flush=True); time.sleep(1000)";
+
+async fn check(rig: &mut Rig, name: &str, ports: &[u16]) -> Vec<PortHolder> {
+    let ports = ports.iter().copied().map(Port).collect();
+    rig.world.perform(Effect::CheckPorts { service: service(name), epoch: Epoch(7), ports });
+    rig.event("ports checked", |event| match event {
+        Event::PortsChecked { epoch: Epoch(7), holders, .. } => Some(holders.clone()),
+        _ => None,
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_on_the_port_is_named_with_pid_and_command() {
+    let mut rig = Rig::new();
+    let listener = TcpListener::bind("[::1]:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let holders = check(&mut rig, "web", &[port]).await;
+    assert_eq!(holders.len(), 1);
+    assert_eq!((holders[0].port, holders[0].pid), (port, Some(std::process::id())));
+    let command = holders[0].command.as_deref().unwrap();
+    assert!(command.chars().count() <= 80 && !command.is_empty(), "{command}");
+    drop(listener);
+    assert_eq!(check(&mut rig, "web", &[port]).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_the_same_service_is_no_stranger_but_another_service_is() {
+    let mut rig = Rig::new();
+    let argv = ["/usr/bin/env", "python3", "-c", SERVER].map(str::to_owned).to_vec();
+    let run = rig.start_spec(rig.spec("other", CommandLine::Argv(argv)));
+    rig.spawned(run).await;
+    let port = u16::try_from(rig.number_after("port ").await).unwrap();
+    assert_eq!(check(&mut rig, "other", &[port]).await, []);
+    let holders = check(&mut rig, "web", &[port]).await;
+    assert_eq!(holders.len(), 1);
+    assert!(holders[0].command.as_deref().unwrap().contains("python3 -c import socket"), "{holders:?}");
+    assert!(!holders[0].command.as_deref().unwrap().contains('\n'));
+    assert_eq!(rig.end(run, Duration::ZERO).await, []);
+    assert_eq!(check(&mut rig, "web", &[port]).await, []);
+}
