@@ -197,7 +197,13 @@ impl Reader<'_> {
         self.problems.push(line);
     }
 
-    fn unknown<'w>(&mut self, span: &Range<usize>, key: &str, what: &str, known: impl Iterator<Item = &'w str> + Clone) {
+    fn unknown<'w>(
+        &mut self,
+        span: &Range<usize>,
+        key: &str,
+        what: &str,
+        known: impl Iterator<Item = &'w str> + Clone,
+    ) {
         let hint = nearest(key, known.clone());
         let hint = hint.map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
         let known: Vec<&str> = known.collect();
