@@ -231,13 +231,12 @@ impl Reader<'_> {
     }
 
     fn string(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Written<String>> {
-        match value.get_ref() {
-            DeValue::String(text) => Some(Written { value: text.to_string(), at: self.at(&value.span()) }),
-            other => {
-                self.complain(&value.span(), &format!("a text in quotes is expected here, not a {}", other.type_str()));
-                None
-            }
+        let text = value.get_ref().as_str().map(|text| Written { value: text.to_owned(), at: self.at(&value.span()) });
+        if text.is_none() {
+            let found = value.get_ref().type_str();
+            self.complain(&value.span(), &format!("a text in quotes is expected here, not a {found}"));
         }
+        text
     }
 
     fn table<'v>(&mut self, value: &'v Spanned<DeValue<'v>>) -> Option<&'v DeTable<'v>> {
