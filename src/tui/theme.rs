@@ -19,6 +19,7 @@ use crate::model::{
     timeline::Severity,
 };
 
+pub(super) use color::indexed;
 pub use color::{contrast, luminance};
 pub use depth::{ColorDepth, nearest_16, nearest_256};
 pub use role::Role;

@@ -49,7 +49,7 @@ const XTERM: [(u8, u8, u8); 16] = [
 ];
 
 /// Red, green, blue of one of the 256 colours: 16 named, a 6×6×6 cube, 24 greys (xterm's `256colres.pl`).
-pub(super) const fn indexed(index: u8) -> (u8, u8, u8) {
+pub(in crate::tui) const fn indexed(index: u8) -> (u8, u8, u8) {
     const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
     match index {
         0..16 => XTERM[index as usize],

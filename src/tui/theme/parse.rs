@@ -234,7 +234,7 @@ impl Reader<'_> {
         let text = value.get_ref().as_str().map(|text| Written { value: text.to_owned(), at: self.at(&value.span()) });
         if text.is_none() {
             let found = value.get_ref().type_str();
-            self.complain(&value.span(), &format!("a text in quotes is expected here, not a {found}"));
+            self.complain(&value.span(), &format!("a text in quotes is expected here; this is of type {found}"));
         }
         text
     }
@@ -242,7 +242,10 @@ impl Reader<'_> {
     fn table<'v>(&mut self, value: &'v Spanned<DeValue<'v>>) -> Option<&'v DeTable<'v>> {
         let table = value.get_ref().as_table();
         if table.is_none() {
-            self.complain(&value.span(), &format!("a table is expected here, not a {}", value.get_ref().type_str()));
+            self.complain(
+                &value.span(),
+                &format!("a table is expected here; this is of type {}", value.get_ref().type_str()),
+            );
         }
         table
     }
