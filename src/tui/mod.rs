@@ -1,1 +1,5 @@
 //! The console.
+
+pub mod picture;
+pub mod theme;
+pub mod widgets;
