@@ -28,9 +28,9 @@ impl FromArgMatches for Act {
 
 impl Subcommand for Act {
     fn augment_subcommands(parent: clap::Command) -> clap::Command {
-        Verb::ALL
-            .into_iter()
-            .fold(Command::augment_subcommands(parent), |cli, verb| cli.mut_subcommand(verb.label(), Manner::augment_args))
+        Verb::ALL.into_iter().fold(Command::augment_subcommands(parent), |cli, verb| {
+            cli.mut_subcommand(verb.label(), Manner::augment_args)
+        })
     }
 
     fn augment_subcommands_for_update(parent: clap::Command) -> clap::Command {

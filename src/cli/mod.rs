@@ -86,7 +86,9 @@ async fn verb<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Resul
         Some(Verb::Demo(demo)) => verbs::demo::demo(ctx, outside, &demo, theme).await,
         Some(Verb::Completions { shell }) => verbs::papers::completions(ctx, shell),
         Some(Verb::Man(man)) => verbs::papers::man(ctx, &man),
-        Some(Verb::DemoService(service)) => Ok(if demo::service::run(&service) == 0 { Outcome::Ok } else { Outcome::Failed }),
+        Some(Verb::DemoService(service)) => {
+            Ok(if demo::service::run(&service) == 0 { Outcome::Ok } else { Outcome::Failed })
+        }
     }
 }
 

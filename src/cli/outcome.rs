@@ -25,15 +25,8 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, by code.
-    pub const ALL: [Self; 7] = [
-        Self::Ok,
-        Self::Failed,
-        Self::Usage,
-        Self::NoEngine,
-        Self::NotFound,
-        Self::Refused,
-        Self::Interrupted,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Ok, Self::Failed, Self::Usage, Self::NoEngine, Self::NotFound, Self::Refused, Self::Interrupted];
 
     /// The exit code. These numbers are a promise to scripts.
     #[must_use]

@@ -115,11 +115,8 @@ pub trait Outside {
     ///
     /// # Errors
     /// Why it cannot be read.
-    fn stored_logs(
-        &self,
-        extent: &LogExtent,
-        each: &mut dyn FnMut(&LogBatch) -> ControlFlow<()>,
-    ) -> Result<(), String>;
+    fn stored_logs(&self, extent: &LogExtent, each: &mut dyn FnMut(&LogBatch) -> ControlFlow<()>)
+    -> Result<(), String>;
 
     /// The newest `limit` stored entries about `project`, not before `since_us`, oldest first.
     ///

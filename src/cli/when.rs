@@ -41,9 +41,7 @@ impl When {
     #[must_use]
     pub fn wall_us(self, now: Timestamp) -> i64 {
         match self {
-            Self::Ago(duration) => {
-                now.wall_us.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
-            }
+            Self::Ago(duration) => now.wall_us.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)),
             Self::At(wall_us) => wall_us,
         }
     }

@@ -89,7 +89,8 @@ impl Ports {
 
 /// A free port and the listener that holds it, so that it is not found twice.
 fn free(usual: u16) -> Option<(u16, TcpListener)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, usual)).or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, usual)).or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
     let listener = listener.ok()?;
     let port = listener.local_addr().ok()?.port();
     Some((port, listener))

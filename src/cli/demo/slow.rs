@@ -4,8 +4,14 @@ use std::{io, time::Duration};
 
 use super::stage::{Stage, burn, pause};
 
-const STEPS: [&str; 6] =
-    ["reading segments", "checking segments", "loading dictionary", "building index", "warming caches", "opening for business"];
+const STEPS: [&str; 6] = [
+    "reading segments",
+    "checking segments",
+    "loading dictionary",
+    "building index",
+    "warming caches",
+    "opening for business",
+];
 
 pub(super) fn run(stage: &mut Stage) -> io::Result<u8> {
     for (index, step) in STEPS.iter().enumerate() {

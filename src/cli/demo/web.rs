@@ -65,7 +65,9 @@ fn answer(mut stream: TcpStream, dice: &mut Rng) -> io::Result<()> {
         _ => ("404 Not Found", "{\"error\":\"no such page\"}".to_owned()),
     };
     let length = body.len();
-    let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(format!("{head}{body}").as_bytes())
 }
 

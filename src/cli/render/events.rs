@@ -1,5 +1,7 @@
 //! Entries of the timeline as lines: when, about whom, what, why, by whom; last words below.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -45,7 +47,8 @@ pub fn lines(entry: &Entry, look: &EventLook) -> String {
     let mut lines = format!("{time}  {name}{fill}  {}  {}\n", clause(entry, look.paint), who(entry, look.paint));
     for word in last_words(entry) {
         let mark = look.paint.text(Tone::Dim, "│");
-        lines.push_str(&format!("{:20} {:width$}  {mark} {}\n", "", "", text::plain(word), width = look.name_width));
+        let _infallible =
+            writeln!(lines, "{:20} {:width$}  {mark} {}", "", "", text::plain(word), width = look.name_width);
     }
     lines
 }

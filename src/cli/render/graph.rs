@@ -44,7 +44,7 @@ impl Walk<'_> {
         self.text.push_str(if last { "└─ " } else { "├─ " });
         self.text.push_str(name.as_str());
         if let Some(edge) = edge {
-            self.text.push_str(&self.paint.text(Tone::Dim, &format!(" ({})", label(edge))));
+            self.text.push_str(&self.paint.text(Tone::Dim, &format!(" ({})", label(*edge))));
         }
         if again && !service.depends_on.is_empty() {
             self.text.push_str(&self.paint.text(Tone::Dim, " … as above"));
@@ -66,7 +66,7 @@ impl Walk<'_> {
 }
 
 /// `service_healthy`, `service_started, optional, restarts`.
-fn label(edge: &Dependency) -> String {
+fn label(edge: Dependency) -> String {
     let mut label = edge.condition.label().to_owned();
     if !edge.required {
         label.push_str(", optional");
@@ -78,9 +78,10 @@ fn label(edge: &Dependency) -> String {
 }
 
 fn edges(project: &ProjectSpec) -> impl Iterator<Item = (&ServiceName, &ServiceName, &Dependency)> {
-    project.services.iter().flat_map(|service| {
-        service.depends_on.iter().map(|(dependency, edge)| (&service.id.service, dependency, edge))
-    })
+    project
+        .services
+        .iter()
+        .flat_map(|service| service.depends_on.iter().map(|(dependency, edge)| (&service.id.service, dependency, edge)))
 }
 
 /// A mermaid flowchart. Nodes are numbered, since names may be words of its grammar (`end`).
@@ -93,8 +94,7 @@ pub fn mermaid(project: &ProjectSpec) -> String {
     }
     for (from, to, edge) in edges(project) {
         let arrow = if edge.required { "-->" } else { "-.->" };
-        let _infallible =
-            writeln!(text, "    s{} {arrow}|{}| s{}", number(from), edge.condition.label(), number(to));
+        let _infallible = writeln!(text, "    s{} {arrow}|{}| s{}", number(from), edge.condition.label(), number(to));
     }
     text
 }

@@ -119,7 +119,8 @@ impl LogPrinter {
     }
 
     fn text_line(&mut self, out: &mut String, line: &OneLine) {
-        let goes_on = self.open.as_ref().is_some_and(|(service, stream)| *service == line.service && *stream == line.stream);
+        let goes_on =
+            self.open.as_ref().is_some_and(|(service, stream)| *service == line.service && *stream == line.stream);
         if !goes_on {
             self.close(out);
             self.begin(out, line);

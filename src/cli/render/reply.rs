@@ -1,5 +1,7 @@
 //! What the door said.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -24,7 +26,7 @@ pub fn plan(plan: &Plan, paint: Paint) -> String {
     };
     let mut shown = format!("{} {}\n", paint.text(tone, &text::plain(&plan.title)), risk(plan.risk));
     for step in &plan.steps {
-        shown.push_str(&format!("  {}\n", text::plain(step)));
+        let _infallible = writeln!(shown, "  {}", text::plain(step));
     }
     shown
 }

@@ -85,7 +85,8 @@ async fn older(ctx: &mut Context<'_>, handle: &Handle, snapshot: &Snapshot) -> R
     match handle.query(Query::Entries { limit: LIMIT }).await? {
         Answer::Entries(mut entries) => {
             // Numbers begin anew with each engine: an entry of this one is known by number and time together.
-            let shown = |entry: &Entry| snapshot.timeline.iter().any(|other| other.seq == entry.seq && other.at == entry.at);
+            let shown =
+                |entry: &Entry| snapshot.timeline.iter().any(|other| other.seq == entry.seq && other.at == entry.at);
             let first = snapshot.timeline.first().map_or(i64::MAX, |entry| entry.at.wall_us);
             entries.retain(|entry| entry.at.wall_us <= first && !shown(entry));
             Ok(entries)
@@ -122,9 +123,8 @@ impl Teller {
     }
 
     fn wants(&self, entry: &Entry) -> bool {
-        let about = |id: &ServiceId| {
-            entry.service.as_ref() == Some(&id.service) && entry.project.as_ref() == Some(&id.project)
-        };
+        let about =
+            |id: &ServiceId| entry.service.as_ref() == Some(&id.service) && entry.project.as_ref() == Some(&id.project);
         self.since_us.is_none_or(|since| entry.at.wall_us >= since)
             && self.only.as_ref().is_none_or(|only| only.iter().any(about))
     }

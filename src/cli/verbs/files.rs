@@ -54,7 +54,11 @@ pub(in crate::cli) fn check(
     let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     let verdict = match &checked.project {
         Some(project) if checked.errors.is_empty() => {
-            let notes = if checked.notes.is_empty() { String::new() } else { format!(", {}", count(checked.notes.len(), "note")) };
+            let notes = if checked.notes.is_empty() {
+                String::new()
+            } else {
+                format!(", {}", count(checked.notes.len(), "note"))
+            };
             format!("{}: good, {}{notes}\n", shown.display(), count(project.services.len(), "service"))
         }
         Some(_) | None => format!("{}: {}\n", shown.display(), count(checked.errors.len(), "problem")),

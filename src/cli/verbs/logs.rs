@@ -222,5 +222,7 @@ impl Reader {
 
 /// What is said where output came faster than it could be written.
 pub(in crate::cli) fn missed(batches: u64) -> String {
-    format!("cas: output came faster than it could be written; {batches} parts are left out here, \"cas logs\" has them")
+    format!(
+        "cas: output came faster than it could be written; {batches} parts are left out here, \"cas logs\" has them"
+    )
 }

@@ -53,11 +53,7 @@ impl Place {
 }
 
 /// Reads a project; problems are shown in full on stderr.
-pub(super) fn load(
-    ctx: &mut Context<'_>,
-    outside: &impl Outside,
-    file: &Path,
-) -> Result<Arc<ProjectSpec>, Failure> {
+pub(super) fn load(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path) -> Result<Arc<ProjectSpec>, Failure> {
     let checked = outside.load(file, &ctx.env);
     match checked.project.clone() {
         Some(project) if checked.errors.is_empty() => Ok(project),
@@ -70,10 +66,7 @@ fn refuse(ctx: &mut Context<'_>, outside: &impl Outside, checked: &Checked) -> F
     ctx.say(rendered.trim_end());
     let count = checked.errors.len();
     let file = shown_path(&checked.file, &ctx.cwd);
-    Failure::new(
-        Outcome::Usage,
-        format!("{} has {count} problem{}", file.display(), if count == 1 { "" } else { "s" }),
-    )
+    Failure::new(Outcome::Usage, format!("{} has {count} problem{}", file.display(), if count == 1 { "" } else { "s" }))
 }
 
 /// The engine that runs the project of `file`, if one does.

@@ -1,6 +1,6 @@
 //! `cas projects`: every project that cas has seen, and how to forget one.
 
-use super::{Place, connect};
+use super::Place;
 use crate::{
     cli::{
         args::{Projects, ProjectsAction},
@@ -35,7 +35,8 @@ pub(in crate::cli) async fn projects(
 /// Remembered ones, and each that has an engine as that engine sees it.
 async fn views(ctx: &Context<'_>, outside: &impl Outside, place: &Place) -> Result<Vec<ProjectView>, Failure> {
     let mut views = offline::projects(&outside.registry().map_err(Failure::failed)?);
-    let mut files: Vec<std::path::PathBuf> = views.iter().filter(|view| view.exists).map(|view| view.file.clone()).collect();
+    let mut files: Vec<std::path::PathBuf> =
+        views.iter().filter(|view| view.exists).map(|view| view.file.clone()).collect();
     if let Ok(here) = place.find(ctx, outside)
         && !files.contains(&here)
     {

@@ -41,7 +41,11 @@ pub(in crate::cli) async fn console(
     if !ctx.can_show_console() {
         return Err(Failure::with_hint(
             Outcome::Usage,
-            if ctx.is_dumb() { "this terminal (TERM=dumb) cannot show the console" } else { "the console needs a terminal" },
+            if ctx.is_dumb() {
+                "this terminal (TERM=dumb) cannot show the console"
+            } else {
+                "the console needs a terminal"
+            },
             "\"cas status\" shows where services stand, \"cas up --no-tui\" runs them with one merged log",
         ));
     }
