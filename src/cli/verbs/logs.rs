@@ -196,7 +196,10 @@ impl Reader {
         loop {
             let news = tokio::select! {
                 biased;
-                Some(_) = interrupts.recv() => return Ok(Outcome::Interrupted),
+                Some(_) = interrupts.recv() => {
+                    self.drain(ctx, &mut feed)?;
+                    return Ok(Outcome::Interrupted);
+                }
                 news = feed.next() => news,
             };
             let Some(news) = news else {
@@ -204,12 +207,17 @@ impl Reader {
                 return Ok(Outcome::Ok);
             };
             self.news(ctx, &news);
-            while let Some(more) = feed.try_next() {
-                self.news(ctx, &more);
-                self.write_if(ctx, CHUNK_BYTES)?;
-            }
-            self.write_if(ctx, 0)?;
+            self.drain(ctx, &mut feed)?;
         }
+    }
+
+    /// Writes all that is there.
+    fn drain(&mut self, ctx: &mut Context<'_>, feed: &mut LogSubscription) -> Result<(), Failure> {
+        while let Some(more) = feed.try_next() {
+            self.news(ctx, &more);
+            self.write_if(ctx, CHUNK_BYTES)?;
+        }
+        self.write_if(ctx, 0)
     }
 
     fn news(&mut self, ctx: &mut Context<'_>, news: &LogNews) {

@@ -39,7 +39,7 @@ use super::fixture;
 /// A scripted engine: what it is asked is kept, what it answers is given.
 pub struct Engine {
     pub handle: Handle,
-    pub snapshots: watch::Sender<Arc<Snapshot>>,
+    _snapshots: watch::Sender<Arc<Snapshot>>,
     pub requests: mpsc::UnboundedReceiver<Request>,
     _link: watch::Sender<Link>,
 }
@@ -81,7 +81,8 @@ pub fn engine(
             }
         }
     });
-    Engine { handle: Handle { calls, snapshots: watched, logs: feed, link: linked }, snapshots, requests, _link: link }
+    let handle = Handle { calls, snapshots: watched, logs: feed, link: linked };
+    Engine { handle, _snapshots: snapshots, requests, _link: link }
 }
 
 /// An engine that accepts everything and then looks like `after`.
@@ -134,7 +135,7 @@ impl Outside for Fake {
     }
 
     fn render_problems(&self, problems: &[Problem], _colour: bool) -> String {
-        problems.iter().map(|problem| format!("error: {problem}\n")).collect()
+        problems.iter().map(|problem| format!("error: {problem}")).collect::<Vec<_>>().join("\n")
     }
 
     fn draft(&self, _directory: &Path, _env: &BTreeMap<String, String>) -> Result<Draft, String> {

@@ -1,6 +1,6 @@
 //! Verbs as they run: against a scripted engine, with what they write and the code they end with.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use cas::{
     cli::{
@@ -187,8 +187,6 @@ async fn a_followed_log_goes_on_until_the_interrupt() {
     let script = async {
         eventually_async("it follows", || async { !outside.interrupts.borrow().is_empty() }).await;
         engine.handle.logs.publish(fixture::batch("web", 0, &["live"]));
-        tokio::task::yield_now().await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
         let sender = outside.interrupts.borrow()[0].clone();
         sender.send(Interrupt::Int).await.unwrap();
     };
