@@ -1,1 +1,4 @@
 //! The console.
+
+pub mod theme;
+pub mod widgets;
