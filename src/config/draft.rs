@@ -1,0 +1,191 @@
+//! A service as read so far: complete enough to be checked against the others, even where parts of it are wrong.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use super::{
+    command::{self, Programs, Surroundings},
+    nearest::did_you_mean,
+    ports,
+    problems::Place,
+    reader::{Fields, Reader},
+    schema,
+    settings::Settings,
+    tree::{Key, Node, Shape},
+};
+use crate::model::{
+    ids::{ProjectName, ServiceId, ServiceName},
+    probe::{Probe, ProbeKind},
+    service::{CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, StopPlan},
+};
+
+const CONDITIONS: [Condition; 4] = [
+    Condition::ServiceStarted,
+    Condition::ServiceHealthy,
+    Condition::ServiceCompletedSuccessfully,
+    Condition::ServiceLogReady,
+];
+
+/// An arrow to another service.
+#[derive(Debug, Clone)]
+pub(crate) struct Edge {
+    /// Its name as written.
+    pub(crate) to: String,
+    /// Where.
+    pub(crate) at: Place,
+    /// With what.
+    pub(crate) dependency: Dependency,
+}
+
+/// A service, unchecked against the others.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) name: ServiceName,
+    /// Where its name stands.
+    pub(crate) at: Place,
+    /// None after an error.
+    pub(crate) command: Option<CommandLine>,
+    pub(crate) settings: Settings,
+    pub(crate) edges: Vec<Edge>,
+    pub(crate) probes: BTreeMap<ProbeKind, Arc<Probe>>,
+    /// Also true where a probe was written and is wrong: then nothing more is said about its absence.
+    pub(crate) has_health: bool,
+    /// None where it was not written; an empty text where it is wrong.
+    pub(crate) ready_log_line: Option<String>,
+    pub(crate) ports: Vec<(u16, Place)>,
+    pub(crate) description: Option<String>,
+}
+
+impl Draft {
+    /// When it is started again.
+    pub(crate) fn restart(&self) -> RestartPolicy {
+        self.settings.restart.unwrap_or(RestartPolicy::OnFailure { max_retries: None })
+    }
+
+    /// The finished service; none where it has no usable command.
+    pub(crate) fn finish(
+        self,
+        project: &ProjectName,
+        root: &std::path::Path,
+        file: &std::path::Path,
+    ) -> Option<ServiceSpec> {
+        let restart = self.restart();
+        let stop = StopPlan::default();
+        let depends_on =
+            self.edges.iter().filter_map(|edge| Some((ServiceName::new(&edge.to).ok()?, edge.dependency))).collect();
+        Some(ServiceSpec {
+            id: ServiceId { project: project.clone(), service: self.name },
+            kind: ServiceKind::Process,
+            command: self.command?,
+            working_dir: self.settings.working_dir.unwrap_or_else(|| PathBuf::from(root)),
+            environment: self.settings.environment,
+            depends_on,
+            probes: self.probes,
+            ready_log_line: self.ready_log_line,
+            restart,
+            backoff: self.settings.backoff.complete(),
+            stop: StopPlan {
+                signal: self.settings.stop_signal.unwrap_or(stop.signal),
+                grace: self.settings.stop_grace_period.unwrap_or(stop.grace),
+            },
+            ports: self.ports.iter().map(|(port, _)| Port(*port)).collect(),
+            autostart: self.settings.autostart.unwrap_or(false),
+            source: self.at.in_file(file),
+            description: self.description,
+        })
+    }
+}
+
+/// Reads one entry of `services`.
+pub(crate) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &Settings) -> Option<Draft> {
+    let name = ServiceName::new(&key.text);
+    if let Err(error) = &name {
+        reader.error(key.at, format!("services: {error}"), "rename the service");
+    }
+    let fields =
+        if node.is_null() { Fields::none(key.at) } else { reader.fields(&key.text, node, &schema::SERVICE)? };
+    let settings = Settings::read(reader, &fields).over(defaults);
+    let edges = fields.get("depends_on").map(|node| dependencies(reader, node)).unwrap_or_default();
+    let working_dir = settings.working_dir.clone().unwrap_or_else(|| reader.root.clone());
+    let surroundings = Surroundings {
+        working_dir: &working_dir,
+        environment: &settings.environment,
+        programs: Programs::of(&fields, &edges),
+    };
+    let command = command::read(reader, &fields, (&key.text, key.at), surroundings);
+    let probes = super::probes::read(reader, &fields, surroundings);
+    let is_probed = ["startup", "readiness"].into_iter().any(|key| fields.get(key).is_some());
+    let is_checked = fields.get("healthcheck").is_some_and(|node| !is_disabled(node));
+    Some(Draft {
+        name: name.ok()?,
+        at: key.at,
+        command,
+        edges,
+        has_health: is_probed || is_checked,
+        probes,
+        ready_log_line: fields
+            .get("ready_log_line")
+            .map(|node| reader.pattern("ready_log_line", node).unwrap_or_default()),
+        ports: fields.get("ports").map(|node| ports::read(reader, node)).unwrap_or_default(),
+        description: fields.get("description").and_then(|node| reader.text("description", node)),
+        settings,
+    })
+}
+
+/// True for a health check that says it is none.
+fn is_disabled(node: &Node) -> bool {
+    let Shape::Map(entries) = &node.shape else { return false };
+    entries.iter().any(|(key, value)| match (&*key.text, &value.shape) {
+        ("disable", Shape::Scalar { text, .. }) => matches!(&**text, "true" | "yes" | "on"),
+        ("test", Shape::List(items)) => {
+            items.first().is_some_and(|item| matches!(&item.shape, Shape::Scalar { text, .. } if &**text == "NONE"))
+        }
+        _ => false,
+    })
+}
+
+fn dependencies(reader: &mut Reader<'_>, node: &Node) -> Vec<Edge> {
+    let plain = Dependency { condition: Condition::ServiceStarted, restart: false, required: true };
+    match &node.shape {
+        Shape::List(items) => {
+            let mut edges: Vec<Edge> = Vec::new();
+            for item in items {
+                let Some(to) = reader.text("depends_on", item) else { continue };
+                if edges.iter().any(|edge| edge.to == to) {
+                    reader.error(item.at, format!("depends_on: \"{to}\" is there twice"), "keep one of them");
+                } else {
+                    edges.push(Edge { to, at: item.at, dependency: plain });
+                }
+            }
+            edges
+        }
+        Shape::Map(entries) => entries
+            .iter()
+            .map(|(key, value)| {
+                let dependency = if value.is_null() { plain } else { dependency(reader, value).unwrap_or(plain) };
+                Edge { to: key.text.to_string(), at: key.at, dependency }
+            })
+            .collect(),
+        Shape::Scalar { .. } => {
+            reader.wrong_form("depends_on", node, "a list or a map", "write [service], or service: {condition: …}");
+            Vec::new()
+        }
+    }
+}
+
+fn dependency(reader: &mut Reader<'_>, node: &Node) -> Option<Dependency> {
+    let fields = reader.fields("depends_on", node, &schema::DEPENDENCY)?;
+    let condition = fields.get("condition").and_then(|node| {
+        let text = reader.text("condition", node)?;
+        let known = CONDITIONS.into_iter().find(|condition| condition.label() == text);
+        if known.is_none() {
+            let hint = did_you_mean(&text, &CONDITIONS.map(Condition::label));
+            reader.error(node.at, format!("condition: \"{text}\" is not a condition"), hint);
+        }
+        known
+    });
+    Some(Dependency {
+        condition: condition.unwrap_or(Condition::ServiceStarted),
+        restart: fields.get("restart").and_then(|node| reader.truth("restart", node)).unwrap_or(false),
+        required: fields.get("required").and_then(|node| reader.truth("required", node)).unwrap_or(true),
+    })
+}

@@ -1,0 +1,79 @@
+//! Which known word was meant. Never: guesses wildly; a third of the letters may be wrong at most.
+
+/// The known word that is nearest to `text` by optimal string alignment (Damerau 1964: insertion, deletion, substitution and
+/// swap of neighbours count one each), ignoring case and the difference between `-` and `_`.
+pub(crate) fn nearest<'w>(text: &str, known: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+    let wanted = fold(text);
+    if wanted.is_empty() || wanted.len() > 100 {
+        return None;
+    }
+    let allowed = wanted.len().div_ceil(3);
+    known
+        .into_iter()
+        .filter(|word| word.len().abs_diff(wanted.len()) <= allowed)
+        .map(|word| (distance(&wanted, &fold(word)), word))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, word)| (*distance, std::cmp::Reverse(common_start(&wanted, &fold(word)))))
+        .map(|(_, word)| word)
+}
+
+/// `did you mean "always"? one of: …`, or only the second half.
+pub(crate) fn did_you_mean(text: &str, known: &[&str]) -> String {
+    let all = known.join(", ");
+    match nearest(text, known.iter().copied()) {
+        Some(word) => format!("did you mean \"{word}\"? one of: {all}"),
+        None => format!("one of: {all}"),
+    }
+}
+
+fn fold(text: &str) -> Vec<char> {
+    text.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect()
+}
+
+fn common_start(a: &[char], b: &[char]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
+}
+
+fn distance(a: &[char], b: &[char]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let cost = usize::from(a[i - 1] != b[j - 1]);
+            let mut best = (above[j] + 1).min(row[j - 1] + 1).min(above[j - 1] + cost);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(before[j - 2] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut above, row);
+    }
+    above[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_finds_its_word() {
+        let known = ["command", "environment", "restart", "depends_on"];
+        for (typed, meant) in [
+            ("comand", Some("command")),
+            ("commnad", Some("command")),
+            ("Restart", Some("restart")),
+            ("depends-on", Some("depends_on")),
+            ("enviroment", Some("environment")),
+            ("zebra", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(typed, known), meant, "{typed}");
+        }
+    }
+
+    #[test]
+    fn swapped_neighbours_count_as_one_slip() {
+        assert_eq!(distance(&['a', 'b'], &['b', 'a']), 1);
+    }
+}

@@ -1,0 +1,202 @@
+//! From a file to a project. Promise: all problems at once; a project only where there is no error. Never: starts anything.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    Loaded,
+    dotenv::Assigned,
+    draft::{self, Draft},
+    environment::{self, EnvFile, Named},
+    graph,
+    problems::{Fault, Place},
+    procfile,
+    reader::{Fields, Reader},
+    schema,
+    settings::Settings,
+    tree::{self, Shape},
+};
+use crate::model::{ids::ProjectName, project::ProjectSpec};
+
+/// Reads a project file and checks everything that can be checked without running anything.
+///
+/// `name` overrides the name in the file. `env` is the environment that `${VAR}` and programs are looked up in; what `.env`
+/// beside the file says is used where `env` says nothing. Problems carry absolute paths.
+#[must_use]
+pub fn load(file: &Path, name: Option<ProjectName>, env: &BTreeMap<String, String>) -> Loaded {
+    let file = absolute(file);
+    let root = file.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
+    let mut reader = Reader::new(&file, root, env);
+    let is_procfile = super::FileKind::of(&file) == super::FileKind::Procfile;
+    if is_procfile {
+        reader = reader.without_interpolation();
+    }
+    let Some(text) = read_file(&mut reader, &file) else { return give(reader, file, None, Vec::new()) };
+    read_dot_env(&mut reader);
+    let (written_name, mut drafts) =
+        if is_procfile { (None, procfile::read(&mut reader, &text)) } else { read_yaml(&mut reader, &text) };
+    graph::check(&mut reader, &mut drafts);
+    let name = name.or(written_name).unwrap_or_else(|| name_of(&reader.root));
+    give(reader, file, Some(name), drafts)
+}
+
+/// The real directory, the name as it was given.
+fn absolute(file: &Path) -> PathBuf {
+    let parent = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    let parent = parent.canonicalize().or_else(|_| std::path::absolute(parent)).unwrap_or_else(|_| parent.to_owned());
+    file.file_name().map_or_else(|| parent.clone(), |name| parent.join(name))
+}
+
+fn give(reader: Reader<'_>, file: PathBuf, name: Option<ProjectName>, drafts: Vec<Draft>) -> Loaded {
+    let Reader { root, problems, .. } = reader;
+    let (notes, errors) = problems.finish();
+    let project = name.filter(|_| errors.is_empty()).map(|name| ProjectSpec {
+        services: drafts.into_iter().filter_map(|draft| draft.finish(&name, &root, &file)).map(Arc::new).collect(),
+        name,
+        root,
+        file: file.clone(),
+    });
+    Loaded { file, project, notes, errors }
+}
+
+/// The file's text; none after an error.
+pub(crate) fn read_file(reader: &mut Reader<'_>, file: &Path) -> Option<String> {
+    match environment::read_text(file) {
+        Ok(text) => Some(match text.strip_prefix('\u{feff}') {
+            Some(text) => text.to_owned(),
+            None => text,
+        }),
+        Err(unreadable) => {
+            let message = format!("{} cannot be read: {}", file.display(), unreadable.why);
+            let hint = if unreadable.absent { "check the path" } else { "a text file in UTF-8 is needed" };
+            match unreadable.at {
+                Some(at) => reader.error(at, message, hint),
+                None => reader.problems.error_of_file(message, hint.to_owned()),
+            }
+            None
+        }
+    }
+}
+
+fn read_dot_env(reader: &mut Reader<'_>) {
+    let path = reader.root.join(".env");
+    match environment::load(reader, &path, Named::Nowhere) {
+        EnvFile::Read(variables) => {
+            for (name, assigned) in variables {
+                if let Assigned::Value(value) = assigned {
+                    reader.dot_env.insert(name, value);
+                }
+            }
+            // As an env_file of a service it is read anew, now that its own variables are known.
+            reader.env_files = HashMap::new();
+        }
+        EnvFile::Absent => {}
+        EnvFile::Unreadable(why) => {
+            let fault = Fault::new(Place::START, format!(".env cannot be read: {why}")).hint("it is not used");
+            reader.problems.note_in(&path, fault);
+        }
+    }
+}
+
+fn read_yaml(reader: &mut Reader<'_>, text: &str) -> (Option<ProjectName>, Vec<Draft>) {
+    let tree = tree::parse(text);
+    let was_cut = tree.root.is_none() && !tree.faults.is_empty();
+    tree.faults.into_iter().for_each(|fault| reader.problems.error(fault));
+    let root = match tree.root {
+        Some(root) if !root.is_null() => root,
+        Some(_) | None => {
+            if !was_cut {
+                no_services(reader, Place::START, "the file is empty");
+            }
+            return (None, Vec::new());
+        }
+    };
+    let Some(fields) = reader.fields("the file", &root, &schema::PROJECT) else { return (None, Vec::new()) };
+    let name = fields.get("name").and_then(|node| {
+        let text = reader.text("name", node)?;
+        ProjectName::new(&text)
+            .map_err(|error| reader.error(node.at, format!("name: {error}"), "such as my-project"))
+            .ok()
+    });
+    let defaults = match fields.get("defaults") {
+        Some(node) => match reader.fields("defaults", node, &schema::DEFAULTS) {
+            Some(fields) => Settings::read(reader, &fields),
+            None => Settings::default(),
+        },
+        None => Settings::default(),
+    };
+    (name, read_services(reader, &fields, &defaults))
+}
+
+fn read_services(reader: &mut Reader<'_>, fields: &Fields<'_>, defaults: &Settings) -> Vec<Draft> {
+    let Some((key, node)) = fields.find("services") else {
+        if !fields.misspells("services", &schema::PROJECT) {
+            no_services(reader, fields.at, "there is no \"services:\"");
+        }
+        return Vec::new();
+    };
+    match &node.shape {
+        Shape::Map(entries) if !entries.is_empty() => {
+            entries.iter().filter_map(|(key, node)| draft::read(reader, key, node, defaults)).collect()
+        }
+        Shape::Scalar { .. } if !node.is_null() => {
+            reader.wrong_form("services", node, "a map", "write the services below it, each as a name and its keys");
+            Vec::new()
+        }
+        Shape::List(_) => {
+            reader.wrong_form("services", node, "a map", "write the services below it, each as a name and its keys");
+            Vec::new()
+        }
+        Shape::Map(_) | Shape::Scalar { .. } => {
+            no_services(reader, key.at, "services: there are none");
+            Vec::new()
+        }
+    }
+}
+
+fn no_services(reader: &mut Reader<'_>, at: Place, message: &str) {
+    reader.error(
+        at,
+        message,
+        "write \"services:\", below it a name, below that \"command: …\"; cas init writes an example",
+    );
+}
+
+/// The directory's name with what a name cannot hold replaced.
+fn name_of(root: &Path) -> ProjectName {
+    let directory = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let safe: String = directory
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' })
+        .collect();
+    let safe = safe.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+    let safe = &safe[..safe.len().min(63)];
+    ProjectName::new(safe)
+        .or_else(|_| ProjectName::new("project"))
+        .expect("\"project\" is a usable name, as a test says")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_directory_gives_a_name() {
+        for (directory, name) in [
+            ("/srv/shop", "shop"),
+            ("/srv/My Shop!", "My-Shop-"),
+            ("/srv/.hidden", "hidden"),
+            ("/", "project"),
+            ("/ä", "project"),
+        ] {
+            assert_eq!(name_of(Path::new(directory)).as_str(), name);
+        }
+        assert_eq!(name_of(Path::new(&"x".repeat(200))).as_str().len(), 63);
+    }
+}

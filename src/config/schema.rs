@@ -1,0 +1,359 @@
+//! Every key of the project file in one table. Promise: reader, error messages, nearest key and reference page come from here.
+//! Never: a key that does nothing.
+
+use std::fmt::Write;
+
+/// A key that is understood.
+#[derive(Debug)]
+pub(crate) struct Word {
+    /// As written.
+    pub(crate) name: &'static str,
+    /// What may stand there.
+    pub(crate) form: &'static str,
+    /// What it does.
+    pub(crate) about: &'static str,
+}
+
+/// A key of the compose specification that is known and not understood.
+#[derive(Debug)]
+pub(crate) enum Foreign {
+    /// It changes nothing here; the words say why, or what to do instead.
+    Unused(&'static str),
+    /// Part of a container, which comes later; `command` decides whether that is an error.
+    Container,
+    /// The file means something that cannot be done; the words say what to do instead.
+    Refused(&'static str),
+}
+
+/// The keys of one kind of map.
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// What has these keys: `a service`.
+    pub(crate) owner: &'static str,
+    /// The keys.
+    pub(crate) words: &'static [Word],
+    /// Compose's other keys.
+    pub(crate) foreign: &'static [(&'static str, Foreign)],
+}
+
+const fn word(name: &'static str, form: &'static str, about: &'static str) -> Word {
+    Word { name, form, about }
+}
+
+use Foreign::{Container, Refused, Unused};
+
+/// The file.
+pub(crate) const PROJECT: Table = Table {
+    owner: "a project file",
+    words: &[
+        word("name", "text", "Name of the project. Default: the name of the directory."),
+        word("services", "map of name to service", "The services, in the order in which they are shown. Required."),
+        word("defaults", "map", "What every service has unless it says otherwise; see *Defaults*."),
+    ],
+    foreign: &[
+        ("version", Unused("it has no meaning any more")),
+        ("networks", Unused("processes share the network of this machine")),
+        ("volumes", Unused("processes see the files of this machine")),
+        ("configs", Unused("use environment or env_file")),
+        ("secrets", Unused("use environment or env_file")),
+        ("include", Refused("copy the services into this file")),
+        ("models", Unused("there is nothing that would run them")),
+    ],
+};
+
+/// `services.NAME`.
+pub(crate) const SERVICE: Table = Table {
+    owner: "a service",
+    words: &[
+        word(
+            "command",
+            "text or list",
+            "What is executed, without a shell. Text is split into words as a shell would.",
+        ),
+        word("shell", "text", "Instead of `command`: a line for `/bin/sh -c`, with pipes and all."),
+        word("working_dir", "directory", "Where it is executed; relative to the file. Default: the file's directory."),
+        word("environment", "map or list", "Variables; `NAME` without a value passes on the value that cas has."),
+        word(
+            "env_file",
+            "text or list",
+            "Files of variables; entries are paths or `{path, required}`. `environment` wins.",
+        ),
+        word("depends_on", "list or map", "Services that come first; see *Dependencies*."),
+        word("healthcheck", "map", "Compose's probe: a readiness probe that runs a command; see *healthcheck*."),
+        word("startup", "probe", "Has it come up? Until it has, the other probes wait; failing for good ends the run."),
+        word("readiness", "probe", "Can it serve? Decides `service_healthy`; never restarts anything."),
+        word("liveness", "probe", "Is it beyond hope? Failing ends the run, and `restart` decides what follows."),
+        word("ready_log_line", "regex", "A line of output that matches makes `service_log_ready` true."),
+        word(
+            "restart",
+            "no, on-failure, on-failure:N, always, unless-stopped",
+            "When it is started again after it ended. Default: `on-failure` (compose's is `no`).",
+        ),
+        word("backoff", "map", "How restarts are spaced and when to give up; see *backoff*."),
+        word("stop_signal", "signal", "The first signal of a stop. Default: `SIGTERM`."),
+        word("stop_grace_period", "duration", "Time from the first signal to SIGKILL. Default: `10s`."),
+        word("ports", "list", "TCP ports that it listens on, checked before each start; see *Ports*."),
+        word("autostart", "true or false", "Started when the project is opened. Default: `false`."),
+        word("description", "text", "For people."),
+    ],
+    foreign: &[
+        ("image", Container),
+        ("build", Container),
+        ("extends", Refused("use a YAML anchor and \"<<: *name\", or defaults")),
+        ("entrypoint", Refused("put the whole line into command")),
+        ("post_start", Refused("make it a service that depends on this one")),
+        ("pre_stop", Refused("let the service do it on its stop_signal")),
+        ("profiles", Unused("a service starts when it is asked for, or with autostart: true")),
+        ("deploy", Unused("one process runs; use restart and backoff")),
+        ("scale", Unused("one process runs; write a second service")),
+        ("user", Unused("it runs as you")),
+        ("group_add", Unused("it runs as you")),
+        ("expose", Unused("use ports")),
+        ("container_name", Unused("it is not a container")),
+        ("labels", Unused("nothing reads them")),
+        ("label_file", Unused("nothing reads them")),
+        ("annotations", Unused("nothing reads them")),
+        ("logging", Unused("output is always kept")),
+        ("attach", Unused("output is always kept")),
+        ("networks", Unused("it shares the network of this machine")),
+        ("network_mode", Unused("it shares the network of this machine")),
+        ("links", Unused("use depends_on")),
+        ("external_links", Unused("it shares the network of this machine")),
+        ("extra_hosts", Unused("it shares the network of this machine")),
+        ("hostname", Unused("it shares the network of this machine")),
+        ("domainname", Unused("it shares the network of this machine")),
+        ("dns", Unused("it shares the network of this machine")),
+        ("dns_opt", Unused("it shares the network of this machine")),
+        ("dns_search", Unused("it shares the network of this machine")),
+        ("mac_address", Unused("it shares the network of this machine")),
+        ("volumes", Unused("it sees the files of this machine")),
+        ("volumes_from", Unused("it sees the files of this machine")),
+        ("tmpfs", Unused("it sees the files of this machine")),
+        ("configs", Unused("use environment or env_file")),
+        ("secrets", Unused("use environment or env_file")),
+        ("develop", Unused("it is not a container")),
+        ("platform", Unused("it is not a container")),
+        ("pull_policy", Unused("it is not a container")),
+        ("runtime", Unused("it is not a container")),
+        ("privileged", Unused("it is not a container")),
+        ("init", Unused("it is not a container")),
+        ("ipc", Unused("it is not a container")),
+        ("pid", Unused("it is not a container")),
+        ("uts", Unused("it is not a container")),
+        ("userns_mode", Unused("it is not a container")),
+        ("cgroup", Unused("it is not a container")),
+        ("cgroup_parent", Unused("it is not a container")),
+        ("cap_add", Unused("it is not a container")),
+        ("cap_drop", Unused("it is not a container")),
+        ("security_opt", Unused("it is not a container")),
+        ("devices", Unused("it is not a container")),
+        ("device_cgroup_rules", Unused("it is not a container")),
+        ("gpus", Unused("it is not a container")),
+        ("isolation", Unused("it is not a container")),
+        ("read_only", Unused("it is not a container")),
+        ("shm_size", Unused("it is not a container")),
+        ("storage_opt", Unused("it is not a container")),
+        ("sysctls", Unused("it is not a container")),
+        ("ulimits", Unused("limits are not set; use ulimit in a shell line")),
+        ("blkio_config", Unused("limits are not set")),
+        ("cpu_count", Unused("limits are not set")),
+        ("cpu_percent", Unused("limits are not set")),
+        ("cpu_period", Unused("limits are not set")),
+        ("cpu_quota", Unused("limits are not set")),
+        ("cpu_rt_period", Unused("limits are not set")),
+        ("cpu_rt_runtime", Unused("limits are not set")),
+        ("cpu_shares", Unused("limits are not set")),
+        ("cpus", Unused("limits are not set")),
+        ("cpuset", Unused("limits are not set")),
+        ("mem_limit", Unused("limits are not set")),
+        ("mem_reservation", Unused("limits are not set")),
+        ("mem_swappiness", Unused("limits are not set")),
+        ("memswap_limit", Unused("limits are not set")),
+        ("oom_kill_disable", Unused("limits are not set")),
+        ("oom_score_adj", Unused("limits are not set")),
+        ("pids_limit", Unused("limits are not set")),
+        ("stdin_open", Unused("it has no terminal")),
+        ("tty", Unused("it has no terminal")),
+    ],
+};
+
+/// `defaults`.
+pub(crate) const DEFAULTS: Table = Table {
+    owner: "defaults",
+    words: &[
+        word("working_dir", "directory", "As in a service."),
+        word("environment", "map or list", "Variables that every service has; those of the service win."),
+        word("env_file", "text or list", "Files of variables that every service has; all of the service's own win."),
+        word("restart", "no, on-failure, on-failure:N, always, unless-stopped", "As in a service."),
+        word("backoff", "map", "As in a service; a service may change single keys of it."),
+        word("stop_signal", "signal", "As in a service."),
+        word("stop_grace_period", "duration", "As in a service."),
+        word("autostart", "true or false", "As in a service."),
+    ],
+    foreign: &[],
+};
+
+/// `startup`, `readiness`, `liveness`.
+pub(crate) const PROBE: Table = Table {
+    owner: "a probe",
+    words: &[
+        word(
+            "exec",
+            "text or list",
+            "A command; exit code 0 is success. Text is a shell line, a list is executed as it is.",
+        ),
+        word(
+            "http",
+            "URL, or {url, status}",
+            "GET; 200 to 399 is success, or exactly `status`. `8080/health` is short for `http://localhost:8080/health`.",
+        ),
+        word("tcp", "port, or host:port", "A connection is accepted."),
+        word("log", "regex", "A line of output matches, once. Not for liveness."),
+        word(
+            "interval",
+            "duration",
+            "From the end of one round to the start of the next, at least `100ms`. Default: `10s`; startup `1s`.",
+        ),
+        word("timeout", "duration", "A round without an answer has failed. Default: `5s`."),
+        word("retries", "number from 1", "Failures in a row that count. Default: 3; startup 60."),
+        word("successes", "number from 1", "Successes in a row that count. Default: 1."),
+        word("start_period", "duration", "Failures this soon after the start do not count. Default: `0s`."),
+    ],
+    foreign: &[],
+};
+
+/// `http` of a probe, written as a map.
+pub(crate) const HTTP: Table = Table {
+    owner: "http",
+    words: &[
+        word("url", "URL", "What is fetched, as in the short form. Required."),
+        word("status", "number from 100 to 599", "The one status that is success."),
+    ],
+    foreign: &[],
+};
+
+/// `healthcheck`.
+pub(crate) const HEALTHCHECK: Table = Table {
+    owner: "healthcheck",
+    words: &[
+        word("test", "text or list", "A shell line, or `[CMD, program, …]`, `[CMD-SHELL, line]`, `[NONE]`."),
+        word("interval", "duration", "As in a probe. Default: `10s`."),
+        word("timeout", "duration", "As in a probe. Default: `5s`."),
+        word("retries", "number from 1", "As in a probe. Default: 3."),
+        word("start_period", "duration", "As in a probe. Default: `0s`."),
+        word("disable", "true or false", "True: as if it were not there."),
+    ],
+    foreign: &[("start_interval", Unused("write a startup probe, whose interval is 1s"))],
+};
+
+/// `backoff`.
+pub(crate) const BACKOFF: Table = Table {
+    owner: "backoff",
+    words: &[
+        word(
+            "base",
+            "duration",
+            "Longest delay before the first restart in a row; `0s`: always at once. Default: `500ms`.",
+        ),
+        word("factor", "number from 1", "Growth per restart in a row. Default: 2."),
+        word("ceiling", "duration", "Longest delay of all. Default: `60s`."),
+        word("stable", "duration", "A run that lasted this long was stable: counting starts anew. Default: `10s`."),
+        word(
+            "give_up_after",
+            "number from 0",
+            "Starts in a row that never became stable; then it gives up. 0: never. Default: 8.",
+        ),
+    ],
+    foreign: &[],
+};
+
+/// `depends_on.NAME`.
+pub(crate) const DEPENDENCY: Table = Table {
+    owner: "a dependency",
+    words: &[
+        word(
+            "condition",
+            "service_started, service_healthy, service_completed_successfully, service_log_ready",
+            "What must hold before the dependent starts. Default: `service_started`.",
+        ),
+        word(
+            "restart",
+            "true or false",
+            "Restart the dependent after a person restarted the dependency. Default: `false`.",
+        ),
+        word(
+            "required",
+            "true or false",
+            "False: an absent or given-up dependency does not hold the dependent. Default: `true`.",
+        ),
+    ],
+    foreign: &[],
+};
+
+/// An entry of `env_file`, written as a map.
+pub(crate) const ENV_FILE: Table = Table {
+    owner: "an env_file entry",
+    words: &[
+        word("path", "file", "The file; relative to the project file. Required."),
+        word("required", "true or false", "False: it may be absent. Default: `true`."),
+    ],
+    foreign: &[("format", Unused("files are always read as compose reads them"))],
+};
+
+/// An entry of `ports`, written as a map.
+pub(crate) const PORT: Table = Table {
+    owner: "a port",
+    words: &[
+        word("published", "port or range", "The port of this machine. Default: `target`."),
+        word("target", "port", "Compose's port within the container; used where `published` is absent."),
+        word("protocol", "tcp or udp", "Only tcp is checked. Default: `tcp`."),
+    ],
+    foreign: &[
+        ("host_ip", Unused("the port is checked on every address")),
+        ("mode", Unused("it is not a container")),
+        ("name", Unused("nothing reads it")),
+        ("app_protocol", Unused("nothing reads it")),
+    ],
+};
+
+/// The user's `config.yaml`.
+pub(crate) const USER: Table = Table {
+    owner: "the user file",
+    words: &[
+        word("theme", "text", "Name of a colour theme."),
+        word("keys", "map of action to key or list of keys", "Keys that replace the built-in ones of an action."),
+        word("mouse", "true or false", "Whether the console takes the mouse. Default: `true`."),
+        word("autopilot", "on or off", "Whether the healer may act. Default: `on`."),
+    ],
+    foreign: &[],
+};
+
+const TABLES: [(&str, &Table); 11] = [
+    ("Project", &PROJECT),
+    ("Service", &SERVICE),
+    ("Defaults", &DEFAULTS),
+    ("Dependencies", &DEPENDENCY),
+    ("Probes", &PROBE),
+    ("http as a map", &HTTP),
+    ("healthcheck", &HEALTHCHECK),
+    ("backoff", &BACKOFF),
+    ("env_file entries", &ENV_FILE),
+    ("Ports as maps", &PORT),
+    ("User file", &USER),
+];
+
+/// The tables of `docs/cas-yaml.md`, in Markdown, from the table that the reader itself uses: pairs of heading and table.
+#[must_use]
+pub fn reference() -> Vec<(&'static str, String)> {
+    TABLES
+        .iter()
+        .map(|(heading, table)| {
+            let mut text = "| key | form | meaning |\n|---|---|---|\n".to_owned();
+            for Word { name, form, about } in table.words {
+                // Writing to a String cannot fail.
+                let _ = writeln!(text, "| `{name}` | {form} | {about} |");
+            }
+            (*heading, text)
+        })
+        .collect()
+}

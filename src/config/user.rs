@@ -1,0 +1,122 @@
+//! The user's own file, `config.yaml`. Never written by cas. Whether a theme or an action of that name exists is not known here.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::{
+    nearest::did_you_mean,
+    problems::Place,
+    project::read_file,
+    reader::{Fields, Reader},
+    schema,
+    tree::{self, Node, Shape},
+};
+use crate::model::{policy::Autopilot, project::Problem, service::Source};
+
+/// What the user wants of the console.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserConfig {
+    /// Name of a theme; none: the built-in choice.
+    pub theme: Option<String>,
+    /// Keys that replace the built-in ones, by action.
+    pub keys: BTreeMap<String, Vec<String>>,
+    /// Whether the console takes the mouse.
+    pub mouse: bool,
+    /// Whether the healer may act when a project is opened.
+    pub autopilot: Autopilot,
+    /// Where values were written: `theme`, and `keys.ACTION`; so that who knows themes and actions can point at a wrong one.
+    pub sources: BTreeMap<String, Source>,
+}
+
+impl Default for UserConfig {
+    fn default() -> Self {
+        Self {
+            theme: None,
+            keys: BTreeMap::new(),
+            mouse: true,
+            autopilot: Autopilot::default(),
+            sources: BTreeMap::new(),
+        }
+    }
+}
+
+/// What the user's file gave: where something is wrong, the built-in value stands in its place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoadedUser {
+    /// The values.
+    pub config: UserConfig,
+    /// What is worth knowing.
+    pub notes: Vec<Problem>,
+    /// What must be changed.
+    pub errors: Vec<Problem>,
+}
+
+/// Reads the user's file; one that is absent or empty is all defaults. Dollar signs are left alone.
+#[must_use]
+pub fn load(file: &Path) -> LoadedUser {
+    if !file.exists() {
+        return LoadedUser::default();
+    }
+    let environment = BTreeMap::new();
+    let root = file.parent().map(Path::to_owned).unwrap_or_default();
+    let mut reader = Reader::new(file, root, &environment).without_interpolation();
+    let mut config = UserConfig::default();
+    if let Some(text) = read_file(&mut reader, file) {
+        let tree = tree::parse(&text);
+        tree.faults.into_iter().for_each(|fault| reader.problems.error(fault));
+        if let Some(root) = tree.root.filter(|root| !root.is_null())
+            && let Some(fields) = reader.fields("the file", &root, &schema::USER)
+        {
+            read(&mut reader, &fields, file, &mut config);
+        }
+    }
+    let (notes, errors) = reader.problems.finish();
+    LoadedUser { config, notes, errors }
+}
+
+fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, config: &mut UserConfig) {
+    if let Some(node) = fields.get("theme")
+        && let Some(theme) = reader.text("theme", node)
+    {
+        config.theme = Some(theme);
+        config.sources.insert("theme".to_owned(), node.at.in_file(file));
+    }
+    if let Some(mouse) = fields.get("mouse").and_then(|node| reader.truth("mouse", node)) {
+        config.mouse = mouse;
+    }
+    if let Some(mode) = fields.get("autopilot").and_then(|node| autopilot(reader, node)) {
+        config.autopilot = mode;
+    }
+    let Some(node) = fields.get("keys") else { return };
+    let Shape::Map(entries) = &node.shape else {
+        reader.wrong_form("keys", node, "a map", "write action: key, or action: [key, key]");
+        return;
+    };
+    for (action, node) in entries {
+        let Some(keys) = keys(reader, &action.text, node) else { continue };
+        config.keys.insert(action.text.to_string(), keys);
+        let at: Place = action.at;
+        config.sources.insert(format!("keys.{}", action.text), at.in_file(file));
+    }
+}
+
+/// One key, or a list of them; none at all unbinds the action.
+fn keys(reader: &mut Reader<'_>, action: &str, node: &Node) -> Option<Vec<String>> {
+    match &node.shape {
+        Shape::List(_) => reader.texts(action, node),
+        Shape::Scalar { .. } if node.is_null() => Some(Vec::new()),
+        Shape::Scalar { .. } | Shape::Map(_) => Some(vec![reader.text(action, node)?]),
+    }
+}
+
+fn autopilot(reader: &mut Reader<'_>, node: &Node) -> Option<Autopilot> {
+    let text = reader.text("autopilot", node)?;
+    match text.to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" => Some(Autopilot::On),
+        "off" | "false" | "no" => Some(Autopilot::Off),
+        _ => {
+            let hint = did_you_mean(&text, &["on", "off"]);
+            reader.error(node.at, format!("autopilot: \"{text}\" is not a mode of the autopilot"), hint);
+            None
+        }
+    }
+}
