@@ -1,1 +1,8 @@
-//! cli
+//! The command line: sentences that are typed, forms that are printed, codes that are returned.
+
+mod args;
+mod fake;
+mod fixture;
+mod forms;
+mod hostile;
+mod verbs;

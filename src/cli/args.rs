@@ -1,0 +1,330 @@
+//! The command line as clap has it. What changes the world comes from [`Command`] alone; here are the reads and the frame.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use regex::Regex;
+
+use super::{act::Act, demo::DemoService, when::When};
+use crate::model::{command::ServiceRef, time::human};
+
+const EXAMPLES: &str = "\
+Examples:
+  cas                          open the console here
+  cas up                       start every service and open the console
+  cas up --no-tui web db       start two (and what they need), print one merged log
+  cas restart web              restart one, wait until it is well again
+  cas logs -f --grep error     follow what goes wrong
+  cas status --json | jq .     read everything from a script
+  cas demo                     see it work, nothing to install
+
+Exit codes: 0 done · 1 failed · 2 usage or invalid project file · 3 no engine is running
+            4 not found or ambiguous · 5 refused · 130 interrupted";
+
+/// An operations console for the terminal that also does the operating.
+#[derive(Debug, Parser)]
+#[command(name = "cas", version, about, after_help = EXAMPLES, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Cli {
+    /// The project file (default: cas.yaml or Procfile in this directory or above)
+    #[arg(short = 'f', long, value_name = "PATH")]
+    pub file: Option<PathBuf>,
+    /// Work as if started in this directory
+    #[arg(short = 'C', long, value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// No colours (so does the variable `NO_COLOR`)
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// How the console looks.
+    #[command(flatten)]
+    pub look: Look,
+    /// What to do; none: open the console.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// How the console looks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct Look {
+    /// Theme of the console, such as nord or gruvbox
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start services (default: all) and open the console
+    #[command(after_help = UP_EXAMPLES)]
+    Up(Up),
+    /// Stop every service and end the engine
+    Down,
+    /// A wish to change the world.
+    #[command(flatten)]
+    Act(Act),
+    /// Show where services stand, and why
+    #[command(alias = "ps")]
+    Status(Status),
+    /// Print what services wrote
+    #[command(after_help = LOGS_EXAMPLES)]
+    Logs(Logs),
+    /// Print what happened: who, what, why
+    Events(Events),
+    /// Print who depends on whom
+    Graph(Graph),
+    /// Check a project file; exit code 2 if it cannot be taken
+    Check(Check),
+    /// Write a commented cas.yaml for this directory
+    Init(Init),
+    /// List every project that cas has seen
+    Projects(Projects),
+    /// Run a small project that lives in this binary
+    Demo(Demo),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man(Man),
+    /// One service of the demo.
+    #[command(hide = true)]
+    DemoService(DemoService),
+}
+
+const UP_EXAMPLES: &str = "\
+Examples:
+  cas up                  start all, open the console
+  cas up web              start web and what it depends on
+  cas up --no-tui         no console: one log, Ctrl-C stops everything, twice kills it";
+
+const LOGS_EXAMPLES: &str = "\
+Examples:
+  cas logs web --tail 50
+  cas logs -f --since 10m
+  cas logs --grep 'timeout|refused' --json | jq -r .text";
+
+/// `cas up`.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Services: NAME, PROJECT/NAME, or a pattern with `*`
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceRef>,
+    /// Print one merged log instead of opening the console
+    #[arg(long)]
+    pub no_tui: bool,
+    /// How the merged log is written.
+    #[command(flatten)]
+    pub lines: LineLook,
+    /// How the console looks.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+/// How lines of a log are written.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LineLook {
+    /// Begin every line with its time
+    #[arg(short = 't', long)]
+    pub timestamps: bool,
+    /// Do not begin every line with its service
+    #[arg(long)]
+    pub no_prefix: bool,
+}
+
+/// `cas status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Services: NAME, PROJECT/NAME, or a pattern with `*`
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceRef>,
+    /// JSON; with --watch one document per line
+    #[arg(long)]
+    pub json: bool,
+    /// Print again whenever something changes
+    #[arg(short = 'w', long)]
+    pub watch: bool,
+    /// Exit with 1 if one is unhealthy or failed, with 3 if no engine runs
+    #[arg(long, conflicts_with = "watch")]
+    pub exit_code: bool,
+}
+
+/// `cas logs`.
+#[derive(Debug, Args)]
+pub struct Logs {
+    /// Services: NAME, PROJECT/NAME, or a pattern with `*`
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceRef>,
+    /// Go on as lines come
+    #[arg(short = 'f', long, conflicts_with = "until")]
+    pub follow: bool,
+    /// From: 10m, 2026-11-22T10:00:00Z or "2026-11-22 10:00"
+    #[arg(long, value_name = "TIME", value_parser = When::parse)]
+    pub since: Option<When>,
+    /// To: as --since
+    #[arg(long, value_name = "TIME", value_parser = When::parse)]
+    pub until: Option<When>,
+    /// Only lines that match a regular expression, matches shown
+    #[arg(short = 'g', long, value_name = "REGEX")]
+    pub grep: Option<Regex>,
+    /// Only the last so many
+    #[arg(short = 'n', long, value_name = "LINES")]
+    pub tail: Option<usize>,
+    /// How lines are written.
+    #[command(flatten)]
+    pub lines: LineLook,
+    /// One JSON object per line
+    #[arg(long, conflicts_with_all = ["timestamps", "no_prefix"])]
+    pub json: bool,
+}
+
+/// `cas events`.
+#[derive(Debug, Args)]
+pub struct Events {
+    /// Services: NAME, PROJECT/NAME, or a pattern with `*`
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceRef>,
+    /// Go on as things happen
+    #[arg(short = 'f', long)]
+    pub follow: bool,
+    /// From: 10m, 2026-11-22T10:00:00Z or "2026-11-22 10:00"
+    #[arg(long, value_name = "TIME", value_parser = When::parse)]
+    pub since: Option<When>,
+    /// One JSON object per line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How a graph is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum GraphFormat {
+    /// For people
+    #[default]
+    Tree,
+    /// For Markdown (mermaid)
+    Mermaid,
+    /// For Graphviz
+    Dot,
+    /// For programs
+    Json,
+}
+
+/// `cas graph`.
+#[derive(Debug, Args)]
+pub struct Graph {
+    /// How it is written
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub format: GraphFormat,
+}
+
+/// `cas check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The file (default: the project file of this directory)
+    #[arg(value_name = "FILE")]
+    pub path: Option<PathBuf>,
+    /// JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cas init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Do not ask
+    #[arg(short = 'y', long)]
+    pub yes: bool,
+    /// Only print what would be written
+    #[arg(long, conflicts_with = "yes")]
+    pub print: bool,
+}
+
+/// `cas projects`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Projects {
+    /// JSON
+    #[arg(long)]
+    pub json: bool,
+    /// What to do with them; none: list.
+    #[command(subcommand)]
+    pub action: Option<ProjectsAction>,
+}
+
+/// What to do with the list of projects.
+#[derive(Debug, Subcommand)]
+pub enum ProjectsAction {
+    /// Take a project off the list; its files stay
+    Forget {
+        /// Its name or its directory
+        project: String,
+    },
+}
+
+/// `cas demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// The same seed, the same demo
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub seed: u64,
+    /// Print one merged log instead of opening the console
+    #[arg(long)]
+    pub no_tui: bool,
+    /// How the merged log is written.
+    #[command(flatten)]
+    pub lines: LineLook,
+    /// How the console looks.
+    #[command(flatten)]
+    pub look: Look,
+}
+
+/// `cas man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// Write one page per verb into this directory
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// How a wish is put: the same for every command.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Manner {
+    /// Only say what would happen
+    #[arg(long)]
+    pub dry_run: bool,
+    /// JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Return as soon as it is accepted
+    #[arg(long)]
+    pub no_wait: bool,
+    /// Wait at most so long for it to be done
+    #[arg(long, value_name = "TIME", value_parser = human::parse, default_value = "60s", conflicts_with = "no_wait")]
+    pub timeout: Duration,
+}
+
+impl Cli {
+    /// The theme, wherever on the line it was given.
+    #[must_use]
+    pub fn theme(&self) -> Option<&str> {
+        let own = match &self.verb {
+            Some(Verb::Up(up)) => up.look.theme.as_deref(),
+            Some(Verb::Demo(demo)) => demo.look.theme.as_deref(),
+            Some(
+                Verb::Down
+                | Verb::Act(_)
+                | Verb::Status(_)
+                | Verb::Logs(_)
+                | Verb::Events(_)
+                | Verb::Graph(_)
+                | Verb::Check(_)
+                | Verb::Init(_)
+                | Verb::Projects(_)
+                | Verb::Completions { .. }
+                | Verb::Man(_)
+                | Verb::DemoService(_),
+            )
+            | None => None,
+        };
+        own.or(self.look.theme.as_deref())
+    }
+}

@@ -1,0 +1,145 @@
+//! The picture of a project that no engine runs: from its file and what is stored. Never guesses that something runs.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::model::{
+    phase::{Health, Phase},
+    project::{ProjectRecord, ProjectSpec},
+    snapshot::{Counts, DependencyView, EngineView, HostView, ProjectView, ServiceView, Snapshot},
+    time::{Timestamp, short_duration},
+    timeline::{Entry, What},
+};
+
+/// Why every service of such a project is stopped.
+pub const WHY: &str = "no engine is running: cas up starts it";
+
+/// The picture. `entries` are the newest stored ones, oldest first.
+#[must_use]
+pub fn snapshot(
+    project: Option<&ProjectSpec>,
+    registry: &[ProjectRecord],
+    entries: &[Entry],
+    now: Timestamp,
+) -> Snapshot {
+    Snapshot {
+        revision: 0,
+        at: now,
+        engine: EngineView::default(),
+        projects: projects(registry),
+        services: project.map(|project| services(project, entries, now)).unwrap_or_default(),
+        host: HostView::default(),
+        timeline: entries.iter().cloned().map(Arc::new).collect(),
+        troubles: BTreeMap::new(),
+        problems: Arc::from([]),
+    }
+}
+
+/// Remembered projects as seen, by name.
+#[must_use]
+pub fn projects(registry: &[ProjectRecord]) -> Vec<ProjectView> {
+    let mut projects: Vec<ProjectView> = registry
+        .iter()
+        .map(|record| ProjectView {
+            name: record.name.clone(),
+            root: record.root.clone(),
+            file: record.file.clone(),
+            open: false,
+            exists: record.exists,
+            counts: Counts { total: record.services, ..Counts::default() },
+            last_opened_us: record.last_opened_us,
+        })
+        .collect();
+    projects.sort_by(|a, b| (&a.name, &a.root).cmp(&(&b.name, &b.root)));
+    projects
+}
+
+fn services(project: &ProjectSpec, entries: &[Entry], now: Timestamp) -> Vec<Arc<ServiceView>> {
+    project.services.iter().map(|spec| Arc::new(service(project, spec, entries, now))).collect()
+}
+
+fn service(
+    project: &ProjectSpec,
+    spec: &crate::model::service::ServiceSpec,
+    entries: &[Entry],
+    now: Timestamp,
+) -> ServiceView {
+    let depends_on = spec
+        .depends_on
+        .iter()
+        .map(|(service, edge)| DependencyView { service: service.clone(), condition: edge.condition, holds: false })
+        .collect();
+    let dependents = project
+        .services
+        .iter()
+        .filter(|other| other.depends_on.contains_key(&spec.id.service))
+        .map(|other| other.id.service.clone())
+        .collect();
+    ServiceView {
+        id: spec.id.clone(),
+        kind: spec.kind,
+        phase: Phase::Stopped { since: now },
+        health: Health::Unknown,
+        why: why(spec, entries, now),
+        pid: None,
+        run: None,
+        restarts: 0,
+        usage: None,
+        cpu: crate::model::history::History::default(),
+        memory: crate::model::history::History::default(),
+        command: spec.command.display(),
+        working_dir: spec.working_dir.clone(),
+        environment_names: spec.environment.keys().cloned().collect(),
+        ports: spec.ports.clone(),
+        depends_on,
+        dependents,
+        probes: Vec::new(),
+        restart: spec.restart,
+        autostart: spec.autostart,
+        source: spec.source.clone(),
+        description: spec.description.clone(),
+    }
+}
+
+/// The reason, and how it ended last where that is known and was not asked for.
+fn why(spec: &crate::model::service::ServiceSpec, entries: &[Entry], now: Timestamp) -> String {
+    let last = entries.iter().rev().find(|entry| {
+        entry.service.as_ref() == Some(&spec.id.service)
+            && entry.project.as_ref() == Some(&spec.id.project)
+            && is_an_end(&entry.what)
+    });
+    match last {
+        Some(entry) if !matches!(entry.what, What::Stopped) => {
+            // Another boot may lie between: only the wall clock spans it.
+            let ago = u64::try_from(now.wall_us.saturating_sub(entry.at.wall_us)).unwrap_or(0);
+            let ago = short_duration(std::time::Duration::from_micros(ago));
+            format!("{WHY} (last: {}, {ago} ago)", entry.sentence())
+        }
+        Some(_) | None => WHY.to_owned(),
+    }
+}
+
+const fn is_an_end(what: &What) -> bool {
+    match what {
+        What::Exited { .. } | What::SpawnFailed { .. } | What::GaveUp { .. } | What::Stopped => true,
+        What::Requested { .. }
+        | What::ProjectOpened { .. }
+        | What::Started { .. }
+        | What::Ready { .. }
+        | What::Unhealthy { .. }
+        | What::Recovered { .. }
+        | What::Stable { .. }
+        | What::RestartScheduled { .. }
+        | What::RestartWithheld { .. }
+        | What::Held { .. }
+        | What::Blocked { .. }
+        | What::Stopping { .. }
+        | What::Killed { .. }
+        | What::Survivors { .. }
+        | What::Signalled { .. }
+        | What::Reloaded { .. }
+        | What::ReloadRefused { .. }
+        | What::AutopilotSet { .. }
+        | What::Stalled { .. }
+        | What::Trouble { .. } => false,
+    }
+}

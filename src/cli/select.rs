@@ -1,0 +1,97 @@
+//! Which services a person means: exact names and patterns, refused with the candidates where they fit several or none.
+
+use super::outcome::{Failure, Outcome};
+use crate::model::{command::ServiceRef, ids::ServiceId};
+
+/// The services among `known` that `wanted` names, in the order of `known`, each once; all of them where nothing is named.
+///
+/// # Errors
+/// [`Outcome::NotFound`] with the candidates: no such service, or a name that several projects have.
+pub fn services(wanted: &[ServiceRef], known: &[ServiceId]) -> Result<Vec<ServiceId>, Failure> {
+    if wanted.is_empty() {
+        return Ok(known.to_vec());
+    }
+    let mut chosen = Vec::new();
+    for reference in wanted {
+        chosen.extend(one(&reference.0, known)?);
+    }
+    Ok(known.iter().filter(|id| chosen.contains(id)).cloned().collect())
+}
+
+fn one(reference: &str, known: &[ServiceId]) -> Result<Vec<ServiceId>, Failure> {
+    let (project, service) = match reference.split_once('/') {
+        Some((project, service)) => (Some(project), service),
+        None => (None, reference),
+    };
+    let found: Vec<ServiceId> = known
+        .iter()
+        .filter(|id| project.is_none_or(|project| matches(project, id.project.as_str())))
+        .filter(|id| matches(service, id.service.as_str()))
+        .cloned()
+        .collect();
+    match found.len() {
+        0 => Err(unknown(reference, known)),
+        1 => Ok(found),
+        _ if reference.contains('*') => Ok(found),
+        _ => Err(Failure::with_hint(
+            Outcome::NotFound,
+            format!("\"{reference}\" is the name of {} services", found.len()),
+            format!("say which: {}", listed(found.iter().map(ToString::to_string))),
+        )),
+    }
+}
+
+fn unknown(reference: &str, known: &[ServiceId]) -> Failure {
+    let several = known.windows(2).any(|pair| pair[0].project != pair[1].project);
+    let name = |id: &ServiceId| if several { id.to_string() } else { id.service.to_string() };
+    let hint = if known.is_empty() {
+        "there are no services yet".to_owned()
+    } else {
+        format!("there are: {}", listed(known.iter().map(name)))
+    };
+    Failure::with_hint(Outcome::NotFound, format!("there is no service \"{reference}\""), hint)
+}
+
+/// At most ten names.
+fn listed(names: impl Iterator<Item = String>) -> String {
+    let names: Vec<String> = names.collect();
+    let shown = names.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > 10 { format!("{shown} and {} more", names.len() - 10) } else { shown }
+}
+
+/// Whether `pattern`, in which `*` stands for any run of characters, fits all of `text`.
+#[must_use]
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or("");
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stands_for_anything_and_the_rest_for_itself() {
+        for (pattern, text, fits) in [
+            ("web", "web", true),
+            ("web", "web2", false),
+            ("w*", "web", true),
+            ("*b", "web", true),
+            ("w*b", "wb", true),
+            ("w*b*", "web", true),
+            ("wb*b", "wb", false),
+            ("*", "", true),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Commands: put at the door, consented where it asks, and waited for until they are done.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Place, connect, ids};
+use crate::{
+    cli::{
+        act::Act,
+        context::Context,
+        outcome::{Failure, Outcome},
+        outside::Outside,
+        render::{json_document, reply},
+        select, text,
+    },
+    host::handle::Handle,
+    model::{
+        command::Command,
+        ids::{RequestId, RunId, ServiceId},
+        phase::{Health, Phase},
+        policy::{Consent, Origin, Plan, Reply, Request},
+        snapshot::{ServiceView, Snapshot},
+        time::{Timestamp, short_duration},
+    },
+};
+
+pub(in crate::cli) async fn act(
+    ctx: &mut Context<'_>,
+    outside: &impl Outside,
+    place: &Place,
+    act: &Act,
+) -> Result<Outcome, Failure> {
+    let file = place.find(ctx, outside)?;
+    let handle = connect(outside, &file).await?.ok_or_else(Failure::no_engine)?;
+    let before = handle.snapshot();
+    let targets = match act.command.targets() {
+        Some(targets) => select::services(&targets.services, &ids(&before))?,
+        None => Vec::new(),
+    };
+    let asked = outside.now();
+    let consent = if act.manner.dry_run { Consent::DryRun } else { Consent::Ask };
+    let mut reply = ask(&handle, &act.command, consent).await?;
+    if let Reply::NeedsConsent { plan } = &reply {
+        reply = consented(ctx, &handle, &act.command, plan).await?;
+    }
+    let settled = match &reply {
+        Reply::Accepted { .. } if !act.manner.no_wait && !targets.is_empty() => {
+            let goal = Goal::of(&act.command, &targets, &before, asked);
+            Some(goal.wait(&handle, act.manner.timeout).await?)
+        }
+        Reply::Accepted { .. }
+        | Reply::Unchanged { .. }
+        | Reply::Planned { .. }
+        | Reply::NeedsConsent { .. }
+        | Reply::Refused { .. } => None,
+    };
+    report(ctx, act, &reply, settled.as_ref(), &targets)
+}
+
+/// Puts a command at the door for the command line.
+pub(in crate::cli) async fn ask(handle: &Handle, command: &Command, consent: Consent) -> Result<Reply, Failure> {
+    let request = Request { id: RequestId::default(), origin: Origin::Cli, command: command.clone(), consent };
+    Ok(handle.request(request).await?)
+}
+
+async fn consented(ctx: &mut Context<'_>, handle: &Handle, command: &Command, plan: &Plan) -> Result<Reply, Failure> {
+    let paint = ctx.talk_paint();
+    ctx.say(reply::plan(plan, paint).trim_end());
+    if !ctx.confirm("Do it?") {
+        return Err(Failure::with_hint(
+            Outcome::Refused,
+            "not done: nobody agreed to it",
+            "run it on a terminal and answer y; --dry-run shows what it would do",
+        ));
+    }
+    ask(handle, command, Consent::Given(plan.fingerprint)).await
+}
+
+fn report(
+    ctx: &mut Context<'_>,
+    act: &Act,
+    reply: &Reply,
+    settled: Option<&Settled>,
+    targets: &[ServiceId],
+) -> Result<Outcome, Failure> {
+    if act.manner.json {
+        let views: Option<Vec<&ServiceView>> = settled.map(|settled| settled.views(targets));
+        ctx.data(&json_document(&reply::document(&act.command, reply, views.as_deref())))?;
+        return Ok(outcome_of(reply, settled));
+    }
+    match reply {
+        Reply::Accepted { note } | Reply::Unchanged { note } => ctx.say(&text::plain(note)),
+        Reply::Planned { plan } => {
+            let paint = ctx.paint();
+            ctx.data(&reply::plan(plan, paint))?;
+        }
+        Reply::NeedsConsent { .. } => {
+            return Err(Failure::new(Outcome::Refused, "not done: things changed meanwhile, ask again"));
+        }
+        Reply::Refused { reason, hint } => {
+            return Err(Failure::Said { outcome: Outcome::Refused, message: reason.clone(), hint: hint.clone() });
+        }
+    }
+    if let Some(settled) = settled {
+        settled.say(ctx, targets);
+    }
+    Ok(outcome_of(reply, settled))
+}
+
+const fn outcome_of(reply: &Reply, settled: Option<&Settled>) -> Outcome {
+    match reply {
+        Reply::Accepted { .. } => match settled {
+            Some(Settled { end: End::Failed | End::TimedOut { .. }, .. }) => Outcome::Failed,
+            Some(Settled { end: End::Done, .. }) | None => Outcome::Ok,
+        },
+        Reply::Unchanged { .. } | Reply::Planned { .. } => Outcome::Ok,
+        Reply::NeedsConsent { .. } | Reply::Refused { .. } => Outcome::Refused,
+    }
+}
+
+/// What a command wants its targets to come to.
+#[derive(Debug)]
+struct Goal {
+    /// Targets, each with the run that was there before.
+    targets: Vec<(ServiceId, Option<RunId>)>,
+    want: Want,
+    asked: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Want {
+    Up,
+    UpAnew,
+    Down,
+    Nothing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Done,
+    Failed,
+    UnderWay,
+}
+
+/// How the waiting ended.
+#[derive(Debug)]
+struct Settled {
+    end: End,
+    snapshot: Arc<Snapshot>,
+}
+
+#[derive(Debug)]
+enum End {
+    Done,
+    Failed,
+    TimedOut { after: Duration },
+}
+
+impl Goal {
+    fn of(command: &Command, targets: &[ServiceId], before: &Snapshot, asked: Timestamp) -> Self {
+        let want = match command {
+            Command::Start { .. } => Want::Up,
+            Command::Restart { .. } => Want::UpAnew,
+            Command::Stop { .. } | Command::Kill { .. } => Want::Down,
+            Command::Signal { .. } | Command::Reload | Command::Autopilot { .. } => Want::Nothing,
+        };
+        let run = |id: &ServiceId| before.service(id).and_then(|view| view.phase.run());
+        Self { targets: targets.iter().map(|id| (id.clone(), run(id))).collect(), want, asked }
+    }
+
+    async fn wait(&self, handle: &Handle, timeout: Duration) -> Result<Settled, Failure> {
+        let mut snapshots = handle.snapshots.clone();
+        let deadline = tokio::time::sleep(timeout);
+        let mut deadline = std::pin::pin!(deadline);
+        loop {
+            let snapshot = snapshots.borrow_and_update().clone();
+            match self.progress(&snapshot) {
+                Progress::Done => return Ok(Settled { end: End::Done, snapshot }),
+                Progress::Failed => return Ok(Settled { end: End::Failed, snapshot }),
+                Progress::UnderWay => {}
+            }
+            tokio::select! {
+                changed = snapshots.changed() => changed.map_err(|_| Failure::failed("the engine has ended"))?,
+                () = &mut deadline => return Ok(Settled { end: End::TimedOut { after: timeout }, snapshot }),
+            }
+        }
+    }
+
+    /// Failed as soon as one has failed and none is under way.
+    fn progress(&self, snapshot: &Snapshot) -> Progress {
+        let all: Vec<Progress> = self
+            .targets
+            .iter()
+            .map(|(id, run)| snapshot.service(id).map_or(Progress::Failed, |view| self.progress_of(view, *run)))
+            .collect();
+        if all.contains(&Progress::UnderWay) {
+            Progress::UnderWay
+        } else if all.contains(&Progress::Failed) {
+            Progress::Failed
+        } else {
+            Progress::Done
+        }
+    }
+
+    fn progress_of(&self, view: &ServiceView, before: Option<RunId>) -> Progress {
+        let is_new = view.phase.since().has_reached(self.asked);
+        match self.want {
+            Want::Nothing => Progress::Done,
+            Want::Down => match &view.phase {
+                Phase::Stopped { .. } | Phase::Exited { .. } | Phase::GaveUp { .. } => Progress::Done,
+                Phase::Waiting { .. }
+                | Phase::Blocked { .. }
+                | Phase::Starting { .. }
+                | Phase::Running { .. }
+                | Phase::Stopping { .. }
+                | Phase::BackingOff { .. } => Progress::UnderWay,
+            },
+            Want::Up | Want::UpAnew => match &view.phase {
+                Phase::Running { run, .. } if self.want == Want::UpAnew && before == Some(*run) => Progress::UnderWay,
+                Phase::Running { .. } => running(&view.health),
+                Phase::Exited { exit, .. } if is_new && exit.is_success() => Progress::Done,
+                Phase::Exited { .. } | Phase::GaveUp { .. } | Phase::Stopped { .. } if is_new => Progress::Failed,
+                Phase::Exited { .. }
+                | Phase::GaveUp { .. }
+                | Phase::Stopped { .. }
+                | Phase::Waiting { .. }
+                | Phase::Blocked { .. }
+                | Phase::Starting { .. }
+                | Phase::Stopping { .. }
+                | Phase::BackingOff { .. } => Progress::UnderWay,
+            },
+        }
+    }
+}
+
+const fn running(health: &Health) -> Progress {
+    match health {
+        Health::Unknown | Health::Healthy { .. } => Progress::Done,
+        Health::Starting { .. } => Progress::UnderWay,
+        Health::Unhealthy { .. } | Health::Misconfigured { .. } => Progress::Failed,
+    }
+}
+
+impl Settled {
+    fn views(&self, targets: &[ServiceId]) -> Vec<&ServiceView> {
+        targets.iter().filter_map(|id| self.snapshot.service(id)).map(AsRef::as_ref).collect()
+    }
+
+    fn say(&self, ctx: &mut Context<'_>, targets: &[ServiceId]) {
+        for view in self.views(targets) {
+            let phase = &view.phase;
+            let why = text::plain(&view.why);
+            ctx.say(&format!("{} {} {}: {why}", phase.glyph(), view.id.service, phase.label()));
+        }
+        if let End::TimedOut { after } = self.end {
+            ctx.say(&format!("cas: not done after {}; it goes on without you", short_duration(after)));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Verbs that are about the project file alone: `graph`, `check`, `init`.
+
+use std::io::Write;
+
+use super::{Place, load};
+use crate::cli::{
+    args::{Check, Graph, GraphFormat, Init},
+    context::Context,
+    outcome::{Failure, Outcome},
+    outside::Outside,
+    render::{graph as forms, json_document},
+    shown_path,
+};
+
+pub(in crate::cli) fn graph(
+    ctx: &mut Context<'_>,
+    outside: &impl Outside,
+    place: &Place,
+    graph: &Graph,
+) -> Result<Outcome, Failure> {
+    let file = place.find(ctx, outside)?;
+    let project = load(ctx, outside, &file)?;
+    let text = match graph.format {
+        GraphFormat::Tree => forms::tree(&project, ctx.paint()),
+        GraphFormat::Mermaid => forms::mermaid(&project),
+        GraphFormat::Dot => forms::dot(&project),
+        GraphFormat::Json => json_document(&forms::document(&project)),
+    };
+    ctx.data(&text)?;
+    Ok(Outcome::Ok)
+}
+
+pub(in crate::cli) fn check(
+    ctx: &mut Context<'_>,
+    outside: &impl Outside,
+    place: &Place,
+    check: &Check,
+) -> Result<Outcome, Failure> {
+    let named = check.path.as_ref().map(|path| ctx.cwd.join(path));
+    let file = Place { file: named.or_else(|| place.file.clone()) }.find(ctx, outside)?;
+    let checked = outside.load(&file, &ctx.env);
+    let outcome = if checked.errors.is_empty() { Outcome::Ok } else { Outcome::Usage };
+    if check.json {
+        ctx.data(&json_document(&checked.json))?;
+        return Ok(outcome);
+    }
+    let colour = ctx.talk_paint().is_colour();
+    for problems in [&checked.errors, &checked.notes] {
+        if !problems.is_empty() {
+            ctx.say(outside.render_problems(problems, colour).trim_end());
+        }
+    }
+    let shown = shown_path(&checked.file, &ctx.cwd);
+    let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let verdict = match &checked.project {
+        Some(project) if checked.errors.is_empty() => {
+            let notes = if checked.notes.is_empty() {
+                String::new()
+            } else {
+                format!(", {}", count(checked.notes.len(), "note"))
+            };
+            format!("{}: good, {}{notes}\n", shown.display(), count(project.services.len(), "service"))
+        }
+        Some(_) | None => format!("{}: {}\n", shown.display(), count(checked.errors.len(), "problem")),
+    };
+    ctx.data(&crate::cli::text::plain_lines(&verdict))?;
+    Ok(outcome)
+}
+
+pub(in crate::cli) fn init(ctx: &mut Context<'_>, outside: &impl Outside, init: &Init) -> Result<Outcome, Failure> {
+    let cwd = ctx.cwd.clone();
+    let draft = outside.draft(&cwd, &ctx.env).map_err(Failure::failed)?;
+    let shown = shown_path(&draft.file, &cwd);
+    if init.print {
+        ctx.data(&draft.text)?;
+        return Ok(Outcome::Ok);
+    }
+    for note in &draft.notes {
+        ctx.say(&crate::cli::text::plain(note));
+    }
+    if draft.file.exists() {
+        return Err(Failure::with_hint(
+            Outcome::Failed,
+            format!("{} is there already and stays as it is", shown.display()),
+            "\"cas init --print\" shows what would be written",
+        ));
+    }
+    if !init.yes && ctx.terminals.stdin {
+        ctx.say(&crate::cli::text::plain_lines(&draft.text));
+        if !ctx.confirm(&format!("Write {}?", shown.display())) {
+            return Err(Failure::new(Outcome::Refused, "nothing was written"));
+        }
+    }
+    std::fs::File::create_new(&draft.file)
+        .and_then(|mut file| file.write_all(draft.text.as_bytes()))
+        .map_err(|error| Failure::failed(format!("cannot write {}: {error}", shown.display())))?;
+    ctx.say(&format!("wrote {}; \"cas check\" checks it, \"cas up\" starts it", shown.display()));
+    Ok(Outcome::Ok)
+}

@@ -1,0 +1,236 @@
+//! `cas logs`: what services wrote, stored and live, each line once.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::ControlFlow,
+};
+
+use regex::Regex;
+
+use super::{Place, connect, ids, load};
+use crate::{
+    cli::{
+        args::{LineLook, Logs},
+        context::Context,
+        outcome::{Failure, Outcome},
+        outside::{LogExtent, Outside},
+        render::logs::{Form, LogLook, LogPrinter, OneLine, Prefix},
+        select, text,
+    },
+    host::handle::{Handle, LogSubscription},
+    model::{
+        ids::{RunId, ServiceId},
+        log::{LogBatch, LogNews},
+        query::{Answer, Query},
+    },
+};
+
+/// Text that is gathered before it is written.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+pub(in crate::cli) async fn logs(
+    ctx: &mut Context<'_>,
+    outside: &impl Outside,
+    place: &Place,
+    logs: &Logs,
+) -> Result<Outcome, Failure> {
+    let file = place.find(ctx, outside)?;
+    let handle = connect(outside, &file).await?;
+    if logs.follow && handle.is_none() {
+        return Err(Failure::no_engine());
+    }
+    let known = match &handle {
+        Some(handle) => ids(&handle.snapshot()),
+        None => load(ctx, outside, &file)?.services.iter().map(|service| service.id.clone()).collect(),
+    };
+    let services = select::services(&logs.services, &known)?;
+    let now = outside.now();
+    let extent = LogExtent {
+        services: services.clone(),
+        since_us: logs.since.map(|when| when.wall_us(now)),
+        until_us: logs.until.map(|when| when.wall_us(now)),
+    };
+    // Subscribe first, then read what there is: nothing falls between.
+    let feed = handle.as_ref().map(|handle| handle.logs.subscribe());
+    let mut reader = Reader::new(look(ctx, services, &logs.lines, logs), &extent, logs.grep.clone(), logs.tail);
+    reader.stored(ctx, outside, &extent)?;
+    if let Some(handle) = &handle {
+        reader.remembered(ctx, handle).await?;
+    }
+    reader.flush(ctx)?;
+    match feed {
+        Some(feed) if logs.follow => reader.follow(ctx, outside, feed).await,
+        Some(_) | None => Ok(Outcome::Ok),
+    }
+}
+
+fn look(ctx: &Context<'_>, services: Vec<ServiceId>, lines: &LineLook, logs: &Logs) -> LogLook {
+    LogLook {
+        prefix: prefix(&services, lines),
+        services,
+        timestamps: lines.timestamps,
+        zone: ctx.zone,
+        paint: ctx.paint(),
+        grep: logs.grep.clone(),
+        form: if logs.json { Form::Json } else { Form::Text },
+    }
+}
+
+/// Names alone where they are enough.
+pub(in crate::cli) fn prefix(services: &[ServiceId], lines: &LineLook) -> Prefix {
+    if lines.no_prefix {
+        Prefix::Nothing
+    } else if services.windows(2).any(|pair| pair[0].project != pair[1].project) {
+        Prefix::ProjectAndService
+    } else {
+        Prefix::Service
+    }
+}
+
+struct Reader {
+    printer: LogPrinter,
+    extent: LogExtent,
+    grep: Option<Regex>,
+    /// The last lines, while only those are wanted.
+    tail: Option<(usize, VecDeque<OneLine>)>,
+    /// The next number that was not yet seen of each run: what is stored and what is in memory overlap.
+    next: BTreeMap<(ServiceId, RunId), u64>,
+    out: String,
+}
+
+impl Reader {
+    fn new(look: LogLook, extent: &LogExtent, grep: Option<Regex>, tail: Option<usize>) -> Self {
+        Self {
+            printer: LogPrinter::new(look),
+            extent: extent.clone(),
+            grep,
+            tail: tail.map(|count| (count, VecDeque::new())),
+            next: BTreeMap::new(),
+            out: String::new(),
+        }
+    }
+
+    fn stored(&mut self, ctx: &mut Context<'_>, outside: &impl Outside, extent: &LogExtent) -> Result<(), Failure> {
+        let mut written = Ok(());
+        let read = outside.stored_logs(extent, &mut |batch| {
+            self.take(batch);
+            written = self.write_if(ctx, CHUNK_BYTES);
+            if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        written?;
+        read.or_else(|why| {
+            ctx.say(&format!("cas: stored output cannot be read: {}", text::plain(&why)));
+            Ok(())
+        })
+    }
+
+    async fn remembered(&mut self, ctx: &mut Context<'_>, handle: &Handle) -> Result<(), Failure> {
+        match handle.query(Query::Logs { service: None }).await? {
+            Answer::Logs(batches) => {
+                for batch in batches {
+                    self.take(&batch);
+                    self.write_if(ctx, CHUNK_BYTES)?;
+                }
+            }
+            Answer::Unavailable(why) => ctx.say(&format!("cas: {}", text::plain(&why))),
+            Answer::Entries(_) | Answer::ShellContext { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Takes what is wanted of a batch and was not yet seen.
+    fn take(&mut self, batch: &LogBatch) {
+        let extent = &self.extent;
+        let in_time = extent.since_us.is_none_or(|since| batch.wall_us >= since)
+            && extent.until_us.is_none_or(|until| batch.wall_us <= until);
+        if !in_time || !extent.services.contains(&batch.service) {
+            return;
+        }
+        let next = self.next.entry((batch.service.clone(), batch.run)).or_insert(0);
+        let end = batch.first_seq + batch.lines.len() as u64;
+        let skip = usize::try_from(next.saturating_sub(batch.first_seq)).unwrap_or(usize::MAX);
+        *next = end.max(*next);
+        for (index, line) in batch.lines.iter().enumerate().skip(skip) {
+            let line = OneLine::of(batch, index, *line);
+            if self.grep.as_ref().is_some_and(|grep| !grep.is_match(&text::plain(&line.text))) {
+                continue;
+            }
+            match &mut self.tail {
+                None => self.printer.line(&mut self.out, &line),
+                Some((count, last)) => {
+                    last.push_back(line);
+                    while last.len() > *count {
+                        last.pop_front();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes what was gathered; from now on lines come as they are.
+    fn flush(&mut self, ctx: &mut Context<'_>) -> Result<(), Failure> {
+        if let Some((_, last)) = self.tail.take() {
+            for line in last {
+                self.printer.line(&mut self.out, &line);
+            }
+        }
+        self.write_if(ctx, 0)
+    }
+
+    fn write_if(&mut self, ctx: &mut Context<'_>, at_least: usize) -> Result<(), Failure> {
+        if self.out.is_empty() || self.out.len() < at_least {
+            return Ok(());
+        }
+        let written = ctx.data(&self.out);
+        self.out.clear();
+        written
+    }
+
+    async fn follow(
+        mut self,
+        ctx: &mut Context<'_>,
+        outside: &impl Outside,
+        mut feed: LogSubscription,
+    ) -> Result<Outcome, Failure> {
+        let mut interrupts = outside.interrupts().map_err(Failure::failed)?;
+        loop {
+            let news = tokio::select! {
+                biased;
+                Some(_) = interrupts.recv() => {
+                    self.drain(ctx, &mut feed)?;
+                    return Ok(Outcome::Interrupted);
+                }
+                news = feed.next() => news,
+            };
+            let Some(news) = news else {
+                ctx.say("cas: the engine has ended");
+                return Ok(Outcome::Ok);
+            };
+            self.news(ctx, &news);
+            self.drain(ctx, &mut feed)?;
+        }
+    }
+
+    /// Writes all that is there.
+    fn drain(&mut self, ctx: &mut Context<'_>, feed: &mut LogSubscription) -> Result<(), Failure> {
+        while let Some(more) = feed.try_next() {
+            self.news(ctx, &more);
+            self.write_if(ctx, CHUNK_BYTES)?;
+        }
+        self.write_if(ctx, 0)
+    }
+
+    fn news(&mut self, ctx: &mut Context<'_>, news: &LogNews) {
+        match news {
+            LogNews::Batch(batch) => self.take(batch),
+            LogNews::Missed { batches } => ctx.say(&missed(*batches)),
+        }
+    }
+}
+
+/// What is said where output came faster than it could be written.
+pub(in crate::cli) fn missed(batches: u64) -> String {
+    format!(
+        "cas: output came faster than it could be written; {batches} parts are left out here, \"cas logs\" has them"
+    )
+}

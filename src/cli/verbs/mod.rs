@@ -1,0 +1,80 @@
+//! One file per verb, or per family of verbs that share a source. Never formats (the renderers do).
+
+pub(super) mod act;
+pub(super) mod demo;
+pub(super) mod down;
+pub(super) mod events;
+pub(super) mod files;
+pub(super) mod logs;
+pub(super) mod papers;
+pub(super) mod projects;
+pub(super) mod status;
+pub(super) mod up;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    context::Context,
+    outcome::{Failure, Outcome},
+    outside::{Checked, Outside},
+    shown_path,
+};
+use crate::{
+    host::handle::Handle,
+    model::{ids::ServiceId, project::ProjectSpec, snapshot::Snapshot},
+};
+
+/// Which project a command line is about.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Place {
+    /// The file that was named.
+    pub(super) file: Option<PathBuf>,
+}
+
+impl Place {
+    /// The project file.
+    pub(super) fn find(&self, ctx: &Context<'_>, outside: &impl Outside) -> Result<PathBuf, Failure> {
+        let Some(file) = &self.file else {
+            return outside.find(&ctx.cwd).map_err(|why| {
+                Failure::with_hint(Outcome::Usage, why, "\"cas init\" writes one, \"cas demo\" shows one at work")
+            });
+        };
+        if file.is_dir() {
+            return outside.find(file).map_err(|why| Failure::new(Outcome::Usage, why));
+        }
+        if !file.exists() {
+            return Err(Failure::new(Outcome::Usage, format!("there is no file {}", file.display())));
+        }
+        Ok(file.clone())
+    }
+}
+
+/// Reads a project; problems are shown in full on stderr.
+pub(super) fn load(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path) -> Result<Arc<ProjectSpec>, Failure> {
+    let checked = outside.load(file, &ctx.env);
+    match checked.project.clone() {
+        Some(project) if checked.errors.is_empty() => Ok(project),
+        Some(_) | None => Err(refuse(ctx, outside, &checked)),
+    }
+}
+
+fn refuse(ctx: &mut Context<'_>, outside: &impl Outside, checked: &Checked) -> Failure {
+    let rendered = outside.render_problems(&checked.errors, ctx.talk_paint().is_colour());
+    ctx.say(rendered.trim_end());
+    let count = checked.errors.len();
+    let file = shown_path(&checked.file, &ctx.cwd);
+    Failure::new(Outcome::Usage, format!("{} has {count} problem{}", file.display(), if count == 1 { "" } else { "s" }))
+}
+
+/// The engine that runs the project of `file`, if one does.
+pub(super) async fn connect(outside: &impl Outside, file: &Path) -> Result<Option<Handle>, Failure> {
+    outside.connect(file).await.map_err(Failure::failed)
+}
+
+/// The services in a picture.
+pub(super) fn ids(snapshot: &Snapshot) -> Vec<ServiceId> {
+    snapshot.services.iter().map(|service| service.id.clone()).collect()
+}

@@ -1,0 +1,109 @@
+//! `cas status`: where services stand and why, once or whenever it changes.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Place, connect, ids, load};
+use crate::{
+    cli::{
+        args::Status,
+        context::Context,
+        offline,
+        outcome::{Failure, Outcome},
+        outside::Outside,
+        render::{
+            json_document, json_line,
+            status::{Pictured, document, table},
+        },
+        select,
+    },
+    host::handle::Handle,
+    model::snapshot::Snapshot,
+};
+
+/// Stored entries that are looked through for how services ended.
+const ENTRIES: usize = 500;
+/// A watch is not written more often than this.
+const PACE: Duration = Duration::from_secs(1);
+
+pub(in crate::cli) async fn status(
+    ctx: &mut Context<'_>,
+    outside: &impl Outside,
+    place: &Place,
+    status: &Status,
+) -> Result<Outcome, Failure> {
+    let file = place.find(ctx, outside)?;
+    if let Some(handle) = connect(outside, &file).await? {
+        if status.watch {
+            return watch(ctx, outside, &handle, status).await;
+        }
+        let snapshot = handle.snapshot();
+        show(ctx, &snapshot, status, Pictured::ByEngine)?;
+        return verdict(&snapshot, status);
+    }
+    if status.watch {
+        return Err(Failure::no_engine());
+    }
+    let project = load(ctx, outside, &file)?;
+    let entries = outside.stored_entries(&project.name, None, ENTRIES).unwrap_or_else(|why| {
+        ctx.say(&format!("cas: what happened before cannot be read: {why}"));
+        Vec::new()
+    });
+    let registry = outside.registry().unwrap_or_default();
+    let snapshot = offline::snapshot(Some(&project), &registry, &entries, outside.now());
+    show(ctx, &snapshot, status, Pictured::FromFile)?;
+    Ok(if status.exit_code { Outcome::NoEngine } else { Outcome::Ok })
+}
+
+fn verdict(snapshot: &Snapshot, status: &Status) -> Result<Outcome, Failure> {
+    if !status.exit_code {
+        return Ok(Outcome::Ok);
+    }
+    let wanted = select::services(&status.services, &ids(snapshot))?;
+    let unwell = snapshot.services.iter().any(|service| wanted.contains(&service.id) && service.concern() >= 2);
+    Ok(if unwell { Outcome::Failed } else { Outcome::Ok })
+}
+
+fn show(ctx: &mut Context<'_>, snapshot: &Snapshot, status: &Status, pictured: Pictured) -> Result<(), Failure> {
+    let wanted = select::services(&status.services, &ids(snapshot))?;
+    let text = match (status.json, status.watch) {
+        (true, false) => json_document(&document(snapshot, &wanted, pictured)),
+        (true, true) => json_line(&document(snapshot, &wanted, pictured)),
+        (false, _) => table(snapshot, &wanted, ctx.paint(), ctx.width),
+    };
+    ctx.data(&text)
+}
+
+async fn watch(
+    ctx: &mut Context<'_>,
+    outside: &impl Outside,
+    handle: &Handle,
+    status: &Status,
+) -> Result<Outcome, Failure> {
+    let mut interrupts = outside.interrupts().map_err(Failure::failed)?;
+    let mut snapshots = handle.snapshots.clone();
+    loop {
+        let snapshot = Arc::clone(&snapshots.borrow_and_update());
+        if !status.json && ctx.terminals.stdout {
+            if ctx.is_dumb() {
+                ctx.data("\n")?;
+            } else {
+                // Home, and clear what is below: a table in place.
+                ctx.data("\x1b[H\x1b[J")?;
+            }
+        }
+        show(ctx, &snapshot, status, Pictured::ByEngine)?;
+        let next = async {
+            tokio::time::sleep(PACE).await;
+            snapshots.changed().await
+        };
+        tokio::select! {
+            Some(_) = interrupts.recv() => return Ok(Outcome::Interrupted),
+            changed = next => {
+                if changed.is_err() {
+                    ctx.say("cas: the engine has ended");
+                    return Ok(Outcome::Ok);
+                }
+            }
+        }
+    }
+}

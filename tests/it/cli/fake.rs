@@ -1,0 +1,252 @@
+//! A scripted rest of cas, and a desk on which a verb runs and what it wrote can be read.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    io::Cursor,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use cas::{
+    cli::{
+        args::Cli,
+        context::{Context, Terminals, Zone},
+        interrupts::Interrupt,
+        outcome::Outcome,
+        outside::{Checked, Draft, LogExtent, Opening, Outside},
+    },
+    host::handle::{Call, Handle, Link, LogFeed},
+    model::{
+        command::Command,
+        ids::ProjectName,
+        log::LogBatch,
+        policy::{Reply, Request},
+        project::{Problem, ProjectRecord, ProjectSpec},
+        query::{Answer, Query},
+        snapshot::Snapshot,
+        time::Timestamp,
+        timeline::Entry,
+    },
+};
+use clap::Parser;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+
+use super::fixture;
+
+/// A scripted engine: what it is asked is kept, what it answers is given.
+pub struct Engine {
+    pub handle: Handle,
+    _snapshots: watch::Sender<Arc<Snapshot>>,
+    pub requests: mpsc::UnboundedReceiver<Request>,
+    _link: watch::Sender<Link>,
+}
+
+/// An engine that answers each request with `reply` and then, where it has one, publishes `after(command)`.
+pub fn engine(
+    link: Link,
+    before: Snapshot,
+    logs: Vec<Arc<LogBatch>>,
+    reply: impl Fn(&Request) -> Reply + Send + 'static,
+    after: impl Fn(&Command) -> Option<Snapshot> + Send + 'static,
+) -> Engine {
+    let (calls, mut called) = mpsc::channel(8);
+    let (snapshots, watched) = watch::channel(Arc::new(before));
+    let (link, linked) = watch::channel(link);
+    let (told, requests) = mpsc::unbounded_channel();
+    let feed = LogFeed::new();
+    let publisher = snapshots.clone();
+    tokio::spawn(async move {
+        while let Some(call) = called.recv().await {
+            match call {
+                Call::Request { request, reply: to } => {
+                    let _ = to.send(reply(&request));
+                    if let Some(snapshot) = after(&request.command) {
+                        publisher.send_replace(Arc::new(snapshot));
+                    }
+                    let _ = told.send(request);
+                }
+                Call::Query { query: Query::Logs { .. }, answer } => {
+                    let _ = answer.send(Answer::Logs(logs.clone()));
+                }
+                Call::Query { query: Query::Entries { .. }, answer } => {
+                    let _ = answer.send(Answer::Entries(Vec::new()));
+                }
+                Call::Query { query: Query::ShellContext { .. }, answer } => {
+                    let _ = answer.send(Answer::Unavailable("no".to_owned()));
+                }
+                Call::Leave { done } => drop(done),
+            }
+        }
+    });
+    let handle = Handle { calls, snapshots: watched, logs: feed, link: linked };
+    Engine { handle, _snapshots: snapshots, requests, _link: link }
+}
+
+/// An engine that accepts everything and then looks like `after`.
+pub fn willing(before: Snapshot, after: Snapshot) -> Engine {
+    engine(
+        Link::Connected,
+        before,
+        Vec::new(),
+        |request| Reply::Accepted { note: request.command.to_line() },
+        move |_| Some(after.clone()),
+    )
+}
+
+/// The rest of cas.
+#[derive(Default)]
+pub struct Fake {
+    pub handle: Option<Handle>,
+    pub project: Option<ProjectSpec>,
+    pub errors: Vec<Problem>,
+    pub logs: Vec<Arc<LogBatch>>,
+    pub entries: Vec<Entry>,
+    pub registry: Vec<ProjectRecord>,
+    pub forgotten: RefCell<Vec<PathBuf>>,
+    pub hosted: RefCell<Vec<Opening>>,
+    pub host: Option<Handle>,
+    pub interrupts: RefCell<Vec<mpsc::Sender<Interrupt>>>,
+    pub draft: Option<Draft>,
+}
+
+impl Outside for Fake {
+    fn now(&self) -> Timestamp {
+        fixture::at(200)
+    }
+
+    fn find(&self, directory: &Path) -> Result<PathBuf, String> {
+        if self.project.is_some() || self.handle.is_some() || !self.errors.is_empty() {
+            return Ok(PathBuf::from("/srv/shop/cas.yaml"));
+        }
+        Err(format!("there is no cas.yaml and no Procfile in {} or above", directory.display()))
+    }
+
+    fn load(&self, file: &Path, _env: &BTreeMap<String, String>) -> Checked {
+        Checked {
+            file: file.to_path_buf(),
+            project: self.project.clone().map(Arc::new),
+            notes: Vec::new(),
+            errors: self.errors.clone(),
+            json: json!({ "services": [], "notes": [], "errors": self.errors }),
+        }
+    }
+
+    fn render_problems(&self, problems: &[Problem], _colour: bool) -> String {
+        problems.iter().map(|problem| format!("error: {problem}")).collect::<Vec<_>>().join("\n")
+    }
+
+    fn draft(&self, _directory: &Path, _env: &BTreeMap<String, String>) -> Result<Draft, String> {
+        self.draft.clone().ok_or_else(|| "nothing was found here".to_owned())
+    }
+
+    async fn connect(&self, _file: &Path) -> Result<Option<Handle>, String> {
+        Ok(self.handle.clone())
+    }
+
+    async fn host(&self, _project: Arc<ProjectSpec>, opening: Opening) -> Result<Handle, String> {
+        self.hosted.borrow_mut().push(opening);
+        self.host.clone().ok_or_else(|| "no engine today".to_owned())
+    }
+
+    async fn console(&self, _handle: Handle, _theme: Option<&str>) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn stored_logs(
+        &self,
+        _extent: &LogExtent,
+        each: &mut dyn FnMut(&LogBatch) -> ControlFlow<()>,
+    ) -> Result<(), String> {
+        let _broken_off = self.logs.iter().try_for_each(|batch| each(batch));
+        Ok(())
+    }
+
+    fn stored_entries(
+        &self,
+        _project: &ProjectName,
+        _since_us: Option<i64>,
+        _limit: usize,
+    ) -> Result<Vec<Entry>, String> {
+        Ok(self.entries.clone())
+    }
+
+    fn registry(&self) -> Result<Vec<ProjectRecord>, String> {
+        Ok(self.registry.clone())
+    }
+
+    fn forget(&self, project: &ProjectRecord) -> Result<(), String> {
+        self.forgotten.borrow_mut().push(project.root.clone());
+        Ok(())
+    }
+
+    fn interrupts(&self) -> Result<mpsc::Receiver<Interrupt>, String> {
+        let (sender, receiver) = mpsc::channel(4);
+        self.interrupts.borrow_mut().push(sender);
+        Ok(receiver)
+    }
+}
+
+/// What a verb wrote, and its code.
+pub struct Ran {
+    pub outcome: Outcome,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+    }
+}
+
+/// Where a verb runs.
+pub struct Desk {
+    pub terminals: Terminals,
+    pub width: Option<u16>,
+    pub cwd: PathBuf,
+    pub env: BTreeMap<String, String>,
+    pub answer: &'static str,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self { terminals: Terminals::default(), width: None, cwd: PathBuf::from("/"), env: BTreeMap::new(), answer: "" }
+    }
+}
+
+impl Desk {
+    pub fn terminal(width: u16) -> Self {
+        let terminals = Terminals { stdin: true, stdout: true, stderr: true };
+        Self { terminals, width: Some(width), ..Self::default() }
+    }
+
+    pub async fn run(&self, outside: &Fake, line: &str) -> Ran {
+        let mut stdin = Cursor::new(self.answer.as_bytes().to_vec());
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let mut ctx = Context {
+            stdin: &mut stdin,
+            stdout: &mut stdout,
+            stderr: &mut stderr,
+            terminals: self.terminals,
+            width: self.width,
+            cwd: self.cwd.clone(),
+            env: self.env.clone(),
+            zone: Zone::Utc,
+            exe: PathBuf::from("/bin/cas"),
+            state_dir: self.cwd.join("state"),
+            no_color: false,
+        };
+        let cli = Cli::try_parse_from(shlex::split(line).unwrap()).unwrap();
+        let outcome = cas::cli::run(cli, &mut ctx, outside).await;
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ran { outcome, stdout: text(stdout), stderr: text(stderr) }
+    }
+}
+
+/// Runs on a desk that is no terminal.
+pub async fn run(outside: &Fake, line: &str) -> Ran {
+    Desk::default().run(outside, line).await
+}

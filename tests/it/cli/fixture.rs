@@ -1,0 +1,203 @@
+//! A small shop: what a picture, a project, a log and a timeline of it look like.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use cas::model::{
+    history::History,
+    ids::{ProjectName, RunId, ServiceId, ServiceName},
+    log::{LogBatch, LogLine, Stream},
+    metric::RunUsage,
+    phase::{Exit, Health, Phase},
+    policy::{Autopilot, Origin},
+    project::{ProjectRecord, ProjectSpec},
+    service::{
+        Backoff, CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, Source, StopPlan,
+    },
+    snapshot::{Counts, DependencyView, EngineView, HostView, ProjectView, ServiceView, Snapshot},
+    time::Timestamp,
+    timeline::{Entry, What},
+};
+
+/// 2026-11-22T10:00:00Z.
+pub const NOON: i64 = 1_795_341_600_000_000;
+
+pub fn at(seconds: u64) -> Timestamp {
+    Timestamp { mono_us: 1_000_000_000, wall_us: NOON }.plus(Duration::from_secs(seconds))
+}
+
+pub fn name(name: &str) -> ServiceName {
+    ServiceName::new(name).unwrap()
+}
+
+pub fn id(service: &str) -> ServiceId {
+    ServiceId { project: ProjectName::new("shop").unwrap(), service: name(service) }
+}
+
+pub fn source(line: u32) -> Source {
+    Source { file: PathBuf::from("/srv/shop/cas.yaml"), line, column: 3 }
+}
+
+pub fn view(service: &str, phase: Phase, why: &str) -> ServiceView {
+    ServiceView {
+        id: id(service),
+        kind: ServiceKind::Process,
+        pid: if let Phase::Running { pid, .. } = &phase { Some(*pid) } else { None },
+        run: phase.run(),
+        phase,
+        health: Health::Unknown,
+        why: why.to_owned(),
+        restarts: 0,
+        usage: None,
+        cpu: History::default(),
+        memory: History::default(),
+        command: format!("./{service} --serve"),
+        working_dir: PathBuf::from("/srv/shop"),
+        environment_names: Vec::new(),
+        ports: Vec::new(),
+        depends_on: Vec::new(),
+        dependents: Vec::new(),
+        probes: Vec::new(),
+        restart: RestartPolicy::OnFailure { max_retries: None },
+        autostart: true,
+        source: source(3),
+        description: None,
+    }
+}
+
+pub fn running(run: u64, since: u64) -> Phase {
+    Phase::Running { run: RunId(run), pid: 4000 + u32::try_from(run).unwrap(), since: at(since) }
+}
+
+/// web runs, db runs well, worker gave up.
+pub fn snapshot() -> Snapshot {
+    let web = ServiceView {
+        health: Health::Healthy { since: at(2) },
+        restarts: 2,
+        usage: Some(RunUsage { cpu_percent: 12.34, memory_bytes: 40_265_318, processes: 2, threads: 9 }),
+        ports: vec![Port(8080)],
+        depends_on: vec![DependencyView { service: name("db"), condition: Condition::ServiceHealthy, holds: true }],
+        ..view("web", running(7, 0), "running for 3m, healthy")
+    };
+    let db = view("db", running(3, 0), "running for 3m");
+    let gave_up = Phase::GaveUp { attempts: 8, since: at(60), exit: Exit::Code(1) };
+    let worker = view("worker", gave_up, "gave up after 8 starts that never held; start it by hand");
+    let services = vec![web, db, worker];
+    Snapshot {
+        revision: 41,
+        at: at(200),
+        engine: EngineView {
+            version: "0.1.0".to_owned(),
+            pid: 77,
+            started: at(0),
+            autopilot: Autopilot::On,
+            leaving: false,
+        },
+        projects: vec![ProjectView {
+            name: ProjectName::new("shop").unwrap(),
+            root: PathBuf::from("/srv/shop"),
+            file: PathBuf::from("/srv/shop/cas.yaml"),
+            open: true,
+            exists: true,
+            counts: Counts::of(&services),
+            last_opened_us: NOON,
+        }],
+        services: services.into_iter().map(Arc::new).collect(),
+        host: HostView::default(),
+        timeline: entries().into_iter().map(Arc::new).collect(),
+        troubles: BTreeMap::new(),
+        problems: Arc::from([]),
+    }
+}
+
+pub fn entry(seq: u64, seconds: u64, service: &str, who: Origin, what: What, why: &str) -> Entry {
+    Entry {
+        seq,
+        at: at(seconds),
+        project: Some(ProjectName::new("shop").unwrap()),
+        service: Some(name(service)),
+        run: Some(RunId(7)),
+        who,
+        what,
+        why: why.to_owned(),
+    }
+}
+
+pub fn entries() -> Vec<Entry> {
+    let exited = What::Exited {
+        exit: Exit::Code(1),
+        after: Duration::from_millis(3200),
+        last_words: vec!["Traceback:".to_owned(), "boom".to_owned()],
+    };
+    let scheduled = What::RestartScheduled { delay: Duration::from_millis(400), attempt: 1 };
+    vec![
+        entry(1, 0, "web", Origin::Cli, What::Started { pid: 4007, attempt: 0 }, "asked for"),
+        entry(2, 3, "web", Origin::System, exited, ""),
+        entry(3, 3, "web", Origin::Healer, scheduled, "restart: on-failure"),
+    ]
+}
+
+pub fn batch(service: &str, first_seq: u64, lines: &[&str]) -> Arc<LogBatch> {
+    let mut text = String::new();
+    let mut cut = Vec::new();
+    for line in lines {
+        let start = u32::try_from(text.len()).unwrap();
+        text.push_str(line);
+        cut.push(LogLine { start, len: u32::try_from(line.len()).unwrap(), stream: Stream::Stdout, continued: false });
+    }
+    Arc::new(LogBatch {
+        service: id(service),
+        run: RunId(7),
+        wall_us: NOON + i64::try_from(first_seq).unwrap() * 1_000_000,
+        first_seq,
+        text: text.into(),
+        lines: cut.into(),
+    })
+}
+
+fn spec(service: &str, line: u32, depends_on: &[(&str, Condition)]) -> Arc<ServiceSpec> {
+    let edge = |condition| Dependency { condition, restart: false, required: true };
+    Arc::new(ServiceSpec {
+        id: id(service),
+        kind: ServiceKind::Process,
+        command: CommandLine::Argv(vec![format!("./{service}"), "--serve".to_owned()]),
+        working_dir: PathBuf::from("/srv/shop"),
+        environment: BTreeMap::new(),
+        depends_on: depends_on.iter().map(|(on, condition)| (name(on), edge(*condition))).collect(),
+        probes: BTreeMap::new(),
+        ready_log_line: None,
+        restart: RestartPolicy::OnFailure { max_retries: None },
+        backoff: Backoff::default(),
+        stop: StopPlan::default(),
+        ports: Vec::new(),
+        autostart: true,
+        source: source(line),
+        description: None,
+    })
+}
+
+/// web → db, cache; worker → db; db → migrate.
+pub fn project() -> ProjectSpec {
+    ProjectSpec {
+        name: ProjectName::new("shop").unwrap(),
+        root: PathBuf::from("/srv/shop"),
+        file: PathBuf::from("/srv/shop/cas.yaml"),
+        services: vec![
+            spec("web", 3, &[("db", Condition::ServiceHealthy), ("cache", Condition::ServiceStarted)]),
+            spec("worker", 9, &[("db", Condition::ServiceLogReady)]),
+            spec("db", 12, &[("migrate", Condition::ServiceCompletedSuccessfully)]),
+            spec("cache", 15, &[]),
+            spec("migrate", 18, &[]),
+        ],
+    }
+}
+
+pub fn record(project: &str, root: &str) -> ProjectRecord {
+    ProjectRecord {
+        name: ProjectName::new(project).unwrap(),
+        root: PathBuf::from(root),
+        file: PathBuf::from(root).join("cas.yaml"),
+        services: 3,
+        last_opened_us: NOON,
+        exists: true,
+    }
+}

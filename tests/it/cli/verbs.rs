@@ -1,0 +1,340 @@
+//! Verbs as they run: against a scripted engine, with what they write and the code they end with.
+
+use std::{path::PathBuf, sync::Arc};
+
+use cas::{
+    cli::{
+        interrupts::Interrupt,
+        outcome::Outcome,
+        outside::{Draft, Opening},
+    },
+    host::handle::Link,
+    model::{
+        phase::{Exit, Phase},
+        policy::{Consent, Plan, Reply, Risk},
+        project::Problem,
+        snapshot::{ServiceView, Snapshot},
+    },
+};
+use serde_json::json;
+
+use super::{
+    fake::{self, Desk, Fake, engine, run, willing},
+    fixture,
+};
+use crate::support::eventually_async;
+
+fn one(phase: Phase) -> Snapshot {
+    let web = ServiceView { ..fixture::view("web", phase, "because") };
+    Snapshot { services: vec![Arc::new(web)], ..fixture::snapshot() }
+}
+
+fn closed() -> Fake {
+    Fake { project: Some(fixture::project()), ..Fake::default() }
+}
+
+#[tokio::test]
+async fn outside_of_a_project_there_is_a_hint_and_code_two() {
+    let ran = run(&Fake::default(), "cas status").await;
+    assert_eq!(ran.outcome, Outcome::Usage);
+    assert_eq!(ran.stdout, "");
+    assert!(ran.stderr.contains("no cas.yaml") && ran.stderr.contains("hint: \"cas init\""), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn a_broken_project_file_is_shown_in_full_and_is_code_two() {
+    let problem = |message: &str| Problem { source: Some(fixture::source(3)), message: message.to_owned(), hint: None };
+    let broken = Fake { errors: vec![problem("first"), problem("second")], ..Fake::default() };
+    let ran = run(&broken, "cas status").await;
+    assert_eq!(ran.outcome, Outcome::Usage);
+    assert!(ran.stderr.contains("first (/srv/shop/cas.yaml:3:3)") && ran.stderr.contains("second"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("cas.yaml has 2 problems"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn commands_without_an_engine_are_code_three() {
+    for line in ["cas restart web", "cas reload", "cas autopilot off", "cas logs -f", "cas events -f", "cas status -w"]
+    {
+        let ran = run(&closed(), line).await;
+        assert_eq!(ran.outcome, Outcome::NoEngine, "{line}");
+        assert!(ran.stderr.contains("no engine is running"), "{line}: {}", ran.stderr);
+    }
+}
+
+#[tokio::test]
+async fn reads_without_an_engine_still_answer() {
+    let mut outside = closed();
+    outside.logs = vec![fixture::batch("web", 0, &["stored"])];
+    outside.entries = fixture::entries();
+    assert!(run(&outside, "cas status").await.stdout.contains("no engine is running: cas up starts it"));
+    assert_eq!(run(&outside, "cas status --exit-code").await.outcome, Outcome::NoEngine);
+    assert!(run(&outside, "cas logs web").await.stdout.contains("| stored\n"));
+    assert!(run(&outside, "cas events").await.stdout.contains("exited with code 1"));
+    assert!(run(&outside, "cas graph").await.stdout.starts_with("shop\n"));
+    let down = run(&outside, "cas down").await;
+    assert_eq!((down.outcome, down.stderr.contains("nothing to do")), (Outcome::Ok, true));
+}
+
+#[tokio::test]
+async fn an_unknown_service_is_code_four_with_the_candidates() {
+    for line in ["cas status wab", "cas logs wab", "cas events wab", "cas stop wab"] {
+        let mut outside = closed();
+        outside.handle = Some(willing(fixture::snapshot(), fixture::snapshot()).handle);
+        let ran = run(&outside, line).await;
+        assert_eq!(ran.outcome, Outcome::NotFound, "{line}");
+        assert!(ran.stderr.contains("there are: web, db, worker"), "{line}: {}", ran.stderr);
+    }
+}
+
+#[tokio::test]
+async fn the_exit_code_of_status_speaks_of_the_services_that_were_named() {
+    let outside = Fake { handle: Some(willing(fixture::snapshot(), fixture::snapshot()).handle), ..Fake::default() };
+    assert_eq!(run(&outside, "cas status").await.outcome, Outcome::Ok);
+    assert_eq!(run(&outside, "cas status --exit-code").await.outcome, Outcome::Failed);
+    assert_eq!(run(&outside, "cas status --exit-code web db").await.outcome, Outcome::Ok);
+}
+
+#[tokio::test]
+async fn a_restart_is_waited_for_until_another_run_is_there() {
+    let engine = willing(one(fixture::running(7, 0)), one(fixture::running(8, 201)));
+    let outside = Fake { handle: Some(engine.handle), ..Fake::default() };
+    let ran = run(&outside, "cas restart web --json").await;
+    assert_eq!(ran.outcome, Outcome::Ok, "{}", ran.stderr);
+    assert_eq!(ran.json()["services"][0]["pid"], 4008);
+    assert_eq!(ran.json()["reply"], "accepted");
+}
+
+#[tokio::test]
+async fn a_restart_that_never_comes_is_a_failure_after_its_time() {
+    let engine = willing(one(fixture::running(7, 0)), one(fixture::running(7, 0)));
+    let outside = Fake { handle: Some(engine.handle), ..Fake::default() };
+    let ran = run(&outside, "cas restart web --timeout 50ms").await;
+    assert_eq!(ran.outcome, Outcome::Failed);
+    assert!(ran.stderr.contains("not done after 50 ms"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn a_start_that_ends_in_giving_up_is_a_failure() {
+    let gave_up = Phase::GaveUp { attempts: 8, since: fixture::at(230), exit: Exit::Code(1) };
+    let engine = willing(one(Phase::Stopped { since: fixture::at(0) }), one(gave_up));
+    let outside = Fake { handle: Some(engine.handle), ..Fake::default() };
+    let ran = run(&outside, "cas start web").await;
+    assert_eq!(ran.outcome, Outcome::Failed);
+    assert!(ran.stderr.contains("✗ web gave-up: because"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_code_five_with_reason_and_hint() {
+    let refuse = |_: &_| Reply::Refused { reason: "not now".to_owned(), hint: Some("later".to_owned()) };
+    let engine = engine(Link::Connected, fixture::snapshot(), vec![], refuse, |_| None);
+    let outside = Fake { handle: Some(engine.handle), ..Fake::default() };
+    let ran = run(&outside, "cas kill web").await;
+    assert_eq!(ran.outcome, Outcome::Refused);
+    assert_eq!(ran.stderr, "error: not now\nhint: later\n");
+}
+
+fn asking() -> fake::Engine {
+    let plan = Plan { title: "end it all".to_owned(), steps: vec![], risk: Risk::Irreversible, fingerprint: 42 };
+    let reply = move |request: &cas::model::policy::Request| match request.consent {
+        Consent::Given(42) => Reply::Unchanged { note: "done".to_owned() },
+        Consent::DryRun => Reply::Planned { plan: plan.clone() },
+        Consent::Ask | Consent::Given(_) => Reply::NeedsConsent { plan: plan.clone() },
+    };
+    engine(Link::Connected, fixture::snapshot(), vec![], reply, |_| None)
+}
+
+#[tokio::test]
+async fn consent_is_asked_for_on_a_terminal_and_given_to_the_plan_that_was_seen() {
+    let mut engine = asking();
+    let outside = Fake { handle: Some(engine.handle.clone()), ..Fake::default() };
+    let desk = Desk { answer: "y\n", ..Desk::terminal(80) };
+    assert_eq!(desk.run(&outside, "cas kill web").await.outcome, Outcome::Ok);
+    assert_eq!(engine.requests.recv().await.unwrap().consent, Consent::Ask);
+    assert_eq!(engine.requests.recv().await.unwrap().consent, Consent::Given(42));
+    let ran = run(&outside, "cas kill web").await;
+    assert_eq!(ran.outcome, Outcome::Refused, "nobody can answer");
+}
+
+#[tokio::test]
+async fn a_dry_run_prints_the_plan_as_data() {
+    let outside = Fake { handle: Some(asking().handle), ..Fake::default() };
+    let ran = run(&outside, "cas kill web --dry-run").await;
+    assert_eq!((ran.outcome, ran.stdout.as_str()), (Outcome::Ok, "end it all (cannot be undone)\n"));
+    let json = run(&outside, "cas kill web --dry-run --json").await.json();
+    assert_eq!(json["plan"]["fingerprint"], json!(42));
+}
+
+#[tokio::test]
+async fn a_log_that_is_stored_and_in_memory_is_printed_once() {
+    let memory = vec![fixture::batch("web", 1, &["two", "three"])];
+    let engine =
+        engine(Link::Connected, fixture::snapshot(), memory, |_| Reply::Unchanged { note: String::new() }, |_| None);
+    let outside =
+        Fake { handle: Some(engine.handle), logs: vec![fixture::batch("web", 0, &["one", "two"])], ..Fake::default() };
+    let lines = |ran: fake::Ran| ran.stdout.lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(run(&outside, "cas logs --no-prefix").await), ["one", "two", "three"]);
+    assert_eq!(lines(run(&outside, "cas logs --no-prefix --tail 1").await), ["three"]);
+    assert_eq!(lines(run(&outside, "cas logs --no-prefix --grep ^t").await), ["two", "three"]);
+    assert_eq!(lines(run(&outside, "cas logs --no-prefix db").await), Vec::<String>::new());
+    assert_eq!(lines(run(&outside, "cas logs --no-prefix --until 2026-11-22T10:00:00Z").await), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_followed_log_goes_on_until_the_interrupt() {
+    let engine =
+        engine(Link::Connected, fixture::snapshot(), vec![], |_| Reply::Unchanged { note: String::new() }, |_| None);
+    let outside = Fake { handle: Some(engine.handle.clone()), ..Fake::default() };
+    let script = async {
+        eventually_async("it follows", || async { !outside.interrupts.borrow().is_empty() }).await;
+        engine.handle.logs.publish(fixture::batch("web", 0, &["live"]));
+        let sender = outside.interrupts.borrow()[0].clone();
+        sender.send(Interrupt::Int).await.unwrap();
+    };
+    let (ran, ()) = tokio::join!(run(&outside, "cas logs -f"), script);
+    assert_eq!(ran.outcome, Outcome::Interrupted);
+    assert_eq!(ran.stdout, "web    | live\n");
+}
+
+#[tokio::test]
+async fn up_without_a_console_ends_when_everything_has_ended_and_says_how() {
+    let failed = Phase::Exited { since: fixture::at(205), exit: Exit::Code(1) };
+    let engine = engine(
+        Link::Local,
+        Snapshot { timeline: vec![], ..one(Phase::Stopped { since: fixture::at(0) }) },
+        vec![fixture::batch("web", 0, &["boom"])],
+        |_| Reply::Accepted { note: "starting web".to_owned() },
+        move |_| Some(one(failed.clone())),
+    );
+    let outside = Fake { host: Some(engine.handle), ..closed() };
+    let ran = run(&outside, "cas up --no-tui web").await;
+    assert_eq!(ran.outcome, Outcome::Failed);
+    assert_eq!(ran.stdout, "web | boom\n");
+    assert!(ran.stderr.contains("web | exited with code 1 after 3.2 s — restart 1 in 400 ms"), "{}", ran.stderr);
+    assert_eq!(*outside.hosted.borrow(), [Opening::Quiet]);
+}
+
+#[tokio::test]
+async fn the_first_interrupt_of_up_stops_everything() {
+    let engine = willing(one(fixture::running(7, 0)), one(fixture::running(7, 0)));
+    let (link, linked) = tokio::sync::watch::channel(Link::Local);
+    let handle = cas::host::handle::Handle { link: linked, ..engine.handle.clone() };
+    let outside = Fake { host: Some(handle), ..closed() };
+    let script = async {
+        eventually_async("it follows", || async { !outside.interrupts.borrow().is_empty() }).await;
+        let sender = outside.interrupts.borrow()[0].clone();
+        sender.send(Interrupt::Int).await.unwrap();
+    };
+    let (ran, ()) = tokio::join!(run(&outside, "cas up"), script);
+    assert_eq!(ran.outcome, Outcome::Interrupted);
+    assert!(ran.stderr.contains("stopping everything (again: kill)"), "{}", ran.stderr);
+    assert_eq!(*outside.hosted.borrow(), [Opening::Autostart]);
+    drop(link);
+}
+
+#[tokio::test]
+async fn up_on_an_engine_that_is_not_ours_leaves_it_running() {
+    let engine = willing(one(fixture::running(7, 0)), one(fixture::running(7, 0)));
+    let outside = Fake { handle: Some(engine.handle.clone()), ..closed() };
+    let script = async {
+        eventually_async("it follows", || async { !outside.interrupts.borrow().is_empty() }).await;
+        let sender = outside.interrupts.borrow()[0].clone();
+        sender.send(Interrupt::Int).await.unwrap();
+    };
+    let (ran, ()) = tokio::join!(run(&outside, "cas up --no-tui"), script);
+    assert!(ran.stderr.contains("services go on running"), "{}", ran.stderr);
+    assert!(outside.hosted.borrow().is_empty());
+}
+
+#[tokio::test]
+async fn the_console_needs_a_terminal_and_says_what_works_without() {
+    let ran = run(&closed(), "cas").await;
+    assert_eq!(ran.outcome, Outcome::Usage);
+    assert!(ran.stderr.contains("needs a terminal") && ran.stderr.contains("cas up --no-tui"), "{}", ran.stderr);
+    let mut dumb = Desk::terminal(80);
+    dumb.env.insert("TERM".to_owned(), "dumb".to_owned());
+    assert!(dumb.run(&closed(), "cas").await.stderr.contains("TERM=dumb"));
+}
+
+#[tokio::test]
+async fn no_color_is_honoured_on_a_terminal() {
+    let outside = Fake { handle: Some(willing(fixture::snapshot(), fixture::snapshot()).handle), ..Fake::default() };
+    let mut desk = Desk::terminal(120);
+    assert!(desk.run(&outside, "cas status").await.stdout.contains("\x1b[32m"));
+    assert!(!desk.run(&outside, "cas status --no-color").await.stdout.contains('\x1b'));
+    desk.env.insert("NO_COLOR".to_owned(), "1".to_owned());
+    assert!(!desk.run(&outside, "cas status").await.stdout.contains('\x1b'));
+    assert!(!run(&outside, "cas status").await.stdout.contains('\x1b'), "a pipe");
+}
+
+#[tokio::test]
+async fn check_tells_good_from_bad_by_its_code() {
+    let ran = run(&closed(), "cas check").await;
+    assert_eq!((ran.outcome, ran.stdout.as_str()), (Outcome::Ok, "srv/shop/cas.yaml: good, 5 services\n"));
+    let problem = Problem { source: None, message: "no services".to_owned(), hint: None };
+    let broken = Fake { errors: vec![problem], ..Fake::default() };
+    assert_eq!(run(&broken, "cas check").await.outcome, Outcome::Usage);
+    let json = run(&broken, "cas check --json").await;
+    assert_eq!((json.outcome, json.json()["errors"][0]["message"].clone()), (Outcome::Usage, json!("no services")));
+}
+
+#[tokio::test]
+async fn init_writes_once_and_never_over_something() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("cas.yaml");
+    let draft =
+        Draft { file: file.clone(), text: "services: {}\n".to_owned(), notes: vec!["found a Procfile".to_owned()] };
+    let outside = Fake { draft: Some(draft), ..Fake::default() };
+    let desk = Desk { cwd: dir.path().to_path_buf(), ..Desk::default() };
+    assert_eq!(desk.run(&outside, "cas init --print").await.stdout, "services: {}\n");
+    assert!(!file.exists());
+    let ran = desk.run(&outside, "cas init").await;
+    assert_eq!(ran.outcome, Outcome::Ok, "{}", ran.stderr);
+    assert!(ran.stderr.contains("found a Procfile") && ran.stderr.contains("wrote cas.yaml"), "{}", ran.stderr);
+    std::fs::write(&file, "mine").unwrap();
+    assert_eq!(desk.run(&outside, "cas init --yes").await.outcome, Outcome::Failed);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+    std::fs::remove_file(&file).unwrap();
+    let no = Desk { answer: "n\n", cwd: dir.path().to_path_buf(), ..Desk::terminal(80) };
+    assert_eq!(no.run(&outside, "cas init").await.outcome, Outcome::Refused);
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn projects_are_listed_and_forgotten_by_name_or_directory() {
+    let registry = vec![
+        fixture::record("blog", "/srv/blog"),
+        fixture::record("shop", "/srv/shop"),
+        fixture::record("shop", "/old/shop"),
+    ];
+    let outside = Fake { registry, ..Fake::default() };
+    let listed = run(&outside, "cas projects --json").await.json();
+    assert_eq!(listed["projects"].as_array().unwrap().len(), 3);
+    assert_eq!(run(&outside, "cas projects forget blog").await.outcome, Outcome::Ok);
+    let several = run(&outside, "cas projects forget shop").await;
+    assert_eq!(several.outcome, Outcome::NotFound);
+    assert!(several.stderr.contains("/srv/shop, /old/shop"), "{}", several.stderr);
+    assert_eq!(run(&outside, "cas projects forget /old/shop").await.outcome, Outcome::Ok);
+    assert_eq!(*outside.forgotten.borrow(), [PathBuf::from("/srv/blog"), PathBuf::from("/old/shop")]);
+    assert_eq!(run(&outside, "cas projects forget nosuch").await.outcome, Outcome::NotFound);
+}
+
+#[tokio::test]
+async fn completions_and_manual_pages_come_from_the_definition() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = run(&Fake::default(), &format!("cas completions {shell}")).await.stdout;
+        assert!(script.contains("with-dependents"), "{shell}");
+    }
+    assert!(run(&Fake::default(), "cas man").await.stdout.contains(".TH cas 1"));
+    let dir = tempfile::tempdir().unwrap();
+    let desk = Desk { cwd: dir.path().to_path_buf(), ..Desk::default() };
+    assert_eq!(desk.run(&Fake::default(), "cas man --dir pages").await.outcome, Outcome::Ok);
+    let page = std::fs::read_to_string(dir.path().join("pages/cas-restart.1")).unwrap();
+    assert!(page.contains("dry\\-run"), "{page}");
+}
+
+#[tokio::test]
+async fn a_directory_that_is_not_there_is_a_usage_error() {
+    let ran = run(&closed(), "cas -C /no/such/place status").await;
+    assert_eq!(ran.outcome, Outcome::Usage);
+    assert!(ran.stderr.contains("there is no directory /no/such/place"), "{}", ran.stderr);
+}
