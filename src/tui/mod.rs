@@ -21,6 +21,7 @@ mod modals;
 mod motion;
 mod panes;
 pub mod pattern;
+pub mod picture;
 mod terminal;
 pub mod theme;
 mod ui;
