@@ -1,5 +1,38 @@
-//! The console.
+//! The console: one screen over an engine, in this process or another.
+//!
+//! Promise: it only reads snapshots and asks at the door; it draws when something changed, never on a clock; whatever happens,
+//! the terminal is given back as it was. Never: decides anything about a service.
 
+pub mod action;
+mod app;
+mod bars;
+mod carry;
+mod draw;
+mod edit;
+mod format;
+mod input;
+pub mod key;
+pub mod keymap;
+mod layout;
+mod lists;
+pub mod logs;
+mod message;
+mod modals;
+mod motion;
+mod panes;
+pub mod pattern;
 pub mod picture;
+mod terminal;
 pub mod theme;
+mod ui;
+mod update;
 pub mod widgets;
+mod zone;
+
+pub use app::{Options, Outcome, TuiError, run};
+pub use draw::draw;
+pub use message::{Message, UiEffect};
+pub use terminal::can_run;
+pub use ui::{Pane, Setup, Ui};
+pub use update::update;
+pub use zone::Zone;

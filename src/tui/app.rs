@@ -1,0 +1,425 @@
+//! The loop: wait for anything, take it in, draw if the picture is out of date. Without news it sleeps; there is no tick.
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use crossterm::event::Event;
+use ratatui::layout::Size;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    carry::Carrier,
+    input::{FromTerminal, Input},
+    keymap::Keymap,
+    message::{Message, UiEffect},
+    terminal::Screen,
+    theme::Theme,
+    ui::{Setup, Ui},
+    update::update,
+    zone::Zone,
+};
+use crate::{
+    host::handle::{Handle, LogSubscription},
+    model::{
+        ids::ProjectName,
+        log::LogBatch,
+        query::{Answer, Query},
+    },
+};
+
+/// With what the console is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The colours at first.
+    pub theme: Theme,
+    /// The keys.
+    pub keymap: Keymap,
+    /// Where the user's own themes are.
+    pub themes_dir: Option<PathBuf>,
+    /// Whether clicks and the wheel are ours at first.
+    pub mouse: bool,
+    /// Time zone of everything that is shown.
+    pub zone: Zone,
+    /// The project whose services are selected at first.
+    pub project: Option<ProjectName>,
+    /// The file that `e` opens where nothing is selected.
+    pub project_file: Option<PathBuf>,
+    /// Command line of the editor; none: `$VISUAL`, `$EDITOR`, then `vi`.
+    pub editor: Option<String>,
+    /// Program of the shell beside a service; none: `$SHELL`, then `/bin/sh`.
+    pub shell: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            theme: Theme::default(),
+            keymap: Keymap::default(),
+            themes_dir: None,
+            mouse: true,
+            zone: Zone::Local,
+            project: None,
+            project_file: None,
+            editor: None,
+            shell: None,
+        }
+    }
+}
+
+/// How the console was left. What happens to services of an engine in this process is the caller's business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// By its user; nothing is to be stopped.
+    Quit,
+    /// By its user, after every service had been stopped and the engine ended.
+    StoppedAll,
+    /// By its user while services were still being stopped: wait for the engine before exiting.
+    StillStopping,
+    /// By this signal (its number).
+    Signalled(i32),
+    /// The engine ended.
+    EngineEnded,
+}
+
+/// Why there is no console (any more).
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    /// Not a terminal to draw on; the sentence says why and what else works.
+    #[error("{0}")]
+    NoTerminal(String),
+    /// Reading or drawing failed.
+    #[error("the terminal does not work: {0}")]
+    Io(#[from] io::Error),
+    /// The terminal is gone; services are not touched by that.
+    #[error("the terminal is gone")]
+    TerminalLost,
+}
+
+/// The least time between two frames after a key.
+const FRAME: Duration = Duration::from_millis(16);
+
+/// Batches taken at once before keys are looked at again.
+const BATCHES: usize = 64;
+
+/// Signals that end the console, change the window or bring it back.
+struct Signals {
+    term: Signal,
+    hup: Signal,
+    int: Signal,
+    winch: Signal,
+    cont: Signal,
+}
+
+enum Woken {
+    Signal(i32),
+    Resized,
+    Continued,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            hup: signal(SignalKind::hangup())?,
+            int: signal(SignalKind::interrupt())?,
+            winch: signal(SignalKind::window_change())?,
+            cont: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
+        })
+    }
+
+    async fn next(&mut self) -> Woken {
+        tokio::select! {
+            _ = self.term.recv() => Woken::Signal(SignalKind::terminate().as_raw_value()),
+            _ = self.hup.recv() => Woken::Signal(SignalKind::hangup().as_raw_value()),
+            _ = self.int.recv() => Woken::Signal(SignalKind::interrupt().as_raw_value()),
+            _ = self.winch.recv() => Woken::Resized,
+            _ = self.cont.recv() => Woken::Continued,
+        }
+    }
+}
+
+/// Opens the console on this terminal until it is left.
+///
+/// # Errors
+/// [`TuiError`]; the terminal is given back in every case.
+pub async fn run(handle: Handle, options: Options) -> Result<Outcome, TuiError> {
+    super::can_run().map_err(TuiError::NoTerminal)?;
+    let size = window_size()?;
+    let setup = Setup {
+        theme: options.theme.clone(),
+        keymap: options.keymap.clone(),
+        zone: options.zone,
+        mouse: options.mouse,
+        project: options.project.clone(),
+        project_file: options.project_file.clone(),
+    };
+    let ui = Ui::new(size, setup);
+    let (messages, results) = mpsc::channel(64);
+    let signals = Signals::listen()?;
+    let screen = Screen::enter(options.mouse)?;
+    let input = Input::start()?;
+    let logs = handle.logs.subscribe();
+    let carrier = Carrier::new(handle.clone(), options, messages);
+    let app = App { ui, screen, input: Some(input), signals, carrier, results, logs, handle, last: None, leaving: false };
+    app.run().await
+}
+
+fn window_size() -> io::Result<Size> {
+    let (width, height) = crossterm::terminal::size()?;
+    Ok(Size { width, height })
+}
+
+struct App {
+    ui: Ui,
+    screen: Screen,
+    input: Option<Input>,
+    signals: Signals,
+    carrier: Carrier,
+    results: mpsc::Receiver<FromTask>,
+    logs: LogSubscription,
+    handle: Handle,
+    /// When the last frame was drawn.
+    last: Option<Instant>,
+    leaving: bool,
+}
+
+/// What a task that was started for the console brings back.
+#[derive(Debug)]
+pub(crate) enum FromTask {
+    /// News.
+    Message(Message),
+    /// Everything is stopped.
+    Left,
+}
+
+/// What woke the loop.
+enum Wake {
+    Terminal(FromTerminal),
+    Woken(Woken),
+    Task(Option<FromTask>),
+    Snapshot(bool),
+    Link(bool),
+    Log(Option<crate::model::log::LogNews>),
+    Frame,
+    Work,
+}
+
+impl App {
+    async fn run(mut self) -> Result<Outcome, TuiError> {
+        let snapshot = self.handle.snapshots.borrow_and_update().clone();
+        update(&mut self.ui, Message::Snapshot(snapshot));
+        let link = *self.handle.link.borrow_and_update();
+        update(&mut self.ui, Message::Link(link));
+        self.carrier.spawn_history();
+        loop {
+            if let Some(outcome) = self.draw_if_due()? {
+                return Ok(outcome);
+            }
+            let event = self.next().await;
+            if let Some(outcome) = self.take(event).await? {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    /// Draws where the picture is out of date and the last frame is old enough.
+    fn draw_if_due(&mut self) -> Result<Option<Outcome>, TuiError> {
+        if self.ui.is_stale() && self.due().is_none_or(|due| due <= Instant::now()) {
+            self.ui.take_stale();
+            self.screen.draw(&self.ui)?;
+            self.last = Some(Instant::now());
+        }
+        Ok(None)
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.last.map(|last| last + FRAME)
+    }
+
+    async fn next(&mut self) -> Wake {
+        let deadline = if self.ui.is_stale() { self.due() } else { None };
+        let frame = async {
+            match deadline {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let terminal = async {
+            match self.input.as_mut() {
+                Some(input) => input.next().await,
+                None => std::future::pending().await,
+            }
+        };
+        let behind = self.ui.is_behind();
+        tokio::select! {
+            biased;
+            event = terminal => Wake::Terminal(event),
+            woken = self.signals.next() => Wake::Woken(woken),
+            task = self.results.recv() => Wake::Task(task),
+            () = frame => Wake::Frame,
+            changed = self.handle.snapshots.changed() => Wake::Snapshot(changed.is_ok()),
+            changed = self.handle.link.changed() => Wake::Link(changed.is_ok()),
+            news = self.logs.next() => Wake::Log(news),
+            () = std::future::ready(()), if behind => Wake::Work,
+        }
+    }
+
+    async fn take(&mut self, event: Wake) -> Result<Option<Outcome>, TuiError> {
+        let message = match event {
+            Wake::Terminal(FromTerminal::Lost) => return Err(TuiError::TerminalLost),
+            Wake::Terminal(FromTerminal::Event(event)) => match event {
+                Event::Key(key) => Message::Key(key),
+                Event::Mouse(mouse) => Message::Mouse(mouse),
+                Event::Paste(text) => Message::Paste(text),
+                Event::Resize(..) => return self.resized().map(|()| None),
+                Event::FocusGained | Event::FocusLost => return Ok(None),
+            },
+            Wake::Woken(Woken::Signal(number)) => return Ok(Some(Outcome::Signalled(number))),
+            Wake::Woken(Woken::Resized) => return self.resized().map(|()| None),
+            Wake::Woken(Woken::Continued) => {
+                self.screen.take_again()?;
+                return self.resized().map(|()| None);
+            }
+            Wake::Task(Some(FromTask::Left)) => return Ok(Some(Outcome::StoppedAll)),
+            Wake::Task(Some(FromTask::Message(message))) => message,
+            // The carrier holds a sender, so this never comes; frames are drawn by the loop.
+            Wake::Task(None) | Wake::Frame => return Ok(None),
+            Wake::Snapshot(true) => Message::Snapshot(self.handle.snapshots.borrow_and_update().clone()),
+            Wake::Link(true) => Message::Link(*self.handle.link.borrow_and_update()),
+            Wake::Snapshot(false) | Wake::Link(false) | Wake::Log(None) => {
+                return Ok(Some(if self.leaving { Outcome::StoppedAll } else { Outcome::EngineEnded }));
+            }
+            Wake::Log(Some(news)) => return Ok(self.take_logs(news)),
+            Wake::Work => {
+                self.ui.work();
+                return Ok(None);
+            }
+        };
+        let effects = update(&mut self.ui, message);
+        for effect in effects {
+            if let Some(outcome) = self.carry_out(effect).await? {
+                return Ok(Some(outcome));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes what is there, but not more than leaves time for keys.
+    fn take_logs(&mut self, first: crate::model::log::LogNews) -> Option<Outcome> {
+        update(&mut self.ui, Message::Log(first));
+        for _ in 1..BATCHES {
+            let Some(news) = self.logs.try_next() else { break };
+            update(&mut self.ui, Message::Log(news));
+        }
+        None
+    }
+
+    fn resized(&mut self) -> Result<(), TuiError> {
+        let size = window_size()?;
+        self.screen.resize(size)?;
+        update(&mut self.ui, Message::Resized(size));
+        Ok(())
+    }
+
+    async fn carry_out(&mut self, effect: UiEffect) -> Result<Option<Outcome>, TuiError> {
+        match effect {
+            UiEffect::Request(request) => self.carrier.spawn_request(request),
+            UiEffect::LoadThemes => self.carrier.spawn_themes(self.ui.theme().depth()),
+            UiEffect::Copy(text) => self.screen.copy(&text)?,
+            UiEffect::CaptureMouse(mouse) => self.screen.capture_mouse(mouse)?,
+            UiEffect::Repaint => self.screen.repaint()?,
+            UiEffect::Quit => {
+                return Ok(Some(if self.leaving { Outcome::StillStopping } else { Outcome::Quit }));
+            }
+            UiEffect::StopAllAndQuit => {
+                self.leaving = true;
+                self.carrier.spawn_leave();
+            }
+            UiEffect::Suspend => self.suspend().await?,
+            UiEffect::Shell(service) => match self.carrier.shell(&service).await {
+                Ok(command) => self.beside(command, None).await?,
+                Err(sentence) => self.say(sentence),
+            },
+            UiEffect::Edit { file, line } => match self.carrier.editor(&file, line) {
+                Ok(command) => self.beside(command, Some(Message::Edited)).await?,
+                Err(sentence) => self.say(sentence),
+            },
+        }
+        Ok(None)
+    }
+
+    fn say(&mut self, text: String) {
+        update(&mut self.ui, Message::Said { severity: crate::model::timeline::Severity::Error, text });
+    }
+
+    /// Stops this process and its group as the shell's Ctrl-Z does. Where nobody could bring it back the kernel does not stop it.
+    async fn suspend(&mut self) -> Result<(), TuiError> {
+        super::terminal::give_back();
+        self.stop_input();
+        rustix::process::kill_current_process_group(rustix::process::Signal::TSTP).map_err(io::Error::from)?;
+        // The signal may reach another thread first: go on when the shell says so, or when there is no shell to say it.
+        let _continued = tokio::time::timeout(Duration::from_millis(200), self.signals.cont.recv()).await;
+        self.come_back()
+    }
+
+    fn stop_input(&mut self) {
+        if let Some(input) = self.input.take() {
+            input.stop();
+        }
+    }
+
+    fn come_back(&mut self) -> Result<(), TuiError> {
+        self.screen.take_again()?;
+        self.input = Some(Input::start()?);
+        self.signals = Signals::listen()?;
+        self.resized()
+    }
+
+    /// Lets another program have the terminal, and takes output in meanwhile.
+    async fn beside(&mut self, mut command: tokio::process::Command, after: Option<Message>) -> Result<(), TuiError> {
+        super::terminal::give_back();
+        self.stop_input();
+        let ended = match command.spawn() {
+            Err(error) => Err(format!("{} could not be started: {error}", program(&command))),
+            Ok(mut child) => loop {
+                tokio::select! {
+                    status = child.wait() => match status {
+                        Ok(status) if status.success() => break Ok(()),
+                        Ok(status) => break Err(format!("{} ended with {status}", program(&command))),
+                        Err(error) => break Err(format!("{}: {error}", program(&command))),
+                    },
+                    Some(news) = self.logs.next() => { update(&mut self.ui, Message::Log(news)); }
+                }
+            },
+        };
+        self.come_back()?;
+        match (ended, after) {
+            (Ok(()), Some(message)) => {
+                for effect in update(&mut self.ui, message) {
+                    if let UiEffect::Request(request) = effect {
+                        self.carrier.spawn_request(request);
+                    }
+                }
+            }
+            // A shell ends with the code of its last command, which is nobody's fault.
+            (_, None) | (Ok(()), _) => {}
+            (Err(sentence), Some(_)) => self.say(sentence),
+        }
+        Ok(())
+    }
+}
+
+fn program(command: &tokio::process::Command) -> String {
+    command.as_std().get_program().to_string_lossy().into_owned()
+}
+
+/// What was kept of earlier output; empty where the engine cannot say.
+pub(crate) async fn history(handle: &Handle) -> Vec<Arc<LogBatch>> {
+    match handle.query(Query::Logs { service: None }).await {
+        Ok(Answer::Logs(batches)) => batches,
+        Ok(Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Unavailable(_)) | Err(_) => Vec::new(),
+    }
+}

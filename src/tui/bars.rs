@@ -1,0 +1,255 @@
+//! The line at the top, the one for what is wrong, and the one at the bottom, which is computed from what applies.
+
+use ratatui::{
+    Frame,
+    layout::{Position, Rect},
+    text::{Line, Span},
+};
+
+use super::{
+    action::{Action, GlobalKey, ListKey, LogsKey, ServiceKey},
+    draw::set_cursor,
+    format::{clean, gauge, justified, spans_width},
+    logs::view::Showing,
+    panes::projects::count_spans,
+    pattern::{Pattern, Reading},
+    theme::Role,
+    ui::{FilterPrompt, Leaving, LogPosition, Pane, Ui},
+    widgets::{badge, key_hints, units},
+};
+use crate::{
+    host::handle::Link,
+    model::{
+        command::Verb,
+        metric::HostUsage,
+        policy::Autopilot,
+        snapshot::Counts,
+        time::coarse_duration,
+    },
+};
+
+pub(crate) fn header(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
+    let bar = ui.theme.style(Role::HeaderBar);
+    let wide = area.width >= 110;
+    let counts = Counts::of(ui.snapshot.services.iter().map(AsRef::as_ref));
+    let mut left = vec![Span::raw(" "), badge("cas", ui.theme.style(Role::Accent), &ui.theme), Span::raw(" ")];
+    left.push(Span::styled(format!("{}  ", project_title(ui)), ui.theme.style(Role::Title)));
+    left.extend(count_spans(ui, &counts));
+    if ui.leaving == Leaving::StoppingAll || ui.snapshot.engine.leaving {
+        left.push(badge("leaving", ui.theme.style(Role::Warning), &ui.theme));
+    }
+    let clock = Span::styled(format!(" {} ", ui.zone.clock(ui.snapshot.at.wall_us)), ui.theme.style(Role::Title));
+    let mut right: Vec<Vec<Span<'static>>> = Vec::new();
+    if let Some(usage) = &ui.snapshot.host.usage {
+        right.push(host_spans(ui, usage, wide));
+    }
+    right.push(autopilot_spans(ui));
+    right.extend(link_spans(ui));
+    right.push(vec![clock]);
+    // The most important is at the right end: what has no room goes from the left.
+    let room = usize::from(area.width).saturating_sub(spans_width(&left));
+    while right.len() > 1 && right.iter().map(|part| spans_width(part) + 3).sum::<usize>() > room {
+        right.remove(0);
+    }
+    let separated: Vec<Span<'static>> = right
+        .into_iter()
+        .enumerate()
+        .flat_map(|(place, part)| {
+            let separator = if place == 0 { "" } else { " │" };
+            std::iter::once(Span::styled(separator, ui.theme.style(Role::Faint))).chain(part)
+        })
+        .collect();
+    frame.render_widget(justified(left, separated, area.width).style(bar), area);
+}
+
+fn project_title(ui: &Ui) -> String {
+    let open: Vec<&str> = ui.snapshot.projects.iter().filter(|p| p.open).map(|p| p.name.as_str()).collect();
+    match open.as_slice() {
+        [] => "no project".to_owned(),
+        [only] => (*only).to_owned(),
+        several => {
+            let selected = ui.services.selected.as_ref().map_or(several[0], |id| id.project.as_str());
+            format!("{selected} +{}", several.len() - 1)
+        }
+    }
+}
+
+fn host_spans(ui: &Ui, usage: &HostUsage, wide: bool) -> Vec<Span<'static>> {
+    let (muted, text, faint) = (ui.theme.style(Role::Muted), ui.theme.style(Role::Text), ui.theme.style(Role::Faint));
+    let memory = usage.memory_used_bytes as f32 / (usage.memory_total_bytes.max(1)) as f32;
+    let mut spans = vec![Span::styled(" cpu ", muted)];
+    if wide {
+        spans.extend(gauge(usage.cpu_percent / 100.0, 6, ui.theme.style(Role::GraphCpu), faint));
+    }
+    spans.push(Span::styled(format!("{:>4.0}%", usage.cpu_percent), text));
+    spans.push(Span::styled("  mem ", muted));
+    if wide {
+        spans.extend(gauge(memory, 6, ui.theme.style(Role::GraphMemory), faint));
+    }
+    let (used, total) = (units::bytes(usage.memory_used_bytes), units::bytes(usage.memory_total_bytes));
+    spans.push(Span::styled(format!(" {used}/{total}"), text));
+    spans.push(Span::styled("  load ", muted));
+    spans.push(Span::styled(format!("{:.2}", usage.load[0]), text));
+    spans
+}
+
+fn autopilot_spans(ui: &Ui) -> Vec<Span<'static>> {
+    let (role, mark) = match ui.snapshot.engine.autopilot {
+        Autopilot::On => (Role::Good, "◉"),
+        Autopilot::Off => (Role::Warning, "◎"),
+    };
+    let text = format!(" {mark} autopilot {}", ui.snapshot.engine.autopilot.label());
+    vec![Span::styled(text, ui.theme.style(role))]
+}
+
+fn link_spans(ui: &Ui) -> Option<Vec<Span<'static>>> {
+    match ui.link {
+        Link::Local => None,
+        Link::Connected => Some(vec![Span::styled(" ⇄ connected", ui.theme.style(Role::Muted))]),
+        Link::Retrying { .. } => Some(vec![Span::styled(" ⇄ retrying", ui.theme.style(Role::Error))]),
+    }
+}
+
+/// The most urgent thing that is wrong, in one line.
+pub(crate) fn banner(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
+    let (role, text) = if let Link::Retrying { since, next } = ui.link {
+        let (lost, wait) = (ui.zone.clock(since.wall_us), coarse_duration(next.since(since)));
+        (Role::Error, format!("⇄ the engine does not answer since {lost}; this is its last picture; trying again every {wait} or so"))
+    } else if let Some(first) = ui.snapshot.problems.first() {
+        let count = ui.snapshot.problems.len();
+        (Role::Error, format!("✗ project file not taken, {count} problem{}: {first}", if count == 1 { "" } else { "s" }))
+    } else if let Some(trouble) = ui.snapshot.troubles.values().next() {
+        (Role::Warning, format!("▲ {trouble}"))
+    } else {
+        return;
+    };
+    let key = ui.keymap.key(GlobalKey::ShowProblems.into()).unwrap_or_default();
+    let style = ui.theme.style(role);
+    let more = vec![Span::styled(format!(" {key} "), ui.theme.style(Role::Key)), Span::styled("shows all ", ui.theme.style(Role::KeyLabel))];
+    let room = usize::from(area.width).saturating_sub(spans_width(&more) + 3);
+    let line = justified(vec![Span::styled(format!(" {}", clean(&text, room)), style)], more, area.width);
+    frame.render_widget(line.style(ui.theme.style(Role::HeaderBar)), area);
+}
+
+/// A key and what it does just now.
+type Hint = (Action, String);
+
+pub(crate) fn footer(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
+    let hints: Vec<(String, String)> = hints(ui)
+        .into_iter()
+        .filter_map(|(action, label)| Some((ui.keymap.key(action)?, label)))
+        .collect();
+    let hints: Vec<(&str, &str)> = hints.iter().map(|(key, label)| (key.as_str(), label.as_str())).collect();
+    let always = always(ui);
+    let fixed: usize = spans_width(&always.spans);
+    let room = usize::from(area.width).saturating_sub(fixed + 1);
+    let left = key_hints(&hints, room, &ui.theme);
+    let line = justified(left.spans, always.spans, area.width);
+    frame.render_widget(line.style(ui.theme.style(Role::HeaderBar)), area);
+}
+
+/// Keys that are good to know on any pane.
+fn always(ui: &Ui) -> Line<'static> {
+    let keys: Vec<(String, String)> = [GlobalKey::Palette, GlobalKey::Help, GlobalKey::Quit]
+        .into_iter()
+        .filter_map(|key| {
+            let binding = ui.keymap.binding(key.into())?;
+            Some((binding.keys.first()?.short(), binding.label.clone()))
+        })
+        .collect();
+    let keys: Vec<(&str, &str)> = keys.iter().map(|(key, label)| (key.as_str(), label.as_str())).collect();
+    key_hints(&keys, usize::MAX, &ui.theme)
+}
+
+/// What applies to what is selected, the most useful first.
+fn hints(ui: &Ui) -> Vec<Hint> {
+    let label = |action: Action| ui.keymap.binding(action).map_or_else(String::new, |binding| binding.label.clone());
+    let named = |action: Action| (action, label(action));
+    if ui.modal.is_some() {
+        return vec![named(ListKey::Open.into()), named(GlobalKey::Back.into()), named(ListKey::Copy.into())];
+    }
+    let mut hints = Vec::new();
+    if ui.focus == Pane::Logs {
+        hints.extend(log_hints(ui));
+    }
+    let marked = ui.services.marks.len();
+    let of = if marked > 1 { format!(" {marked}") } else { String::new() };
+    if ui.focus != Pane::Projects {
+        let start_or_stop = ui.start_or_stop();
+        if ui.applies(Verb::Restart) {
+            hints.push((ServiceKey::Restart.into(), format!("{}{of}", Verb::Restart.label())));
+        }
+        if let Some(verb) = start_or_stop {
+            hints.push((ServiceKey::StartOrStop.into(), format!("{}{of}", verb.label())));
+        }
+        if ui.applies(Verb::Kill) {
+            hints.push((ServiceKey::Kill.into(), format!("{}{of}", Verb::Kill.label())));
+        }
+        if ui.applies(Verb::Signal) {
+            hints.push((ServiceKey::Signal.into(), Verb::Signal.label().to_owned()));
+        }
+    }
+    let has_service = !ui.targets().is_empty();
+    match ui.focus {
+        Pane::Projects => hints.extend([ListKey::Open.into(), ListKey::Mark.into()].map(named)),
+        Pane::Services | Pane::Graphs if has_service => {
+            let keys = [ServiceKey::Detail, ServiceKey::Logs].map(Action::from);
+            hints.extend(keys.map(named));
+            hints.push(named(ListKey::Mark.into()));
+            hints.push(named(ServiceKey::Shell.into()));
+        }
+        Pane::Timeline => hints.extend([ListKey::Open.into()].map(named)),
+        Pane::Services | Pane::Graphs | Pane::Logs => {}
+    }
+    hints.push(named(ListKey::Filter.into()));
+    if !ui.snapshot.services.is_empty() {
+        hints.extend([GlobalKey::StartAll, GlobalKey::StopAll].map(Action::from).map(named));
+    }
+    hints.extend([GlobalKey::Zoom, GlobalKey::EditProject, GlobalKey::PickTheme].map(Action::from).map(named));
+    hints.push(named(ListKey::Copy.into()));
+    hints
+}
+
+fn log_hints(ui: &Ui) -> Vec<Hint> {
+    let either = |action: LogsKey, is_on: bool, on: &str, off: &str| {
+        (Action::from(action), if is_on { on.to_owned() } else { off.to_owned() })
+    };
+    let is_following = ui.logs.position == LogPosition::Following;
+    let mut hints = vec![
+        either(LogsKey::ToggleFollow, is_following, "hold", "follow"),
+        either(LogsKey::ToggleWrap, ui.logs.wrap, "cut", "wrap"),
+        either(LogsKey::ToggleTimestamps, ui.logs.timestamps, "no times", "times"),
+        either(LogsKey::ToggleAll, ui.logs.everyone, "selected", "all services"),
+    ];
+    if ui.logs.pattern.is_some() {
+        hints.insert(0, either(LogsKey::ToggleContext, ui.logs.showing == Showing::Context, "matches only", "context"));
+        hints.insert(0, (ListKey::NextMatch.into(), "next".to_owned()));
+    }
+    hints
+}
+
+/// The line in which a filter is typed.
+pub(crate) fn prompt(frame: &mut Frame<'_>, ui: &Ui, prompt: &FilterPrompt, area: Rect) {
+    let label = format!(" {} /", prompt.pane.title());
+    let typed = prompt.edit.text().to_owned();
+    let found = match prompt.pane {
+        Pane::Projects => ui.project_rows().len(),
+        Pane::Services | Pane::Graphs => ui.service_rows().len(),
+        Pane::Logs => ui.logs.view.len(),
+        Pane::Timeline => ui.timeline_rows().len(),
+    };
+    let reading = Pattern::parse(&typed).map(|pattern| pattern.reading());
+    let how = match reading {
+        None => "regex, smart case; !pattern for what does not match".to_owned(),
+        Some(Reading::Regex) => format!("{found} shown · regex"),
+        Some(Reading::Text) => format!("{found} shown · not a regex, taken as text"),
+    };
+    let before = u16::try_from(label.chars().count()).unwrap_or(0);
+    let left = vec![
+        Span::styled(label, ui.theme.style(Role::Accent)),
+        Span::styled(typed, ui.theme.style(Role::Text)),
+    ];
+    let right = vec![Span::styled(format!("{how} "), ui.theme.style(Role::Muted))];
+    frame.render_widget(justified(left, right, area.width).style(ui.theme.style(Role::HeaderBar)), area);
+    set_cursor(frame, Position::new(area.x + before, area.y), prompt.edit.before_cursor(), area.width.saturating_sub(before));
+}

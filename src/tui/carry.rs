@@ -1,0 +1,122 @@
+//! Carries out what the console wants done outside itself, on tasks of their own: the loop never waits for an answer.
+
+use std::path::Path;
+
+use tokio::{process::Command, sync::mpsc};
+
+use super::{
+    app::{FromTask, Options, history},
+    message::Message,
+    theme::{ColorDepth, Theme},
+};
+use crate::{
+    host::handle::Handle,
+    model::{
+        ids::ServiceId,
+        policy::Request,
+        query::{Answer, Query},
+        timeline::Severity,
+    },
+};
+
+/// Editors that take `+LINE` before the file.
+const TAKE_LINE: [&str; 9] = ["vi", "vim", "nvim", "nano", "emacs", "emacsclient", "kak", "micro", "joe"];
+
+pub(crate) struct Carrier {
+    handle: Handle,
+    options: Options,
+    messages: mpsc::Sender<FromTask>,
+}
+
+impl Carrier {
+    pub(crate) const fn new(handle: Handle, options: Options, messages: mpsc::Sender<FromTask>) -> Self {
+        Self { handle, options, messages }
+    }
+
+    fn spawn(&self, work: impl Future<Output = FromTask> + Send + 'static) {
+        let messages = self.messages.clone();
+        // Nobody waits for it: an error in sending means that the console was left meanwhile.
+        drop(tokio::spawn(async move {
+            let message = work.await;
+            let _left = messages.send(message).await;
+        }));
+    }
+
+    pub(crate) fn spawn_request(&self, request: Request) {
+        let handle = self.handle.clone();
+        self.spawn(async move {
+            let reply = handle.request(request.clone()).await;
+            FromTask::Message(Message::Replied { request, reply })
+        });
+    }
+
+    pub(crate) fn spawn_history(&self) {
+        let handle = self.handle.clone();
+        self.spawn(async move { FromTask::Message(Message::LogHistory(history(&handle).await)) });
+    }
+
+    pub(crate) fn spawn_leave(&self) {
+        let handle = self.handle.clone();
+        self.spawn(async move {
+            handle.leave().await;
+            FromTask::Left
+        });
+    }
+
+    pub(crate) fn spawn_themes(&self, depth: ColorDepth) {
+        let dir = self.options.themes_dir.clone();
+        let messages = self.messages.clone();
+        drop(tokio::task::spawn_blocking(move || {
+            let (themes, problems) = load_themes(dir.as_deref(), depth);
+            let _left = messages.blocking_send(FromTask::Message(Message::Themes(themes)));
+            if let Some(text) = problems {
+                let said = Message::Said { severity: Severity::Warning, text };
+                let _left = messages.blocking_send(FromTask::Message(said));
+            }
+        }));
+    }
+
+    /// The shell beside a service.
+    pub(crate) async fn shell(&self, service: &ServiceId) -> Result<Command, String> {
+        let answer = self.handle.query(Query::ShellContext { service: service.clone() }).await;
+        match answer {
+            Ok(Answer::ShellContext { working_dir, environment }) => {
+                let own = self.options.shell.clone().or_else(|| std::env::var("SHELL").ok());
+                let mut command = Command::new(own.filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".to_owned()));
+                command.current_dir(working_dir).envs(environment).env("CAS_SERVICE", service.to_string());
+                Ok(command)
+            }
+            Ok(Answer::Unavailable(why)) => Err(why),
+            Ok(Answer::Logs(_) | Answer::Entries(_)) => Err(format!("the engine did not say where {service} runs")),
+            Err(gone) => Err(gone.to_string()),
+        }
+    }
+
+    /// The editor on a file, at a line where it can do that.
+    pub(crate) fn editor(&self, file: &Path, line: Option<u32>) -> Result<Command, String> {
+        let from_environment = || ["VISUAL", "EDITOR"].into_iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+        let text = self.options.editor.clone().or_else(from_environment).unwrap_or_else(|| "vi".to_owned());
+        let words = shlex::split(&text).filter(|words| !words.is_empty());
+        let words = words.ok_or_else(|| format!("EDITOR is \"{text}\": a quote is not closed"))?;
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        let name = Path::new(&words[0]).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(line) = line.filter(|_| TAKE_LINE.contains(&name.as_str())) {
+            command.arg(format!("+{line}"));
+        }
+        command.arg(file);
+        Ok(command)
+    }
+}
+
+fn load_themes(dir: Option<&Path>, depth: ColorDepth) -> (Vec<Theme>, Option<String>) {
+    let mut themes = Vec::new();
+    let mut problems = Vec::new();
+    for name in Theme::names(dir) {
+        match Theme::load(&name, dir) {
+            Ok(theme) => themes.push(theme.for_depth(depth)),
+            Err(error) => problems.push(format!("theme {name}: {}", error.lines().next().unwrap_or_default())),
+        }
+    }
+    (themes, (!problems.is_empty()).then(|| problems.join("; ")))
+}

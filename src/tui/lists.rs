@@ -1,0 +1,169 @@
+//! What the panes list and what is selected in them: pure reads of the console's state.
+
+use std::sync::Arc;
+
+use super::{
+    layout::{Areas, inside},
+    logs::view::Scope,
+    pattern::Pattern,
+    ui::{Pane, Ui},
+};
+use crate::{
+    host::handle::Link,
+    model::{
+        command::Verb,
+        ids::{ProjectName, ServiceId},
+        snapshot::{ProjectView, ServiceView},
+        timeline::Entry,
+    },
+};
+
+/// A row of the services pane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ServiceRow<'a> {
+    /// The heading of a project, where several are open.
+    Project(&'a ProjectName),
+    /// A service, and its place among all services (for its colour).
+    Service(usize),
+}
+
+fn accepts(pattern: Option<&Pattern>, text: impl FnOnce() -> String) -> bool {
+    pattern.is_none_or(|pattern| pattern.accepts(&text()))
+}
+
+impl Ui {
+    /// Rows of the services pane that its filter lets through.
+    pub(crate) fn service_rows(&self) -> Vec<ServiceRow<'_>> {
+        let services = &self.snapshot.services;
+        let grouped = services.first().zip(services.last()).is_some_and(|(a, b)| a.id.project != b.id.project);
+        let mut rows = Vec::with_capacity(services.len() + 4);
+        let mut project = None;
+        for (index, service) in services.iter().enumerate() {
+            if !accepts(self.services.pattern.as_ref(), || haystack(service)) {
+                continue;
+            }
+            if grouped && project != Some(&service.id.project) {
+                project = Some(&service.id.project);
+                rows.push(ServiceRow::Project(&service.id.project));
+            }
+            rows.push(ServiceRow::Service(index));
+        }
+        rows
+    }
+
+    /// The selected service, while it is there.
+    pub(crate) fn selected_service(&self) -> Option<&Arc<ServiceView>> {
+        self.snapshot.service(self.services.selected.as_ref()?)
+    }
+
+    /// Its place among all services.
+    pub(crate) fn service_index(&self, id: &ServiceId) -> Option<usize> {
+        self.snapshot.services.iter().position(|service| service.id == *id)
+    }
+
+    pub(crate) fn project_rows(&self) -> Vec<&ProjectView> {
+        let pattern = self.projects.pattern.as_ref();
+        let shown = |project: &&ProjectView| accepts(pattern, || format!("{} {}", project.name, project.root.display()));
+        self.snapshot.projects.iter().filter(shown).collect()
+    }
+
+    /// Entries of the timeline, newest first.
+    pub(crate) fn timeline_rows(&self) -> Vec<&Arc<Entry>> {
+        let pattern = self.timeline.pattern.as_ref();
+        self.snapshot.timeline.iter().rev().filter(|entry| accepts(pattern, || entry_text(entry))).collect()
+    }
+
+    /// The entry under the cursor of the timeline.
+    pub(crate) fn selected_entry(&self) -> Option<&Arc<Entry>> {
+        self.timeline_rows().get(self.timeline.view.selected()).copied()
+    }
+
+    /// What service keys act on: the marked services, else the selected one (in the timeline: the entry's).
+    pub(crate) fn targets(&self) -> Vec<&Arc<ServiceView>> {
+        if !self.services.marks.is_empty() {
+            return self.snapshot.services.iter().filter(|s| self.services.marks.contains(&s.id)).collect();
+        }
+        if self.focus == Pane::Timeline {
+            let entry = self.selected_entry();
+            let named = entry.and_then(|entry| Some((entry.project.as_ref()?, entry.service.as_ref()?)));
+            return named
+                .and_then(|(project, service)| {
+                    self.snapshot.services.iter().find(|s| s.id.project == *project && s.id.service == *service)
+                })
+                .into_iter()
+                .collect();
+        }
+        self.selected_service().into_iter().collect()
+    }
+
+    /// Whether a verb would do anything to what is selected.
+    pub(crate) fn applies(&self, verb: Verb) -> bool {
+        self.targets().iter().any(|service| verb.applies_to(&service.phase))
+    }
+
+    /// What the one key for start and stop would do: start what is down, if anything is, else stop.
+    pub(crate) fn start_or_stop(&self) -> Option<Verb> {
+        let targets = self.targets();
+        let is_down = |service: &&Arc<ServiceView>| {
+            Verb::Start.applies_to(&service.phase) && !Verb::Stop.applies_to(&service.phase)
+        };
+        if targets.iter().any(|service| is_down(&service)) {
+            return Some(Verb::Start);
+        }
+        targets.iter().any(|service| Verb::Stop.applies_to(&service.phase)).then_some(Verb::Stop)
+    }
+
+    /// Services that something runs of, or will.
+    pub(crate) fn services_up(&self) -> usize {
+        self.snapshot
+            .services
+            .iter()
+            .filter(|service| Verb::Stop.applies_to(&service.phase) || service.phase.run().is_some())
+            .count()
+    }
+
+    /// Whose logs are to be shown.
+    pub(crate) fn log_scope(&self) -> Scope {
+        if self.logs.everyone {
+            return Scope::All;
+        }
+        if !self.services.marks.is_empty() {
+            return Scope::Services(self.services.marks.clone());
+        }
+        Scope::Services(self.services.selected.clone().into_iter().collect())
+    }
+
+    /// Rows of content that a pane has room for, without its border and headings.
+    pub(crate) fn pane_height(&self, pane: Pane) -> usize {
+        let area = Areas::of(self).and_then(|areas| areas.pane(pane));
+        let height = area.map_or(1, |area| usize::from(inside(area).height));
+        match pane {
+            Pane::Services => height.saturating_sub(1).max(1),
+            Pane::Projects | Pane::Graphs | Pane::Logs | Pane::Timeline => height.max(1),
+        }
+    }
+
+    /// Whether a line below the header is needed for something that is wrong.
+    pub(crate) fn has_banner(&self) -> bool {
+        !self.snapshot.problems.is_empty()
+            || !self.snapshot.troubles.is_empty()
+            || match self.link {
+                Link::Retrying { .. } => true,
+                Link::Local | Link::Connected => false,
+            }
+    }
+}
+
+fn haystack(service: &ServiceView) -> String {
+    format!("{} {} {}", service.id, service.phase.label(), service.health.label())
+}
+
+/// What the filter of the timeline looks at.
+pub(crate) fn entry_text(entry: &Entry) -> String {
+    let place = match (&entry.project, &entry.service) {
+        (Some(project), Some(service)) => format!("{project}/{service}"),
+        (Some(project), None) => project.to_string(),
+        (None, _) => String::new(),
+    };
+    format!("{place} {} {} {}", entry.who.label(), entry.sentence(), entry.why)
+}

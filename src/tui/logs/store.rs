@@ -1,0 +1,194 @@
+//! Rings of log batches, one per service, bounded by bytes each and together. The oldest go first; nothing is copied.
+//! Never touches a file: what left the ring is the store's business, not the screen's.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use crate::model::{ids::ServiceId, log::LogBatch};
+
+/// Bytes kept of one service.
+pub const PER_SERVICE_BYTES: usize = 2 * 1024 * 1024;
+
+/// Bytes kept of all services together.
+pub const TOTAL_BYTES: usize = 64 * 1024 * 1024;
+
+/// A batch and its place in the order of arrival.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// Counts up with every batch of any service.
+    pub serial: u64,
+    /// The lines.
+    pub batch: Arc<LogBatch>,
+}
+
+/// What is kept of one service.
+#[derive(Debug)]
+pub struct Ring {
+    /// Whose.
+    pub service: ServiceId,
+    batches: VecDeque<Held>,
+    bytes: usize,
+    lines: usize,
+    next_seq: u64,
+    newest_us: i64,
+}
+
+impl Ring {
+    /// Lines in it.
+    #[must_use]
+    pub const fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// The newest batch whose serial is below `serial`.
+    #[must_use]
+    pub fn before(&self, serial: u64) -> Option<&Held> {
+        let place = self.batches.partition_point(|held| held.serial < serial);
+        self.batches.get(place.checked_sub(1)?)
+    }
+
+    /// The newest batch.
+    #[must_use]
+    pub fn newest(&self) -> Option<&Held> {
+        self.batches.back()
+    }
+
+    fn get(&self, serial: u64) -> Option<&Held> {
+        let place = self.batches.binary_search_by_key(&serial, |held| held.serial).ok()?;
+        self.batches.get(place)
+    }
+
+    fn drop_oldest(&mut self) -> usize {
+        let Some(oldest) = self.batches.pop_front() else { return 0 };
+        let weight = oldest.batch.weight();
+        self.bytes -= weight;
+        self.lines -= oldest.batch.lines.len();
+        weight
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Number of its ring.
+    pub slot: u32,
+    /// Its place in the order of arrival.
+    pub serial: u64,
+    /// Older batches had to go.
+    pub evicted: bool,
+}
+
+/// All rings.
+#[derive(Debug)]
+pub struct LogStore {
+    rings: Vec<Ring>,
+    slots: HashMap<ServiceId, u32>,
+    bytes: usize,
+    next_serial: u64,
+    per_service: usize,
+    total: usize,
+}
+
+impl Default for LogStore {
+    fn default() -> Self {
+        Self::bounded(PER_SERVICE_BYTES, TOTAL_BYTES)
+    }
+}
+
+impl LogStore {
+    /// Nothing yet, and never more than so many bytes per service and in total (but always the newest batch).
+    #[must_use]
+    pub fn bounded(per_service: usize, total: usize) -> Self {
+        Self { rings: Vec::new(), slots: HashMap::new(), bytes: 0, next_serial: 0, per_service, total }
+    }
+
+    /// Takes a batch; none where it was there already (history and feed overlap).
+    pub fn take(&mut self, batch: Arc<LogBatch>) -> Option<Taken> {
+        let slot = self.slot_of(&batch.service);
+        let ring = &mut self.rings[slot as usize];
+        let end = batch.first_seq + batch.lines.len() as u64;
+        if batch.lines.is_empty() || (end <= ring.next_seq && batch.wall_us <= ring.newest_us) {
+            return None;
+        }
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        ring.next_seq = end;
+        ring.newest_us = ring.newest_us.max(batch.wall_us);
+        ring.bytes += batch.weight();
+        ring.lines += batch.lines.len();
+        self.bytes += batch.weight();
+        ring.batches.push_back(Held { serial, batch });
+        let evicted = self.evict(slot as usize);
+        Some(Taken { slot, serial, evicted })
+    }
+
+    fn slot_of(&mut self, service: &ServiceId) -> u32 {
+        if let Some(slot) = self.slots.get(service) {
+            return *slot;
+        }
+        let slot = u32::try_from(self.rings.len()).unwrap_or(u32::MAX);
+        self.slots.insert(service.clone(), slot);
+        self.rings.push(Ring {
+            service: service.clone(),
+            batches: VecDeque::new(),
+            bytes: 0,
+            lines: 0,
+            next_seq: 0,
+            newest_us: i64::MIN,
+        });
+        slot
+    }
+
+    /// Makes room an eighth at a time, so that whoever keeps an index has to clean it rarely.
+    fn evict(&mut self, slot: usize) -> bool {
+        let mut evicted = false;
+        let ring = &mut self.rings[slot];
+        if ring.bytes > self.per_service {
+            while ring.bytes > self.per_service / 8 * 7 && ring.batches.len() > 1 {
+                self.bytes -= ring.drop_oldest();
+                evicted = true;
+            }
+        }
+        if self.bytes > self.total {
+            while self.bytes > self.total / 8 * 7 {
+                let largest = self.rings.iter_mut().filter(|ring| ring.batches.len() > 1).max_by_key(|ring| ring.bytes);
+                let Some(largest) = largest else { break };
+                self.bytes -= largest.drop_oldest();
+                evicted = true;
+            }
+        }
+        evicted
+    }
+
+    /// Every ring; its place is its slot.
+    #[must_use]
+    pub fn rings(&self) -> &[Ring] {
+        &self.rings
+    }
+
+    /// The batch of that serial, while it is kept.
+    #[must_use]
+    pub fn batch(&self, slot: u32, serial: u64) -> Option<&Arc<LogBatch>> {
+        self.rings.get(slot as usize)?.get(serial).map(|held| &held.batch)
+    }
+
+    /// The batch before that one in the same ring.
+    #[must_use]
+    pub fn previous(&self, slot: u32, serial: u64) -> Option<&Arc<LogBatch>> {
+        self.rings.get(slot as usize)?.before(serial).map(|held| &held.batch)
+    }
+
+    /// The serial of the oldest batch of each ring; `u64::MAX` for an empty one.
+    #[must_use]
+    pub fn oldest_serials(&self) -> Vec<u64> {
+        self.rings.iter().map(|ring| ring.batches.front().map_or(u64::MAX, |held| held.serial)).collect()
+    }
+
+    /// Bytes kept, about.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+}

@@ -1,0 +1,87 @@
+//! What comes to the console, and what it asks of the terminal and the engine.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crossterm::event::{KeyEvent, MouseEvent};
+use ratatui::layout::Size;
+
+use super::theme::Theme;
+use crate::{
+    host::handle::{EngineGone, Link},
+    model::{
+        ids::ServiceId,
+        log::{LogBatch, LogNews},
+        policy::{Reply, Request},
+        snapshot::Snapshot,
+        timeline::Severity,
+    },
+};
+
+/// Something that the console learns.
+#[derive(Debug)]
+pub enum Message {
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// The mouse did something.
+    Mouse(MouseEvent),
+    /// Text was pasted.
+    Paste(String),
+    /// The terminal has this size now.
+    Resized(Size),
+    /// The engine's newest picture.
+    Snapshot(Arc<Snapshot>),
+    /// How the engine is reached now.
+    Link(Link),
+    /// Output.
+    Log(LogNews),
+    /// Output that was there before, oldest first; empty where there is none or it cannot be had.
+    LogHistory(Vec<Arc<LogBatch>>),
+    /// The door answered.
+    Replied {
+        /// What was asked.
+        request: Request,
+        /// The answer.
+        reply: Result<Reply, EngineGone>,
+    },
+    /// Themes to choose from, each loaded; those with faults are left out and told by a `Said`.
+    Themes(Vec<Theme>),
+    /// A file was edited and closed without an error.
+    Edited,
+    /// A sentence to show.
+    Said {
+        /// How loudly.
+        severity: Severity,
+        /// The sentence.
+        text: String,
+    },
+}
+
+/// Something that the console wants done outside itself.
+#[derive(Debug, Clone, PartialEq)]
+pub enum UiEffect {
+    /// Ask at the door; the answer comes as [`Message::Replied`].
+    Request(Request),
+    /// Open a shell in the directory and environment of a service.
+    Shell(ServiceId),
+    /// Open a file in the editor; then [`Message::Edited`].
+    Edit {
+        /// Which.
+        file: PathBuf,
+        /// At this line, from 1.
+        line: Option<u32>,
+    },
+    /// Put text on the clipboard of the terminal.
+    Copy(String),
+    /// Load every theme; they come as [`Message::Themes`].
+    LoadThemes,
+    /// Take (true) or release (false) the mouse.
+    CaptureMouse(bool),
+    /// Draw every cell anew.
+    Repaint,
+    /// Stop this process as the shell's Ctrl-Z does, and come back.
+    Suspend,
+    /// Stop every service, then end the engine and the console.
+    StopAllAndQuit,
+    /// End the console now.
+    Quit,
+}

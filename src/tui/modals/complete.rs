@@ -1,0 +1,166 @@
+//! What could come next in a palette line: from the definition of the commands, the services and the actions of the screen.
+
+use std::collections::BTreeMap;
+
+use nucleo_matcher::{
+    Config, Matcher, Utf32Str,
+    pattern::{AtomKind, CaseMatching, Normalization, Pattern},
+};
+
+use super::help::spelled;
+use crate::{
+    model::{command::Command, signal::Signal},
+    tui::{
+        action::{Action, Layer, Section},
+        ui::Ui,
+    },
+};
+
+/// What a completion is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Verb,
+    Action(Action),
+    Argument,
+    Service,
+}
+
+impl Sort {
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Verb => "command",
+            Self::Action(_) => "screen",
+            Self::Argument => "option",
+            Self::Service => "service",
+        }
+    }
+}
+
+/// Something that could be typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) text: String,
+    pub(crate) about: String,
+    pub(crate) sort: Sort,
+    /// Characters of `text` that match what is typed.
+    pub(crate) matched: Vec<u32>,
+}
+
+fn candidate(text: impl Into<String>, about: impl Into<String>, sort: Sort) -> Candidate {
+    Candidate { text: text.into(), about: about.into(), sort, matched: Vec::new() }
+}
+
+/// Completions of the last word of `typed`, best first.
+pub(crate) fn candidates(ui: &Ui, typed: &str) -> Vec<Candidate> {
+    let words: Vec<&str> = typed.split_whitespace().collect();
+    let is_new = typed.is_empty() || typed.ends_with(char::is_whitespace);
+    let (before, word) = if is_new {
+        (words.as_slice(), "")
+    } else {
+        words.split_last().map_or((&[][..], ""), |(last, before)| (before, *last))
+    };
+    let all = match before.split_first() {
+        None => first_words(ui),
+        Some((verb, arguments)) => arguments_of(ui, verb, arguments),
+    };
+    best(all, word)
+}
+
+/// The actions that make sense when typed: all of the panes that are not motions.
+pub(crate) fn typed_actions() -> impl Iterator<Item = Action> {
+    let verbs: Vec<String> = Command::definition().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    Action::ALL.iter().copied().filter(move |action| {
+        let is_motion = action.section() == Section::List;
+        action.section().layer() == Layer::Screen && !is_motion && !verbs.iter().any(|verb| verb == action.name())
+    })
+}
+
+fn first_words(ui: &Ui) -> Vec<Candidate> {
+    let definition = Command::definition();
+    let verbs = definition.get_subcommands().map(|verb| {
+        let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        candidate(verb.get_name(), about, Sort::Verb)
+    });
+    let actions = typed_actions().map(|action| {
+        let about = ui.keymap.binding(action).map_or_else(String::new, |binding| binding.help.clone());
+        candidate(action.name(), about, Sort::Action(action))
+    });
+    verbs.chain(actions).collect()
+}
+
+fn arguments_of(ui: &Ui, verb: &str, typed: &[&str]) -> Vec<Candidate> {
+    let definition = Command::definition();
+    let Some(command) = definition.find_subcommand(verb) else { return Vec::new() };
+    let flag = typed.last().and_then(|last| last.strip_prefix("--"));
+    let open = command.get_arguments().find(|arg| arg.get_long() == flag && flag.is_some() && arg.get_action().takes_values());
+    if open.is_some() {
+        return ["3s", "10s", "30s", "1m"].map(|time| candidate(time, "a time", Sort::Argument)).into();
+    }
+    let mut all = Vec::new();
+    let positional: Vec<&clap::Arg> = command.get_positionals().collect();
+    let given = typed.iter().filter(|word| !word.starts_with("--")).count();
+    if let Some(argument) = positional.get(given.min(positional.len().saturating_sub(1))) {
+        match argument.get_id().as_str() {
+            "signal" => {
+                all.extend(Signal::ALL.iter().map(|signal| candidate(signal.name(), signal.about(), Sort::Argument)));
+            }
+            "services" => all.extend(services(ui, typed)),
+            _ => all.extend(argument.get_possible_values().iter().map(|value| {
+                let about = value.get_help().map(ToString::to_string).unwrap_or_default();
+                candidate(value.get_name(), about, Sort::Argument)
+            })),
+        }
+    }
+    let flags = command.get_arguments().filter(|arg| {
+        arg.get_long().is_some_and(|long| !typed.iter().any(|word| word.strip_prefix("--") == Some(long)))
+    });
+    all.extend(flags.map(|flag| {
+        let name = spelled(flag);
+        let about = flag.get_help().map(ToString::to_string).unwrap_or_default();
+        candidate(name.split(' ').next().unwrap_or_default(), about, Sort::Argument)
+    }));
+    all
+}
+
+/// Services by the shortest name that is theirs alone, those not yet typed; then whole projects.
+fn services(ui: &Ui, typed: &[&str]) -> Vec<Candidate> {
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    for service in &ui.snapshot.services {
+        *times.entry(service.id.service.as_str()).or_default() += 1;
+    }
+    let mut all: Vec<Candidate> = Vec::with_capacity(ui.snapshot.services.len());
+    for service in &ui.snapshot.services {
+        let is_alone = times.get(service.id.service.as_str()) == Some(&1);
+        let name = if is_alone { service.id.service.to_string() } else { service.id.to_string() };
+        if !typed.contains(&name.as_str()) {
+            let about = format!("{} {}", service.phase.glyph(), service.phase.label());
+            all.push(candidate(name, about, Sort::Service));
+        }
+    }
+    let projects = ui.snapshot.projects.iter().filter(|project| project.open);
+    all.extend(projects.map(|project| {
+        candidate(format!("{}/*", project.name), format!("all {} services", project.counts.total), Sort::Service)
+    }));
+    all
+}
+
+fn best(all: Vec<Candidate>, word: &str) -> Vec<Candidate> {
+    if word.is_empty() {
+        return all;
+    }
+    let mut matcher = Matcher::new(Config::DEFAULT);
+    let pattern = Pattern::new(word, CaseMatching::Ignore, Normalization::Smart, AtomKind::Fuzzy);
+    let mut buffer = Vec::new();
+    let mut scored: Vec<(u32, Candidate)> = all
+        .into_iter()
+        .filter_map(|mut candidate| {
+            let haystack = Utf32Str::new(&candidate.text, &mut buffer);
+            let score = pattern.indices(haystack, &mut matcher, &mut candidate.matched)?;
+            candidate.matched.sort_unstable();
+            candidate.matched.dedup();
+            Some((score, candidate))
+        })
+        .collect();
+    scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+    scored.into_iter().map(|(_, candidate)| candidate).collect()
+}

@@ -1,0 +1,86 @@
+//! The five panes. Each draws a part of the newest picture into its area and decides nothing.
+
+pub(crate) mod graphs;
+pub(crate) mod logs;
+pub(crate) mod projects;
+pub(crate) mod services;
+pub(crate) mod timeline;
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+    widgets::{Block, BorderType, Paragraph},
+};
+
+use super::{
+    format,
+    pattern::Pattern,
+    theme::{ColorDepth, Role},
+    ui::{Pane, Ui},
+    widgets::{Focus, Panel, Viewport, scrollbar},
+};
+
+pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, pane: Pane, area: Rect) {
+    match pane {
+        Pane::Projects => projects::draw(frame, ui, area),
+        Pane::Services => services::draw(frame, ui, area),
+        Pane::Graphs => graphs::draw(frame, ui, area),
+        Pane::Logs => logs::draw(frame, ui, area),
+        Pane::Timeline => timeline::draw(frame, ui, area),
+    }
+}
+
+/// The frame of a pane with its number, title and what stands at its right; returns the room inside.
+fn panel(frame: &mut Frame<'_>, ui: &Ui, pane: Pane, area: Rect, after: Vec<Span<'static>>, right: Vec<Span<'static>>) -> Rect {
+    let has_keys = ui.focus == pane;
+    let focus = if has_keys { Focus::Focused } else { Focus::Elsewhere };
+    let mut title = vec![Span::raw(format!("{}{}", pane.number(), pane.title()))];
+    title.extend(after);
+    let panel = Panel { title: Line::from(title), right: Line::from(right), bottom: Line::default(), focus };
+    panel.draw(area, frame.buffer_mut(), &ui.theme)
+}
+
+/// `/pattern/` for a title.
+fn filter_spans(ui: &Ui, pattern: Option<&Pattern>) -> Vec<Span<'static>> {
+    let Some(pattern) = pattern else { return Vec::new() };
+    vec![Span::styled(format!(" /{}/", format::clean(pattern.source(), 24)), ui.theme.style(Role::Match))]
+}
+
+/// The style of the selected row of a pane.
+fn selection(ui: &Ui, pane: Pane) -> ratatui::style::Style {
+    let role = if ui.focus == pane { Role::Selection } else { Role::SelectionInactive };
+    ui.theme.style(role)
+}
+
+/// A sentence in the middle of an empty pane, and what to do about it below.
+fn empty(frame: &mut Frame<'_>, ui: &Ui, area: Rect, sentence: &str, hint: &str) {
+    let width = usize::from(area.width.saturating_sub(2));
+    let mut lines: Vec<Line<'static>> = format::wrap(sentence, width)
+        .into_iter()
+        .map(|line| Line::styled(line, ui.theme.style(Role::Muted)).centered())
+        .collect();
+    if !hint.is_empty() {
+        let hints = format::wrap(hint, width);
+        lines.extend(hints.into_iter().map(|line| Line::styled(line, ui.theme.style(Role::Faint)).centered()));
+    }
+    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
+    let middle = Rect { y: area.y + (area.height - height) / 2, height, ..area };
+    frame.render_widget(Paragraph::new(lines), middle);
+}
+
+/// The scroll bar in the right border of a pane.
+fn bar(frame: &mut Frame<'_>, ui: &Ui, view: &Viewport, content: Rect) {
+    let track = Rect { x: content.right(), width: 1, ..content };
+    scrollbar(view, track, frame.buffer_mut(), &ui.theme);
+}
+
+/// The frame of whatever lies over the panes.
+pub(crate) fn overlay(ui: &Ui, title: String) -> Block<'static> {
+    let plain = ui.theme.depth() == ColorDepth::NoColor;
+    Block::bordered()
+        .border_type(if plain { BorderType::Double } else { BorderType::Rounded })
+        .border_style(ui.theme.style(Role::BorderFocused))
+        .style(ui.theme.style(Role::Overlay))
+        .title_top(Line::styled(format!(" {title} "), ui.theme.style(Role::Accent)))
+}

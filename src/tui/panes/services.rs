@@ -1,0 +1,215 @@
+//! The services of open projects, one a row. What needs a look is told by glyph, word and colour together.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+};
+
+use super::{bar, empty, filter_spans, panel, projects::count_spans, selection};
+use crate::{
+    model::{
+        ids::ProjectName,
+        phase::Health,
+        snapshot::{Counts, ServiceView},
+        time::coarse_duration,
+    },
+    tui::{
+        format::{cell, right_cell},
+        lists::ServiceRow,
+        theme::Role,
+        ui::{Pane, Ui},
+        widgets::{Column, columns, sparkline::sparkline, units},
+    },
+};
+
+/// CPU below this share of a core fills less than the whole sparkline, so that noise of a quiet service stays flat.
+const SPARK_FLOOR: f32 = 25.0;
+
+/// What a column shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Name,
+    Phase,
+    Health,
+    Uptime,
+    Restarts,
+    Cpu,
+    Memory,
+    Spark,
+    Why,
+}
+
+const FIELDS: [Field; 9] = [
+    Field::Name,
+    Field::Phase,
+    Field::Health,
+    Field::Uptime,
+    Field::Restarts,
+    Field::Cpu,
+    Field::Memory,
+    Field::Spark,
+    Field::Why,
+];
+
+impl Field {
+    /// Heading, and whether its values stand at the right.
+    const fn heading(self) -> (&'static str, bool) {
+        match self {
+            Self::Name => ("service", false),
+            Self::Phase => ("state", false),
+            Self::Health => ("health", false),
+            Self::Uptime => ("up", true),
+            Self::Restarts => ("↻", true),
+            Self::Cpu => ("cpu%", true),
+            Self::Memory => ("mem", true),
+            Self::Spark => ("cpu 60 s", false),
+            Self::Why => ("why", false),
+        }
+    }
+
+    const fn column(self, longest_name: u16) -> Column {
+        let (min, max, priority) = match self {
+            Self::Name => (8, if longest_name < 8 { 8 } else if longest_name > 24 { 24 } else { longest_name }, 0),
+            Self::Phase => (11, 11, 0),
+            Self::Cpu => (5, 5, 1),
+            Self::Memory => (5, 5, 2),
+            Self::Uptime => (4, 4, 3),
+            Self::Health => (9, 9, 4),
+            Self::Restarts => (3, 3, 5),
+            Self::Spark => (10, 15, 6),
+            Self::Why => (22, u16::MAX, 7),
+        };
+        Column { min, max, priority }
+    }
+}
+
+pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
+    let services = &ui.snapshot.services;
+    let counts = Counts::of(services.iter().map(AsRef::as_ref));
+    let mut after = filter_spans(ui, ui.services.pattern.as_ref());
+    let marked = ui.services.marks.len();
+    if marked > 0 {
+        after.push(Span::styled(format!(" ◆{marked} marked"), ui.theme.style(Role::Marked)));
+    }
+    let content = panel(frame, ui, Pane::Services, area, after, count_spans(ui, &counts));
+    let rows = ui.service_rows();
+    if rows.is_empty() {
+        if ui.snapshot.revision == 0 {
+            empty(frame, ui, content, "waiting for the first picture …", "");
+        } else if ui.services.pattern.is_some() && !services.is_empty() {
+            empty(frame, ui, content, "no service matches", "Esc clears the filter");
+        } else if ui.snapshot.problems.is_empty() {
+            empty(frame, ui, content, "no services", "cas init writes a cas.yaml to begin with");
+        } else {
+            empty(frame, ui, content, "the project file has problems", "p shows them, e opens the file");
+        }
+        return;
+    }
+    let longest = services.iter().map(|service| service.id.service.as_str().len()).max().unwrap_or(0);
+    let wanted = FIELDS.map(|field| field.column(u16::try_from(longest).unwrap_or(u16::MAX)));
+    let widths = columns(content.width.saturating_sub(4), 1, &wanted);
+    let widths: Vec<(Field, usize)> =
+        FIELDS.into_iter().zip(widths).filter_map(|(field, width)| Some((field, usize::from(width?)))).collect();
+    if content.height > 0 {
+        frame.render_widget(heading(ui, &widths), Rect { height: 1, ..content });
+    }
+    let list = Rect { y: content.y + 1, height: content.height.saturating_sub(1), ..content };
+    let mut view = ui.services.view;
+    view.resize(rows.len(), usize::from(list.height));
+    for (line, place) in (0_u16..).zip(view.visible()) {
+        let row = Rect { y: list.y + line, height: 1, ..list };
+        let mut drawn = match rows[place] {
+            ServiceRow::Project(project) => project_line(ui, project),
+            ServiceRow::Service(index) => service_line(ui, index, &widths),
+        };
+        if place == view.selected() {
+            drawn = drawn.style(selection(ui, Pane::Services));
+        }
+        frame.render_widget(drawn, row);
+    }
+    bar(frame, ui, &view, list);
+}
+
+fn heading(ui: &Ui, widths: &[(Field, usize)]) -> Line<'static> {
+    let mut spans = vec![Span::raw("    ")];
+    for (field, width) in widths {
+        let (text, right) = field.heading();
+        let text = if right { right_cell(text, *width) } else { cell(text, *width) };
+        spans.push(Span::styled(format!("{text} "), ui.theme.style(Role::Faint)));
+    }
+    Line::from(spans)
+}
+
+fn project_line(ui: &Ui, project: &ProjectName) -> Line<'static> {
+    let of_it = ui.snapshot.services.iter().filter(|service| service.id.project == *project);
+    let counts = Counts::of(of_it.map(AsRef::as_ref));
+    let mut spans = vec![Span::styled(format!(" {project}  "), ui.theme.style(Role::Title))];
+    spans.extend(count_spans(ui, &counts));
+    Line::from(spans)
+}
+
+fn service_line(ui: &Ui, index: usize, widths: &[(Field, usize)]) -> Line<'static> {
+    let service = &ui.snapshot.services[index];
+    let is_marked = ui.services.marks.contains(&service.id);
+    let mark = if is_marked {
+        Span::styled("◆", ui.theme.style(Role::Marked))
+    } else {
+        Span::styled("▎", ui.theme.service(index))
+    };
+    let mut spans = vec![mark, Span::styled(format!(" {} ", service.phase.glyph()), ui.theme.phase(&service.phase))];
+    for (field, width) in widths {
+        spans.push(field_span(ui, service, *field, *width));
+        spans.push(Span::raw(" "));
+    }
+    Line::from(spans)
+}
+
+fn field_span(ui: &Ui, service: &ServiceView, field: Field, width: usize) -> Span<'static> {
+    let theme = &ui.theme;
+    let muted = theme.style(Role::Muted);
+    match field {
+        Field::Name => {
+            let style = if service.concern() >= 2 { theme.phase(&service.phase) } else { theme.style(Role::Text) };
+            let style = match service.health {
+                Health::Unhealthy { .. } | Health::Misconfigured { .. } => theme.health(&service.health),
+                Health::Unknown | Health::Starting { .. } | Health::Healthy { .. } => style,
+            };
+            Span::styled(cell(service.id.service.as_str(), width), style)
+        }
+        Field::Phase => Span::styled(cell(service.phase.label(), width), theme.phase(&service.phase)),
+        Field::Health => {
+            let word = match &service.health {
+                Health::Unknown => "–",
+                Health::Misconfigured { .. } => "misconfig",
+                known @ (Health::Starting { .. } | Health::Healthy { .. } | Health::Unhealthy { .. }) => known.label(),
+            };
+            Span::styled(cell(word, width), theme.health(&service.health))
+        }
+        Field::Uptime => {
+            let text = service.uptime(ui.snapshot.at).map_or_else(|| "–".to_owned(), coarse_duration);
+            Span::styled(right_cell(&text, width), muted)
+        }
+        Field::Restarts => {
+            let (text, role) = match service.restarts {
+                0 => ("·".to_owned(), Role::Faint),
+                count => (count.to_string(), Role::Warning),
+            };
+            Span::styled(right_cell(&text, width), theme.style(role))
+        }
+        Field::Cpu => {
+            let text = service.usage.map_or_else(|| "–".to_owned(), |usage| units::percent(usage.cpu_percent));
+            let is_idle = service.usage.is_none_or(|usage| usage.cpu_percent < 0.05);
+            Span::styled(right_cell(&text, width), if is_idle { muted } else { theme.style(Role::Text) })
+        }
+        Field::Memory => {
+            let text = service.usage.map_or_else(|| "–".to_owned(), |usage| units::bytes(usage.memory_bytes));
+            Span::styled(right_cell(&text, width), if service.usage.is_none() { muted } else { theme.style(Role::Text) })
+        }
+        Field::Spark => {
+            let peak = service.cpu.newest(60).fold(SPARK_FLOOR, f32::max);
+            Span::styled(sparkline(&service.cpu, 60, width, Some(peak)), theme.style(Role::GraphCpu))
+        }
+        Field::Why => Span::styled(cell(&service.why, width), muted),
+    }
+}

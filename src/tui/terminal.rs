@@ -1,0 +1,155 @@
+//! The terminal, borrowed: raw mode, alternate screen, mouse, paste. Given back by the guard, by the panic hook, before
+//! another program runs in it, and before this process stops.
+
+use std::{
+    fmt,
+    io::{self, BufWriter, IsTerminal, Stdout, Write},
+    sync::{
+        Once,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use crossterm::{
+    Command,
+    clipboard::CopyToClipboard,
+    cursor::{Hide, Show},
+    event::{DisableBracketedPaste, EnableBracketedPaste},
+    queue,
+    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+};
+use ratatui::{Terminal, backend::CrosstermBackend};
+
+/// Whether a terminal is borrowed just now: all that a panic hook can ask.
+static BORROWED: AtomicBool = AtomicBool::new(false);
+static HOOK: Once = Once::new();
+
+/// Says why there can be no console here.
+///
+/// # Errors
+/// A sentence that names what is missing and what works instead.
+pub fn can_run() -> Result<(), String> {
+    let instead = "use `cas status`, `cas logs -f` or `cas up --no-tui` instead";
+    if !io::stdout().is_terminal() {
+        return Err(format!("standard output is not a terminal, so there is no screen to draw on; {instead}"));
+    }
+    if !io::stdin().is_terminal() {
+        return Err(format!("standard input is not a terminal, so no keys would arrive; {instead}"));
+    }
+    match std::env::var("TERM").as_deref() {
+        Ok("dumb") => Err(format!("TERM=dumb cannot move a cursor; {instead}")),
+        Ok("") | Err(_) => Err(format!("TERM is not set, so nothing is known about this terminal; {instead}")),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Clicks, drags and the wheel, but not every motion: those would wake us for nothing.
+struct CaptureButtons(bool);
+
+impl Command for CaptureButtons {
+    fn write_ansi(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        let set = if self.0 { 'h' } else { 'l' };
+        for mode in [1000, 1002, 1006] {
+            write!(f, "\x1b[?{mode}{set}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The borrowed terminal.
+pub(crate) struct Screen {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    mouse: bool,
+}
+
+impl Screen {
+    /// Borrows the terminal.
+    pub(crate) fn enter(mouse: bool) -> io::Result<Self> {
+        HOOK.call_once(|| {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |panic| {
+                give_back();
+                before(panic);
+            }));
+        });
+        let backend = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout()));
+        let mut screen = Self { terminal: Terminal::new(backend)?, mouse };
+        screen.borrow()?;
+        Ok(screen)
+    }
+
+    fn borrow(&mut self) -> io::Result<()> {
+        enable_raw_mode()?;
+        BORROWED.store(true, Ordering::SeqCst);
+        let out = self.terminal.backend_mut();
+        queue!(out, EnterAlternateScreen, EnableBracketedPaste, Hide)?;
+        if self.mouse {
+            queue!(out, CaptureButtons(true))?;
+        }
+        Write::flush(out)?;
+        self.repaint()
+    }
+
+    /// Takes the terminal again after [`give_back`], and draws every cell next time.
+    pub(crate) fn take_again(&mut self) -> io::Result<()> {
+        self.borrow()
+    }
+
+    /// Draws every cell next time.
+    pub(crate) fn repaint(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    pub(crate) fn capture_mouse(&mut self, mouse: bool) -> io::Result<()> {
+        self.mouse = mouse;
+        let out = self.terminal.backend_mut();
+        queue!(out, CaptureButtons(mouse))?;
+        Write::flush(out)
+    }
+
+    /// Draws one frame, as one update where the terminal knows how.
+    pub(crate) fn draw(&mut self, ui: &super::Ui) -> io::Result<()> {
+        queue!(self.terminal.backend_mut(), crossterm::terminal::BeginSynchronizedUpdate)?;
+        self.terminal.draw(|frame| super::draw(frame, ui))?;
+        let out = self.terminal.backend_mut();
+        queue!(out, crossterm::terminal::EndSynchronizedUpdate)?;
+        Write::flush(out)
+    }
+
+    /// The new size is learned, and every cell drawn next time.
+    pub(crate) fn resize(&mut self, size: ratatui::layout::Size) -> io::Result<()> {
+        self.terminal.resize(ratatui::layout::Rect::new(0, 0, size.width, size.height))
+    }
+
+    /// Puts text on the terminal's clipboard by OSC 52; within tmux also through to the terminal around it.
+    pub(crate) fn copy(&mut self, text: &str) -> io::Result<()> {
+        let mut sequence = String::new();
+        CopyToClipboard::to_clipboard_from(text)
+            .write_ansi(&mut sequence)
+            .map_err(|_| io::Error::other("the clipboard sequence could not be made"))?;
+        let out = self.terminal.backend_mut();
+        out.write_all(sequence.as_bytes())?;
+        if std::env::var_os("TMUX").is_some() {
+            let doubled = sequence.replace('\x1b', "\x1b\x1b");
+            out.write_all(format!("\x1bPtmux;{doubled}\x1b\\").as_bytes())?;
+        }
+        Write::flush(out)
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Gives the terminal back as it was; nothing where it is not borrowed. Errors cannot be told to anyone by then.
+pub(crate) fn give_back() {
+    if !BORROWED.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = io::stdout();
+    let _written = queue!(out, CaptureButtons(false), DisableBracketedPaste, LeaveAlternateScreen, Show);
+    let _flushed = out.flush();
+    let _mode = disable_raw_mode();
+}

@@ -1,0 +1,308 @@
+//! What the console knows: the newest picture of the engine and the state of every pane. Plain data; `update` changes it,
+//! `draw` reads it, neither does I/O.
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+
+use ratatui::layout::Size;
+
+use super::{
+    edit::LineEdit,
+    keymap::Keymap,
+    logs::{
+        store::LogStore,
+        view::{LogView, Showing},
+    },
+    modals::Modal,
+    pattern::Pattern,
+    theme::Theme,
+    widgets::Viewport,
+    zone::Zone,
+};
+use crate::{
+    host::handle::Link,
+    model::{
+        ids::{ProjectName, ServiceId},
+        snapshot::Snapshot,
+        time::Timestamp,
+        timeline::Severity,
+    },
+};
+
+/// The five panes, in the order of their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Pane {
+    /// Every project that cas has seen.
+    Projects,
+    /// The services of open projects.
+    Services,
+    /// The machine and the selected service over time.
+    Graphs,
+    /// Output.
+    Logs,
+    /// What happened.
+    Timeline,
+}
+
+impl Pane {
+    /// All, by number.
+    pub const ALL: [Self; 5] = [Self::Projects, Self::Services, Self::Graphs, Self::Logs, Self::Timeline];
+
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Projects => "projects",
+            Self::Services => "services",
+            Self::Graphs => "graphs",
+            Self::Logs => "logs",
+            Self::Timeline => "timeline",
+        }
+    }
+
+    pub(crate) const fn number(self) -> &'static str {
+        match self {
+            Self::Projects => "¹",
+            Self::Services => "²",
+            Self::Graphs => "³",
+            Self::Logs => "⁴",
+            Self::Timeline => "⁵",
+        }
+    }
+}
+
+/// Where the borders between panes are, in percent of the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Splits {
+    /// Width of the left column.
+    pub(crate) column: u16,
+    /// Height of the upper panes.
+    pub(crate) row: u16,
+}
+
+impl Default for Splits {
+    fn default() -> Self {
+        Self { column: 60, row: 56 }
+    }
+}
+
+/// A border that can be dragged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Divider {
+    Column,
+    Row,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ProjectsPane {
+    pub(crate) view: Viewport,
+    pub(crate) selected: Option<ProjectName>,
+    pub(crate) pattern: Option<Pattern>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ServicesPane {
+    pub(crate) view: Viewport,
+    pub(crate) selected: Option<ServiceId>,
+    pub(crate) marks: BTreeSet<ServiceId>,
+    pub(crate) pattern: Option<Pattern>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct TimelinePane {
+    pub(crate) view: Viewport,
+    /// Sequence number of the selected entry; none: the newest, whichever that is.
+    pub(crate) selected: Option<u64>,
+    pub(crate) pattern: Option<Pattern>,
+}
+
+/// Where the logs stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum LogPosition {
+    /// At the newest line, and with it.
+    #[default]
+    Following,
+    /// Pinned, however many lines come.
+    At {
+        /// The selected row.
+        row: i64,
+        /// The first visible row.
+        top: i64,
+        /// Where a selection of several rows began.
+        anchor: Option<i64>,
+    },
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct LogsPane {
+    pub(crate) store: LogStore,
+    pub(crate) view: LogView,
+    pub(crate) position: LogPosition,
+    pub(crate) wrap: bool,
+    pub(crate) timestamps: bool,
+    pub(crate) everyone: bool,
+    pub(crate) showing: Showing,
+    /// Columns that long lines are shifted to the left while they are not wrapped.
+    pub(crate) shift: u16,
+    pub(crate) pattern: Option<Pattern>,
+    /// Batches that came faster than they could be taken.
+    pub(crate) missed: u64,
+    /// The engine has not yet said what came before.
+    pub(crate) loading: bool,
+}
+
+/// A filter that is being typed.
+#[derive(Debug)]
+pub(crate) struct FilterPrompt {
+    pub(crate) pane: Pane,
+    pub(crate) edit: LineEdit,
+    pub(crate) before: Option<Pattern>,
+}
+
+/// A sentence shown for a few seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Toast {
+    pub(crate) severity: Severity,
+    pub(crate) text: String,
+    pub(crate) hint: Option<String>,
+    pub(crate) until: Timestamp,
+}
+
+/// Whether the console is being left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Leaving {
+    #[default]
+    Staying,
+    /// Services are being stopped first.
+    StoppingAll,
+}
+
+/// With what a console begins.
+#[derive(Debug)]
+pub struct Setup {
+    /// Colours.
+    pub theme: Theme,
+    /// Keys.
+    pub keymap: Keymap,
+    /// Time zone of everything that is shown.
+    pub zone: Zone,
+    /// Whether clicks and the wheel are ours at first.
+    pub mouse: bool,
+    /// The project whose services are selected at first.
+    pub project: Option<ProjectName>,
+    /// The file that `e` opens where nothing is selected.
+    pub project_file: Option<PathBuf>,
+}
+
+/// Everything that the console knows.
+#[derive(Debug)]
+pub struct Ui {
+    pub(crate) size: Size,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) link: Link,
+    pub(crate) theme: Theme,
+    pub(crate) keymap: Keymap,
+    pub(crate) zone: Zone,
+    pub(crate) mouse: bool,
+    pub(crate) project_file: Option<PathBuf>,
+    pub(crate) focus: Pane,
+    pub(crate) zoomed: bool,
+    pub(crate) splits: Splits,
+    pub(crate) drag: Option<Divider>,
+    pub(crate) projects: ProjectsPane,
+    pub(crate) services: ServicesPane,
+    pub(crate) logs: LogsPane,
+    pub(crate) timeline: TimelinePane,
+    pub(crate) prompt: Option<FilterPrompt>,
+    pub(crate) modal: Option<Modal>,
+    pub(crate) toast: Option<Toast>,
+    /// Lines that were run from the palette, oldest first.
+    pub(crate) lines: Vec<String>,
+    pub(crate) leaving: Leaving,
+    pub(crate) wanted_project: Option<ProjectName>,
+    /// The picture on the screen is older than this.
+    pub(crate) stale: bool,
+}
+
+impl Ui {
+    /// A console of that size before it has seen anything.
+    #[must_use]
+    pub fn new(size: Size, setup: Setup) -> Self {
+        Self {
+            size,
+            snapshot: Arc::default(),
+            link: Link::Local,
+            theme: setup.theme,
+            keymap: setup.keymap,
+            zone: setup.zone,
+            mouse: setup.mouse,
+            project_file: setup.project_file,
+            focus: Pane::Services,
+            zoomed: false,
+            splits: Splits::default(),
+            drag: None,
+            projects: ProjectsPane::default(),
+            services: ServicesPane::default(),
+            logs: LogsPane { wrap: true, loading: true, ..LogsPane::default() },
+            timeline: TimelinePane::default(),
+            prompt: None,
+            modal: None,
+            toast: None,
+            lines: Vec::new(),
+            leaving: Leaving::Staying,
+            wanted_project: setup.project,
+            stale: true,
+        }
+    }
+
+    /// True where the picture has to be drawn anew; false from then on until something changes.
+    pub const fn take_stale(&mut self) -> bool {
+        std::mem::replace(&mut self.stale, false)
+    }
+
+    /// True where the picture has to be drawn anew.
+    #[must_use]
+    pub const fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// True while a new filter is still being applied to old lines: call [`Self::work`] when there is nothing better to do.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.logs.view.is_behind()
+    }
+
+    /// Applies the filter to a piece of the old lines that takes a millisecond or two.
+    pub fn work(&mut self) {
+        const PIECE_BYTES: usize = 256 * 1024;
+        self.logs.view.work(&self.logs.store, PIECE_BYTES);
+        self.stale = true;
+    }
+
+    /// The newest picture.
+    #[must_use]
+    pub const fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// The colours in use.
+    #[must_use]
+    pub const fn theme(&self) -> &Theme {
+        &self.theme
+    }
+
+    /// The pane that has the keys.
+    #[must_use]
+    pub const fn focus(&self) -> Pane {
+        self.focus
+    }
+
+    /// Services that are marked.
+    #[must_use]
+    pub const fn marks(&self) -> &BTreeSet<ServiceId> {
+        &self.services.marks
+    }
+
+    /// The service that is selected.
+    #[must_use]
+    pub const fn selected(&self) -> Option<&ServiceId> {
+        self.services.selected.as_ref()
+    }
+}

@@ -1,0 +1,124 @@
+//! Keys that work everywhere.
+
+use std::path::PathBuf;
+
+use super::{modal, say, service::ask};
+use crate::{
+    host::handle::Link,
+    model::{
+        command::{Command, Targets},
+        timeline::Severity,
+    },
+    tui::{
+        action::GlobalKey,
+        message::UiEffect,
+        modals::{Modal, palette::Palette, text::TextKind},
+        ui::{Leaving, Pane, Ui},
+    },
+};
+
+/// Percent that one press of a resize key moves a border.
+const STEP: u16 = 4;
+
+pub(super) fn act(ui: &mut Ui, action: GlobalKey) -> Vec<UiEffect> {
+    match action {
+        GlobalKey::Quit => return quit(ui),
+        GlobalKey::Suspend => return vec![UiEffect::Suspend],
+        GlobalKey::Repaint => return vec![UiEffect::Repaint],
+        GlobalKey::PickTheme => return vec![UiEffect::LoadThemes],
+        GlobalKey::StartAll => return vec![ask(Command::Start { targets: everyone() })],
+        GlobalKey::StopAll => return vec![ask(Command::Stop { targets: everyone(), grace: None })],
+        GlobalKey::EditProject => return edit(ui),
+        GlobalKey::ToggleMouse => return toggle_mouse(ui),
+        GlobalKey::FocusNext => ui.focus = neighbour(ui.focus, 1),
+        GlobalKey::FocusPrevious => ui.focus = neighbour(ui.focus, Pane::ALL.len() - 1),
+        GlobalKey::ProjectsPane => ui.focus = Pane::Projects,
+        GlobalKey::ServicesPane => ui.focus = Pane::Services,
+        GlobalKey::GraphsPane => ui.focus = Pane::Graphs,
+        GlobalKey::LogsPane => ui.focus = Pane::Logs,
+        GlobalKey::TimelinePane => ui.focus = Pane::Timeline,
+        GlobalKey::Help => ui.modal = Some(Modal::text(TextKind::Help)),
+        GlobalKey::Palette => ui.modal = Some(Modal::Palette(Palette::new(ui))),
+        GlobalKey::ShowProblems => ui.modal = Some(Modal::text(TextKind::Problems)),
+        GlobalKey::Zoom => ui.zoomed = !ui.zoomed,
+        GlobalKey::Back => back(ui),
+        GlobalKey::Wider => ui.splits.column = (ui.splits.column + STEP).min(80),
+        GlobalKey::Narrower => ui.splits.column = ui.splits.column.saturating_sub(STEP).max(20),
+        GlobalKey::Taller => ui.splits.row = (ui.splits.row + STEP).min(80),
+        GlobalKey::Shorter => ui.splits.row = ui.splits.row.saturating_sub(STEP).max(20),
+    }
+    Vec::new()
+}
+
+fn neighbour(pane: Pane, step: usize) -> Pane {
+    let place = Pane::ALL.iter().position(|known| *known == pane).unwrap_or(0);
+    Pane::ALL[(place + step) % Pane::ALL.len()]
+}
+
+fn toggle_mouse(ui: &mut Ui) -> Vec<UiEffect> {
+    ui.mouse = !ui.mouse;
+    let text = if ui.mouse { "the mouse is cas's again" } else { "the mouse is the terminal's: select text with it" };
+    say(ui, Severity::Info, text.to_owned(), None);
+    vec![UiEffect::CaptureMouse(ui.mouse)]
+}
+
+const fn everyone() -> Targets {
+    Targets { services: Vec::new(), all: true }
+}
+
+pub(super) fn quit(ui: &mut Ui) -> Vec<UiEffect> {
+    if ui.leaving == Leaving::StoppingAll {
+        return vec![UiEffect::Quit];
+    }
+    let running = ui.services_up();
+    match ui.link {
+        Link::Local if running > 0 => {
+            ui.modal = Some(Modal::Leave { running });
+            Vec::new()
+        }
+        Link::Local | Link::Connected | Link::Retrying { .. } => vec![UiEffect::Quit],
+    }
+}
+
+/// One step back: the toast, a selection or a filter of the focused pane, the zoom, the marks.
+fn back(ui: &mut Ui) {
+    if ui.toast.take().is_some() || modal::clear_selection(ui) {
+        return;
+    }
+    let filter = match ui.focus {
+        Pane::Projects => ui.projects.pattern.take(),
+        Pane::Services => ui.services.pattern.take(),
+        Pane::Logs => ui.logs.pattern.take(),
+        Pane::Timeline => ui.timeline.pattern.take(),
+        Pane::Graphs => None,
+    };
+    if filter.is_some() {
+        return;
+    }
+    if ui.zoomed {
+        ui.zoomed = false;
+    } else if ui.services.marks.is_empty() {
+        ui.focus = Pane::Services;
+    } else {
+        ui.services.marks.clear();
+    }
+}
+
+fn edit(ui: &mut Ui) -> Vec<UiEffect> {
+    let place = match ui.focus {
+        Pane::Projects => None,
+        Pane::Services | Pane::Graphs | Pane::Logs | Pane::Timeline => {
+            ui.targets().first().map(|service| (service.source.file.clone(), Some(service.source.line)))
+        }
+    };
+    let selected = ui.projects.selected.as_ref();
+    let project = || ui.snapshot.projects.iter().find(|p| p.open && selected.is_none_or(|name| p.name == *name));
+    let any: Option<(PathBuf, Option<u32>)> = place
+        .or_else(|| project().map(|project| (project.file.clone(), None)))
+        .or_else(|| ui.project_file.clone().map(|file| (file, None)));
+    if let Some((file, line)) = any {
+        return vec![UiEffect::Edit { file, line }];
+    }
+    say(ui, Severity::Warning, "no project is open, so there is no file to edit".to_owned(), None);
+    Vec::new()
+}

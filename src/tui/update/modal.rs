@@ -1,0 +1,178 @@
+//! Keys while something lies over the panes.
+
+use super::{list, prompt, say, service};
+use crate::{
+    model::{
+        command::Command,
+        policy::{Consent, Request},
+        signal::Signal,
+        timeline::Severity,
+    },
+    tui::{
+        action::{Action, ConfirmKey, GlobalKey, ListKey},
+        layout::Areas,
+        message::UiEffect,
+        modals::{Modal, text},
+        motion::{Motion, select},
+        theme::Theme,
+        ui::{Leaving, LogPosition, Ui},
+        widgets::Viewport,
+    },
+};
+
+/// An answer to the open question.
+pub(super) fn answer(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
+    let agreed = match action {
+        Action::Confirm(ConfirmKey::Agree) => true,
+        Action::Confirm(ConfirmKey::Decline) => false,
+        Action::Global(_) | Action::List(_) | Action::Service(_) | Action::Logs(_) | Action::Prompt(_) => {
+            return Vec::new();
+        }
+    };
+    match ui.modal.take() {
+        Some(Modal::Confirm { request, plan }) if agreed => {
+            vec![UiEffect::Request(Request { consent: Consent::Given(plan.fingerprint), ..request })]
+        }
+        Some(Modal::Leave { running }) if agreed => {
+            ui.leaving = Leaving::StoppingAll;
+            let key = ui.keymap.key(GlobalKey::Quit.into()).unwrap_or_default();
+            let hint = Some(format!("{key} again leaves the screen while they end"));
+            say(ui, Severity::Warning, format!("stopping {running} services, then leaving"), hint);
+            vec![UiEffect::StopAllAndQuit]
+        }
+        Some(Modal::Confirm { .. }) => {
+            say(ui, Severity::Info, "nothing was done".to_owned(), None);
+            Vec::new()
+        }
+        Some(Modal::Leave { .. } | Modal::Palette(_) | Modal::Signals { .. } | Modal::Themes { .. })
+        | Some(Modal::Text { .. })
+        | None => Vec::new(),
+    }
+}
+
+/// A key in a list to choose from or a text to read.
+pub(super) fn act(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
+    match action {
+        Action::Global(GlobalKey::Back | GlobalKey::Quit) => {
+            close(ui);
+            Vec::new()
+        }
+        Action::Global(GlobalKey::Help) if is_help(ui) => {
+            close(ui);
+            Vec::new()
+        }
+        Action::Global(GlobalKey::Repaint) => vec![UiEffect::Repaint],
+        Action::Global(GlobalKey::Suspend) => vec![UiEffect::Suspend],
+        Action::List(ListKey::Open) => choose(ui),
+        Action::List(ListKey::Copy) => {
+            let copied = text::copy(ui);
+            list::copy_text(ui, copied)
+        }
+        Action::List(key) => {
+            if let Some(motion) = list::motion(key, page(ui)) {
+                scroll(ui, motion);
+            }
+            Vec::new()
+        }
+        Action::Service(_) => of_service(ui, action),
+        Action::Global(_) | Action::Logs(_) | Action::Prompt(_) | Action::Confirm(_) => Vec::new(),
+    }
+}
+
+/// The keys of services work in the detail of one, as they do in the list behind it.
+fn of_service(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
+    match &ui.modal {
+        Some(Modal::Text { kind: text::TextKind::Service(_), .. }) => {
+            if action == Action::Service(crate::tui::action::ServiceKey::Detail) {
+                close(ui);
+                return Vec::new();
+            }
+            let before = ui.modal.take();
+            let effects = super::act(ui, action);
+            if ui.modal.is_none() && ui.focus != crate::tui::ui::Pane::Logs {
+                ui.modal = before;
+            }
+            effects
+        }
+        Some(_) | None => Vec::new(),
+    }
+}
+
+const fn is_help(ui: &Ui) -> bool {
+    matches!(&ui.modal, Some(Modal::Text { kind: text::TextKind::Help, .. }))
+}
+
+fn page(ui: &Ui) -> usize {
+    let height = Areas::of(ui).map_or(0, |areas| areas.body.height);
+    usize::from(height.saturating_sub(4)).max(1)
+}
+
+/// Closes what is open; a theme that was only looked at goes back.
+pub(super) fn close(ui: &mut Ui) {
+    if let Some(Modal::Themes { before, .. }) = ui.modal.take() {
+        ui.theme = *before;
+    }
+}
+
+pub(super) fn scroll(ui: &mut Ui, motion: Motion) {
+    let longest = text::longest_scroll(ui);
+    let page = page(ui);
+    let Some(modal) = ui.modal.as_mut() else { return };
+    let choices = modal.choices();
+    match modal {
+        Modal::Text { scroll, .. } => *scroll = motion.apply(*scroll, longest + 1),
+        Modal::Signals { view, .. } => select(view, motion.apply(view.selected(), choices), choices, page),
+        Modal::Themes { view, themes, .. } => {
+            select(view, motion.apply(view.selected(), choices), choices, page);
+            if let Some(theme) = themes.get(view.selected()) {
+                ui.theme = theme.clone();
+            }
+        }
+        Modal::Palette(_) | Modal::Confirm { .. } | Modal::Leave { .. } => {}
+    }
+}
+
+/// Takes what is selected.
+pub(super) fn choose(ui: &mut Ui) -> Vec<UiEffect> {
+    match ui.modal.take() {
+        Some(Modal::Signals { view, targets }) => {
+            let signal = Signal::ALL.get(view.selected()).copied().unwrap_or(Signal::Term);
+            vec![service::ask(Command::Signal { signal, targets: service::named(&targets) })]
+        }
+        Some(Modal::Themes { themes, view, .. }) => {
+            if let Some(theme) = themes.get(view.selected()) {
+                let name = theme.name().to_owned();
+                ui.theme = theme.clone();
+                let hint = Some(format!("to keep it: `theme: {name}` in your config.yaml"));
+                say(ui, Severity::Good, format!("theme {name}"), hint);
+            }
+            Vec::new()
+        }
+        Some(Modal::Palette(_) | Modal::Confirm { .. } | Modal::Leave { .. } | Modal::Text { .. }) | None => Vec::new(),
+    }
+}
+
+pub(super) fn open_themes(ui: &mut Ui, themes: Vec<Theme>) {
+    if themes.is_empty() {
+        prompt::nothing_to_choose(ui);
+        return;
+    }
+    let selected = themes.iter().position(|theme| theme.name() == ui.theme.name()).unwrap_or(0);
+    let mut view = Viewport::default();
+    select(&mut view, selected, themes.len(), page(ui));
+    ui.modal = Some(Modal::Themes { before: Box::new(ui.theme.clone()), themes, view });
+}
+
+/// Ends a selection of log rows, or a pinned place in the logs; false where there was none.
+pub(super) fn clear_selection(ui: &mut Ui) -> bool {
+    if ui.focus != crate::tui::ui::Pane::Logs {
+        return false;
+    }
+    match &mut ui.logs.position {
+        LogPosition::At { anchor: anchor @ Some(_), .. } => {
+            *anchor = None;
+            true
+        }
+        LogPosition::At { .. } | LogPosition::Following => false,
+    }
+}

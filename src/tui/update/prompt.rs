@@ -1,0 +1,134 @@
+//! Lines that are being typed: filters and the palette.
+
+use crossterm::event::KeyEvent;
+
+use super::{act, say};
+use crate::{
+    model::{
+        ids::RequestId,
+        policy::{Consent, Origin, Request},
+        timeline::Severity,
+    },
+    tui::{
+        action::{Action, Layer, PromptKey},
+        edit::LineEdit,
+        message::UiEffect,
+        modals::{Modal, palette::Run},
+        pattern::Pattern,
+        ui::{FilterPrompt, Pane, Ui},
+    },
+};
+
+fn pattern_of(ui: &mut Ui, pane: Pane) -> Option<&mut Option<Pattern>> {
+    match pane {
+        Pane::Projects => Some(&mut ui.projects.pattern),
+        Pane::Services => Some(&mut ui.services.pattern),
+        Pane::Logs => Some(&mut ui.logs.pattern),
+        Pane::Timeline => Some(&mut ui.timeline.pattern),
+        Pane::Graphs => None,
+    }
+}
+
+/// Begins to type a filter for the focused pane; the graphs have none, so there it is that of the services.
+pub(super) fn open(ui: &mut Ui) {
+    let pane = match ui.focus {
+        Pane::Graphs => Pane::Services,
+        other @ (Pane::Projects | Pane::Services | Pane::Logs | Pane::Timeline) => other,
+    };
+    let before = pattern_of(ui, pane).and_then(|pattern| pattern.clone());
+    let edit = LineEdit::new(before.as_ref().map_or("", Pattern::source));
+    ui.prompt = Some(FilterPrompt { pane, edit, before });
+}
+
+pub(super) fn key(ui: &mut Ui, event: KeyEvent) -> Vec<UiEffect> {
+    let Some(prompt) = ui.prompt.as_mut() else { return Vec::new() };
+    match ui.keymap.action(Layer::Prompt, &event) {
+        Some(Action::Prompt(PromptKey::Accept)) => ui.prompt = None,
+        Some(Action::Prompt(PromptKey::Cancel)) => {
+            let (pane, before) = (prompt.pane, prompt.before.take());
+            ui.prompt = None;
+            if let Some(pattern) = pattern_of(ui, pane) {
+                *pattern = before;
+            }
+        }
+        Some(_) => {}
+        None => {
+            if prompt.edit.input(event) {
+                apply(ui);
+            }
+        }
+    }
+    Vec::new()
+}
+
+fn apply(ui: &mut Ui) {
+    let Some(prompt) = &ui.prompt else { return };
+    let (pane, pattern) = (prompt.pane, Pattern::parse(prompt.edit.text()));
+    if let Some(slot) = pattern_of(ui, pane) {
+        *slot = pattern;
+    }
+}
+
+pub(super) fn paste(ui: &mut Ui, text: &str) -> Vec<UiEffect> {
+    if let Some(prompt) = ui.prompt.as_mut() {
+        prompt.edit.paste(text);
+        apply(ui);
+    } else if let Some(Modal::Palette(palette)) = ui.modal.as_mut() {
+        palette.edit.paste(text);
+        refresh(ui);
+    }
+    Vec::new()
+}
+
+fn refresh(ui: &mut Ui) {
+    if let Some(Modal::Palette(mut palette)) = ui.modal.take() {
+        palette.refresh(ui);
+        ui.modal = Some(Modal::Palette(palette));
+    }
+}
+
+pub(super) fn palette_key(ui: &mut Ui, event: KeyEvent) -> Vec<UiEffect> {
+    let Some(Modal::Palette(mut palette)) = ui.modal.take() else { return Vec::new() };
+    match ui.keymap.action(Layer::Prompt, &event) {
+        Some(Action::Prompt(PromptKey::Cancel)) => return Vec::new(),
+        Some(Action::Prompt(PromptKey::Complete)) => palette.complete(ui),
+        Some(Action::Prompt(PromptKey::NextChoice)) => palette.go(ui, 1),
+        Some(Action::Prompt(PromptKey::PreviousChoice)) => palette.go(ui, -1),
+        Some(Action::Prompt(PromptKey::Accept)) => match palette.run() {
+            Run::Nothing(error) => palette.error = Some(error),
+            Run::Command(command) => {
+                remember(ui, palette.edit.text());
+                let request = Request { id: RequestId(0), origin: Origin::Palette, command, consent: Consent::Ask };
+                return vec![UiEffect::Request(request)];
+            }
+            Run::Action(action) => {
+                remember(ui, action.name());
+                return act(ui, action);
+            }
+        },
+        Some(_) => {}
+        None => {
+            if palette.edit.input(event) {
+                palette.refresh(ui);
+            }
+        }
+    }
+    ui.modal = Some(Modal::Palette(palette));
+    Vec::new()
+}
+
+/// Lines that the palette remembers.
+const REMEMBERED: usize = 100;
+
+fn remember(ui: &mut Ui, line: &str) {
+    ui.lines.retain(|known| known != line);
+    ui.lines.push(line.to_owned());
+    if ui.lines.len() > REMEMBERED {
+        ui.lines.remove(0);
+    }
+}
+
+/// Says what a key of a dialog cannot do.
+pub(super) fn nothing_to_choose(ui: &mut Ui) {
+    say(ui, Severity::Warning, "there is nothing to choose from".to_owned(), None);
+}

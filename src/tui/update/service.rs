@@ -1,0 +1,126 @@
+//! Keys on services: each asks the engine by a command, or opens something beside the service.
+
+use std::sync::Arc;
+
+use super::{list, say};
+use crate::{
+    model::{
+        command::{Command, ServiceRef, Targets, Verb},
+        ids::{RequestId, ServiceId},
+        policy::{Consent, Origin, Request},
+        snapshot::ServiceView,
+        timeline::Severity,
+    },
+    tui::{
+        action::ServiceKey,
+        message::UiEffect,
+        modals::{Modal, text::TextKind},
+        ui::{LogPosition, Pane, Ui},
+        widgets::Viewport,
+    },
+};
+
+/// Asks for `command` in the name of a key.
+pub(super) fn ask(command: Command) -> UiEffect {
+    UiEffect::Request(Request { id: RequestId(0), origin: Origin::Key, command, consent: Consent::Ask })
+}
+
+/// Services by their full names, so that nothing is ambiguous.
+pub(super) fn named<'a>(ids: impl IntoIterator<Item = &'a ServiceId>) -> Targets {
+    Targets { services: ids.into_iter().map(|id| ServiceRef(id.to_string())).collect(), all: false }
+}
+
+pub(super) fn act(ui: &mut Ui, action: ServiceKey) -> Vec<UiEffect> {
+    match action {
+        ServiceKey::Restart => on_targets(ui, Verb::Restart, |targets| Command::Restart {
+            targets,
+            with_dependents: false,
+            grace: None,
+        }),
+        ServiceKey::RestartWithDependents => on_targets(ui, Verb::Restart, |targets| Command::Restart {
+            targets,
+            with_dependents: true,
+            grace: None,
+        }),
+        ServiceKey::StartOrStop => match ui.start_or_stop() {
+            Some(Verb::Start) => on_targets(ui, Verb::Start, |targets| Command::Start { targets }),
+            Some(_) | None => on_targets(ui, Verb::Stop, |targets| Command::Stop { targets, grace: None }),
+        },
+        ServiceKey::Kill => on_targets(ui, Verb::Kill, |targets| Command::Kill { targets }),
+        ServiceKey::Signal => {
+            let targets = concerned(ui, Verb::Signal);
+            if targets.is_empty() {
+                return refuse(ui, Verb::Signal);
+            }
+            ui.modal = Some(Modal::Signals { view: Viewport::default(), targets });
+            Vec::new()
+        }
+        ServiceKey::Shell => {
+            let first = ui.targets().first().map(|service| service.id.clone());
+            first.map(UiEffect::Shell).into_iter().collect()
+        }
+        ServiceKey::MarkAll => {
+            list::mark_all(ui);
+            Vec::new()
+        }
+        ServiceKey::MarkNone => {
+            ui.services.marks.clear();
+            Vec::new()
+        }
+        ServiceKey::Logs => {
+            select_target(ui);
+            ui.focus = Pane::Logs;
+            ui.logs.everyone = false;
+            ui.logs.position = LogPosition::Following;
+            Vec::new()
+        }
+        ServiceKey::Detail => {
+            detail(ui);
+            Vec::new()
+        }
+    }
+}
+
+/// In the timeline the service in question is the entry's: select it before going elsewhere.
+fn select_target(ui: &mut Ui) {
+    let target = ui.targets().first().map(|service| service.id.clone());
+    if ui.focus == Pane::Timeline && target.is_some() {
+        ui.services.selected = target;
+    }
+}
+
+pub(super) fn detail(ui: &mut Ui) {
+    let target = match ui.focus {
+        Pane::Timeline => ui.targets().first().map(|service| service.id.clone()),
+        Pane::Projects | Pane::Services | Pane::Graphs | Pane::Logs => ui.services.selected.clone(),
+    };
+    if let Some(id) = target {
+        ui.modal = Some(Modal::text(TextKind::Service(id)));
+    }
+}
+
+/// Those of the targets to which the verb would do something.
+fn concerned(ui: &Ui, verb: Verb) -> Vec<ServiceId> {
+    ui.targets().iter().filter(|s| verb.applies_to(&s.phase)).map(|service| service.id.clone()).collect()
+}
+
+fn on_targets(ui: &mut Ui, verb: Verb, command: impl FnOnce(Targets) -> Command) -> Vec<UiEffect> {
+    let ids = concerned(ui, verb);
+    if ids.is_empty() {
+        return refuse(ui, verb);
+    }
+    vec![ask(command(named(&ids)))]
+}
+
+/// Says why a key does nothing, without bothering the engine.
+fn refuse(ui: &mut Ui, verb: Verb) -> Vec<UiEffect> {
+    let targets: Vec<Arc<ServiceView>> = ui.targets().into_iter().cloned().collect();
+    let text = match targets.as_slice() {
+        [] => format!("{}: no service is selected", verb.label()),
+        [only] => format!("{} does nothing to {}: it is {}", verb.label(), only.id.service, only.phase.label()),
+        several => format!("{} does nothing to any of the {} marked services", verb.label(), several.len()),
+    };
+    let hint = targets.first().filter(|_| targets.len() == 1).map(|only| only.why.clone());
+    say(ui, Severity::Warning, text, hint);
+    Vec::new()
+}
