@@ -1,1 +1,194 @@
-//! Decides. Pure: no I/O, no clock, no tokio.
+//! Decides. Promise: the same settings and the same inputs at the same instants give the same effects, in the same order.
+//!
+//! Every wish comes through one door ([`Engine::step`] with a request), every fact is an event, and what is wanted meets
+//! what is there in one function, `reconcile`: restart, dependency order, stop-wins and give-up fall out of it.
+//!
+//! Never: I/O, a clock, a thread, a runtime, an error that escapes (a failure of the world is an event).
+
+mod budget;
+mod door;
+mod ending;
+mod graph;
+mod health;
+mod names;
+mod plan;
+mod policy;
+mod reload;
+mod state;
+mod step;
+mod supervise;
+mod timeline;
+mod view;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use crate::model::{
+    effect::Effect,
+    event::TroubleSlot,
+    ids::{ProjectName, RunId, ServiceId},
+    policy::Autopilot,
+    project::{Problem, ProjectRecord, ProjectSpec},
+    snapshot::HostView,
+    time::Timestamp,
+};
+
+pub use budget::Budget;
+
+use budget::Bucket;
+use state::Service;
+use timeline::Journal;
+
+/// What an engine is told once.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Version of cas, shown.
+    pub version: String,
+    /// Process id of the engine, shown.
+    pub pid: u32,
+    /// Whether the healer acts at first.
+    pub autopilot: Autopilot,
+    /// Seed of every random choice (jitter).
+    pub seed: u64,
+    /// The first run id to give away; greater than any that was ever used.
+    pub first_run: u64,
+    /// How many restarts the healer may make in all.
+    pub budget: Budget,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            version: String::new(),
+            pid: 0,
+            autopilot: Autopilot::On,
+            seed: 0,
+            first_run: 1,
+            budget: Budget::default(),
+        }
+    }
+}
+
+/// An open project.
+#[derive(Debug)]
+struct Project {
+    spec: Arc<ProjectSpec>,
+    opened_us: i64,
+}
+
+/// How far the engine is with its own end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Working,
+    Leaving,
+    Ended,
+}
+
+/// Services that must be looked at again before the step is over; each at most once at a time, first come first served.
+#[derive(Debug, Default)]
+struct Worklist {
+    queue: VecDeque<ServiceId>,
+    queued: BTreeSet<ServiceId>,
+}
+
+impl Worklist {
+    fn push(&mut self, id: &ServiceId) {
+        if self.queued.insert(id.clone()) {
+            self.queue.push_back(id.clone());
+        }
+    }
+
+    fn pop(&mut self) -> Option<ServiceId> {
+        let id = self.queue.pop_front()?;
+        self.queued.remove(&id);
+        Some(id)
+    }
+}
+
+/// The engine: private truth, changed by [`Engine::step`] alone, seen by [`Engine::snapshot`].
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    started: Timestamp,
+    now: Timestamp,
+    autopilot: Autopilot,
+    life: Life,
+    rng: fastrand::Rng,
+    projects: BTreeMap<ProjectName, Project>,
+    services: BTreeMap<ServiceId, Service>,
+    order: Vec<ServiceId>,
+    runs: BTreeMap<RunId, ServiceId>,
+    next_run: u64,
+    bucket: Bucket,
+    journal: Journal,
+    worklist: Worklist,
+    effects: Vec<Effect>,
+    registry: Vec<ProjectRecord>,
+    problems: Arc<[Problem]>,
+    troubles: BTreeMap<TroubleSlot, String>,
+    host: HostView,
+    revision: u64,
+    changed: bool,
+}
+
+impl Engine {
+    /// An engine that knows no project yet.
+    #[must_use]
+    pub fn new(settings: Settings, now: Timestamp) -> Self {
+        Self {
+            started: now,
+            now,
+            autopilot: settings.autopilot,
+            life: Life::Working,
+            rng: fastrand::Rng::with_seed(settings.seed),
+            projects: BTreeMap::new(),
+            services: BTreeMap::new(),
+            order: Vec::new(),
+            runs: BTreeMap::new(),
+            next_run: settings.first_run,
+            bucket: Bucket::new(settings.budget, now),
+            journal: Journal::default(),
+            worklist: Worklist::default(),
+            effects: Vec::new(),
+            registry: Vec::new(),
+            problems: Arc::from([]),
+            troubles: BTreeMap::new(),
+            host: HostView::default(),
+            revision: 0,
+            changed: true,
+            settings,
+        }
+    }
+
+    /// Directory and environment (values included) for a shell beside a service; none where it is not known.
+    #[must_use]
+    pub fn shell_context(&self, id: &ServiceId) -> Option<(PathBuf, Vec<(String, String)>)> {
+        let spec = &self.services.get(id)?.spec;
+        let environment = spec.environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Some((spec.working_dir.clone(), environment))
+    }
+
+    /// Every run that has a process, with its main process: what is to be sampled.
+    #[must_use]
+    pub fn running(&self) -> Vec<(RunId, u32)> {
+        self.services
+            .values()
+            .filter_map(|service| service.run.as_ref())
+            .filter(|run| run.exit.is_none())
+            .filter_map(|run| Some((run.id, run.pid?)))
+            .collect()
+    }
+
+    /// True where [`Engine::snapshot`] would show something that the last one did not.
+    #[must_use]
+    pub const fn has_changed(&self) -> bool {
+        self.changed
+    }
+
+    fn service(&self, id: &ServiceId) -> Option<&Service> {
+        self.services.get(id)
+    }
+}

@@ -1,0 +1,118 @@
+//! The one door: who asks for what, may they, what would it do, did they agree; then it is done and written down.
+//!
+//! Never: a change that somebody asked for and that does not stand on the timeline.
+
+use crate::model::{
+    command::Command,
+    effect::Effect,
+    ids::ServiceId,
+    phase::AfterStop,
+    policy::{Autopilot, Consent, Origin, Reply, Request, Verdict, verdict},
+    timeline::What,
+};
+
+use super::{Engine, Life, ending::Order, names::Unresolved, plan::Draft, state::Manner, timeline::About};
+
+impl Engine {
+    /// Answers a request, and does it where it may be done.
+    pub(super) fn knock(&mut self, request: &Request) {
+        let reply = self.answer(request);
+        self.effects.push(Effect::Reply { request: request.id, reply });
+    }
+
+    fn answer(&mut self, request: &Request) -> Reply {
+        let Request { origin, command, consent, .. } = request;
+        if self.life != Life::Working && starts_something(command) {
+            return Reply::Refused {
+                reason: "cas is ending and stops everything".to_owned(),
+                hint: Some("start cas again".to_owned()),
+            };
+        }
+        let targets = match command.targets().map(|targets| self.resolve(targets)) {
+            None => Vec::new(),
+            Some(Ok(targets)) => targets,
+            Some(Err(Unresolved { reason, hint })) => return Reply::Refused { reason, hint },
+        };
+        let draft = self.draft(command, &targets);
+        if draft.steps.is_empty() {
+            return Reply::Unchanged { note: draft.idle };
+        }
+        let risk = command.risk(draft.touched.len());
+        let plan = draft.plan(self, command, risk);
+        match (consent, verdict(*origin, risk)) {
+            (_, Verdict::Deny(why)) => {
+                let what = What::Requested { line: command.to_line() };
+                self.record(About::Everything, *origin, what, format!("refused: {why}"));
+                Reply::Refused { reason: why.to_owned(), hint: None }
+            }
+            (Consent::DryRun, Verdict::Allow | Verdict::Confirm) => Reply::Planned { plan },
+            (Consent::Ask, Verdict::Confirm) => Reply::NeedsConsent { plan },
+            (Consent::Given(seen), Verdict::Allow | Verdict::Confirm) if *seen != plan.fingerprint => {
+                Reply::NeedsConsent { plan }
+            }
+            (Consent::Ask, Verdict::Allow) | (Consent::Given(_), Verdict::Allow | Verdict::Confirm) => {
+                let what = What::Requested { line: command.to_line() };
+                self.record(About::Everything, *origin, what, draft.title.clone());
+                self.carry_out(command, *origin, &targets, &draft);
+                Reply::Accepted { note: draft.title }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: &Command, by: Origin, targets: &[ServiceId], draft: &Draft) {
+        let order = |then, manner, word: &str| Order { then, manner, by, because: format!("{word} by {}", by.label()) };
+        match command {
+            Command::Start { .. } => {
+                for id in &draft.touched {
+                    let because = if targets.contains(id) {
+                        format!("started by {}", by.label())
+                    } else {
+                        format!("started by {}, as others need it", by.label())
+                    };
+                    self.order_start(id, by, because);
+                }
+            }
+            Command::Stop { grace, .. } => {
+                let order = order(AfterStop::StayStopped, Manner::Ask { grace: *grace }, "stopped");
+                self.order_endings(&draft.touched, &order);
+            }
+            Command::Restart { grace, .. } => {
+                let order = order(AfterStop::StartAgain, Manner::Ask { grace: *grace }, "stopped");
+                self.order_endings(&draft.touched, &order);
+            }
+            Command::Kill { .. } => {
+                self.order_endings(&draft.touched, &order(AfterStop::StayStopped, Manner::Kill, "killed"));
+            }
+            Command::Signal { signal, .. } => {
+                for id in &draft.touched {
+                    self.signal(id, *signal, by);
+                }
+            }
+            Command::Reload => {
+                let files = self.projects.values().map(|project| Effect::LoadProject {
+                    file: project.spec.file.clone(),
+                    name: project.spec.name.clone(),
+                });
+                self.effects.extend(files);
+            }
+            Command::Autopilot { mode } => self.set_autopilot(*mode, by),
+        }
+    }
+
+    fn set_autopilot(&mut self, mode: Autopilot, by: Origin) {
+        self.autopilot = mode;
+        self.record(About::Everything, by, What::AutopilotSet { mode }, "");
+        match mode {
+            Autopilot::Off => self.withhold_all(),
+            Autopilot::On => {}
+        }
+    }
+}
+
+/// Whether a command makes something run.
+const fn starts_something(command: &Command) -> bool {
+    match command {
+        Command::Start { .. } | Command::Restart { .. } | Command::Reload => true,
+        Command::Stop { .. } | Command::Kill { .. } | Command::Signal { .. } | Command::Autopilot { .. } => false,
+    }
+}

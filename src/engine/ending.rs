@@ -1,0 +1,447 @@
+//! From running to gone, and what follows: stop, kill, crash, the restart policy, the breaker.
+//!
+//! Never: a new start before nothing of the old run is left; a restart after a stop that was asked for.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::model::{
+    effect::Effect,
+    event::TimerKey,
+    ids::{RunId, ServiceId},
+    phase::{AfterStop, Exit, Phase},
+    policy::{Autopilot, Origin},
+    probe::ProbeKind,
+    signal::Signal,
+    time::short_duration,
+    timeline::What,
+};
+
+use super::{
+    Engine, graph, policy,
+    state::{Due, Goal, Manner, Push, Service, Stage, Start},
+    timeline::About,
+};
+
+/// What a crashed main process leaves behind may take so long to end by itself.
+const LEFTOVER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// An ending that someone asks for.
+#[derive(Debug, Clone)]
+pub(super) struct Order {
+    pub(super) then: AfterStop,
+    pub(super) manner: Manner,
+    pub(super) by: Origin,
+    /// `stopped by you`.
+    pub(super) because: String,
+}
+
+impl Engine {
+    /// Ends `targets`, dependents before what they depend on (SIGKILL: all at once).
+    pub(super) fn order_endings(&mut self, targets: &[ServiceId], order: &Order) {
+        let selection: BTreeSet<ServiceId> = targets.iter().cloned().collect();
+        for id in targets {
+            let after = match order.manner {
+                Manner::Ask { .. } => graph::nearest_dependents(&self.services, id, &selection),
+                Manner::Kill => Vec::new(),
+            };
+            for other in &after {
+                if let Some(other) = self.services.get_mut(other) {
+                    other.awaited_by.push(id.clone());
+                }
+            }
+            let Some(service) = self.services.get_mut(id) else { continue };
+            service.goal = match order.then {
+                AfterStop::StayStopped => Goal::Down,
+                AfterStop::StartAgain | AfterStop::AskPolicy => Goal::Up,
+            };
+            let Order { then, manner, by, because } = order.clone();
+            service.due = Some(Due { then, manner, by, because, after });
+            self.moved(id);
+        }
+    }
+
+    /// Carries out an ending whose turn has come.
+    pub(super) fn begin_ending(&mut self, id: &ServiceId) {
+        let now = self.now;
+        let Some(service) = self.services.get_mut(id) else { return };
+        let Some(due) = service.due.take() else { return };
+        let has_process = service.run.as_ref().is_some_and(|run| run.stage != Stage::Checking);
+        if !has_process {
+            return self.end_without_process(id, due);
+        }
+        let grace = match due.manner {
+            Manner::Ask { grace } => grace.unwrap_or(service.effective_spec().stop.grace),
+            Manner::Kill => Duration::ZERO,
+        };
+        let signal = service.effective_spec().stop.signal;
+        if let Phase::Stopping { then, kill_at, .. } = &mut service.phase {
+            *then = due.then;
+            if now.plus(grace).mono_us < kill_at.mono_us {
+                *kill_at = now.plus(grace);
+            }
+            let kill_at = *kill_at;
+            service.why.clone_from(&due.because);
+            if due.then == AfterStop::StartAgain {
+                self.intend(id, due.by, restarted(&due.because));
+            }
+            self.name_ender(id, due.by, due.because);
+            self.moved(id);
+            if due.manner == Manner::Kill {
+                return self.kill_now(id, Duration::ZERO);
+            }
+            return self.arm(id, kill_at, TimerKey::GraceOver(id.clone()));
+        }
+        let Some(run) = service.run.as_ref().map(|run| run.id) else { return };
+        if due.then == AfterStop::StartAgain {
+            self.intend(id, due.by, restarted(&due.because));
+        }
+        self.name_ender(id, due.by, due.because.clone());
+        let kill_at = now.plus(grace);
+        self.enter(id, Phase::Stopping { run, since: now, kill_at, then: due.then }, due.because.clone());
+        match due.manner {
+            Manner::Kill => self.kill_now(id, Duration::ZERO),
+            Manner::Ask { .. } => {
+                self.record(About::Run(id, run), due.by, What::Stopping { signal }, due.because);
+                self.arm(id, kill_at, TimerKey::GraceOver(id.clone()));
+                self.push_ending(id);
+            }
+        }
+    }
+
+    /// An ending where no process is: what was pending is called off, or begun anew.
+    fn end_without_process(&mut self, id: &ServiceId, due: Due) {
+        let now = self.now;
+        let Some(service) = self.service(id) else { return };
+        match due.then {
+            AfterStop::StayStopped if service.is_at_rest() => self.moved(id),
+            AfterStop::StayStopped => {
+                self.enter(id, Phase::Stopped { since: now }, due.because.clone());
+                self.record(About::Service(id), due.by, What::Stopped, due.because);
+            }
+            AfterStop::StartAgain | AfterStop::AskPolicy => {
+                let because = restarted(&due.because);
+                self.intend(id, due.by, because.clone());
+                self.enter(id, Phase::Stopped { since: now }, because);
+            }
+        }
+    }
+
+    fn name_ender(&mut self, id: &ServiceId, by: Origin, because: String) {
+        if let Some(run) = self.services.get_mut(id).and_then(|service| service.run.as_mut()) {
+            run.ended_by = Some((by, because));
+        }
+    }
+
+    /// Sends the first signal of an ending, once there is a process to hear it.
+    pub(super) fn push_ending(&mut self, id: &ServiceId) {
+        let now = self.now;
+        let Some(service) = self.services.get_mut(id) else { return };
+        let Phase::Stopping { kill_at, since, .. } = service.phase else { return };
+        let Some(run) = service.run.as_mut() else { return };
+        if run.stage != Stage::Spawned || run.push >= Push::Asked {
+            return;
+        }
+        if now.has_reached(kill_at) {
+            return self.kill_now(id, kill_at.since(since));
+        }
+        run.push = Push::Asked;
+        let (run, signal) = (run.id, run.spec.stop.signal);
+        self.effects.push(Effect::StopTree { run, signal });
+    }
+
+    /// SIGKILL to all that is left, once there is a process to be killed.
+    fn kill_now(&mut self, id: &ServiceId, waited: Duration) {
+        let Some(service) = self.services.get_mut(id) else { return };
+        let Some(run) = service.run.as_mut() else { return };
+        if run.stage != Stage::Spawned || run.push == Push::Killed {
+            return;
+        }
+        run.push = Push::Killed;
+        let run_id = run.id;
+        let (by, because) = run.ended_by.clone().unwrap_or((Origin::Healer, String::new()));
+        service.view = None;
+        self.changed = true;
+        self.effects.push(Effect::EndTree { run: run_id, patience: Duration::ZERO });
+        self.record(About::Run(id, run_id), by, What::Killed { after: waited }, because);
+    }
+
+    /// The grace time of an ending is over.
+    pub(super) fn grace_over(&mut self, id: &ServiceId) {
+        let Some(service) = self.service(id) else { return };
+        let Phase::Stopping { kill_at, since, .. } = service.phase else { return };
+        let pushed = service.run.as_ref().is_some_and(|run| run.push >= Push::Ending);
+        if !pushed && self.now.has_reached(kill_at) {
+            self.kill_now(id, kill_at.since(since));
+        }
+    }
+
+    /// The healer ends a run whose probe failed for good; the restart policy decides what follows.
+    pub(super) fn end_for_probe(&mut self, id: &ServiceId, kind: ProbeKind) {
+        let now = self.now;
+        let Some(service) = self.services.get_mut(id) else { return };
+        if service.due.is_some() || !matches!(service.phase, Phase::Running { .. }) {
+            return;
+        }
+        let Some(run) = service.run.as_mut() else { return };
+        let because = format!("ended by the healer: its {} probe failed", kind.label());
+        run.failed_probe = Some(kind);
+        run.ended_by = Some((Origin::Healer, because.clone()));
+        let (run_id, stop) = (run.id, run.spec.stop);
+        let kill_at = now.plus(stop.grace);
+        let then = AfterStop::AskPolicy;
+        self.enter(id, Phase::Stopping { run: run_id, since: now, kill_at, then }, because.clone());
+        self.record(About::Run(id, run_id), Origin::Healer, What::Stopping { signal: stop.signal }, because);
+        self.arm(id, kill_at, TimerKey::GraceOver(id.clone()));
+        self.push_ending(id);
+    }
+
+    /// The main process of a run is gone.
+    pub(super) fn exited(&mut self, run_id: RunId, exit: Exit, last_words: Vec<String>, leftover: usize) {
+        let now = self.now;
+        let Some(id) = self.runs.get(&run_id).cloned() else { return };
+        let Some(service) = self.services.get_mut(&id) else { return };
+        let Some(run) = service.run.as_mut().filter(|run| run.exit.is_none()) else { return };
+        run.exit = Some(exit.clone());
+        run.ended = Some(now);
+        let (who, why) = run.ended_by.clone().unwrap_or_else(|| (Origin::System, "nobody asked it to end".to_owned()));
+        let what = What::Exited { exit, after: now.since(run.since), last_words };
+        service.view = None;
+        self.record(About::Run(&id, run_id), who, what, why);
+        if leftover == 0 {
+            return self.gone(&id);
+        }
+        self.end_leftover(&id, run_id);
+    }
+
+    /// The main process is gone, others of its run are not: they must go before anything starts again.
+    fn end_leftover(&mut self, id: &ServiceId, run_id: RunId) {
+        let now = self.now;
+        let Some(service) = self.services.get_mut(id) else { return };
+        let Some(run) = service.run.as_mut() else { return };
+        if run.push >= Push::Ending {
+            return;
+        }
+        run.push = Push::Ending;
+        let patience = if let Phase::Stopping { kill_at, .. } = service.phase {
+            kill_at.since(now)
+        } else {
+            let why = "its main process ended; what it left behind is being ended";
+            let kill_at = now.plus(LEFTOVER_PATIENCE);
+            let then = AfterStop::AskPolicy;
+            self.enter(id, Phase::Stopping { run: run_id, since: now, kill_at, then }, why);
+            LEFTOVER_PATIENCE
+        };
+        self.effects.push(Effect::EndTree { run: run_id, patience });
+    }
+
+    /// Nothing of a run is left that could be ended.
+    pub(super) fn tree_ended(&mut self, run_id: RunId, survivors: Vec<u32>) {
+        let Some(id) = self.runs.get(&run_id).cloned() else { return };
+        let Some(service) = self.services.get_mut(&id) else { return };
+        if !matches!(service.phase, Phase::Stopping { .. }) {
+            return;
+        }
+        let Some(run) = service.run.as_mut().filter(|run| run.push >= Push::Ending) else { return };
+        let unseen = run.exit.is_none();
+        if unseen {
+            run.exit = Some(Exit::Unknown);
+        }
+        let after = self.now.since(run.since);
+        let (who, why) = run.ended_by.clone().unwrap_or((Origin::Healer, service.why.clone()));
+        if unseen {
+            let what = What::Exited { exit: Exit::Unknown, after, last_words: Vec::new() };
+            self.record(About::Run(&id, run_id), who, what, why.clone());
+        }
+        if !survivors.is_empty() {
+            self.record(About::Run(&id, run_id), who, What::Survivors { pids: survivors }, why);
+        }
+        self.gone(&id);
+    }
+
+    /// Nothing of the run is left: what follows?
+    pub(super) fn gone(&mut self, id: &ServiceId) {
+        let now = self.now;
+        let Some(service) = self.services.get_mut(id) else { return };
+        let Some(run) = service.run.as_ref() else { return };
+        let exit = run.exit.clone().unwrap_or(Exit::Unknown);
+        let asked = run.ended_by.clone();
+        service.last_exit = Some(exit.clone());
+        let then = match service.phase {
+            Phase::Stopping { then, .. } => then,
+            Phase::Stopped { .. }
+            | Phase::Waiting { .. }
+            | Phase::Blocked { .. }
+            | Phase::Starting { .. }
+            | Phase::Running { .. }
+            | Phase::BackingOff { .. }
+            | Phase::Exited { .. }
+            | Phase::GaveUp { .. } => AfterStop::AskPolicy,
+        };
+        if let Some(due) = &service.due {
+            // It went before its turn; what was decided still holds.
+            let because = due.because.clone();
+            return self.enter(id, Phase::Stopped { since: now }, because);
+        }
+        match then {
+            AfterStop::AskPolicy => self.ask_policy(id, exit),
+            AfterStop::StayStopped | AfterStop::StartAgain => {
+                let (who, because) = asked.unwrap_or((service.start.who, service.start.because.clone()));
+                self.enter(id, Phase::Stopped { since: now }, because.clone());
+                self.record(About::Service(id), who, What::Stopped, because);
+            }
+        }
+    }
+
+    /// A run ended and nobody asked for it: again, later, or not.
+    fn ask_policy(&mut self, id: &ServiceId, exit: Exit) {
+        let now = self.now;
+        let waits = !graph::holds(&self.services, id).is_empty();
+        let Some(service) = self.services.get_mut(id) else { return };
+        let Some(run) = service.run.as_ref() else { return };
+        let (run_id, failed_probe) = (run.id, run.failed_probe);
+        let ran_well = service.is_stable(now);
+        if ran_well || run.became_stable {
+            service.streak = 0;
+            service.attempt = 0;
+        } else if !waits {
+            service.streak = service.streak.saturating_add(1);
+        }
+        service.completed = exit.is_success() && failed_probe.is_none();
+        let how = failed_probe.map_or_else(|| exit.to_string(), |kind| format!("its {} probe failed", kind.label()));
+        let wanted = policy::wants_again(service.spec.restart, &exit, failed_probe.is_some(), service.attempt);
+        if let Err(why) = wanted {
+            service.goal = Goal::Down;
+            return self.enter(id, Phase::Exited { since: now, exit }, why);
+        }
+        if self.autopilot == Autopilot::Off {
+            return self.withhold(id, exit);
+        }
+        if waits {
+            self.plan_restart(id, format!("restarted by the healer after {how}, not counted"), false);
+            return self.try_start_anew(id, &how);
+        }
+        let (streak, backoff) = (service.streak, service.spec.backoff);
+        if backoff.give_up_after > 0 && streak >= backoff.give_up_after {
+            return self.give_up(id, run_id, exit);
+        }
+        service.attempt = service.attempt.saturating_add(1);
+        let attempt = service.attempt;
+        let delay = policy::delay(&backoff, attempt, ran_well, &mut self.rng);
+        self.plan_restart(id, format!("restarted by the healer after {how}, try {attempt}"), true);
+        self.record(About::Run(id, run_id), Origin::Healer, What::RestartScheduled { delay, attempt }, how.clone());
+        if delay.is_zero() {
+            return self.try_start_anew(id, &how);
+        }
+        let until = now.plus(delay);
+        let why = format!(
+            "the healer starts it again (restart {attempt}) after {how}; the wait is {}",
+            short_duration(delay)
+        );
+        self.enter(id, Phase::BackingOff { attempt, since: now, until, exit }, why);
+        self.arm(id, until, TimerKey::BackoffOver(id.clone()));
+    }
+
+    fn plan_restart(&mut self, id: &ServiceId, because: String, counts: bool) {
+        let Some(service) = self.services.get_mut(id) else { return };
+        let Start { token, queued, .. } = service.start;
+        let attempt = service.attempt;
+        service.start = Start { who: Origin::Healer, because, attempt, counts, token, queued };
+    }
+
+    /// Starts again without any wait of its own.
+    fn try_start_anew(&mut self, id: &ServiceId, how: &str) {
+        let now = self.now;
+        self.enter(id, Phase::Stopped { since: now }, format!("ended: {how}"));
+        self.try_start(id);
+    }
+
+    /// The wait before a restart is over.
+    pub(super) fn backoff_over(&mut self, id: &ServiceId) {
+        if self.service(id).is_some_and(|service| matches!(service.phase, Phase::BackingOff { .. })) {
+            self.try_start(id);
+        }
+    }
+
+    /// The healer is switched off and says what it would have done.
+    fn withhold(&mut self, id: &ServiceId, exit: Exit) {
+        let now = self.now;
+        let Some(service) = self.services.get_mut(id) else { return };
+        service.goal = Goal::Down;
+        let policy = service.spec.restart.label();
+        let why = format!("not restarted after {exit}: policy is {policy}, but the autopilot is off; start it by hand");
+        self.enter(id, Phase::Exited { since: now, exit: exit.clone() }, why);
+        let what = What::RestartWithheld { exit };
+        self.record(About::Service(id), Origin::Healer, what, "the autopilot is off");
+    }
+
+    /// Calls off every restart that the healer has planned and not made.
+    pub(super) fn withhold_all(&mut self) {
+        let planned: Vec<(ServiceId, Exit)> = self
+            .services
+            .iter()
+            .filter(|(_, service)| service.due.is_none() && service.start.who == Origin::Healer)
+            .filter_map(|(id, service)| match &service.phase {
+                Phase::BackingOff { .. } | Phase::Waiting { .. } | Phase::Blocked { .. } => {
+                    Some((id.clone(), service.last_exit.clone().unwrap_or(Exit::Unknown)))
+                }
+                Phase::Stopped { .. }
+                | Phase::Starting { .. }
+                | Phase::Running { .. }
+                | Phase::Stopping { .. }
+                | Phase::Exited { .. }
+                | Phase::GaveUp { .. } => None,
+            })
+            .collect();
+        for (id, exit) in planned {
+            self.withhold(&id, exit);
+        }
+    }
+
+    /// The breaker opens.
+    fn give_up(&mut self, id: &ServiceId, run: RunId, exit: Exit) {
+        let now = self.now;
+        let Some(service) = self.services.get_mut(id) else { return };
+        service.goal = Goal::Down;
+        let attempts = service.streak;
+        let stable = short_duration(service.spec.backoff.stable);
+        let last = exit.to_string();
+        let starts = if attempts == 1 { "1 start".to_owned() } else { format!("{attempts} starts in a row") };
+        let why = format!("gave up: {starts} never lasted {stable}; last: {last} — press start to try again");
+        self.enter(id, Phase::GaveUp { attempts, since: now, exit }, why);
+        let why = format!("none of them lasted {stable}; last: {last}");
+        self.record(About::Run(id, run), Origin::Healer, What::GaveUp { attempts }, why);
+    }
+
+    /// Delivers a signal to the main process of a service.
+    pub(super) fn signal(&mut self, id: &ServiceId, signal: Signal, by: Origin) {
+        let Some(run) = self.service(id).and_then(|service| service.run.as_ref()) else { return };
+        if run.stage == Stage::Spawned && run.exit.is_none() {
+            let run = run.id;
+            self.effects.push(Effect::Signal { run, signal });
+            self.record(About::Run(id, run), by, What::Signalled { signal }, "");
+        }
+    }
+
+    /// Ends everything, in reverse order of dependencies.
+    pub(super) fn end_all(&mut self) {
+        let order = Order {
+            then: AfterStop::StayStopped,
+            manner: Manner::Ask { grace: None },
+            by: Origin::System,
+            because: "stopped because cas ends".to_owned(),
+        };
+        let up = |id: &&ServiceId| self.service(id).is_some_and(|service| !service.is_at_rest());
+        let ending: Vec<ServiceId> = self.order.iter().filter(up).cloned().collect();
+        self.order_endings(&ending, &order);
+    }
+
+    /// True where no run exists and none is on its way.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.services.values().all(Service::is_at_rest)
+    }
+}
+
+/// `stopped by you` as the reason of the run that follows.
+fn restarted(because: &str) -> String {
+    because.replacen("stopped", "restarted", 1)
+}

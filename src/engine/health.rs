@@ -1,0 +1,361 @@
+//! Probes: when a round is due, what its answer means, and what the answers together say about the service.
+//!
+//! Startup gates the other two. Readiness decides `service_healthy`. Liveness that fails for good ends the run.
+//!
+//! Never: two rounds of one probe in flight; a restart because a probe cannot be put; a judgement over the time in which
+//! cas itself did not run.
+
+use std::time::Duration;
+
+use crate::model::{
+    effect::Effect,
+    event::TimerKey,
+    ids::{RunId, ServiceId},
+    phase::{Health, Phase},
+    policy::{Autopilot, Origin},
+    probe::{ProbeKind, ProbeOutcome, ProbeRound},
+    time::Timestamp,
+    timeline::What,
+};
+
+use super::{
+    Engine,
+    state::{Flight, ProbeState, Run, Standing},
+    timeline::About,
+};
+
+/// The first round of a run comes within this (or the probe's interval, if shorter), spread over its second half.
+const FIRST_ROUND: Duration = Duration::from_secs(1);
+
+/// After having been unhealthy, so many good answers in a row count as healthy.
+const RECOVERY_SUCCESSES: u32 = 2;
+
+/// A stall longer than this is told on the timeline.
+const STALL_TOLD: Duration = Duration::from_secs(5);
+
+/// Past the probe's own timeout the world owes an answer; after twice the timeout and this, the round counts as unanswered.
+const OVERDUE: Duration = Duration::from_secs(1);
+
+impl ProbeState {
+    /// Takes an answer in.
+    fn take(&mut self, now: Timestamp, outcome: &ProbeOutcome) {
+        match outcome {
+            ProbeOutcome::Passed => {
+                self.failures = 0;
+                self.successes = self.successes.saturating_add(1);
+                let needed = match self.standing {
+                    Standing::Ill => self.probe.successes.max(RECOVERY_SUCCESSES),
+                    Standing::Untold | Standing::Well | Standing::Broken => self.probe.successes.max(1),
+                };
+                if self.successes >= needed {
+                    self.standing = Standing::Well;
+                }
+            }
+            ProbeOutcome::Failed(_) => {
+                self.successes = 0;
+                if self.standing == Standing::Broken {
+                    self.standing = Standing::Untold;
+                }
+                if now.has_reached(self.forgiven_until) {
+                    self.failures = self.failures.saturating_add(1);
+                    if self.failures >= self.probe.retries.max(1) {
+                        self.standing = Standing::Ill;
+                    }
+                }
+            }
+            ProbeOutcome::Broken(_) => {
+                self.successes = 0;
+                self.failures = 0;
+                self.standing = Standing::Broken;
+            }
+        }
+    }
+
+    fn detail(&self) -> String {
+        match &self.last {
+            Some(ProbeOutcome::Failed(detail) | ProbeOutcome::Broken(detail)) => detail.clone(),
+            Some(ProbeOutcome::Passed) | None => "no good answer".to_owned(),
+        }
+    }
+}
+
+impl Run {
+    /// Whether `kind` is asked now: the startup probe until it passed, the others from then on.
+    fn is_asked(&self, kind: ProbeKind) -> bool {
+        let started = self.probes.get(&ProbeKind::Startup).is_none_or(|state| state.standing == Standing::Well);
+        match kind {
+            ProbeKind::Startup => !started,
+            ProbeKind::Readiness | ProbeKind::Liveness => started,
+        }
+    }
+
+    /// What its probes say together; `before` keeps its beginning where nothing changed.
+    fn health(&self, now: Timestamp, before: &Health) -> Health {
+        if self.probes.is_empty() {
+            return Health::Unknown;
+        }
+        if let Some((kind, state)) = self.probes.iter().find(|(_, state)| state.standing == Standing::Broken) {
+            return Health::Misconfigured { probe: *kind, detail: state.detail() };
+        }
+        if let Some((kind, state)) = self.probes.iter().find(|(_, state)| state.standing == Standing::Ill) {
+            let since = if let Health::Unhealthy { since, .. } = before { *since } else { now };
+            return Health::Unhealthy { since, probe: *kind, detail: state.detail() };
+        }
+        let gates = self.probes.iter().filter(|(kind, _)| **kind != ProbeKind::Liveness);
+        let untold = if self.probes.keys().all(|kind| *kind == ProbeKind::Liveness) {
+            self.probes.values().any(|state| state.standing == Standing::Untold)
+        } else {
+            gates.into_iter().any(|(_, state)| state.standing == Standing::Untold)
+        };
+        match (untold, before) {
+            (true, Health::Starting { .. }) | (false, Health::Healthy { .. }) => before.clone(),
+            (true, _) => Health::Starting { since: now },
+            (false, _) => Health::Healthy { since: now },
+        }
+    }
+}
+
+impl Engine {
+    /// The probes of a run that now has a process.
+    pub(super) fn begin_probes(&mut self, id: &ServiceId) {
+        let now = self.now;
+        let Some(run) = self.services.get(id).and_then(|service| service.run.as_ref()) else { return };
+        if run.log_ready {
+            self.tell_ready(id);
+        }
+        let Some(service) = self.services.get_mut(id).filter(|service| !service.spec.probes.is_empty()) else { return };
+        service.health = Health::Starting { since: now };
+        self.judge(id);
+        for kind in ProbeKind::ALL {
+            self.arm_first(id, kind);
+        }
+    }
+
+    /// Sets the timer for the next first round of a probe, if it is one that is asked now in rounds.
+    fn arm_first(&mut self, id: &ServiceId, kind: ProbeKind) {
+        let Some(run) = self.services.get(id).and_then(|service| service.run.as_ref()) else { return };
+        let Some(state) = run.probes.get(&kind) else { return };
+        if state.watches_log() || !run.is_asked(kind) {
+            return;
+        }
+        let most = u64::try_from(state.probe.interval.min(FIRST_ROUND).as_micros()).unwrap_or(u64::MAX);
+        let wait = Duration::from_micros(self.rng.u64(most / 2..=most));
+        self.arm(id, self.now.plus(wait), TimerKey::ProbeDue(id.clone(), kind));
+    }
+
+    /// A round is due, or overdue.
+    pub(super) fn probe_due(&mut self, id: &ServiceId, kind: ProbeKind) {
+        let Some(service) = self.services.get(id) else { return };
+        if !matches!(service.phase, Phase::Running { .. }) {
+            return;
+        }
+        let Some(run) = service.run.as_ref() else { return };
+        let Some(state) = run.probes.get(&kind) else { return };
+        if state.watches_log() || !run.is_asked(kind) {
+            return;
+        }
+        match state.flight {
+            Flight::None => self.send_round(id, kind),
+            Flight::Counts | Flight::Discarded => {
+                let (run, round, took) = (run.id, state.round, state.probe.timeout);
+                let outcome = ProbeOutcome::Failed("the round was never answered".to_owned());
+                self.probed(run, kind, round, outcome, took);
+            }
+        }
+    }
+
+    fn send_round(&mut self, id: &ServiceId, kind: ProbeKind) {
+        let now = self.now;
+        let Some(run) = self.services.get_mut(id).and_then(|service| service.run.as_mut()) else { return };
+        let run_id = run.id;
+        let Some(state) = run.probes.get_mut(&kind) else { return };
+        state.round += 1;
+        state.flight = Flight::Counts;
+        let probe = state.probe.clone();
+        let overdue = now.plus(probe.timeout.saturating_mul(2).saturating_add(OVERDUE));
+        self.effects.push(Effect::Probe(ProbeRound { run: run_id, kind, round: state.round, probe }));
+        self.arm(id, overdue, TimerKey::ProbeDue(id.clone(), kind));
+    }
+
+    /// The answer to a round.
+    pub(super) fn probed(&mut self, run_id: RunId, kind: ProbeKind, round: u64, outcome: ProbeOutcome, took: Duration) {
+        let now = self.now;
+        let Some(id) = self.runs.get(&run_id).cloned() else { return };
+        let Some(service) = self.services.get_mut(&id) else { return };
+        if !matches!(service.phase, Phase::Running { .. }) {
+            return;
+        }
+        let Some(state) = service.run.as_mut().and_then(|run| run.probes.get_mut(&kind)) else { return };
+        if state.round != round || state.flight == Flight::None {
+            return;
+        }
+        let counts = state.flight == Flight::Counts;
+        state.flight = Flight::None;
+        if counts {
+            state.take(now, &outcome);
+            state.last = Some(outcome);
+            state.took = took;
+            service.view = None;
+            self.changed = true;
+        }
+        let next = now.plus(state.probe.interval);
+        self.heard(&id, kind);
+        let asked =
+            self.services.get(&id).and_then(|service| service.run.as_ref()).is_some_and(|run| run.is_asked(kind));
+        if asked {
+            self.arm(&id, next, TimerKey::ProbeDue(id.clone(), kind));
+        }
+    }
+
+    /// A line of output matched.
+    pub(super) fn log_matched(&mut self, run_id: RunId, kind: Option<ProbeKind>) {
+        let now = self.now;
+        let Some(id) = self.runs.get(&run_id).cloned() else { return };
+        let Some(service) = self.services.get_mut(&id) else { return };
+        if matches!(service.phase, Phase::Stopping { .. }) {
+            return;
+        }
+        let Some(run) = service.run.as_mut() else { return };
+        let Some(kind) = kind else {
+            run.log_ready = true;
+            self.moved(&id);
+            if self.services.get(&id).is_some_and(|service| matches!(service.phase, Phase::Running { .. })) {
+                self.tell_ready(&id);
+            }
+            return;
+        };
+        let Some(state) = run.probes.get_mut(&kind).filter(|state| state.watches_log()) else { return };
+        state.standing = Standing::Well;
+        state.last = Some(ProbeOutcome::Passed);
+        state.took = now.since(run.since);
+        service.view = None;
+        self.changed = true;
+        if matches!(service.phase, Phase::Running { .. }) {
+            self.heard(&id, kind);
+        }
+    }
+
+    /// One probe has news: does the gate open, does health change, must the run end?
+    fn heard(&mut self, id: &ServiceId, kind: ProbeKind) {
+        let Some(run) = self.services.get(id).and_then(|service| service.run.as_ref()) else { return };
+        let Some(standing) = run.probes.get(&kind).map(|state| state.standing) else { return };
+        let opened = kind == ProbeKind::Startup && standing == Standing::Well;
+        self.judge(id);
+        if opened {
+            self.open_gate(id);
+        }
+        let ends_run = match kind {
+            ProbeKind::Startup | ProbeKind::Liveness => standing == Standing::Ill,
+            ProbeKind::Readiness => false,
+        };
+        if ends_run && self.autopilot == Autopilot::On {
+            self.end_for_probe(id, kind);
+        }
+    }
+
+    /// The startup probe passed: readiness is asked at once, liveness in its rhythm.
+    fn open_gate(&mut self, id: &ServiceId) {
+        let Some(run) = self.services.get(id).and_then(|service| service.run.as_ref()) else { return };
+        let asks = run
+            .probes
+            .get(&ProbeKind::Readiness)
+            .is_some_and(|state| !state.watches_log() && state.flight == Flight::None);
+        if asks {
+            self.send_round(id, ProbeKind::Readiness);
+        }
+        self.arm_first(id, ProbeKind::Liveness);
+    }
+
+    /// Forms the judgement anew and tells what changed.
+    fn judge(&mut self, id: &ServiceId) {
+        let now = self.now;
+        let autopilot = self.autopilot;
+        let Some(service) = self.services.get_mut(id) else { return };
+        let Some(run) = service.run.as_ref() else { return };
+        let run_id = run.id;
+        let health = run.health(now, &service.health);
+        if health == service.health {
+            return;
+        }
+        let before = std::mem::replace(&mut service.health, health.clone());
+        self.moved(id);
+        let about = About::Run(id, run_id);
+        match (&before, &health) {
+            (Health::Unhealthy { .. }, Health::Unhealthy { .. })
+            | (Health::Misconfigured { .. }, Health::Misconfigured { .. }) => {}
+            (_, Health::Unhealthy { probe, detail, .. }) => {
+                let why = match (probe, autopilot) {
+                    (ProbeKind::Startup | ProbeKind::Liveness, Autopilot::Off) => {
+                        "it would be restarted, but the autopilot is off"
+                    }
+                    (ProbeKind::Startup | ProbeKind::Liveness, Autopilot::On) => "the healer ends it",
+                    (ProbeKind::Readiness, Autopilot::Off | Autopilot::On) => {
+                        "it is left running: readiness restarts nothing"
+                    }
+                };
+                let what = What::Unhealthy { probe: *probe, detail: detail.clone() };
+                self.record(about, Origin::System, what, why);
+            }
+            (_, Health::Misconfigured { probe, detail }) => {
+                let what = What::Unhealthy { probe: *probe, detail: detail.clone() };
+                self.record(
+                    about,
+                    Origin::System,
+                    what,
+                    "the probe itself cannot be put; correct it in the project file",
+                );
+            }
+            (Health::Unhealthy { since, .. }, Health::Healthy { .. }) => {
+                let what = What::Recovered { after: now.since(*since) };
+                self.record(about, Origin::System, what, "");
+            }
+            (_, Health::Healthy { .. }) => self.tell_ready(id),
+            (_, Health::Unknown | Health::Starting { .. }) => {}
+        }
+        if matches!(health, Health::Healthy { .. }) {
+            self.stable_reached(id);
+        }
+    }
+
+    /// Tells once per run that it is ready.
+    fn tell_ready(&mut self, id: &ServiceId) {
+        let now = self.now;
+        let Some(run) = self.services.get_mut(id).and_then(|service| service.run.as_mut()) else { return };
+        if std::mem::replace(&mut run.told_ready, true) {
+            return;
+        }
+        let (run_id, after) = (run.id, now.since(run.since));
+        self.record(About::Run(id, run_id), Origin::System, What::Ready { after }, "");
+    }
+
+    /// cas did not run for a while: answers under way say nothing, streaks begin anew, and everyone gets a grace.
+    pub(super) fn stalled(&mut self, gap: Duration) {
+        let now = self.now;
+        let ids: Vec<ServiceId> = self.runs.values().cloned().collect();
+        for id in ids {
+            let Some(service) = self.services.get_mut(&id) else { continue };
+            let running = matches!(service.phase, Phase::Running { .. });
+            let Some(run) = service.run.as_mut().filter(|_| running) else { continue };
+            let mut idle = Vec::new();
+            for (kind, state) in &mut run.probes {
+                let grace = state.probe.start_period.max(state.probe.interval);
+                state.forgiven_until = state.forgiven_until.max(now.plus(grace));
+                if state.standing != Standing::Ill {
+                    state.failures = 0;
+                }
+                match state.flight {
+                    Flight::Counts => state.flight = Flight::Discarded,
+                    Flight::Discarded => {}
+                    Flight::None => idle.push(*kind),
+                }
+            }
+            for kind in idle {
+                self.arm_first(&id, kind);
+            }
+        }
+        if gap > STALL_TOLD {
+            let why = "the machine slept, or cas was stopped or starved; nothing is concluded from that time";
+            self.record(About::Everything, Origin::System, What::Stalled { gap }, why);
+        }
+    }
+}

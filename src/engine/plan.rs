@@ -1,0 +1,228 @@
+//! What a command would do just now: the services that it really touches, in order, and the words for it.
+//!
+//! Never: does any of it.
+
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
+
+use crate::model::{
+    command::{Command, Verb},
+    ids::ServiceId,
+    phase::{AfterStop, Hold, Phase},
+    policy::{Plan, Risk},
+    signal::Signal,
+    time::short_duration,
+};
+
+use super::{
+    Engine, graph,
+    state::{Service, Stage},
+};
+
+/// A command worked out against the state.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// What is really touched, in the order in which it is done.
+    pub(super) touched: Vec<ServiceId>,
+    /// `stop web and db`.
+    pub(super) title: String,
+    pub(super) steps: Vec<String>,
+    /// The answer where nothing is touched.
+    pub(super) idle: String,
+}
+
+impl Draft {
+    /// The plan as shown and agreed to.
+    pub(super) fn plan(&self, engine: &Engine, command: &Command, risk: Risk) -> Plan {
+        let mut hasher = DefaultHasher::new();
+        command.to_line().hash(&mut hasher);
+        for id in &self.touched {
+            id.hash(&mut hasher);
+            engine.service(id).map(|service| service.phase.label()).hash(&mut hasher);
+        }
+        Plan { title: self.title.clone(), steps: self.steps.clone(), risk, fingerprint: hasher.finish() }
+    }
+}
+
+impl Engine {
+    /// Works `command` out for `targets`.
+    pub(super) fn draft(&self, command: &Command, targets: &[ServiceId]) -> Draft {
+        match command {
+            Command::Start { .. } => self.draft_start(targets),
+            Command::Stop { grace, .. } => self.draft_stop(targets, *grace),
+            Command::Restart { with_dependents, grace, .. } => self.draft_restart(targets, *with_dependents, *grace),
+            Command::Kill { .. } => {
+                let touched = self.chosen(targets, |service| !service.is_at_rest());
+                let steps = touched.iter().map(|id| format!("kill {} (SIGKILL at once)", self.short(id))).collect();
+                self.drafted(Verb::Kill, targets, touched, steps)
+            }
+            Command::Signal { signal, .. } => {
+                let touched = self.chosen(targets, |service| {
+                    service.run.as_ref().is_some_and(|run| run.stage == Stage::Spawned && run.exit.is_none())
+                });
+                let steps = touched.iter().map(|id| format!("send {signal} to {}", self.short(id))).collect();
+                let mut draft = self.drafted(Verb::Signal, targets, touched, steps);
+                draft.title = format!("send {signal} to {}", self.subject(&draft.touched));
+                draft
+            }
+            Command::Reload => {
+                let files: Vec<String> = self
+                    .projects
+                    .values()
+                    .map(|project| format!("read {} again and apply what changed", project.spec.file.display()))
+                    .collect();
+                let title = "read the project file again".to_owned();
+                Draft { touched: Vec::new(), title, steps: files, idle: "no project is open".to_owned() }
+            }
+            Command::Autopilot { mode } => {
+                let title = format!("autopilot {}", mode.label());
+                let idle = format!("autopilot is {} already", mode.label());
+                let steps = if *mode == self.autopilot { Vec::new() } else { vec![title.clone()] };
+                Draft { touched: Vec::new(), title, steps, idle }
+            }
+        }
+    }
+
+    fn draft_start(&self, targets: &[ServiceId]) -> Draft {
+        let mut touched = graph::needed_for_start(&self.services, targets);
+        touched.retain(|id| self.service(id).is_some_and(would_start));
+        let steps = touched
+            .iter()
+            .map(|id| {
+                let name = self.short(id);
+                if targets.contains(id) { format!("start {name}") } else { format!("start {name} (needed first)") }
+            })
+            .collect();
+        self.drafted(Verb::Start, targets, touched, steps)
+    }
+
+    fn draft_stop(&self, targets: &[ServiceId], grace: Option<Duration>) -> Draft {
+        let mut touched = self.chosen(targets, |service| match (&service.due, &service.phase) {
+            (Some(due), _) => due.then != AfterStop::StayStopped || grace.is_some(),
+            (None, Phase::Stopping { then, .. }) => *then != AfterStop::StayStopped || grace.is_some(),
+            (None, phase) => Verb::Stop.applies_to(phase),
+        });
+        touched.reverse();
+        let mut steps: Vec<String> = touched.iter().map(|id| self.stop_step(id, grace)).collect();
+        let selection: BTreeSet<ServiceId> = touched.iter().cloned().collect();
+        let left = self.left_up(&selection);
+        if !left.is_empty() {
+            let verb = if left.len() == 1 { "depends on it and stays up" } else { "depend on it and stay up" };
+            steps.push(format!("note: {} {verb}", left.join(", ")));
+        }
+        self.drafted(Verb::Stop, targets, touched, steps)
+    }
+
+    fn draft_restart(&self, targets: &[ServiceId], with_dependents: bool, grace: Option<Duration>) -> Draft {
+        let chosen = self.chosen(targets, |service| {
+            !service.doomed && (service.due.is_some() || Verb::Restart.applies_to(&service.phase))
+        });
+        let wide = graph::with_dependents(&self.services, &chosen, |dependent, edge| {
+            let runs = match dependent.phase {
+                Phase::Running { .. } | Phase::Starting { .. } | Phase::BackingOff { .. } => true,
+                Phase::Stopped { .. }
+                | Phase::Waiting { .. }
+                | Phase::Blocked { .. }
+                | Phase::Stopping { .. }
+                | Phase::Exited { .. }
+                | Phase::GaveUp { .. } => false,
+            };
+            let leaves = dependent.due.as_ref().is_some_and(|due| due.then == AfterStop::StayStopped);
+            runs && !leaves && !dependent.doomed && (with_dependents || edge.restart)
+        });
+        let touched = graph::in_order(&self.services, wide);
+        let mut steps: Vec<String> = touched
+            .iter()
+            .rev()
+            .filter(|id| self.service(id).is_some_and(|service| service.run.is_some()))
+            .map(|id| self.stop_step(id, grace))
+            .collect();
+        steps.extend(touched.iter().map(|id| format!("start {}", self.short(id))));
+        self.drafted(Verb::Restart, targets, touched, steps)
+    }
+
+    fn stop_step(&self, id: &ServiceId, grace: Option<Duration>) -> String {
+        let name = self.short(id);
+        let Some(service) = self.service(id) else { return name };
+        if service.run.is_none() {
+            return format!("call off the start of {name}");
+        }
+        let stop = service.effective_spec().stop;
+        let grace = short_duration(grace.unwrap_or(stop.grace));
+        if stop.signal == Signal::Kill {
+            return format!("stop {name} (SIGKILL)");
+        }
+        format!("stop {name} ({}, {grace}, then SIGKILL)", stop.signal)
+    }
+
+    /// Names of running direct dependents of `selection` that are not in it.
+    fn left_up(&self, selection: &BTreeSet<ServiceId>) -> Vec<String> {
+        let left: BTreeSet<ServiceId> = selection
+            .iter()
+            .flat_map(|id| graph::dependents(&self.services, id))
+            .filter(|id| !selection.contains(id))
+            .filter(|id| self.service(id).is_some_and(|service| matches!(service.phase, Phase::Running { .. })))
+            .collect();
+        left.iter().map(|id| self.short(id)).collect()
+    }
+
+    fn chosen(&self, targets: &[ServiceId], wanted: impl Fn(&Service) -> bool) -> Vec<ServiceId> {
+        let chosen = targets.iter().filter(|id| self.service(id).is_some_and(&wanted)).cloned();
+        graph::in_order(&self.services, chosen)
+    }
+
+    fn drafted(&self, verb: Verb, targets: &[ServiceId], touched: Vec<ServiceId>, steps: Vec<String>) -> Draft {
+        let idle = match targets {
+            [only] => self.service(only).map_or_else(String::new, |service| {
+                format!("{} is {}: nothing to {}", self.short(only), service.phase.label(), verb.label())
+            }),
+            many => format!("nothing to {} among {} services", verb.label(), many.len()),
+        };
+        let title = format!("{} {}", verb.label(), self.subject_of(targets, &touched));
+        Draft { touched, title, steps, idle }
+    }
+
+    /// `web`, `web and db`, `5 services`.
+    fn subject(&self, ids: &[ServiceId]) -> String {
+        match ids {
+            [one] => self.short(one),
+            [one, two] => format!("{} and {}", self.short(one), self.short(two)),
+            many => format!("{} services", many.len()),
+        }
+    }
+
+    /// The targets that are touched, and how many more with them.
+    fn subject_of(&self, targets: &[ServiceId], touched: &[ServiceId]) -> String {
+        let named: Vec<ServiceId> = touched.iter().filter(|id| targets.contains(id)).cloned().collect();
+        match (named.len(), touched.len() - named.len()) {
+            (0, _) | (_, 0) => self.subject(touched),
+            (_, 1) => format!("{} and 1 more", self.subject(&named)),
+            (_, more) => format!("{} and {more} more", self.subject(&named)),
+        }
+    }
+}
+
+/// Whether a start would change anything about a service.
+fn would_start(service: &Service) -> bool {
+    if let Some(due) = &service.due {
+        return due.then == AfterStop::StayStopped;
+    }
+    if service.doomed {
+        return false;
+    }
+    match &service.phase {
+        Phase::Stopping { then, .. } => *then != AfterStop::StartAgain,
+        // A person need not wait for the healer's budget.
+        Phase::Waiting { holds, .. } => holds.contains(&Hold::RestartBudget),
+        Phase::Stopped { .. }
+        | Phase::Blocked { .. }
+        | Phase::Starting { .. }
+        | Phase::Running { .. }
+        | Phase::BackingOff { .. }
+        | Phase::Exited { .. }
+        | Phase::GaveUp { .. } => Verb::Start.applies_to(&service.phase),
+    }
+}

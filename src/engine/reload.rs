@@ -1,0 +1,261 @@
+//! Opening a project and taking its file in again: what is new, gone, changed.
+//!
+//! Never: touches a service that stayed the same; stops anything because a file cannot be taken.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crate::model::{
+    effect::Effect,
+    ids::{ProjectName, ServiceId, ServiceName},
+    phase::{AfterStop, Phase},
+    policy::Origin,
+    project::{Problem, ProjectRecord, ProjectSpec},
+    service::ServiceSpec,
+    timeline::What,
+};
+
+use super::{
+    Engine, Life, Project,
+    ending::Order,
+    graph,
+    state::{Manner, Service},
+    timeline::About,
+};
+
+/// What a new reading of a file does to a project.
+#[derive(Debug, Default)]
+struct Difference {
+    added: Vec<ServiceName>,
+    removed: Vec<ServiceName>,
+    changed: Vec<ServiceName>,
+    /// Those of `changed` whose process would not notice without being started again.
+    restarted: Vec<ServiceId>,
+}
+
+/// Whether anything but the place in the file differs.
+fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
+    let ServiceSpec {
+        id,
+        kind,
+        command,
+        working_dir,
+        environment,
+        depends_on,
+        probes,
+        ready_log_line,
+        restart,
+        backoff,
+        stop,
+        ports,
+        autostart,
+        source: _,
+        description,
+    } = old;
+    needs_restart(old, new)
+        || *id != new.id
+        || *kind != new.kind
+        || *command != new.command
+        || *working_dir != new.working_dir
+        || *environment != new.environment
+        || *depends_on != new.depends_on
+        || *probes != new.probes
+        || *ready_log_line != new.ready_log_line
+        || *restart != new.restart
+        || *backoff != new.backoff
+        || *stop != new.stop
+        || *ports != new.ports
+        || *autostart != new.autostart
+        || *description != new.description
+}
+
+/// Whether a run made from `old` is not what `new` asks for. Dependencies, policy, backoff, stop plan and words take
+/// effect without a restart.
+fn needs_restart(old: &ServiceSpec, new: &ServiceSpec) -> bool {
+    old.kind != new.kind
+        || old.command != new.command
+        || old.working_dir != new.working_dir
+        || old.environment != new.environment
+        || old.probes != new.probes
+        || old.ready_log_line != new.ready_log_line
+        || old.ports != new.ports
+}
+
+impl Engine {
+    /// A valid project: opened, or read again.
+    pub(super) fn project_loaded(&mut self, project: &Arc<ProjectSpec>) {
+        if self.life != Life::Working {
+            return;
+        }
+        if !self.problems.is_empty() {
+            self.problems = Arc::from([]);
+        }
+        let known = self.projects.contains_key(&project.name);
+        let opened = Project { spec: project.clone(), opened_us: self.now.wall_us };
+        self.projects.insert(project.name.clone(), opened);
+        let difference = self.take_specs(project);
+        self.rebuild_graph(&project.name);
+        let about = About::Project(&project.name);
+        if known {
+            let what = What::Reloaded {
+                added: difference.added.clone(),
+                removed: difference.removed.clone(),
+                changed: difference.changed.clone(),
+            };
+            self.record(about, Origin::Config, what, "");
+        } else {
+            self.record(about, Origin::Config, What::ProjectOpened { services: project.services.len() }, "");
+        }
+        self.effects.push(Effect::Register(ProjectRecord {
+            name: project.name.clone(),
+            root: project.root.clone(),
+            file: project.file.clone(),
+            services: project.services.len(),
+            last_opened_us: self.now.wall_us,
+            exists: true,
+        }));
+        self.apply(&project.name, &difference);
+        self.changed = true;
+    }
+
+    /// Puts the new specs in place and says what differs.
+    fn take_specs(&mut self, project: &ProjectSpec) -> Difference {
+        let now = self.now;
+        let mut difference = Difference::default();
+        for spec in &project.services {
+            let Some(service) = self.services.get_mut(&spec.id) else {
+                self.services.insert(spec.id.clone(), Service::new(spec.clone(), now));
+                difference.added.push(spec.id.service.clone());
+                continue;
+            };
+            if service.doomed {
+                service.doomed = false;
+                difference.added.push(spec.id.service.clone());
+            } else if differs(&service.spec, spec) {
+                difference.changed.push(spec.id.service.clone());
+                if service.is_active() && needs_restart(&service.spec, spec) {
+                    difference.restarted.push(spec.id.clone());
+                }
+            }
+            service.spec = spec.clone();
+            service.view = None;
+        }
+        let declared: BTreeSet<&ServiceId> = project.services.iter().map(|spec| &spec.id).collect();
+        for (id, service) in &mut self.services {
+            if id.project == project.name && !service.doomed && !declared.contains(id) {
+                service.doomed = true;
+                difference.removed.push(id.service.clone());
+            }
+        }
+        difference
+    }
+
+    /// Starts what is new, ends what is gone, restarts what changed.
+    fn apply(&mut self, project: &ProjectName, difference: &Difference) {
+        let ids = |names: &[ServiceName]| -> Vec<ServiceId> {
+            names.iter().map(|name| ServiceId { project: project.clone(), service: name.clone() }).collect()
+        };
+        let gone = ids(&difference.removed);
+        self.order_endings(
+            &gone,
+            &Order {
+                then: AfterStop::StayStopped,
+                manner: Manner::Ask { grace: None },
+                by: Origin::Config,
+                because: "stopped because it is gone from the project file".to_owned(),
+            },
+        );
+        let again = graph::in_order(&self.services, difference.restarted.iter().cloned());
+        self.order_endings(
+            &again,
+            &Order {
+                then: AfterStop::StartAgain,
+                manner: Manner::Ask { grace: None },
+                by: Origin::Config,
+                because: "stopped because its part of the project file changed".to_owned(),
+            },
+        );
+        let new: Vec<ServiceId> = ids(&difference.added)
+            .into_iter()
+            .filter(|id| self.service(id).is_some_and(|service| service.spec.autostart))
+            .collect();
+        for id in graph::needed_for_start(&self.services, &new) {
+            let asked = new.contains(&id);
+            let down = self.service(&id).is_some_and(|service| !service.is_active() && !service.doomed);
+            if down {
+                let because =
+                    if asked { "started by the project file" } else { "started because another service needs it" };
+                self.order_start(&id, Origin::Config, because.to_owned());
+            }
+        }
+        // Holds may have changed with the edges.
+        for id in self.order.clone() {
+            if self
+                .service(&id)
+                .is_some_and(|service| id.project == *project && matches!(service.phase, Phase::Waiting { .. }))
+            {
+                self.worklist.push(&id);
+            }
+        }
+    }
+
+    /// Order, ranks and dependents of a project, after its services changed.
+    pub(super) fn rebuild_graph(&mut self, project: &ProjectName) {
+        let specs: Vec<Arc<ServiceSpec>> = self
+            .services
+            .iter()
+            .filter(|(id, _)| id.project == *project)
+            .map(|(_, service)| service.spec.clone())
+            .collect();
+        let places: BTreeMap<ServiceId, usize> = self
+            .projects
+            .get(project)
+            .map(|project| project.spec.services.iter().enumerate().map(|(at, spec)| (spec.id.clone(), at)).collect())
+            .unwrap_or_default();
+        let mut placed: Vec<(usize, Arc<ServiceSpec>)> =
+            specs.into_iter().map(|spec| (places.get(&spec.id).copied().unwrap_or(usize::MAX), spec)).collect();
+        placed.sort_by_key(|(place, _)| *place);
+        let nodes: Vec<_> = placed.iter().map(|(_, spec)| (&spec.id.service, &spec.depends_on)).collect();
+        let ranks = graph::ranks(&nodes);
+        let mut dependents: BTreeMap<ServiceName, Vec<ServiceName>> = BTreeMap::new();
+        for (_, spec) in &placed {
+            for below in spec.depends_on.keys() {
+                dependents.entry(below.clone()).or_default().push(spec.id.service.clone());
+            }
+        }
+        for (id, service) in &mut self.services {
+            if id.project == *project {
+                service.rank = ranks.get(&id.service).copied().unwrap_or(usize::MAX);
+                service.dependents = dependents.remove(&id.service).unwrap_or_default();
+                service.view = None;
+            }
+        }
+        // What is gone from the file stays in sight, last, until nothing of it is left.
+        self.order.retain(|id| id.project != *project);
+        let at = self.order.partition_point(|id| id.project < *project);
+        self.order.splice(at..at, placed.iter().map(|(_, spec)| spec.id.clone()));
+    }
+
+    /// Forgets a service that is gone from its file and from the machine.
+    pub(super) fn drop_service(&mut self, id: &ServiceId) {
+        let Some(service) = self.services.remove(id) else { return };
+        self.order.retain(|other| other != id);
+        for below in service.spec.depends_on.keys() {
+            if let Some(dependency) = self.services.get_mut(&graph::sibling(id, below)) {
+                dependency.dependents.retain(|name| *name != id.service);
+                dependency.view = None;
+            }
+        }
+        self.changed = true;
+    }
+
+    /// A file that cannot be taken: everything stays as it is.
+    pub(super) fn project_refused(&mut self, problems: Vec<Problem>) {
+        let first = problems.first().map(ToString::to_string).unwrap_or_default();
+        let what = What::ReloadRefused { problems: problems.len(), first };
+        self.problems = Arc::from(problems);
+        self.record(About::Everything, Origin::Config, what, "the running configuration stays");
+    }
+}

@@ -1,0 +1,290 @@
+//! What the engine knows about one service. Plain data; who changes it and why stands in `supervise` and `health`.
+//!
+//! Never: seen outside the engine.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::model::{
+    history::History,
+    ids::{Epoch, RunId, ServiceId, ServiceName},
+    metric::RunUsage,
+    phase::{AfterStop, Exit, Health, Phase},
+    policy::Origin,
+    probe::{Check, Probe, ProbeKind, ProbeOutcome},
+    service::ServiceSpec,
+    snapshot::ServiceView,
+    time::Timestamp,
+};
+
+/// What user and policy want of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goal {
+    Down,
+    Up,
+}
+
+/// How an ending begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// The service's own signal, then `grace` (none: its own), then SIGKILL.
+    Ask { grace: Option<Duration> },
+    /// SIGKILL at once.
+    Kill,
+}
+
+/// An ending that was decided and has not begun: dependents that end with it go first.
+#[derive(Debug, Clone)]
+pub(super) struct Due {
+    pub(super) then: AfterStop,
+    pub(super) manner: Manner,
+    pub(super) by: Origin,
+    /// `stopped by you`, for every line that tells about it.
+    pub(super) because: String,
+    pub(super) after: Vec<ServiceId>,
+}
+
+/// Why the present (or next) run is started.
+#[derive(Debug, Clone)]
+pub(super) struct Start {
+    pub(super) who: Origin,
+    /// `started by you`, `restarted by the healer after exit code 1, try 2`.
+    pub(super) because: String,
+    /// Consecutive restart number; 0 where it was asked for.
+    pub(super) attempt: u32,
+    /// Whether it is one more restart in the eyes of the user (not where it only waited for its dependency).
+    pub(super) counts: bool,
+    /// It holds a token of the restart budget.
+    pub(super) token: bool,
+    /// It stands in the line for one.
+    pub(super) queued: bool,
+}
+
+/// How far a run came to exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Only its ports are being looked at: no process.
+    Checking,
+    /// The spawn was asked for and is not answered.
+    Spawning,
+    /// There is, or was, a process.
+    Spawned,
+}
+
+/// How far the ending of a run was pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Push {
+    /// Not at all, or not yet.
+    Nothing,
+    /// `StopTree` was sent.
+    Asked,
+    /// `EndTree` was sent and allows some time.
+    Ending,
+    /// `EndTree` was sent and allows none.
+    Killed,
+}
+
+/// One run, until nothing of it is left.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) id: RunId,
+    /// The spec it was made from, which a reload does not change.
+    pub(super) spec: Arc<ServiceSpec>,
+    pub(super) stage: Stage,
+    pub(super) since: Timestamp,
+    pub(super) pid: Option<u32>,
+    pub(super) exit: Option<Exit>,
+    /// When its main process was gone.
+    pub(super) ended: Option<Timestamp>,
+    pub(super) push: Push,
+    /// Who ends it, and the words for it.
+    pub(super) ended_by: Option<(Origin, String)>,
+    /// The probe for which the healer ended it.
+    pub(super) failed_probe: Option<ProbeKind>,
+    pub(super) became_stable: bool,
+    pub(super) told_ready: bool,
+    pub(super) log_ready: bool,
+    pub(super) probes: BTreeMap<ProbeKind, ProbeState>,
+}
+
+/// What the rounds of one probe in one run said so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing that counts yet.
+    Untold,
+    Well,
+    /// It failed `retries` times in a row.
+    Ill,
+    /// It cannot be put.
+    Broken,
+}
+
+/// A round that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flight {
+    None,
+    Counts,
+    /// cas itself did not run meanwhile: whatever it answers says nothing.
+    Discarded,
+}
+
+/// One probe of one run.
+#[derive(Debug)]
+pub(super) struct ProbeState {
+    pub(super) probe: Arc<Probe>,
+    pub(super) round: u64,
+    pub(super) flight: Flight,
+    pub(super) failures: u32,
+    pub(super) successes: u32,
+    pub(super) standing: Standing,
+    pub(super) last: Option<ProbeOutcome>,
+    pub(super) took: Duration,
+    /// Failures before this do not count.
+    pub(super) forgiven_until: Timestamp,
+}
+
+impl ProbeState {
+    fn new(probe: &Arc<Probe>, since: Timestamp) -> Self {
+        Self {
+            probe: probe.clone(),
+            round: 0,
+            flight: Flight::None,
+            failures: 0,
+            successes: 0,
+            standing: Standing::Untold,
+            last: None,
+            took: Duration::ZERO,
+            forgiven_until: since.plus(probe.start_period),
+        }
+    }
+
+    /// True where it is answered by a line of output and not by rounds.
+    pub(super) fn watches_log(&self) -> bool {
+        matches!(self.probe.check, Check::Log { .. })
+    }
+}
+
+impl Run {
+    pub(super) fn new(id: RunId, spec: &Arc<ServiceSpec>, stage: Stage, now: Timestamp) -> Self {
+        let probes = spec.probes.iter().map(|(kind, probe)| (*kind, ProbeState::new(probe, now))).collect();
+        Self {
+            id,
+            spec: spec.clone(),
+            stage,
+            since: now,
+            pid: None,
+            exit: None,
+            ended: None,
+            push: Push::Nothing,
+            ended_by: None,
+            failed_probe: None,
+            became_stable: false,
+            told_ready: false,
+            log_ready: false,
+            probes,
+        }
+    }
+}
+
+/// A service.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) spec: Arc<ServiceSpec>,
+    pub(super) phase: Phase,
+    pub(super) epoch: Epoch,
+    pub(super) health: Health,
+    pub(super) goal: Goal,
+    pub(super) due: Option<Due>,
+    /// Services whose ending waits until this one is gone.
+    pub(super) awaited_by: Vec<ServiceId>,
+    pub(super) start: Start,
+    pub(super) run: Option<Run>,
+    /// Consecutive starts that never became stable, all of them over.
+    pub(super) streak: u32,
+    /// Consecutive restarts by the healer.
+    pub(super) attempt: u32,
+    /// Restarts by the healer since it was last started on purpose.
+    pub(super) restarts: u32,
+    /// Its last run ended by itself with code 0, and nothing ran since.
+    pub(super) completed: bool,
+    /// How the last run ended.
+    pub(super) last_exit: Option<Exit>,
+    /// Why it is in its phase, where the phase itself does not say so.
+    pub(super) why: String,
+    /// It is gone from the project file: dropped when nothing of it is left.
+    pub(super) doomed: bool,
+    /// Place in the order of starts within its project.
+    pub(super) rank: usize,
+    pub(super) dependents: Vec<ServiceName>,
+    pub(super) usage: Option<RunUsage>,
+    pub(super) cpu: History,
+    pub(super) memory: History,
+    /// Samples of nothing in a row, so that long silence costs no redraw.
+    pub(super) silence: usize,
+    /// Its picture; none where it must be drawn anew.
+    pub(super) view: Option<Arc<ServiceView>>,
+}
+
+impl Service {
+    pub(super) fn new(spec: Arc<ServiceSpec>, now: Timestamp) -> Self {
+        let why = if spec.autostart { "not started yet" } else { "not started yet: autostart is off" };
+        Self {
+            spec,
+            phase: Phase::Stopped { since: now },
+            epoch: Epoch::default(),
+            health: Health::Unknown,
+            goal: Goal::Down,
+            due: None,
+            awaited_by: Vec::new(),
+            start: Start {
+                who: Origin::Config,
+                because: String::new(),
+                attempt: 0,
+                counts: false,
+                token: false,
+                queued: false,
+            },
+            run: None,
+            streak: 0,
+            attempt: 0,
+            restarts: 0,
+            completed: false,
+            last_exit: None,
+            why: why.to_owned(),
+            doomed: false,
+            rank: 0,
+            dependents: Vec::new(),
+            usage: None,
+            cpu: History::default(),
+            memory: History::default(),
+            silence: 0,
+            view: None,
+        }
+    }
+
+    /// True while an ending is decided or under way.
+    pub(super) const fn is_ending(&self) -> bool {
+        self.due.is_some() || matches!(self.phase, Phase::Stopping { .. })
+    }
+
+    /// True where no run exists and none is on its way.
+    pub(super) const fn is_at_rest(&self) -> bool {
+        matches!(self.phase, Phase::Stopped { .. } | Phase::Exited { .. } | Phase::GaveUp { .. })
+    }
+
+    /// True where it runs or the healer is about to make it run.
+    pub(super) const fn is_active(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Running { .. }
+                | Phase::Starting { .. }
+                | Phase::BackingOff { .. }
+                | Phase::Waiting { .. }
+                | Phase::Blocked { .. }
+        )
+    }
+
+    /// True where a startup or readiness probe has a say in `service_healthy`.
+    pub(super) fn has_gate_probe(&self) -> bool {
+        self.spec.probes.contains_key(&ProbeKind::Startup) || self.spec.probes.contains_key(&ProbeKind::Readiness)
+    }
+}

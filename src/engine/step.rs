@@ -1,0 +1,143 @@
+//! One input in, effects out: who is to look at it.
+//!
+//! Never: decides anything itself.
+
+use std::sync::Arc;
+
+use crate::model::{
+    effect::Effect,
+    event::{Event, Input, TimerKey, TroubleSlot},
+    ids::{Epoch, ServiceId},
+    metric::{RunUsage, Sample},
+    policy::Origin,
+    time::Timestamp,
+    timeline::What,
+};
+
+use super::{Engine, Life, timeline::About};
+
+/// Samples of nothing after which a series shows nothing else: pushing more would change no picture.
+const SILENT: usize = 720;
+
+impl Engine {
+    /// Takes one input in and says what is to be done. `now` is never earlier than the last one (it is taken for the last
+    /// one where it is).
+    #[must_use = "effects are to be carried out"]
+    pub fn step(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {
+        if now.has_reached(self.now) {
+            self.now = now;
+        }
+        match input {
+            Input::Request(request) => self.knock(&request),
+            Input::Event(event) => self.learn(event),
+        }
+        self.settle();
+        if self.life == Life::Leaving && self.is_quiet() {
+            self.life = Life::Ended;
+            self.effects.push(Effect::Quit);
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    fn learn(&mut self, event: Event) {
+        match event {
+            Event::ProjectLoaded { project } => self.project_loaded(&project),
+            Event::ProjectRefused { problems } => self.project_refused(problems),
+            Event::PortsChecked { service, epoch, holders } => {
+                if self.is_current(&service, epoch) {
+                    self.ports_checked(&service, holders);
+                }
+            }
+            Event::Spawned { run, pid } => self.spawned(run, pid),
+            Event::SpawnFailed { run, error } => self.spawn_failed(run, error),
+            Event::Exited { run, exit, last_words, leftover } => self.exited(run, exit, last_words, leftover),
+            Event::TreeEnded { run, survivors } => self.tree_ended(run, survivors),
+            Event::Probed { run, kind, round, outcome, took } => self.probed(run, kind, round, outcome, took),
+            Event::LogMatched { run, kind } => self.log_matched(run, kind),
+            Event::TimerFired { key, epoch } => self.woken(key, epoch),
+            Event::Sampled(sample) => self.sampled(&sample),
+            Event::Stalled { gap } => self.stalled(gap),
+            Event::RegistryRead(records) => {
+                self.registry = records;
+                self.changed = true;
+            }
+            Event::Trouble { slot, text } => self.trouble(slot, text),
+            Event::ShutdownAsked => {
+                if self.life == Life::Working {
+                    self.life = Life::Leaving;
+                    self.changed = true;
+                    self.end_all();
+                }
+            }
+        }
+    }
+
+    fn is_current(&self, id: &ServiceId, epoch: Epoch) -> bool {
+        self.service(id).is_some_and(|service| service.epoch == epoch)
+    }
+
+    fn woken(&mut self, key: TimerKey, epoch: Epoch) {
+        let service = match &key {
+            TimerKey::BackoffOver(id)
+            | TimerKey::GraceOver(id)
+            | TimerKey::StableReached(id)
+            | TimerKey::ProbeDue(id, _)
+            | TimerKey::PortsAgain(id) => Some(id),
+            TimerKey::BudgetRefilled => None,
+        };
+        if service.is_some_and(|id| !self.is_current(id, epoch)) {
+            return;
+        }
+        match key {
+            TimerKey::BackoffOver(id) => self.backoff_over(&id),
+            TimerKey::GraceOver(id) => self.grace_over(&id),
+            TimerKey::StableReached(id) => self.stable_reached(&id),
+            TimerKey::ProbeDue(id, kind) => self.probe_due(&id, kind),
+            TimerKey::PortsAgain(id) => self.ports_again(&id),
+            TimerKey::BudgetRefilled => {
+                if self.bucket.fired(epoch) {
+                    self.budget_refilled();
+                }
+            }
+        }
+    }
+
+    fn sampled(&mut self, sample: &Arc<Sample>) {
+        self.changed = true;
+        let host = sample.host;
+        let percent =
+            |used: u64, total: u64| if total == 0 { 0.0 } else { (used as f64 / total as f64 * 100.0) as f32 };
+        self.host.usage = Some(host);
+        self.host.cpu.push(host.cpu_percent);
+        self.host.memory.push(percent(host.memory_used_bytes, host.memory_total_bytes));
+        self.host.net_rx.push(host.net_rx_bytes_per_s as f32);
+        self.host.net_tx.push(host.net_tx_bytes_per_s as f32);
+        self.host.disk_read.push(host.disk_read_bytes_per_s as f32);
+        self.host.disk_write.push(host.disk_write_bytes_per_s as f32);
+        let usage: std::collections::BTreeMap<_, RunUsage> = sample.runs.iter().copied().collect();
+        for service in self.services.values_mut() {
+            let seen = service.run.as_ref().and_then(|run| usage.get(&run.id)).copied();
+            match seen {
+                None if service.cpu.is_empty() || service.silence > SILENT => continue,
+                None => service.silence += 1,
+                Some(_) => service.silence = 0,
+            }
+            service.usage = seen;
+            let RunUsage { cpu_percent, memory_bytes, .. } = seen.unwrap_or_default();
+            service.cpu.push(cpu_percent);
+            service.memory.push(memory_bytes as f32);
+            service.view = None;
+        }
+    }
+
+    fn trouble(&mut self, slot: TroubleSlot, text: Option<String>) {
+        self.changed = true;
+        let Some(text) = text else {
+            self.troubles.remove(&slot);
+            return;
+        };
+        if self.troubles.insert(slot, text.clone()).is_none() {
+            self.record(About::Everything, Origin::System, What::Trouble { text }, "services are not affected");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! State to snapshot. Pictures of services are kept and drawn anew only where something changed.
+//!
+//! Never: a value of an environment variable.
+
+use std::sync::Arc;
+
+use crate::model::{
+    ids::ServiceId,
+    phase::{AfterStop, Exit, Health, Hold, Phase, PortHolder},
+    snapshot::{Counts, DependencyView, EngineView, ProbeView, ProjectView, ServiceView, Snapshot},
+    time::{Timestamp, short_duration},
+};
+
+use super::{
+    Engine, Life, graph,
+    state::{Push, Service},
+};
+
+impl Engine {
+    /// The public picture, newly numbered.
+    #[must_use]
+    pub fn snapshot(&mut self, now: Timestamp) -> Arc<Snapshot> {
+        self.revision += 1;
+        self.changed = false;
+        let order = std::mem::take(&mut self.order);
+        let services: Vec<Arc<ServiceView>> = order.iter().filter_map(|id| self.view(id)).collect();
+        self.order = order;
+        Arc::new(Snapshot {
+            revision: self.revision,
+            at: now,
+            engine: EngineView {
+                version: self.settings.version.clone(),
+                pid: self.settings.pid,
+                started: self.started,
+                autopilot: self.autopilot,
+                leaving: self.life != Life::Working,
+            },
+            projects: self.project_views(&services),
+            services,
+            host: self.host.clone(),
+            timeline: self.journal.entries.iter().cloned().collect(),
+            troubles: self.troubles.clone(),
+            problems: self.problems.clone(),
+        })
+    }
+
+    fn project_views(&self, services: &[Arc<ServiceView>]) -> Vec<ProjectView> {
+        let open = self.projects.values().map(|project| {
+            let own = services.iter().filter(|service| service.id.project == project.spec.name);
+            ProjectView {
+                name: project.spec.name.clone(),
+                root: project.spec.root.clone(),
+                file: project.spec.file.clone(),
+                open: true,
+                exists: true,
+                counts: Counts::of(own.map(AsRef::as_ref)),
+                last_opened_us: project.opened_us,
+            }
+        });
+        let mut remembered: Vec<ProjectView> = self
+            .registry
+            .iter()
+            .filter(|record| {
+                let same =
+                    |project: &super::Project| project.spec.name == record.name && project.spec.root == record.root;
+                !self.projects.values().any(same)
+            })
+            .map(|record| ProjectView {
+                name: record.name.clone(),
+                root: record.root.clone(),
+                file: record.file.clone(),
+                open: false,
+                exists: record.exists,
+                counts: Counts { total: record.services, ..Counts::default() },
+                last_opened_us: record.last_opened_us,
+            })
+            .collect();
+        remembered.sort_by(|a, b| (&a.name, &a.root).cmp(&(&b.name, &b.root)));
+        open.chain(remembered).collect()
+    }
+
+    fn view(&mut self, id: &ServiceId) -> Option<Arc<ServiceView>> {
+        let service = self.services.get(id)?;
+        if let Some(view) = &service.view {
+            return Some(view.clone());
+        }
+        let view = Arc::new(self.draw(id, service));
+        self.services.get_mut(id)?.view = Some(view.clone());
+        Some(view)
+    }
+
+    fn draw(&self, id: &ServiceId, service: &Service) -> ServiceView {
+        let spec = &service.spec;
+        let depends_on = spec.depends_on.iter().map(|(name, edge)| DependencyView {
+            service: name.clone(),
+            condition: edge.condition,
+            holds: self
+                .service(&graph::sibling(id, name))
+                .is_some_and(|dependency| graph::is_met(dependency, edge.condition)),
+        });
+        ServiceView {
+            id: id.clone(),
+            kind: spec.kind,
+            phase: service.phase.clone(),
+            health: service.health.clone(),
+            why: self.why(service),
+            pid: service.run.as_ref().filter(|run| run.exit.is_none()).and_then(|run| run.pid),
+            run: service.run.as_ref().map(|run| run.id),
+            restarts: service.restarts,
+            usage: service.usage,
+            cpu: service.cpu.clone(),
+            memory: service.memory.clone(),
+            command: spec.command.display(),
+            working_dir: spec.working_dir.clone(),
+            environment_names: spec.environment.keys().cloned().collect(),
+            ports: spec.ports.clone(),
+            depends_on: depends_on.collect(),
+            dependents: service.dependents.clone(),
+            probes: probe_views(service),
+            restart: spec.restart,
+            autostart: spec.autostart,
+            source: spec.source.clone(),
+            description: spec.description.clone(),
+        }
+    }
+
+    /// One line that says why a service is where it is. No number in it ticks: a quiet service costs no redraw.
+    fn why(&self, service: &Service) -> String {
+        let said = if service.why.is_empty() { "no reason is known" } else { service.why.as_str() };
+        let mut line = match &service.phase {
+            Phase::Waiting { holds, .. } if *holds == [Hold::RestartBudget] => {
+                format!("{}, waits its turn: many services are being restarted", service.start.because)
+            }
+            Phase::Blocked { holders, .. } => {
+                let holders: Vec<String> = holders.iter().map(PortHolder::to_string).collect();
+                format!("{}; looked at again every 2 s, costs no restart", holders.join(", "))
+            }
+            Phase::Stopping { kill_at, since, then, .. } => {
+                format!("{said}; {}", stopping(service, *kill_at, *since, *then))
+            }
+            Phase::Running { .. } => match running(&service.health) {
+                Some(health) => format!("{said}; {health}"),
+                None => said.to_owned(),
+            },
+            Phase::Stopped { .. }
+            | Phase::Waiting { .. }
+            | Phase::Starting { .. }
+            | Phase::BackingOff { .. }
+            | Phase::Exited { .. }
+            | Phase::GaveUp { .. } => said.to_owned(),
+        };
+        if let Some(due) = &service.due {
+            let first: Vec<String> = due.after.iter().map(|other| self.short(other)).collect();
+            line = format!("{}, once {} is gone; until then: {line}", due.because, first.join(", "));
+        }
+        line
+    }
+}
+
+fn running(health: &Health) -> Option<String> {
+    match health {
+        Health::Unknown | Health::Healthy { .. } => None,
+        Health::Starting { .. } => Some("its probes have not passed yet".to_owned()),
+        Health::Unhealthy { probe, detail, .. } => Some(format!("its {} probe fails: {detail}", probe.label())),
+        Health::Misconfigured { probe, detail } => Some(format!("its {} probe cannot be put: {detail}", probe.label())),
+    }
+}
+
+fn stopping(service: &Service, kill_at: Timestamp, since: Timestamp, then: AfterStop) -> String {
+    let grace = short_duration(kill_at.since(since));
+    let signal = service.effective_spec().stop.signal;
+    let exit: Option<&Exit> = service.run.as_ref().and_then(|run| run.exit.as_ref());
+    let push = service.run.as_ref().map_or(Push::Nothing, |run| run.push);
+    let now = match (push, exit) {
+        (Push::Nothing, None) => "signalled as soon as it is there".to_owned(),
+        (Push::Nothing | Push::Asked, Some(exit)) => exit.to_string(),
+        (Push::Asked, None) => format!("{signal} sent, SIGKILL after {grace}"),
+        (Push::Ending, _) => "processes that it left behind are being ended".to_owned(),
+        (Push::Killed, _) => "SIGKILL sent".to_owned(),
+    };
+    match then {
+        AfterStop::StayStopped => now,
+        AfterStop::StartAgain => format!("{now}; then it starts again"),
+        AfterStop::AskPolicy => format!("{now}; then its restart policy decides"),
+    }
+}
+
+fn probe_views(service: &Service) -> Vec<ProbeView> {
+    let spec = service.effective_spec();
+    spec.probes
+        .iter()
+        .map(|(kind, probe)| {
+            let state = service.run.as_ref().and_then(|run| run.probes.get(kind));
+            ProbeView {
+                kind: *kind,
+                check: probe.check.summary(),
+                rounds: state.map_or(0, |state| state.round),
+                failures: state.map_or(0, |state| state.failures),
+                last: state.and_then(|state| state.last.clone()),
+                last_took_us: state.map_or(0, |state| u64::try_from(state.took.as_micros()).unwrap_or(u64::MAX)),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,669 @@
+//! A scripted world in virtual time: it carries out effects with delays and hands the engine what comes of them.
+//! After every step it checks what must always hold.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use cas::{
+    engine::{Engine, Settings},
+    model::{
+        command::{Command, ServiceRef},
+        effect::Effect,
+        event::{Event, Input, TimerKey},
+        ids::{Epoch, ProjectName, RequestId, RunId, ServiceId, ServiceName},
+        phase::{Exit, Health, Phase, PortHolder},
+        policy::{Consent, Origin, Reply, Request},
+        probe::{Check, Probe, ProbeKind, ProbeOutcome},
+        project::ProjectSpec,
+        service::{
+            Backoff, CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, Source, StopPlan,
+        },
+        snapshot::{ServiceView, Snapshot},
+        time::Timestamp,
+        timeline::{Entry, What},
+    },
+};
+
+pub const MS: Duration = Duration::from_millis(1);
+
+pub fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+pub fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// `web` is `shop/web`; `bank/web` is itself.
+pub fn id(name: &str) -> ServiceId {
+    let (project, service) = name.split_once('/').unwrap_or(("shop", name));
+    ServiceId { project: ProjectName::new(project).unwrap(), service: ServiceName::new(service).unwrap() }
+}
+
+/// A service that restarts always, with exact waits of 1 s, 2 s … at most, and is stable after 10 s.
+pub fn service(name: &str) -> ServiceSpec {
+    ServiceSpec {
+        id: id(name),
+        kind: ServiceKind::Process,
+        command: CommandLine::Shell(format!("run {name}")),
+        working_dir: PathBuf::from("/srv"),
+        environment: BTreeMap::from([("TOKEN".to_owned(), "s3cret".to_owned())]),
+        depends_on: BTreeMap::new(),
+        probes: BTreeMap::new(),
+        ready_log_line: None,
+        restart: RestartPolicy::Always,
+        backoff: Backoff { base: secs(1), ..Backoff::default() },
+        stop: StopPlan::default(),
+        ports: Vec::new(),
+        autostart: false,
+        source: Source { file: PathBuf::from("/srv/cas.yaml"), line: 1, column: 1 },
+        description: None,
+    }
+}
+
+/// Sentences for building specs.
+pub trait Build: Sized {
+    fn with(self, change: impl FnOnce(&mut ServiceSpec)) -> Self;
+    fn needs_if(self, other: &str, condition: Condition) -> Self;
+    fn needs(self, other: &str) -> Self {
+        self.needs_if(other, Condition::ServiceStarted)
+    }
+    fn probe(self, kind: ProbeKind, change: impl FnOnce(&mut Probe)) -> Self;
+    fn port(self, port: u16) -> Self;
+}
+
+impl Build for ServiceSpec {
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+    fn needs_if(self, other: &str, condition: Condition) -> Self {
+        self.with(|s| {
+            let edge = Dependency { condition, restart: false, required: true };
+            s.depends_on.insert(ServiceName::new(other).unwrap(), edge);
+        })
+    }
+    fn probe(self, kind: ProbeKind, change: impl FnOnce(&mut Probe)) -> Self {
+        let mut probe = Probe {
+            check: Check::Tcp { host: "localhost".to_owned(), port: 80 },
+            interval: secs(1),
+            timeout: secs(1),
+            retries: 3,
+            successes: 1,
+            start_period: Duration::ZERO,
+        };
+        change(&mut probe);
+        self.with(|s| {
+            s.probes.insert(kind, Arc::new(probe));
+        })
+    }
+    fn port(self, port: u16) -> Self {
+        self.with(|s| s.ports.push(Port(port)))
+    }
+}
+
+pub fn project(name: &str, services: Vec<ServiceSpec>) -> Arc<ProjectSpec> {
+    Arc::new(ProjectSpec {
+        name: ProjectName::new(name).unwrap(),
+        root: PathBuf::from("/srv").join(name),
+        file: PathBuf::from("/srv").join(name).join("cas.yaml"),
+        services: services.into_iter().map(Arc::new).collect(),
+    })
+}
+
+/// How one run goes by itself.
+#[derive(Debug, Clone)]
+pub enum Life {
+    Forever,
+    Ends(Duration, Exit),
+    Fails(String),
+}
+
+/// How a probe is answered.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    Well,
+    Bad,
+    Broken,
+    /// Bad until the run is so old.
+    BadUntil(Duration),
+    /// Alternates, good first.
+    Alternates,
+    Never,
+}
+
+/// How a service behaves.
+#[derive(Debug, Clone)]
+pub struct Behaviour {
+    pub spawn_takes: Duration,
+    pub lives: VecDeque<Life>,
+    pub then: Life,
+    /// None: it ignores the signal.
+    pub ends_in: Option<Duration>,
+    pub leftover: usize,
+    pub survivors: Vec<u32>,
+    pub answers: BTreeMap<ProbeKind, Answer>,
+    /// After the spawn, for which question.
+    pub logs: Vec<(Duration, Option<ProbeKind>)>,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            spawn_takes: MS,
+            lives: VecDeque::new(),
+            then: Life::Forever,
+            ends_in: Some(ms(50)),
+            leftover: 0,
+            survivors: Vec::new(),
+            answers: BTreeMap::new(),
+            logs: Vec::new(),
+        }
+    }
+}
+
+/// A process as the world knows it.
+#[derive(Debug)]
+struct Process {
+    service: ServiceId,
+    born: Timestamp,
+    /// The engine was told that it runs.
+    told: bool,
+    main: bool,
+    leftover: usize,
+    rounds: u64,
+}
+
+#[derive(Debug, Clone)]
+enum Happening {
+    Timer(TimerKey, Epoch, u64),
+    Told(Event),
+    Born(RunId),
+    Dies(RunId, Exit),
+    Probed(RunId, ProbeKind, u64),
+    TreeGone(RunId),
+    Ports(ServiceId, Epoch, Vec<Port>),
+}
+
+/// Randomness in the world itself.
+#[derive(Debug)]
+pub struct Chaos {
+    pub rng: fastrand::Rng,
+    /// One answer of a probe in so many is lost.
+    pub lose_answers: Option<u32>,
+}
+
+pub struct World {
+    pub engine: Engine,
+    pub now: Timestamp,
+    pub behaviours: BTreeMap<ServiceId, Behaviour>,
+    pub held_ports: BTreeMap<u16, u32>,
+    pub spawned: Vec<(Timestamp, ServiceId)>,
+    pub healed: Vec<(Timestamp, ServiceId)>,
+    pub entries: Vec<Arc<Entry>>,
+    pub effects: Vec<(Timestamp, Effect)>,
+    pub keep_effects: bool,
+    pub quits: usize,
+    pub steps: u64,
+    pub chaos: Option<Chaos>,
+    pub budget: (u32, u32),
+    /// Services that somebody stopped and nobody started since.
+    pub forbidden: BTreeSet<ServiceId>,
+    specs: BTreeMap<ServiceId, Arc<ServiceSpec>>,
+    agenda: BTreeMap<(u64, u64), Happening>,
+    timers: BTreeMap<TimerKey, u64>,
+    processes: BTreeMap<RunId, Process>,
+    completed: BTreeSet<ServiceId>,
+    in_flight: BTreeMap<(RunId, ProbeKind), u64>,
+    replies: BTreeMap<RequestId, Reply>,
+    before: Arc<Snapshot>,
+    tokens: f64,
+    tokens_at: Timestamp,
+    serial: u64,
+}
+
+impl World {
+    /// A world with the project `shop` of these services, not yet started.
+    pub fn new(services: Vec<ServiceSpec>) -> Self {
+        let mut world = Self::empty(Settings { seed: 7, ..Settings::default() });
+        world.load("shop", services);
+        world
+    }
+
+    pub fn empty(settings: Settings) -> Self {
+        let now = Timestamp { mono_us: 1_000_000, wall_us: 1_700_000_000_000_000 };
+        let budget = (settings.budget.burst, settings.budget.refill_per_10s);
+        let mut engine = Engine::new(settings, now);
+        let before = engine.snapshot(now);
+        Self {
+            engine,
+            now,
+            behaviours: BTreeMap::new(),
+            held_ports: BTreeMap::new(),
+            spawned: Vec::new(),
+            healed: Vec::new(),
+            entries: Vec::new(),
+            effects: Vec::new(),
+            keep_effects: true,
+            quits: 0,
+            steps: 0,
+            chaos: None,
+            budget,
+            forbidden: BTreeSet::new(),
+            specs: BTreeMap::new(),
+            agenda: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            completed: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            before,
+            tokens: f64::from(budget.0),
+            tokens_at: now,
+            serial: 0,
+        }
+    }
+
+    pub fn load(&mut self, name: &str, services: Vec<ServiceSpec>) {
+        self.load_project(project(name, services));
+    }
+
+    pub fn load_project(&mut self, project: Arc<ProjectSpec>) {
+        for spec in &project.services {
+            self.specs.insert(spec.id.clone(), spec.clone());
+            self.forbidden.remove(&spec.id);
+        }
+        self.tell(Event::ProjectLoaded { project });
+    }
+
+    pub fn behave(&mut self, name: &str, change: impl FnOnce(&mut Behaviour)) -> &mut Self {
+        change(self.behaviours.entry(id(name)).or_default());
+        self
+    }
+
+    /// A line as typed in a shell.
+    #[track_caller]
+    pub fn say(&mut self, line: &str) -> Reply {
+        self.say_as(Origin::Cli, line, Consent::Ask)
+    }
+
+    #[track_caller]
+    pub fn say_as(&mut self, origin: Origin, line: &str, consent: Consent) -> Reply {
+        let command = Command::parse_line(line).unwrap();
+        self.ask(origin, command, consent)
+    }
+
+    #[track_caller]
+    pub fn ask(&mut self, origin: Origin, command: Command, consent: Consent) -> Reply {
+        self.serial += 1;
+        let request = RequestId(self.serial);
+        self.foresee(&command, consent);
+        self.step(Input::Request(Request { id: request, origin, command, consent }));
+        self.replies.remove(&request).expect("every request is answered in its own step")
+    }
+
+    /// What the command means for what may be spawned from now on.
+    fn foresee(&mut self, command: &Command, consent: Consent) {
+        if consent == Consent::DryRun {
+            return;
+        }
+        let names: Vec<ServiceId> = command.targets().map_or_else(Vec::new, |targets| {
+            if targets.all {
+                return self.specs.keys().cloned().collect();
+            }
+            targets.services.iter().map(|ServiceRef(name)| id(name)).collect()
+        });
+        match command {
+            Command::Stop { .. } | Command::Kill { .. } => self.forbidden.extend(names),
+            Command::Start { .. } | Command::Restart { .. } => {
+                let mut allowed = names;
+                while let Some(next) = allowed.pop() {
+                    self.forbidden.remove(&next);
+                    let below = self.specs.get(&next).map(|spec| spec.depends_on.clone()).unwrap_or_default();
+                    allowed.extend(below.keys().map(|name| ServiceId { project: next.project.clone(), service: name.clone() }));
+                }
+            }
+            Command::Signal { .. } | Command::Reload | Command::Autopilot { .. } => {}
+        }
+    }
+
+    pub fn tell(&mut self, event: Event) {
+        self.step(Input::Event(event));
+    }
+
+    /// The main process of a service ends now.
+    #[track_caller]
+    pub fn crash(&mut self, name: &str, exit: Exit) {
+        let run = self.view(name).run.unwrap_or_else(|| panic!("{name} does not run"));
+        self.happen(Happening::Dies(run, exit));
+    }
+
+    pub fn run_for(&mut self, span: Duration) {
+        let end = self.now.plus(span);
+        while let Some((&(at, serial), _)) = self.agenda.first_key_value() {
+            if at > end.mono_us {
+                break;
+            }
+            let happening = self.agenda.remove(&(at, serial)).expect("seen just now");
+            self.now = self.now.plus(Duration::from_micros(at.saturating_sub(self.now.mono_us)));
+            self.happen(happening);
+        }
+        self.now = end;
+    }
+
+    /// Time goes on while cas does not run: what was due comes all at once, late.
+    pub fn stall(&mut self, gap: Duration) {
+        self.now = self.now.plus(gap);
+        self.tell(Event::Stalled { gap });
+    }
+
+    #[track_caller]
+    pub fn view(&mut self, name: &str) -> Arc<ServiceView> {
+        let snapshot = self.engine.snapshot(self.now);
+        snapshot.service(&id(name)).unwrap_or_else(|| panic!("no service {name}")).clone()
+    }
+
+    #[track_caller]
+    pub fn phase(&mut self, name: &str) -> &'static str {
+        self.view(name).phase.label()
+    }
+
+    /// When a service was spawned, in milliseconds since `since`.
+    pub fn spawns(&self, name: &str) -> Vec<Timestamp> {
+        self.spawned.iter().filter(|(_, service)| *service == id(name)).map(|(at, _)| *at).collect()
+    }
+
+    /// What the timeline says about a service.
+    pub fn story(&self, name: &str) -> Vec<String> {
+        let id = id(name);
+        self.entries
+            .iter()
+            .filter(|entry| entry.service.as_ref() == Some(&id.service) && entry.project.as_ref() == Some(&id.project))
+            .map(|entry| entry.sentence())
+            .collect()
+    }
+
+    #[track_caller]
+    pub fn assert_told(&self, name: &str, part: &str) {
+        let story = self.story(name);
+        assert!(story.iter().any(|line| line.contains(part)), "{part:?} is not in {story:#?}");
+    }
+
+    pub fn is_alive(&self, name: &str) -> bool {
+        self.processes.values().any(|process| process.service == id(name) && process.main)
+    }
+
+    pub fn alive(&self) -> usize {
+        self.processes.values().filter(|process| process.main || process.leftover > 0).count()
+    }
+
+    fn at(&mut self, span: Duration, happening: Happening) {
+        self.serial += 1;
+        self.agenda.insert((self.now.plus(span).mono_us, self.serial), happening);
+    }
+
+    fn vary(&mut self, span: Duration) -> Duration {
+        match &mut self.chaos {
+            Some(chaos) => span.mul_f64(chaos.rng.f64() * 2.0),
+            None => span,
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Timer(key, epoch, serial) => {
+                let replaced = self.timers.get(&key) != Some(&serial);
+                // A timer that was replaced may still fire in a careless world; then it must do no harm.
+                let careless = self.chaos.as_mut().is_some_and(|chaos| chaos.rng.u8(..) < 20);
+                if !replaced || careless {
+                    self.tell(Event::TimerFired { key, epoch });
+                }
+            }
+            Happening::Told(event) => self.tell(event),
+            Happening::Born(run) => self.born(run),
+            Happening::Dies(run, exit) => self.dies(run, exit),
+            Happening::Probed(run, kind, round) => self.probed(run, kind, round),
+            Happening::TreeGone(run) => {
+                let Some(process) = self.processes.get_mut(&run) else { return };
+                process.leftover = 0;
+                let survivors = self.behaviours.entry(process.service.clone()).or_default().survivors.clone();
+                if process.main {
+                    self.dies(run, Exit::Signal(9));
+                }
+                self.tell(Event::TreeEnded { run, survivors });
+            }
+            Happening::Ports(service, epoch, ports) => {
+                let holders = ports
+                    .iter()
+                    .filter_map(|port| self.held_ports.get(&port.0).map(|pid| (port.0, *pid)))
+                    .map(|(port, pid)| PortHolder { port, pid: Some(pid), command: Some("nginx".to_owned()) })
+                    .collect();
+                self.tell(Event::PortsChecked { service, epoch, holders });
+            }
+        }
+    }
+
+    fn born(&mut self, run: RunId) {
+        let Some(process) = self.processes.get_mut(&run) else { return };
+        let behaviour = self.behaviours.entry(process.service.clone()).or_default();
+        let life = behaviour.lives.pop_front().unwrap_or_else(|| behaviour.then.clone());
+        let logs = behaviour.logs.clone();
+        process.born = self.now;
+        if let Life::Fails(error) = life {
+            self.processes.remove(&run);
+            return self.tell(Event::SpawnFailed { run, error });
+        }
+        process.main = true;
+        process.told = true;
+        process.leftover = behaviour.leftover;
+        let pid = 1000 + u32::try_from(run.0).unwrap();
+        for (after, kind) in logs {
+            self.at(after, Happening::Told(Event::LogMatched { run, kind }));
+        }
+        if let Life::Ends(after, exit) = life {
+            let after = self.vary(after);
+            self.at(after, Happening::Dies(run, exit));
+        }
+        self.tell(Event::Spawned { run, pid });
+    }
+
+    fn dies(&mut self, run: RunId, exit: Exit) {
+        let Some(process) = self.processes.get_mut(&run).filter(|process| process.main) else { return };
+        process.main = false;
+        let leftover = process.leftover;
+        if exit.is_success() {
+            self.completed.insert(process.service.clone());
+        }
+        self.in_flight.retain(|(other, _), _| *other != run);
+        self.tell(Event::Exited { run, exit, last_words: vec!["bye".to_owned()], leftover });
+    }
+
+    fn probed(&mut self, run: RunId, kind: ProbeKind, round: u64) {
+        let Some(process) = self.processes.get_mut(&run) else { return };
+        if self.in_flight.get(&(run, kind)) == Some(&round) {
+            self.in_flight.remove(&(run, kind));
+        }
+        process.rounds += 1;
+        let answers = &self.behaviours.entry(process.service.clone()).or_default().answers;
+        let bad = || ProbeOutcome::Failed("connection refused".to_owned());
+        let outcome = match answers.get(&kind).unwrap_or(&Answer::Well) {
+            Answer::Well => ProbeOutcome::Passed,
+            Answer::Bad => bad(),
+            Answer::Broken => ProbeOutcome::Broken("no such program: crul".to_owned()),
+            Answer::BadUntil(age) if self.now.since(process.born) < *age => bad(),
+            Answer::BadUntil(_) => ProbeOutcome::Passed,
+            Answer::Alternates if round % 2 == 0 => bad(),
+            Answer::Alternates => ProbeOutcome::Passed,
+            Answer::Never => return,
+        };
+        if let Some(Chaos { rng, lose_answers: Some(one_in) }) = &mut self.chaos
+            && rng.u32(0..*one_in) == 0
+        {
+            return;
+        }
+        self.tell(Event::Probed { run, kind, round, outcome, took: MS });
+    }
+
+    /// One step, what comes of it, and what must hold after it.
+    fn step(&mut self, input: Input) {
+        self.steps += 1;
+        let effects = self.engine.step(self.now, input);
+        let after = self.engine.snapshot(self.now);
+        for effect in effects {
+            if self.keep_effects {
+                self.effects.push((self.now, effect.clone()));
+            }
+            self.carry_out(effect, &after);
+        }
+        check_snapshot(&after);
+        self.before = after;
+    }
+
+    fn carry_out(&mut self, effect: Effect, after: &Snapshot) {
+        assert!(self.quits == 0 || matches!(effect, Effect::Reply { .. } | Effect::Record(_)), "{effect:?} after Quit");
+        match effect {
+            Effect::CheckPorts { service, epoch, ports } => {
+                let wait = self.vary(MS);
+                self.at(wait, Happening::Ports(service, epoch, ports));
+            }
+            Effect::Spawn { run, spec } => self.spawn(run, &spec, after),
+            Effect::Signal { run, .. } | Effect::StopTree { run, .. } => self.stop_tree(run),
+            Effect::EndTree { run, patience } => {
+                let Some(process) = self.processes.get(&run) else { panic!("EndTree of {run}, which never was") };
+                assert!(process.told, "EndTree of {run} before it is there");
+                let wait = self.vary(MS) + patience / 2;
+                self.at(wait, Happening::TreeGone(run));
+            }
+            Effect::Probe(round) => {
+                let key = (round.run, round.kind);
+                let old = self.in_flight.insert(key, round.round);
+                let lossy = self.chaos.as_ref().is_some_and(|chaos| chaos.lose_answers.is_some());
+                assert!(old.is_none() || lossy, "two rounds of {key:?} in flight");
+                let never = self.processes.get(&round.run).is_some_and(|process| {
+                    let answers = self.behaviours.get(&process.service).map(|behaviour| &behaviour.answers);
+                    matches!(answers.and_then(|answers| answers.get(&round.kind)), Some(Answer::Never))
+                });
+                if !never {
+                    let wait = self.vary(round.probe.timeout / 10);
+                    self.at(wait, Happening::Probed(round.run, round.kind, round.round));
+                }
+            }
+            Effect::WatchLog { run, .. } => assert!(self.processes.contains_key(&run), "watched before it is spawned"),
+            Effect::Timer { at, key, epoch } => {
+                let wait = at.since(self.now);
+                self.at(wait, Happening::Timer(key.clone(), epoch, self.serial + 1));
+                self.timers.insert(key, self.serial);
+            }
+            Effect::LoadProject { .. } | Effect::Register(_) => {}
+            Effect::Record(entry) => {
+                self.check_entry(&entry);
+                self.entries.push(entry);
+            }
+            Effect::Reply { request, reply } => {
+                assert!(self.replies.insert(request, reply).is_none(), "answered twice");
+            }
+            Effect::Quit => {
+                assert_eq!(self.alive(), 0, "quits while something runs");
+                self.quits += 1;
+                assert_eq!(self.quits, 1, "quits once");
+            }
+        }
+    }
+
+    fn stop_tree(&mut self, run: RunId) {
+        let Some(process) = self.processes.get(&run) else { panic!("a signal to {run}, which never was") };
+        let ends_in = self.behaviours.entry(process.service.clone()).or_default().ends_in;
+        if let Some(wait) = ends_in {
+            let wait = self.vary(wait);
+            self.at(wait, Happening::Dies(run, Exit::Signal(15)));
+        }
+    }
+
+    /// Everything that must hold where a run begins.
+    fn spawn(&mut self, run: RunId, spec: &Arc<ServiceSpec>, after: &Snapshot) {
+        let service = spec.id.clone();
+        for (other, process) in &self.processes {
+            let there = process.main || process.leftover > 0 || !process.told;
+            assert!(process.service != service || !there, "{service} spawned as {run} while {other} is there");
+        }
+        assert!(!self.forbidden.contains(&service), "{service} spawned after it was stopped");
+        assert!(!after.engine.leaving, "{service} spawned while leaving");
+        let view = after.service(&service).expect("a spawned service is seen");
+        for (name, edge) in spec.depends_on.iter().filter(|(_, edge)| edge.required) {
+            let dependency = ServiceId { project: service.project.clone(), service: name.clone() };
+            self.check_condition(&service, &dependency, edge.condition, after);
+        }
+        if view.why.starts_with("restarted by the healer") {
+            self.healed.push((self.now, service.clone()));
+            self.take_token();
+        }
+        self.completed.remove(&service);
+        self.spawned.push((self.now, service.clone()));
+        let process =
+            Process { service: service.clone(), born: self.now, told: false, main: false, leftover: 0, rounds: 0 };
+        assert!(self.processes.insert(run, process).is_none(), "run id {run} used twice");
+        let wait = self.behaviours.entry(service).or_default().spawn_takes;
+        let wait = self.vary(wait);
+        self.at(wait, Happening::Born(run));
+    }
+
+    fn check_condition(&self, who: &ServiceId, on: &ServiceId, condition: Condition, after: &Snapshot) {
+        let runs = self.processes.values().any(|process| process.service == *on && process.main && process.told);
+        let seen = after.service(on).expect("a dependency is seen");
+        let holds = match condition {
+            Condition::ServiceStarted => runs,
+            Condition::ServiceHealthy => runs && matches!(seen.health, Health::Healthy { .. } | Health::Unknown),
+            Condition::ServiceCompletedSuccessfully => self.completed.contains(on),
+            Condition::ServiceLogReady => runs,
+        };
+        assert!(holds, "{who} spawned while {on} is {} ({}), not {}", seen.phase.label(), seen.health.label(), condition.label());
+    }
+
+    fn take_token(&mut self) {
+        let (burst, refill) = self.budget;
+        let gained = self.now.since(self.tokens_at).as_secs_f64() * f64::from(refill) / 10.0;
+        self.tokens = (self.tokens + gained).min(f64::from(burst)) - 1.0;
+        self.tokens_at = self.now;
+        let with_ports = self.specs.values().filter(|spec| !spec.ports.is_empty()).count();
+        assert!(self.tokens >= -(with_ports as f64) - 1e-6, "more restarts than the budget allows: {}", self.tokens);
+    }
+
+    fn check_entry(&self, entry: &Entry) {
+        let Some(service) = &entry.service else { return };
+        let project = entry.project.clone().expect("a service has a project");
+        let spec = &self.specs[&ServiceId { project, service: service.clone() }];
+        match &entry.what {
+            What::RestartScheduled { delay, attempt } => {
+                assert!(*delay <= spec.backoff.bound(*attempt), "{service} waits {delay:?} before restart {attempt}");
+                assert!(*delay <= spec.backoff.ceiling);
+            }
+            What::GaveUp { attempts } => assert_eq!(*attempts, spec.backoff.give_up_after, "{service} gives up late"),
+            What::Held { holds } => assert!(!holds.is_empty()),
+            What::Blocked { holders } => assert!(!holders.is_empty()),
+            _ => {}
+        }
+    }
+}
+
+fn check_snapshot(snapshot: &Snapshot) {
+    for service in &snapshot.services {
+        let name = &service.id;
+        assert!(!service.why.is_empty(), "{name}: no why");
+        match &service.phase {
+            Phase::Waiting { holds, .. } => assert!(!holds.is_empty(), "{name} waits for nothing"),
+            Phase::Blocked { holders, .. } => assert!(!holders.is_empty(), "{name} is blocked by nothing"),
+            Phase::BackingOff { since, until, attempt, .. } => {
+                assert!(until.mono_us > since.mono_us && *attempt > 0, "{name}");
+            }
+            _ => {}
+        }
+        assert_eq!(service.phase.run(), service.run, "{name}: phase and run disagree");
+        if service.run.is_none() {
+            assert_eq!(service.health, Health::Unknown, "{name}: health of nothing");
+        }
+    }
+}
