@@ -71,7 +71,10 @@ fn main() {
             baseline.insert(figure.name.to_owned(), (figure.value * 1000.0).round() / 1000.0);
         }
     }
-    println!("\n{}", if missed == 0 { "every target is met".to_owned() } else { format!("{missed} targets missed (!)") });
+    println!(
+        "\n{}",
+        if missed == 0 { "every target is met".to_owned() } else { format!("{missed} targets missed (!)") }
+    );
     if record {
         let text = serde_json::to_string_pretty(&baseline).expect("a map of numbers can be written");
         std::fs::write(&path, text + "\n").unwrap_or_else(|error| panic!("{}: {error}", path.display()));

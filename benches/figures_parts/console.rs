@@ -41,9 +41,19 @@ pub(crate) fn idle_console() -> Vec<Figure> {
     let seen = terminal.take_seen();
     let percent = (cpu_seconds(terminal.pid()) - before) / seconds * 100.0;
     vec![
-        Figure { name: "idle console, 50 services: draws in 10 s", value: seen.bursts as f64 / seconds * 10.0, unit: "", target: 12.0 },
+        Figure {
+            name: "idle console, 50 services: draws in 10 s",
+            value: seen.bursts as f64 / seconds * 10.0,
+            unit: "",
+            target: 12.0,
+        },
         Figure { name: "idle console, 50 services: CPU", value: percent, unit: "%", target: 0.3 },
-        Figure { name: "idle console, 50 services: to terminal", value: seen.bytes as f64 / seconds, unit: "B/s", target: 200.0 },
+        Figure {
+            name: "idle console, 50 services: to terminal",
+            value: seen.bytes as f64 / seconds,
+            unit: "B/s",
+            target: 200.0,
+        },
     ]
 }
 
@@ -75,8 +85,18 @@ pub(crate) fn key_under_flood() -> Vec<Figure> {
         wait_until("no palette", 1, || !terminal.shows("Commands"));
     }
     vec![
-        Figure { name: "key to screen, 10,000 lines/s, p50", value: quantile(&mut times, 0.5), unit: "ms", target: 16.0 },
-        Figure { name: "key to screen, 10,000 lines/s, p95", value: quantile(&mut times, 0.95), unit: "ms", target: 33.0 },
+        Figure {
+            name: "key to screen, 10,000 lines/s, p50",
+            value: quantile(&mut times, 0.5),
+            unit: "ms",
+            target: 16.0,
+        },
+        Figure {
+            name: "key to screen, 10,000 lines/s, p95",
+            value: quantile(&mut times, 0.95),
+            unit: "ms",
+            target: 33.0,
+        },
     ]
 }
 

@@ -53,7 +53,8 @@ pub(crate) fn crash_to_replacement() -> Vec<Figure> {
     let project = Project::new(
         "name: bench\nservices:\n  victim:\n    command: [sleep, '100000']\n    restart: always\n    autostart: true\n    backoff: { base: 0s, give_up_after: 0 }\n",
     );
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let (mut times, cpu) = runtime.block_on(async {
         let loaded = config::load(&project.path().join("cas.yaml"), None, &std::env::vars().collect());
         let host = host::start(host::Config {
@@ -85,7 +86,12 @@ pub(crate) fn crash_to_replacement() -> Vec<Figure> {
     vec![
         Figure { name: "crash to replacement, p50", value: p50, unit: "ms", target: 4.0 },
         Figure { name: "crash to replacement, p99", value: p99, unit: "ms", target: 10.0 },
-        Figure { name: "… ratio to bare kill+wait+spawn, p50", value: p50 / quantile(&mut bare, 0.5), unit: "×", target: 3.0 },
+        Figure {
+            name: "… ratio to bare kill+wait+spawn, p50",
+            value: p50 / quantile(&mut bare, 0.5),
+            unit: "×",
+            target: 3.0,
+        },
         Figure { name: "… our CPU per kill", value: cpu, unit: "ms", target: 1.5 },
     ]
 }

@@ -80,7 +80,9 @@ impl Remote {
         let client = reqwest::Client::builder()
             .unix_socket(socket)
             .no_proxy()
-            .default_headers([(reqwest::header::HeaderName::from_static(VERSION_HEADER), VERSION.into())].into_iter().collect())
+            .default_headers(
+                [(reqwest::header::HeaderName::from_static(VERSION_HEADER), VERSION.into())].into_iter().collect(),
+            )
             .build()
             .map_err(|error| ConnectError::Unusable { socket: socket.to_owned(), reason: chain(&error) })?;
         Ok(Self { client, socket: Arc::from(socket) })
@@ -108,7 +110,8 @@ impl Remote {
         }
         let status = response.status();
         let body = response.bytes().await.unwrap_or_default();
-        Err(self.unusable(serde_json::from_slice::<Refusal>(&body).map_or_else(|_| status.to_string(), |said| said.error)))
+        Err(self
+            .unusable(serde_json::from_slice::<Refusal>(&body).map_or_else(|_| status.to_string(), |said| said.error)))
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ConnectError> {

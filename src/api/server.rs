@@ -181,9 +181,7 @@ async fn logs(
     let backlog = stream::iter(backlog);
     Ok(match subscription {
         None => ndjson(backlog),
-        Some(subscription) => {
-            ndjson(futures_util::StreamExt::chain(backlog, follow(subscription, service, seen)))
-        }
+        Some(subscription) => ndjson(futures_util::StreamExt::chain(backlog, follow(subscription, service, seen))),
     })
 }
 
@@ -212,7 +210,9 @@ fn follow(
 
 fn parse_service(text: &str) -> Result<ServiceId, Refusal> {
     text.split_once('/')
-        .and_then(|(project, service)| Some(ServiceId { project: project.parse().ok()?, service: service.parse().ok()? }))
+        .and_then(|(project, service)| {
+            Some(ServiceId { project: project.parse().ok()?, service: service.parse().ok()? })
+        })
         .ok_or_else(|| Refusal(StatusCode::BAD_REQUEST, format!("service={text:?}: write it as project/name")))
 }
 

@@ -27,6 +27,11 @@ use crate::{
         time::Timestamp,
         timeline::Entry,
     },
+    tui::{
+        self,
+        keymap::Keymap,
+        theme::{ColorDepth, Theme},
+    },
     world::{
         clock,
         log_files::{self, LogFilter},
@@ -60,6 +65,34 @@ impl Real {
         }
     }
 
+    /// How the console looks and what keys do: the user's file, then the command line.
+    fn console_options(&self, handle: &Handle, theme: Option<&str>) -> Result<tui::Options, String> {
+        let file = self.paths.user_config();
+        let user = user::load(&file);
+        if !user.errors.is_empty() {
+            return Err(config::render(&user.errors, false).trim_end().to_owned());
+        }
+        let themes = self.paths.themes();
+        let depth = ColorDepth::of_environment(|name| self.environment.get(name).cloned());
+        let theme = match theme.or(user.config.theme.as_deref()) {
+            Some(name) => Theme::load(name, Some(&themes))?,
+            None => Theme::default(),
+        };
+        let keymap = Keymap::with_user_keys(&user.config.keys, &file.display().to_string())
+            .map_err(|problems| problems.join("\n"))?;
+        let snapshot = handle.snapshot();
+        let open = snapshot.projects.iter().find(|project| project.open);
+        Ok(tui::Options {
+            theme: theme.for_depth(depth),
+            keymap,
+            themes_dir: Some(themes),
+            mouse: user.config.mouse,
+            project: open.map(|project| project.name.clone()),
+            project_file: open.map(|project| project.file.clone()),
+            ..tui::Options::default()
+        })
+    }
+
     fn socket(&self, file: &Path) -> PathBuf {
         self.paths.socket(file.parent().unwrap_or(file))
     }
@@ -84,9 +117,10 @@ impl Real {
 
 /// The project with nothing that starts by itself.
 fn without_autostart(project: &ProjectSpec) -> ProjectSpec {
-    let services = project.services.iter().map(|service| {
-        Arc::new(ServiceSpec { autostart: false, ..ServiceSpec::clone(service) })
-    });
+    let services = project
+        .services
+        .iter()
+        .map(|service| Arc::new(ServiceSpec { autostart: false, ..ServiceSpec::clone(service) }));
     ProjectSpec { services: services.collect(), ..project.clone() }
 }
 
@@ -116,7 +150,8 @@ impl Outside for Real {
     }
 
     fn draft(&self, directory: &Path, env: &BTreeMap<String, String>) -> Result<Draft, String> {
-        config::draft(directory, env).map_err(|error| error.to_string())
+        let drafted = config::draft(directory, env).map_err(|error| error.to_string())?;
+        Ok(Draft { file: drafted.file, text: drafted.text, notes: vec![drafted.from] })
     }
 
     async fn connect(&self, file: &Path) -> Result<Option<Handle>, String> {
@@ -164,8 +199,18 @@ impl Outside for Real {
     }
 
     async fn console(&self, handle: Handle, theme: Option<&str>) -> Result<(), String> {
-        let _ = (handle, theme);
-        Err("not wired".to_owned())
+        let options = self.console_options(&handle, theme)?;
+        match tui::run(handle, options).await {
+            // An engine of this process is ended by the caller, and with it what still runs.
+            Ok(
+                tui::Outcome::Quit
+                | tui::Outcome::StoppedAll
+                | tui::Outcome::StillStopping
+                | tui::Outcome::Signalled(_)
+                | tui::Outcome::EngineEnded,
+            ) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     fn stored_logs(

@@ -124,8 +124,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_newest_lines_stay() {
-        let service =
-            ServiceId { project: ProjectName::new("p").unwrap(), service: ServiceName::new("web").unwrap() };
+        let service = ServiceId { project: ProjectName::new("p").unwrap(), service: ServiceName::new("web").unwrap() };
         let mut ring = Ring::default();
         for seq in 0..10_000_u64 {
             ring.push(Arc::new(LogBatch {

@@ -19,13 +19,7 @@ use super::{
 };
 use crate::{
     host::handle::Link,
-    model::{
-        command::Verb,
-        metric::HostUsage,
-        policy::Autopilot,
-        snapshot::Counts,
-        time::coarse_duration,
-    },
+    model::{command::Verb, metric::HostUsage, policy::Autopilot, snapshot::Counts, time::coarse_duration},
 };
 
 pub(crate) fn header(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
@@ -114,10 +108,18 @@ fn link_spans(ui: &Ui) -> Option<Vec<Span<'static>>> {
 pub(crate) fn banner(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     let (role, text) = if let Link::Retrying { since, next } = ui.link {
         let (lost, wait) = (ui.zone.clock(since.wall_us), coarse_duration(next.since(since)));
-        (Role::Error, format!("⇄ the engine does not answer since {lost}; this is its last picture; trying again every {wait} or so"))
+        (
+            Role::Error,
+            format!(
+                "⇄ the engine does not answer since {lost}; this is its last picture; trying again every {wait} or so"
+            ),
+        )
     } else if let Some(first) = ui.snapshot.problems.first() {
         let count = ui.snapshot.problems.len();
-        (Role::Error, format!("✗ project file not taken, {count} problem{}: {first}", if count == 1 { "" } else { "s" }))
+        (
+            Role::Error,
+            format!("✗ project file not taken, {count} problem{}: {first}", if count == 1 { "" } else { "s" }),
+        )
     } else if let Some(trouble) = ui.snapshot.troubles.values().next() {
         (Role::Warning, format!("▲ {trouble}"))
     } else {
@@ -125,7 +127,10 @@ pub(crate) fn banner(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     };
     let key = ui.keymap.key(GlobalKey::ShowProblems.into()).unwrap_or_default();
     let style = ui.theme.style(role);
-    let more = vec![Span::styled(format!(" {key} "), ui.theme.style(Role::Key)), Span::styled("shows all ", ui.theme.style(Role::KeyLabel))];
+    let more = vec![
+        Span::styled(format!(" {key} "), ui.theme.style(Role::Key)),
+        Span::styled("shows all ", ui.theme.style(Role::KeyLabel)),
+    ];
     let room = usize::from(area.width).saturating_sub(spans_width(&more) + 3);
     let line = justified(vec![Span::styled(format!(" {}", clean(&text, room)), style)], more, area.width);
     frame.render_widget(line.style(ui.theme.style(Role::HeaderBar)), area);
@@ -135,10 +140,8 @@ pub(crate) fn banner(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
 type Hint = (Action, String);
 
 pub(crate) fn footer(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
-    let hints: Vec<(String, String)> = hints(ui)
-        .into_iter()
-        .filter_map(|(action, label)| Some((ui.keymap.key(action)?, label)))
-        .collect();
+    let hints: Vec<(String, String)> =
+        hints(ui).into_iter().filter_map(|(action, label)| Some((ui.keymap.key(action)?, label))).collect();
     let hints: Vec<(&str, &str)> = hints.iter().map(|(key, label)| (key.as_str(), label.as_str())).collect();
     let always = always(ui);
     let fixed: usize = spans_width(&always.spans);
@@ -245,11 +248,13 @@ pub(crate) fn prompt(frame: &mut Frame<'_>, ui: &Ui, prompt: &FilterPrompt, area
         Some(Reading::Text) => format!("{found} shown · not a regex, taken as text"),
     };
     let before = u16::try_from(label.chars().count()).unwrap_or(0);
-    let left = vec![
-        Span::styled(label, ui.theme.style(Role::Accent)),
-        Span::styled(typed, ui.theme.style(Role::Text)),
-    ];
+    let left = vec![Span::styled(label, ui.theme.style(Role::Accent)), Span::styled(typed, ui.theme.style(Role::Text))];
     let right = vec![Span::styled(format!("{how} "), ui.theme.style(Role::Muted))];
     frame.render_widget(justified(left, right, area.width).style(ui.theme.style(Role::HeaderBar)), area);
-    set_cursor(frame, Position::new(area.x + before, area.y), prompt.edit.before_cursor(), area.width.saturating_sub(before));
+    set_cursor(
+        frame,
+        Position::new(area.x + before, area.y),
+        prompt.edit.before_cursor(),
+        area.width.saturating_sub(before),
+    );
 }

@@ -1,7 +1,7 @@
 //! Which key does what: the defaults are `assets/keymap.toml`, a user's file of the same form goes over them.
 //! Problems are reported together, as sentences; a key never has two meanings at the same time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crossterm::event::KeyEvent;
 
@@ -46,6 +46,43 @@ impl Keymap {
     /// Every problem as one sentence: unknown section, action or key, and keys that would mean two things.
     pub fn with_overrides(text: &str, file: &str) -> Result<Self, Vec<String>> {
         Self::read(text, file, Some(&Self::default()))
+    }
+
+    /// The defaults with the user's own keys over them: names of actions, `section.action` or the action alone where only one
+    /// section has it, to names of keys.
+    ///
+    /// # Errors
+    /// As [`Keymap::with_overrides`].
+    pub fn with_user_keys(keys: &BTreeMap<String, Vec<String>>, file: &str) -> Result<Self, Vec<String>> {
+        let mut table = toml::Table::new();
+        let mut problems = Vec::new();
+        for (name, chords) in keys {
+            let of_name = |action: &&Action| action.name() == name || full(**action) == *name;
+            let found: Vec<_> = Action::ALL.iter().filter(of_name).collect();
+            let [action] = found[..] else {
+                let names = found.iter().map(|action| full(**action)).collect::<Vec<_>>().join(", ");
+                problems.push(if found.is_empty() {
+                    format!(
+                        "{file}: keys.{name}: there is no such action; \"?\" in the console and docs/keys.md list them"
+                    )
+                } else {
+                    format!("{file}: keys.{name}: which one? {names}")
+                });
+                continue;
+            };
+            let chords = chords.iter().cloned().map(toml::Value::String).collect();
+            let section =
+                table.entry(action.section().name()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            if let Some(section) = section.as_table_mut() {
+                section.insert(action.name().to_owned(), toml::Value::Array(chords));
+            }
+        }
+        let read = Self::with_overrides(&table.to_string(), file);
+        match read {
+            Ok(keymap) if problems.is_empty() => Ok(keymap),
+            Ok(_) => Err(problems),
+            Err(more) => Err(problems.into_iter().chain(more).collect()),
+        }
     }
 
     fn read(text: &str, file: &str, base: Option<&Self>) -> Result<Self, Vec<String>> {

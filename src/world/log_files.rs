@@ -4,10 +4,10 @@
 //! the next begun, and the oldest is deleted when there are too many. A line is
 //!
 //! ```text
-//! <microseconds since the Unix epoch> <o|e>[+] <run> <text>
+//! <microseconds since the Unix epoch> <number> <o|e>[+] <run> <text>
 //! ```
 //!
-//! `o` is standard output, `e` standard error, `+` says that the next line of the same stream goes on with the same physical line. The
+//! The number counts the lines of the service as one engine read them, from 0. `o` is standard output, `e` standard error, `+` says that the next line of the same stream goes on with the same physical line. The
 //! text is UTF-8 and has no line feed; everything else may be in it, **also escape sequences: whoever shows it cleans it first**.
 //!
 //! Promise: whoever writes never waits ([`LogWriter`]); what does not fit is dropped, counted, and marked by a line in the file.
@@ -85,6 +85,8 @@ pub struct StoredLine {
     pub run: RunId,
     /// When it was read from the service, microseconds since the Unix epoch.
     pub wall_us: i64,
+    /// Its number among the lines of the service, as in [`crate::model::log::LogBatch::first_seq`].
+    pub seq: u64,
     /// Where it came from.
     pub stream: Stream,
     /// The next line of the same stream goes on with the same physical line.

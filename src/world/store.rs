@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! What cas remembers across its lives: the registry of projects and the events of the timeline, in SQLite.
 //!
 //! Promise: whoever records never waits, whatever the disk does. What cannot be written is kept in memory (the newest 10,000
@@ -224,6 +223,3 @@ pub fn read_entries(path: &Path, filter: &EntryFilter) -> Result<Vec<Entry>, Sto
 pub fn read_last_states(path: &Path, project: &ProjectName) -> Result<Vec<Entry>, StoreError> {
     open::read_only(path, |db| rows::last_states(db, project))
 }
-=======
-//! Placeholder until its branch is merged.
->>>>>>> world

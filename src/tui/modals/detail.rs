@@ -13,13 +13,7 @@ use crate::{
         time::short_duration,
         timeline::{Entry, What},
     },
-    tui::{
-        format,
-        panes::timeline::icon,
-        theme::Role,
-        ui::Ui,
-        widgets::units,
-    },
+    tui::{format, panes::timeline::icon, theme::Role, ui::Ui, widgets::units},
 };
 
 /// Entries of the timeline shown with a service.
@@ -71,7 +65,8 @@ fn standing(ui: &Ui, service: &ServiceView, width: usize) -> Vec<Line<'static>> 
         first.push(Span::styled(format!("   {} restarts", service.restarts), ui.theme.style(Role::Warning)));
     }
     let mut lines = vec![Line::from(first)];
-    lines.extend(format::wrap(&service.why, width).into_iter().map(|why| Line::styled(why, ui.theme.style(Role::Text))));
+    lines
+        .extend(format::wrap(&service.why, width).into_iter().map(|why| Line::styled(why, ui.theme.style(Role::Text))));
     if let Some(usage) = &service.usage {
         let text = format!(
             "{} of one core, {} resident, {} processes, {} threads",
@@ -225,7 +220,9 @@ pub(crate) fn problems(ui: &Ui, width: usize) -> Vec<Line<'static>> {
         }));
         if let Some(hint) = &problem.hint {
             let pieces = format::wrap(hint, width.saturating_sub(8));
-            lines.extend(pieces.into_iter().map(|piece| Line::styled(format!("  {piece}"), ui.theme.style(Role::Muted))));
+            lines.extend(
+                pieces.into_iter().map(|piece| Line::styled(format!("  {piece}"), ui.theme.style(Role::Muted))),
+            );
         }
     }
     if !ui.snapshot.troubles.is_empty() {
@@ -233,7 +230,9 @@ pub(crate) fn problems(ui: &Ui, width: usize) -> Vec<Line<'static>> {
         lines.push(heading(ui, "Troubles of cas itself; services are not touched by them"));
         for trouble in ui.snapshot.troubles.values() {
             let pieces = format::wrap(trouble, width.saturating_sub(2));
-            lines.extend(pieces.into_iter().map(|piece| Line::styled(format!("▲ {piece}"), ui.theme.style(Role::Warning))));
+            lines.extend(
+                pieces.into_iter().map(|piece| Line::styled(format!("▲ {piece}"), ui.theme.style(Role::Warning))),
+            );
         }
     }
     if lines.is_empty() {

@@ -28,13 +28,15 @@ struct Tile<'a> {
 }
 
 pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
-    let right = ui.snapshot.host.usage.map_or_else(Vec::new, |usage| {
-        vec![Span::raw(format!("{} cores · load {:.2}", usage.cores, usage.load[0]))]
-    });
+    let right =
+        ui.snapshot.host.usage.map_or_else(Vec::new, |usage| {
+            vec![Span::raw(format!("{} cores · load {:.2}", usage.cores, usage.load[0]))]
+        });
     let content = panel(frame, ui, Pane::Graphs, area, Vec::new(), right);
     let tiles = tiles(ui);
     for (tile, place) in tiles.iter().zip(places(content, tiles.len())) {
-        let chart = Chart { series: &tile.series, seconds: SECONDS, scale: tile.scale, unit: tile.unit, shape: tile.shape };
+        let chart =
+            Chart { series: &tile.series, seconds: SECONDS, scale: tile.scale, unit: tile.unit, shape: tile.shape };
         chart.draw(place, frame.buffer_mut(), &ui.theme);
     }
 }

@@ -181,7 +181,8 @@ fn row_lines(ui: &Ui, number: i64, width: usize) -> Vec<Line<'static>> {
             vec![rule(ui, &text, width)]
         }
         Row::Missed { lines, .. } => {
-            let text = format!(" {} lines of {} did not come here; they are in the log file ", lines, batch.service.service);
+            let text =
+                format!(" {} lines of {} did not come here; they are in the log file ", lines, batch.service.service);
             vec![rule(ui, &text, width)]
         }
         Row::Line { line, .. } => line_rows(ui, batch, line as usize, slot, width),

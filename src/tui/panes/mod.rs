@@ -32,7 +32,14 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, pane: Pane, area: Rect) {
 }
 
 /// The frame of a pane with its number, title and what stands at its right; returns the room inside.
-fn panel(frame: &mut Frame<'_>, ui: &Ui, pane: Pane, area: Rect, after: Vec<Span<'static>>, right: Vec<Span<'static>>) -> Rect {
+fn panel(
+    frame: &mut Frame<'_>,
+    ui: &Ui,
+    pane: Pane,
+    area: Rect,
+    after: Vec<Span<'static>>,
+    right: Vec<Span<'static>>,
+) -> Rect {
     let has_keys = ui.focus == pane;
     let focus = if has_keys { Focus::Focused } else { Focus::Elsewhere };
     let mut title = vec![Span::raw(format!("{}{}", pane.number(), pane.title()))];

@@ -94,7 +94,10 @@ fn project_line(ui: &Ui, project: &ProjectView, width: usize) -> Line<'static> {
     let used = format::spans_width(&spans);
     let room = width.saturating_sub(used + 1);
     if room > 8 {
-        spans.push(Span::styled(format::right_cell(&project.root.display().to_string(), room), ui.theme.style(Role::Faint)));
+        spans.push(Span::styled(
+            format::right_cell(&project.root.display().to_string(), room),
+            ui.theme.style(Role::Faint),
+        ));
         spans.push(Span::raw(" "));
     }
     Line::from(spans)

@@ -35,12 +35,14 @@ pub(super) struct Sink {
     segment: Option<Segment>,
     buffer: Vec<u8>,
     used_at_us: u64,
+    /// Number after that of the newest line that was taken.
+    next_seq: u64,
     failing: bool,
 }
 
 impl Sink {
     pub(super) const fn new(directory: PathBuf, retention: Retention) -> Self {
-        Self { directory, retention, segment: None, buffer: Vec::new(), used_at_us: 0, failing: false }
+        Self { directory, retention, segment: None, buffer: Vec::new(), used_at_us: 0, next_seq: 0, failing: false }
     }
 
     pub(super) const fn buffered(&self) -> usize {
@@ -66,17 +68,12 @@ impl Sink {
 
     /// Puts the lines of a batch into the buffer.
     pub(super) fn take(&mut self, batch: &LogBatch) {
-        let mut prefix = Vec::with_capacity(48);
-        let mut of = None;
-        for log_line in &batch.lines {
-            let kind = (log_line.stream, log_line.continued);
-            if of != Some(kind) {
-                prefix.clear();
-                line::write_prefix(&mut prefix, batch.wall_us, log_line.stream, log_line.continued, batch.run);
-                of = Some(kind);
-            }
+        for (seq, log_line) in (batch.first_seq..).zip(&batch.lines) {
             let text = batch.text_of(*log_line).as_bytes();
-            self.buffer.extend_from_slice(&prefix);
+            let (stream, continued) = (log_line.stream, log_line.continued);
+            let head = line::Head { wall_us: batch.wall_us, seq, stream, continued, run: batch.run, text };
+            line::write_prefix(&mut self.buffer, &head);
+            self.next_seq = seq + 1;
             if memchr::memchr(b'\n', text).is_some() {
                 // A line has none; if one ever has, it must not become two.
                 self.buffer.extend(text.iter().map(|byte| if *byte == b'\n' { b' ' } else { *byte }));
@@ -89,7 +86,9 @@ impl Sink {
 
     /// Puts a line into the buffer that says that `lines` are missing here.
     pub(super) fn mark(&mut self, now: Timestamp, run: RunId, lines: u64) {
-        line::write_prefix(&mut self.buffer, now.wall_us, Stream::Stderr, false, run);
+        let (stream, continued) = (Stream::Stderr, false);
+        let head = line::Head { wall_us: now.wall_us, seq: self.next_seq, stream, continued, run, text: b"" };
+        line::write_prefix(&mut self.buffer, &head);
         // Writing to memory does not fail.
         let _written = writeln!(self.buffer, "[cas: {lines} lines are missing here, they could not be written]");
     }
