@@ -73,6 +73,7 @@ struct Shared {
     events: mpsc::Sender<Event>,
     output: mpsc::Sender<Arc<LogBatch>>,
     forest: Forest,
+    /// Turns for work that blocks a thread for a moment.
     launches: Arc<Semaphore>,
     clients: Clients,
     inherited: Vec<RawFd>,
@@ -130,7 +131,7 @@ impl World {
             Effect::CheckPorts { service, epoch, ports } => {
                 let shared = Arc::clone(&self.shared);
                 self.runtime.spawn(async move {
-                    let holders = ports::holders(&shared, &service, &ports);
+                    let holders = ports::find_holders(&shared, &service, ports).await;
                     shared.tell(Event::PortsChecked { service, epoch, holders }).await;
                 });
             }

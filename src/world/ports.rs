@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
@@ -19,7 +20,18 @@ const LISTEN: &str = "0A";
 const COMMAND_CHARACTERS: usize = 80;
 
 /// Those of `ports` on which something listens that is not a run of `service` itself.
-pub(super) fn holders(shared: &Shared, service: &ServiceId, ports: &[Port]) -> Vec<PortHolder> {
+pub(super) async fn find_holders(shared: &Arc<Shared>, service: &ServiceId, ports: Vec<Port>) -> Vec<PortHolder> {
+    // An error means that cas is ending: then nobody minds how many look.
+    let turn = shared.launches.clone().acquire_owned().await.ok();
+    let (shared, service) = (Arc::clone(shared), service.clone());
+    let looking = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        holders(&shared, &service, &ports)
+    });
+    looking.await.unwrap_or_default()
+}
+
+fn holders(shared: &Shared, service: &ServiceId, ports: &[Port]) -> Vec<PortHolder> {
     let listening = listening_sockets(ports);
     if listening.is_empty() {
         return Vec::new();

@@ -25,6 +25,11 @@ use crate::model::{signal::Signal, time::Timestamp};
 /// The variable that marks every process of a tree; its value is a list, for a `cas` may run under another.
 pub(super) const TREE_VARIABLE: &str = "CAS_TREE";
 
+/// Looks in a row at a tree that seems to consist of bodies only, but of new ones each time.
+const MOST_LOOKS: u32 = 30;
+/// Looks without a new body after which the tree is dead.
+const CALM_LOOKS: u32 = 2;
+
 /// One tree; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct TreeId(u64);
@@ -51,6 +56,22 @@ impl Root {
     }
 }
 
+/// What an orphan is to us.
+enum Kin {
+    Of(TreeId),
+    Foreign,
+    /// It cannot be told: its environment is not there (any more, or yet).
+    Unclear,
+}
+
+/// One look at a tree.
+#[derive(Debug, Default)]
+struct Census {
+    members: Vec<Stat>,
+    /// Orphans that might belong to it.
+    unclear: Vec<Stat>,
+}
+
 #[derive(Debug)]
 struct Tree {
     root: Root,
@@ -62,10 +83,21 @@ struct Tree {
 struct Table {
     planted: u64,
     trees: HashMap<TreeId, Tree>,
+    /// The main processes that were not waited for.
+    standing: HashMap<u32, TreeId>,
     /// Members of trees that are forgotten: their zombies are ours to reap.
     buried: HashSet<Identity>,
     /// Zombies that nobody claims, and since when.
     unclaimed: HashMap<Identity, Timestamp>,
+}
+
+impl Table {
+    /// The number is free again; another tree may have it already.
+    fn leave(&mut self, id: TreeId, pid: u32) {
+        if self.standing.get(&pid) == Some(&id) {
+            self.standing.remove(&pid);
+        }
+    }
 }
 
 /// All trees of one world.
@@ -121,18 +153,22 @@ impl Forest {
         let _no_reaping = self.launching.read().unwrap_or_else(PoisonError::into_inner);
         let (pid, made) = spawn()?;
         let start = Stat::read(pid).map_or(0, |stat| stat.start);
-        if let Some(tree) = self.table().trees.get_mut(&id) {
+        let mut table = self.table();
+        if let Some(tree) = table.trees.get_mut(&id) {
             tree.root = Root::Standing((pid, start));
+            table.standing.insert(pid, id);
         }
         Ok((pid, made))
     }
 
     /// The main process was waited for: its number may be another's from now on.
     pub(super) fn fell(&self, id: TreeId) {
-        if let Some(tree) = self.table().trees.get_mut(&id)
+        let mut table = self.table();
+        if let Some(tree) = table.trees.get_mut(&id)
             && let Some(identity) = tree.root.identity()
         {
             tree.root = Root::Fallen(identity);
+            table.leave(id, identity.0);
         }
     }
 
@@ -140,6 +176,9 @@ impl Forest {
     pub(super) fn forget(&self, id: TreeId) {
         let mut table = self.table();
         if let Some(tree) = table.trees.remove(&id) {
+            if let Some((pid, _)) = tree.root.identity() {
+                table.leave(id, pid);
+            }
             table.buried.extend(tree.known);
         }
     }
@@ -154,25 +193,20 @@ impl Forest {
         } else {
             stat::children_by_search(self.me)
         };
-        let standing: HashSet<u32> = self
-            .table()
-            .trees
-            .values()
-            .filter_map(|tree| match tree.root {
-                Root::Standing((pid, _)) => Some(pid),
-                Root::Planted | Root::Fallen(_) => None,
-            })
-            .collect();
-        candidates.into_iter().filter(|pid| !standing.contains(pid)).filter_map(Stat::read).collect()
+        let orphans: Vec<u32> = {
+            let table = self.table();
+            candidates.into_iter().filter(|pid| !table.standing.contains_key(pid)).collect()
+        };
+        orphans.into_iter().filter_map(Stat::read).collect()
     }
 
     /// The tree that an orphan belongs to.
-    fn tree_of_orphan(&self, orphan: &Stat) -> Option<TreeId> {
+    fn tree_of_orphan(&self, orphan: &Stat) -> Kin {
         {
             let table = self.table();
             if let Some((id, _)) = table.trees.iter().find(|(_, tree)| tree.known.contains(&(orphan.pid, orphan.start)))
             {
-                return Some(*id);
+                return Kin::Of(*id);
             }
             // The number of a leader is not given away while its session or group has members.
             let by_leader = table.trees.iter().filter_map(|(id, tree)| {
@@ -180,13 +214,24 @@ impl Forest {
                 ((pid == orphan.session || pid == orphan.group) && start <= orphan.start).then_some((start, *id))
             });
             if let Some((_, id)) = by_leader.max_by_key(|(start, _)| *start) {
-                return Some(id);
+                return Kin::Of(id);
             }
         }
-        let marks = stat::environment_value(orphan.pid, TREE_VARIABLE)?;
-        let own = marks.split(':').find_map(|mark| mark.strip_prefix(self.mark.as_str())?.strip_prefix('.'))?;
-        let id = TreeId(own.parse().ok()?);
-        self.table().trees.contains_key(&id).then_some(id)
+        let environment = match stat::environment(orphan.pid) {
+            Ok(environment) if !environment.is_empty() => environment,
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Kin::Foreign,
+            // Dead, or in the middle of an exec, or it was given none: then it still has a command line.
+            Ok(_) | Err(_) => {
+                let was_given_none = orphan.is_living()
+                    && stat::command_line(orphan.pid).is_some_and(|line| !line.starts_with('['))
+                    && stat::environment(orphan.pid).is_ok_and(|environment| environment.is_empty());
+                return if was_given_none { Kin::Foreign } else { Kin::Unclear };
+            }
+        };
+        let marks = stat::value_in(&environment, TREE_VARIABLE).unwrap_or_default();
+        let own = marks.split(':').find_map(|mark| mark.strip_prefix(self.mark.as_str())?.strip_prefix('.'));
+        let id = own.and_then(|number| number.parse().ok()).map(TreeId);
+        id.filter(|id| self.table().trees.contains_key(id)).map_or(Kin::Foreign, Kin::Of)
     }
 
     /// The tree that any process belongs to.
@@ -194,13 +239,17 @@ impl Forest {
         let mut process = Stat::read(pid)?;
         for _ in 0..256 {
             let identity = (process.pid, process.start);
-            let root =
-                self.table().trees.iter().find(|(_, tree)| tree.root.identity() == Some(identity)).map(|(id, _)| *id);
-            if root.is_some() {
-                return root;
+            let standing = self.table().standing.get(&process.pid).copied();
+            if let Some(id) = standing
+                && self.root_of(id) == Some(Root::Standing(identity))
+            {
+                return Some(id);
             }
             if process.parent == self.me || process.parent <= 1 {
-                return self.tree_of_orphan(&process);
+                return match self.tree_of_orphan(&process) {
+                    Kin::Of(id) => Some(id),
+                    Kin::Foreign | Kin::Unclear => None,
+                };
             }
             process = Stat::read(process.parent)?;
         }
@@ -212,13 +261,20 @@ impl Forest {
     }
 
     /// Every process of the tree, zombies too.
-    pub(super) fn members(&self, id: TreeId) -> Vec<Stat> {
-        let Some(root) = self.root_of(id) else { return Vec::new() };
-        let mut found: Vec<Stat> = Vec::new();
+    fn census(&self, id: TreeId) -> Census {
+        let Some(root) = self.root_of(id) else { return Census::default() };
+        let mut census = Census::default();
         if let Root::Standing((pid, start)) = root {
-            found.extend(Stat::read(pid).filter(|stat| stat.start == start));
+            census.members.extend(Stat::read(pid).filter(|stat| stat.start == start));
         }
-        found.extend(self.orphans().into_iter().filter(|orphan| self.tree_of_orphan(orphan) == Some(id)));
+        for orphan in self.orphans() {
+            match self.tree_of_orphan(&orphan) {
+                Kin::Of(tree) if tree == id => census.members.push(orphan),
+                Kin::Of(_) | Kin::Foreign => {}
+                Kin::Unclear => census.unclear.push(orphan),
+            }
+        }
+        let found = &mut census.members;
         let mut seen: HashSet<u32> = found.iter().map(|member| member.pid).collect();
         let mut next = 0;
         while let Some(member) = found.get(next).copied() {
@@ -230,23 +286,54 @@ impl Forest {
         if let Some(tree) = self.table().trees.get_mut(&id) {
             tree.known = found.iter().map(|member| (member.pid, member.start)).collect();
         }
-        found
+        census
     }
 
-    /// Every process of the tree that still runs.
+    /// Every process of the tree that still runs; where there is none, those of which it cannot be told.
+    ///
+    /// Looks again while it finds only bodies that it has not seen before: something may make a child and die, over and
+    /// over, faster than one look.
     pub(super) fn living(&self, id: TreeId) -> Vec<Stat> {
-        let mut members = self.members(id);
-        members.retain(Stat::is_living);
-        members
+        let mut bodies = HashSet::new();
+        let mut looks_without_news = 0;
+        let mut doubtful = Vec::new();
+        for _ in 0..MOST_LOOKS {
+            let Census { members, unclear } = self.census(id);
+            let saw_nothing = members.is_empty() && !self.group_is_empty(id);
+            let (living, dead): (Vec<_>, Vec<_>) = members.into_iter().partition(Stat::is_living);
+            if !living.is_empty() {
+                return living;
+            }
+            let seen = dead.iter().chain(&unclear).map(|body| (body.pid, body.start));
+            let is_news = seen.filter(|body| bodies.insert(*body)).count() > 0 || saw_nothing;
+            doubtful = unclear;
+            doubtful.retain(Stat::is_living);
+            looks_without_news = if is_news || !doubtful.is_empty() { 0 } else { looks_without_news + 1 };
+            if looks_without_news >= CALM_LOOKS || looks_without_news > 0 && bodies.is_empty() {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        doubtful
     }
 
-    /// How many processes still run after the main one was waited for. Cheap where none does: two system calls and one
-    /// small file.
+    /// True where the group of the tree's main process has no member, not even a zombie.
+    fn group_is_empty(&self, id: TreeId) -> bool {
+        let leader = self.root_of(id).and_then(|root| root.identity());
+        leader
+            .and_then(|(pid, _)| Pid::from_raw(pid.cast_signed()))
+            .is_none_or(|group| process::test_kill_process_group(group) == Err(rustix::io::Errno::SRCH))
+    }
+
+    /// How many processes still run after the main one was waited for. Cheap where none does: a system call and one small
+    /// file.
     pub(super) fn leftover(&self, id: TreeId) -> usize {
-        let Some(Root::Fallen((pid, _))) = self.root_of(id) else { return self.living(id).len() };
-        let group_is_empty = Pid::from_raw(pid.cast_signed())
-            .is_none_or(|group| process::test_kill_process_group(group) == Err(rustix::io::Errno::SRCH));
-        if group_is_empty && !self.orphans().iter().any(|orphan| self.tree_of_orphan(orphan) == Some(id)) {
+        let may_be_ours = |orphan: &Stat| match self.tree_of_orphan(orphan) {
+            Kin::Of(tree) => tree == id,
+            Kin::Unclear => true,
+            Kin::Foreign => false,
+        };
+        if self.group_is_empty(id) && !self.orphans().iter().any(may_be_ours) {
             return 0;
         }
         self.living(id).len()
@@ -263,7 +350,7 @@ impl Forest {
 
     /// Delivers `signals`, one after the other, to every process of the tree.
     pub(super) fn signal(&self, id: TreeId, signals: &[Signal]) {
-        let members = self.members(id);
+        let members = self.census(id).members;
         let group = self.root_of(id).and_then(|root| root.identity()).map_or(0, |(pid, _)| pid);
         for signal in signals {
             // The group first, and at once: a process that forks while we walk cannot outrun that.

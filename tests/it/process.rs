@@ -3,6 +3,7 @@
 mod children;
 mod errors;
 mod flood;
+mod many;
 mod ports;
 pub(crate) mod rig;
 mod trees;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Forest, TreeId};
+use super::{Forest, TreeId, stat::Stat};
 use crate::{model::signal::Signal, world::clock};
 
 /// Rounds of SIGKILL before the rest counts as impossible to end (it waits for a device, or belongs to another user).
@@ -37,6 +37,6 @@ impl Forest {
                 return Vec::new();
             }
         }
-        self.living(id).into_iter().map(|member| member.pid).collect()
+        self.census(id).members.into_iter().filter(Stat::is_living).map(|member| member.pid).collect()
     }
 }

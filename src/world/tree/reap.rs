@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Weak, time::Duration};
 use rustix::process::{self, Pid, WaitId, WaitIdOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Forest, Identity, stat::Stat};
+use super::{Forest, Identity, Kin, stat::Stat};
 use crate::world::{Shared, clock};
 
 /// A burst of ends is one sweep.
@@ -24,7 +24,10 @@ impl Forest {
         let mut unclaimed = HashSet::new();
         for orphan in &orphans {
             let identity = (orphan.pid, orphan.start);
-            let tree = self.tree_of_orphan(orphan);
+            let tree = match self.tree_of_orphan(orphan) {
+                Kin::Of(id) => Some(id),
+                Kin::Foreign | Kin::Unclear => None,
+            };
             if orphan.is_living() {
                 // Remembered while its environment can still be read.
                 if let Some(id) = tree

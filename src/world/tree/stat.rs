@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Read,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -93,10 +93,17 @@ pub(in crate::world) fn children_by_search(parent: u32) -> Vec<u32> {
     all_pids().into_iter().filter(|pid| Stat::read(*pid).is_some_and(|stat| stat.parent == parent)).collect()
 }
 
-/// The value of `name` in the environment that the process was executed with; none too where we may not look.
-pub(in crate::world) fn environment_value(pid: u32, name: &str) -> Option<String> {
-    let bytes = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    bytes.split(|byte| *byte == 0).find_map(|entry| {
+/// The environment that the process was executed with; empty for a zombie, and for a moment during an exec.
+///
+/// # Errors
+/// Those of open(2) and read(2): it is gone, or we may not look.
+pub(in crate::world) fn environment(pid: u32) -> io::Result<Vec<u8>> {
+    fs::read(format!("/proc/{pid}/environ"))
+}
+
+/// The value of `name` in an environment.
+pub(in crate::world) fn value_in(environment: &[u8], name: &str) -> Option<String> {
+    environment.split(|byte| *byte == 0).find_map(|entry| {
         let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
         String::from_utf8(value.to_vec()).ok()
     })

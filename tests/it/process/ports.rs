@@ -37,7 +37,13 @@ async fn a_stranger_on_the_port_is_named_with_pid_and_command() {
     let command = holders[0].command.as_deref().unwrap();
     assert!(command.chars().count() <= 80 && !command.is_empty(), "{command}");
     drop(listener);
-    assert_eq!(check(&mut rig, "web", &[port]).await, []);
+    // A child of another test may hold it between its fork and its exec.
+    for _ in 0..1000 {
+        if check(&mut rig, "web", &[port]).await.is_empty() {
+            return;
+        }
+    }
+    panic!("the port is free again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cas::model::{effect::Effect, phase::Exit, signal::Signal};
+use cas::model::{effect::Effect, phase::Exit, service::CommandLine, signal::Signal};
 use rustix::process::Signal as Raw;
 
 use super::rig::{Rig, is_living, kill, state_of};
@@ -81,16 +81,33 @@ async fn a_tree_of_sixty_is_ended_whole() {
     assert_eq!(rig.exited(run).await.exit, Exit::Signal(15));
 }
 
+/// Starts `hop`, of which each copy makes the next one and dies; ends it; nothing hops any more.
+async fn end_what_hops(hop: &str) {
+    let mut rig = Rig::new();
+    std::fs::write(rig.path().join("hop"), hop).expect("the directory is ours");
+    let mut spec = rig.spec("web", CommandLine::Shell("sh ./hop; sh ./hop; exit 0".to_owned()));
+    let mark = rig.path().display().to_string();
+    spec.environment.insert("MARK".to_owned(), mark.clone());
+    let mark = format!("MARK={mark}");
+    let run = rig.start_spec(spec);
+    let ended = rig.exited(run).await;
+    assert_eq!(ended.exit, Exit::Code(0));
+    assert!(ended.leftover > 0, "it hops");
+    assert_eq!(rig.end(run, Duration::from_millis(20)).await, []);
+    for _ in 0..20 {
+        assert_eq!(super::rig::living_with(&mark), []);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_that_forks_without_end_is_ended() {
-    let mut rig = Rig::new();
-    // Each child makes the next one and dies: the group is always somebody else.
-    std::fs::write(rig.path().join("hop"), "#!/bin/sh\nsh ./hop &\n").unwrap();
-    let run = rig.start("echo go; sh ./hop");
-    assert_eq!(rig.exited(run).await.exit, Exit::Code(0));
-    assert_eq!(rig.end(run, Duration::ZERO).await, []);
-    let mark = format!("PWD={}", rig.path().display());
-    eventually_async("nobody hops", || async { super::rig::living_with(&mark).is_empty() }).await;
+    end_what_hops("trap '' TERM\nsh ./hop &\n").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_forks_into_new_sessions_without_end_is_ended() {
+    // Only a cgroup holds one that does this as fast as it can.
+    end_what_hops("trap '' TERM\nsleep 0.02\nsetsid sh ./hop &\n").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
