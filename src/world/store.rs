@@ -1,4 +1,4 @@
-//! What cas remembers across its lives: the registry of projects and the events of the timeline, in SQLite.
+//! What cas remembers across its lives: the registry of projects and the events of the timeline, in `SQLite`.
 //!
 //! Promise: whoever records never waits, whatever the disk does. What cannot be written is kept in memory (the newest 10,000
 //! entries) and written when it can be; a trouble sentence says so and is taken back when it is over. A damaged database is moved
@@ -139,7 +139,7 @@ impl Store {
     /// The registry by name, with [`ProjectRecord::exists`] as it is now. **Blocks**; empty where there is no answer.
     #[must_use]
     pub fn projects(&self) -> Vec<ProjectRecord> {
-        self.ask(|answer| Question::Projects(answer))
+        self.ask(Question::Projects)
     }
 
     /// Entries, oldest first, those not yet written included. **Blocks**; empty where there is no answer.

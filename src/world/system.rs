@@ -90,7 +90,7 @@ impl Sampler {
 
 /// When a look is taken.
 #[derive(Debug, Clone, Copy)]
-pub struct Look {
+struct Look {
     /// The look before, if there was one.
     last: Option<Timestamp>,
     /// Seconds from there to here, more than 0; none in the first look.

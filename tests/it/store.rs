@@ -1,5 +1,7 @@
 //! What is kept on disk: the database and the output of services, with the faults that disks have.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails there")]
+
 mod database;
 mod faults;
 mod logs;

@@ -1,5 +1,7 @@
 //! The sampler against real process trees.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails there")]
+
 use std::{
     os::unix::process::CommandExt,
     path::PathBuf,

@@ -38,7 +38,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long it is said that lines were dropped.
-const NOTICE: Duration = Duration::from_secs(60);
+const NOTICE: Duration = Duration::from_mins(1);
 /// Files that are kept open; those of services that have been silent longest are closed first.
 const OPEN_FILES: usize = 512;
 
@@ -231,10 +231,10 @@ impl Files {
         let mut failure = None;
         let mut failing = false;
         for (service, sink) in &mut self.sinks {
-            if !sink.is_failing() || retry {
-                if let Err(error) = write_one(sink, service, &self.shared, now) {
-                    failure = Some((service.clone(), error));
-                }
+            if (!sink.is_failing() || retry)
+                && let Err(error) = write_one(sink, service, &self.shared, now)
+            {
+                failure = Some((service.clone(), error));
             }
             failing |= sink.is_failing();
         }
@@ -273,10 +273,12 @@ impl Files {
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         self.paused_until = Some(until);
         let place = segments::directory(&self.dir, service);
-        let advice = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space there",
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "make it writable for you",
-            _ => "cas tries again by itself",
+        let advice = if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            "free some space there"
+        } else if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
+            "make it writable for you"
+        } else {
+            "cas tries again by itself"
         };
         self.tell(Some(format!(
             "output cannot be kept in {} ({error}): services run on and their newest lines are shown, but lines on disk will be \

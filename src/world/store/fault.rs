@@ -30,7 +30,7 @@ pub enum StoreError {
     Damaged {
         /// The database.
         path: PathBuf,
-        /// SQLite's words.
+        /// `SQLite`'s words.
         detail: String,
     },
     /// Somebody else is writing to it, and has been for long.
@@ -70,7 +70,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// From SQLite's error.
+    /// From `SQLite`'s error.
     pub(super) fn of(path: &Path, error: &rusqlite::Error) -> Self {
         let path = path.to_owned();
         let detail = error.to_string();
@@ -93,12 +93,16 @@ impl StoreError {
     pub(super) fn of_file(path: &Path, error: &io::Error) -> Self {
         let path = path.to_owned();
         let detail = error.to_string();
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory => {
-                Self::NotWritable { path, detail }
-            }
-            _ => Self::Other { path, detail },
+        let kind = error.kind();
+        if matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            Self::DiskFull { path }
+        } else if matches!(
+            kind,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory
+        ) {
+            Self::NotWritable { path, detail }
+        } else {
+            Self::Other { path, detail }
         }
     }
 }

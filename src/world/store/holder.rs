@@ -1,4 +1,4 @@
-//! Who holds a lock on the database: `/proc/locks` (proc_locks(5)), so that a sentence can name the program.
+//! Who holds a lock on the database: `/proc/locks` (`proc_locks(5)`), so that a sentence can name the program.
 
 use std::{
     ffi::OsString,

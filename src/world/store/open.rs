@@ -13,7 +13,7 @@ const _: () = assert!(rusqlite::ffi::SQLITE_VERSION_NUMBER >= 3_051_003, "SQLite
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// One step per format; the format is the number of steps taken, kept in `user_version`. Steps are never changed, only added.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; KNOWN as usize] = ["
     CREATE TABLE project (
         root           ANY     NOT NULL PRIMARY KEY,  -- absolute path: text, or bytes where it is not UTF-8
         name           TEXT    NOT NULL,
@@ -39,7 +39,7 @@ const STEPS: [&str; 1] = ["
 "];
 
 /// The newest format that is known here.
-pub(super) const KNOWN: i64 = STEPS.len() as i64;
+pub(super) const KNOWN: i64 = 1;
 
 /// An open database.
 pub(super) enum Opened {
@@ -147,7 +147,7 @@ pub(super) fn read_only<T: Default>(
     }
 }
 
-/// `file:` address of a path, with everything but plain characters escaped (SQLite's "Uniform Resource Identifiers").
+/// `file:` address of a path, with everything but plain characters escaped (`SQLite`'s "Uniform Resource Identifiers").
 fn immutable(path: &Path) -> Option<String> {
     use std::fmt::Write;
     let mut uri = String::from("file:");

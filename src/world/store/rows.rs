@@ -47,7 +47,7 @@ fn from_word<T: DeserializeOwned>(word: String) -> Option<T> {
     serde_json::from_value(serde_json::Value::String(word)).ok()
 }
 
-/// SQLite's integers are signed: the same 64 bits.
+/// `SQLite`'s integers are signed: the same 64 bits.
 const fn signed(number: u64) -> i64 {
     number.cast_signed()
 }

@@ -36,7 +36,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A lock that has lasted for [`open::BUSY`] is asked for so long from then on, so that the queue is emptied in between.
 const BUSY_AGAIN: Duration = Duration::from_millis(100);
 /// How long what is over but should be known (a damaged file, lost entries) stays on the screen.
-const NOTICE: Duration = Duration::from_secs(120);
+const NOTICE: Duration = Duration::from_mins(2);
 /// A database up to this size is checked before it is used (some 10 ms); a larger one when there is time.
 const CHECK_AT_ONCE_BYTES: u64 = 8 << 20;
 const CHECK_LATER: Duration = Duration::from_secs(5);
@@ -242,6 +242,8 @@ impl Writer {
             Database::Usable(db) => db,
             Database::Newer(db) => {
                 let found = open::format_of(db).unwrap_or(open::KNOWN + 1);
+                // An older one may have been put in its place.
+                self.suspect = found <= open::KNOWN;
                 return Err(StoreError::Newer { path: self.path.clone(), found, known: open::KNOWN });
             }
             Database::Shut => return Ok(()),

@@ -1,4 +1,4 @@
-//! `/proc/PID/stat` and `/proc/PID/schedstat`, parsed by hand (proc_pid_stat(5)). Never panics on what a kernel, or a process that
+//! `/proc/PID/stat` and `/proc/PID/schedstat`, parsed by hand (`proc_pid_stat(5)`). Never panics on what a kernel, or a process that
 //! chose its own name, writes there.
 
 use std::path::Path;

@@ -349,9 +349,10 @@ fn readers_and_a_flood_do_not_disturb_each_other() {
     let dir = tempfile::tempdir().unwrap();
     let retention = Retention { segment_bytes: 1 << 20, segments: 1000 };
     let writer = writer(dir.path(), retention);
+    let (_, mut follower) = follow(dir.path(), &LogFilter::default());
     std::thread::scope(|threads| {
         let reader = threads.spawn(|| {
-            let (mut follower, mut counts) = (follow(dir.path(), &LogFilter::default()).1, BTreeMap::new());
+            let mut counts = BTreeMap::new();
             eventually("both services were followed to the end", || {
                 for line in follower.poll() {
                     let count = counts.entry(line.service.clone()).or_insert(0);
