@@ -44,7 +44,7 @@ impl Engine {
         }
         match (&service.phase, service.goal) {
             (Phase::Stopped { .. } | Phase::Exited { .. } | Phase::GaveUp { .. } | Phase::Waiting { .. }, Goal::Up) => {
-                self.try_start(id)
+                self.try_start(id);
             }
             (Phase::Stopped { .. } | Phase::Exited { .. } | Phase::GaveUp { .. }, Goal::Down) => {
                 if service.doomed {

@@ -83,10 +83,7 @@ fn row_11_a_crash_loop_gives_up_loudly_after_eight_starts() {
     assert_eq!(world.spawns("web").len(), 8);
     let view = world.view("web");
     assert!(matches!(view.phase, Phase::GaveUp { attempts: 8, exit: Exit::Code(1), .. }), "{:?}", view.phase);
-    assert_eq!(
-        view.why,
-        "gave up: 8 starts in a row never lasted 10 s; last: exit code 1 — press start to try again"
-    );
+    assert_eq!(view.why, "gave up: 8 starts in a row never lasted 10 s; last: exit code 1 — press start to try again");
     let gave_up = world.entries.iter().find(|entry| matches!(entry.what, What::GaveUp { .. })).unwrap();
     assert_eq!(gave_up.severity(), Severity::Error);
     assert_eq!(gave_up.who, Origin::Healer);
@@ -345,8 +342,10 @@ fn row_18_a_jump_of_the_wall_clock_changes_nothing() {
 
 #[test]
 fn a_restart_that_waits_for_a_dependency_is_told_apart() {
-    let mut world =
-        World::new(vec![service("db").with(|s| s.restart = RestartPolicy::No), service("web").needs_if("db", Condition::ServiceStarted)]);
+    let mut world = World::new(vec![
+        service("db").with(|s| s.restart = RestartPolicy::No),
+        service("web").needs_if("db", Condition::ServiceStarted),
+    ]);
     world.say("start web");
     world.run_for(secs(20));
     world.crash("db", Exit::Code(1));

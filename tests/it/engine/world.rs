@@ -20,7 +20,8 @@ use cas::{
         probe::{Check, Probe, ProbeKind, ProbeOutcome},
         project::ProjectSpec,
         service::{
-            Backoff, CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, Source, StopPlan,
+            Backoff, CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, Source,
+            StopPlan,
         },
         snapshot::{ServiceView, Snapshot},
         time::Timestamp,
@@ -28,24 +29,24 @@ use cas::{
     },
 };
 
-pub const MS: Duration = Duration::from_millis(1);
+pub(super) const MS: Duration = Duration::from_millis(1);
 
-pub fn secs(n: u64) -> Duration {
+pub(super) fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-pub fn ms(n: u64) -> Duration {
+pub(super) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
 /// `web` is `shop/web`; `bank/web` is itself.
-pub fn id(name: &str) -> ServiceId {
+pub(super) fn id(name: &str) -> ServiceId {
     let (project, service) = name.split_once('/').unwrap_or(("shop", name));
     ServiceId { project: ProjectName::new(project).unwrap(), service: ServiceName::new(service).unwrap() }
 }
 
 /// A service that restarts always, with exact waits of 1 s, 2 s … at most, and is stable after 10 s.
-pub fn service(name: &str) -> ServiceSpec {
+pub(super) fn service(name: &str) -> ServiceSpec {
     ServiceSpec {
         id: id(name),
         kind: ServiceKind::Process,
@@ -66,7 +67,7 @@ pub fn service(name: &str) -> ServiceSpec {
 }
 
 /// Sentences for building specs.
-pub trait Build: Sized {
+pub(super) trait Build: Sized {
     fn with(self, change: impl FnOnce(&mut ServiceSpec)) -> Self;
     fn needs_if(self, other: &str, condition: Condition) -> Self;
     fn needs(self, other: &str) -> Self {
@@ -106,7 +107,7 @@ impl Build for ServiceSpec {
     }
 }
 
-pub fn project(name: &str, services: Vec<ServiceSpec>) -> Arc<ProjectSpec> {
+pub(super) fn project(name: &str, services: Vec<ServiceSpec>) -> Arc<ProjectSpec> {
     Arc::new(ProjectSpec {
         name: ProjectName::new(name).unwrap(),
         root: PathBuf::from("/srv").join(name),
@@ -117,7 +118,7 @@ pub fn project(name: &str, services: Vec<ServiceSpec>) -> Arc<ProjectSpec> {
 
 /// How one run goes by itself.
 #[derive(Debug, Clone)]
-pub enum Life {
+pub(super) enum Life {
     Forever,
     Ends(Duration, Exit),
     Fails(String),
@@ -125,7 +126,7 @@ pub enum Life {
 
 /// How a probe is answered.
 #[derive(Debug, Clone)]
-pub enum Answer {
+pub(super) enum Answer {
     Well,
     Bad,
     Broken,
@@ -138,17 +139,17 @@ pub enum Answer {
 
 /// How a service behaves.
 #[derive(Debug, Clone)]
-pub struct Behaviour {
-    pub spawn_takes: Duration,
-    pub lives: VecDeque<Life>,
-    pub then: Life,
+pub(super) struct Behaviour {
+    pub(super) spawn_takes: Duration,
+    pub(super) lives: VecDeque<Life>,
+    pub(super) then: Life,
     /// None: it ignores the signal.
-    pub ends_in: Option<Duration>,
-    pub leftover: usize,
-    pub survivors: Vec<u32>,
-    pub answers: BTreeMap<ProbeKind, Answer>,
+    pub(super) ends_in: Option<Duration>,
+    pub(super) leftover: usize,
+    pub(super) survivors: Vec<u32>,
+    pub(super) answers: BTreeMap<ProbeKind, Answer>,
     /// After the spawn, for which question.
-    pub logs: Vec<(Duration, Option<ProbeKind>)>,
+    pub(super) logs: Vec<(Duration, Option<ProbeKind>)>,
 }
 
 impl Default for Behaviour {
@@ -191,28 +192,28 @@ enum Happening {
 
 /// Randomness in the world itself.
 #[derive(Debug)]
-pub struct Chaos {
-    pub rng: fastrand::Rng,
+pub(super) struct Chaos {
+    pub(super) rng: fastrand::Rng,
     /// One answer of a probe in so many is lost.
-    pub lose_answers: Option<u32>,
+    pub(super) lose_answers: Option<u32>,
 }
 
-pub struct World {
-    pub engine: Engine,
-    pub now: Timestamp,
-    pub behaviours: BTreeMap<ServiceId, Behaviour>,
-    pub held_ports: BTreeMap<u16, u32>,
-    pub spawned: Vec<(Timestamp, ServiceId)>,
-    pub healed: Vec<(Timestamp, ServiceId)>,
-    pub entries: Vec<Arc<Entry>>,
-    pub effects: Vec<(Timestamp, Effect)>,
-    pub keep_effects: bool,
-    pub quits: usize,
-    pub steps: u64,
-    pub chaos: Option<Chaos>,
-    pub budget: (u32, u32),
+pub(super) struct World {
+    pub(super) engine: Engine,
+    pub(super) now: Timestamp,
+    pub(super) behaviours: BTreeMap<ServiceId, Behaviour>,
+    pub(super) held_ports: BTreeMap<u16, u32>,
+    pub(super) spawned: Vec<(Timestamp, ServiceId)>,
+    pub(super) healed: Vec<(Timestamp, ServiceId)>,
+    pub(super) entries: Vec<Arc<Entry>>,
+    pub(super) effects: Vec<(Timestamp, Effect)>,
+    pub(super) keep_effects: bool,
+    pub(super) quits: usize,
+    pub(super) steps: u64,
+    pub(super) chaos: Option<Chaos>,
+    pub(super) budget: (u32, u32),
     /// Services that somebody stopped and nobody started since.
-    pub forbidden: BTreeSet<ServiceId>,
+    pub(super) forbidden: BTreeSet<ServiceId>,
     specs: BTreeMap<ServiceId, Arc<ServiceSpec>>,
     agenda: BTreeMap<(u64, u64), Happening>,
     timers: BTreeMap<TimerKey, u64>,
@@ -228,13 +229,13 @@ pub struct World {
 
 impl World {
     /// A world with the project `shop` of these services, not yet started.
-    pub fn new(services: Vec<ServiceSpec>) -> Self {
+    pub(super) fn new(services: Vec<ServiceSpec>) -> Self {
         let mut world = Self::empty(Settings { seed: 7, ..Settings::default() });
         world.load("shop", services);
         world
     }
 
-    pub fn empty(settings: Settings) -> Self {
+    pub(super) fn empty(settings: Settings) -> Self {
         let now = Timestamp { mono_us: 1_000_000, wall_us: 1_700_000_000_000_000 };
         let budget = (settings.budget.burst, settings.budget.refill_per_10s);
         let mut engine = Engine::new(settings, now);
@@ -268,11 +269,11 @@ impl World {
         }
     }
 
-    pub fn load(&mut self, name: &str, services: Vec<ServiceSpec>) {
+    pub(super) fn load(&mut self, name: &str, services: Vec<ServiceSpec>) {
         self.load_project(project(name, services));
     }
 
-    pub fn load_project(&mut self, project: Arc<ProjectSpec>) {
+    pub(super) fn load_project(&mut self, project: Arc<ProjectSpec>) {
         for spec in &project.services {
             self.specs.insert(spec.id.clone(), spec.clone());
             self.forbidden.remove(&spec.id);
@@ -280,25 +281,25 @@ impl World {
         self.tell(Event::ProjectLoaded { project });
     }
 
-    pub fn behave(&mut self, name: &str, change: impl FnOnce(&mut Behaviour)) -> &mut Self {
+    pub(super) fn behave(&mut self, name: &str, change: impl FnOnce(&mut Behaviour)) -> &mut Self {
         change(self.behaviours.entry(id(name)).or_default());
         self
     }
 
     /// A line as typed in a shell.
     #[track_caller]
-    pub fn say(&mut self, line: &str) -> Reply {
+    pub(super) fn say(&mut self, line: &str) -> Reply {
         self.say_as(Origin::Cli, line, Consent::Ask)
     }
 
     #[track_caller]
-    pub fn say_as(&mut self, origin: Origin, line: &str, consent: Consent) -> Reply {
+    pub(super) fn say_as(&mut self, origin: Origin, line: &str, consent: Consent) -> Reply {
         let command = Command::parse_line(line).unwrap();
         self.ask(origin, command, consent)
     }
 
     #[track_caller]
-    pub fn ask(&mut self, origin: Origin, command: Command, consent: Consent) -> Reply {
+    pub(super) fn ask(&mut self, origin: Origin, command: Command, consent: Consent) -> Reply {
         self.serial += 1;
         let request = RequestId(self.serial);
         self.foresee(&command, consent);
@@ -324,25 +325,27 @@ impl World {
                 while let Some(next) = allowed.pop() {
                     self.forbidden.remove(&next);
                     let below = self.specs.get(&next).map(|spec| spec.depends_on.clone()).unwrap_or_default();
-                    allowed.extend(below.keys().map(|name| ServiceId { project: next.project.clone(), service: name.clone() }));
+                    allowed.extend(
+                        below.keys().map(|name| ServiceId { project: next.project.clone(), service: name.clone() }),
+                    );
                 }
             }
             Command::Signal { .. } | Command::Reload | Command::Autopilot { .. } => {}
         }
     }
 
-    pub fn tell(&mut self, event: Event) {
+    pub(super) fn tell(&mut self, event: Event) {
         self.step(Input::Event(event));
     }
 
     /// The main process of a service ends now.
     #[track_caller]
-    pub fn crash(&mut self, name: &str, exit: Exit) {
+    pub(super) fn crash(&mut self, name: &str, exit: Exit) {
         let run = self.view(name).run.unwrap_or_else(|| panic!("{name} does not run"));
         self.happen(Happening::Dies(run, exit));
     }
 
-    pub fn run_for(&mut self, span: Duration) {
+    pub(super) fn run_for(&mut self, span: Duration) {
         let end = self.now.plus(span);
         while let Some((&(at, serial), _)) = self.agenda.first_key_value() {
             if at > end.mono_us {
@@ -356,29 +359,29 @@ impl World {
     }
 
     /// Time goes on while cas does not run: what was due comes all at once, late.
-    pub fn stall(&mut self, gap: Duration) {
+    pub(super) fn stall(&mut self, gap: Duration) {
         self.now = self.now.plus(gap);
         self.tell(Event::Stalled { gap });
     }
 
     #[track_caller]
-    pub fn view(&mut self, name: &str) -> Arc<ServiceView> {
+    pub(super) fn view(&mut self, name: &str) -> Arc<ServiceView> {
         let snapshot = self.engine.snapshot(self.now);
         snapshot.service(&id(name)).unwrap_or_else(|| panic!("no service {name}")).clone()
     }
 
     #[track_caller]
-    pub fn phase(&mut self, name: &str) -> &'static str {
+    pub(super) fn phase(&mut self, name: &str) -> &'static str {
         self.view(name).phase.label()
     }
 
     /// When a service was spawned, in milliseconds since `since`.
-    pub fn spawns(&self, name: &str) -> Vec<Timestamp> {
+    pub(super) fn spawns(&self, name: &str) -> Vec<Timestamp> {
         self.spawned.iter().filter(|(_, service)| *service == id(name)).map(|(at, _)| *at).collect()
     }
 
     /// What the timeline says about a service.
-    pub fn story(&self, name: &str) -> Vec<String> {
+    pub(super) fn story(&self, name: &str) -> Vec<String> {
         let id = id(name);
         self.entries
             .iter()
@@ -388,16 +391,12 @@ impl World {
     }
 
     #[track_caller]
-    pub fn assert_told(&self, name: &str, part: &str) {
+    pub(super) fn assert_told(&self, name: &str, part: &str) {
         let story = self.story(name);
         assert!(story.iter().any(|line| line.contains(part)), "{part:?} is not in {story:#?}");
     }
 
-    pub fn is_alive(&self, name: &str) -> bool {
-        self.processes.values().any(|process| process.service == id(name) && process.main)
-    }
-
-    pub fn alive(&self) -> usize {
+    pub(super) fn alive(&self) -> usize {
         self.processes.values().filter(|process| process.main || process.leftover > 0).count()
     }
 
@@ -620,7 +619,13 @@ impl World {
             Condition::ServiceCompletedSuccessfully => self.completed.contains(on),
             Condition::ServiceLogReady => runs,
         };
-        assert!(holds, "{who} spawned while {on} is {} ({}), not {}", seen.phase.label(), seen.health.label(), condition.label());
+        assert!(
+            holds,
+            "{who} spawned while {on} is {} ({}), not {}",
+            seen.phase.label(),
+            seen.health.label(),
+            condition.label()
+        );
     }
 
     fn take_token(&mut self) {
