@@ -14,7 +14,7 @@ use axum::{
     routing::{get, post},
     serve::Listener,
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tokio::{
     net::{UnixListener, UnixStream, unix::SocketAddr},
@@ -181,7 +181,7 @@ async fn logs(
     let backlog = stream::iter(backlog);
     Ok(match subscription {
         None => ndjson(backlog),
-        Some(subscription) => ndjson(futures_util::StreamExt::chain(backlog, follow(subscription, service, seen))),
+        Some(subscription) => ndjson(backlog.chain(follow(subscription, service, seen))),
     })
 }
 
@@ -190,7 +190,7 @@ fn follow(
     subscription: LogSubscription,
     service: Option<ServiceId>,
     seen: std::collections::HashSet<(ServiceId, u64)>,
-) -> impl futures_util::Stream<Item = Result<Bytes, Infallible>> {
+) -> impl futures_util::Stream<Item = Bytes> {
     stream::unfold((subscription, service, seen), |(mut subscription, service, mut seen)| async {
         loop {
             match subscription.next().await? {
@@ -256,15 +256,16 @@ async fn request(State(handle): State<Handle>, headers: HeaderMap, body: Bytes) 
 }
 
 /// One JSON document and a line feed.
-fn line(document: &impl Serialize) -> Result<Bytes, Infallible> {
+fn line(document: &impl Serialize) -> Bytes {
     let mut bytes = serde_json::to_vec(document).unwrap_or_else(|error| {
         tracing::error!("a document could not be written: {error}");
         b"null".to_vec()
     });
     bytes.push(b'\n');
-    Ok(Bytes::from(bytes))
+    Bytes::from(bytes)
 }
 
-fn ndjson(lines: impl futures_util::Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
-    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+fn ndjson(lines: impl futures_util::Stream<Item = Bytes> + Send + 'static) -> Response {
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines.map(Ok::<_, Infallible>)))
+        .into_response()
 }

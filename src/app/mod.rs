@@ -25,6 +25,7 @@ use crate::{
 const WORKERS: usize = 4;
 
 /// Runs `cas` with the process's own arguments, streams and environment.
+#[must_use]
 pub fn run() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if let Some(code) = cli::demo_service(arguments.clone()) {

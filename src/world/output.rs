@@ -6,7 +6,6 @@ mod lines;
 mod watch;
 
 use std::{
-    borrow::Cow,
     collections::VecDeque,
     io,
     os::fd::OwnedFd,
@@ -249,27 +248,4 @@ impl Capture {
     pub(super) fn last_words(&self) -> Vec<String> {
         self.words.spoken()
     }
-}
-
-/// The printable text of a line: escape sequences and control characters are dropped, a tab is a space.
-pub(super) fn plain(text: &str) -> Cow<'_, str> {
-    struct Printed(String);
-    impl vte::Perform for Printed {
-        fn print(&mut self, character: char) {
-            if !character.is_control() {
-                self.0.push(character);
-            }
-        }
-        fn execute(&mut self, byte: u8) {
-            if byte == b'\t' {
-                self.0.push(' ');
-            }
-        }
-    }
-    if !text.chars().any(char::is_control) {
-        return Cow::Borrowed(text);
-    }
-    let mut printed = Printed(String::with_capacity(text.len()));
-    vte::Parser::new().advance(&mut printed, text.as_bytes());
-    Cow::Owned(printed.0)
 }

@@ -9,10 +9,9 @@ use std::{
 
 use super::{
     Shared,
-    output::plain,
     tree::stat::{all_pids, command_line},
 };
-use crate::model::{ids::ServiceId, phase::PortHolder, service::Port};
+use crate::model::{ids::ServiceId, phase::PortHolder, service::Port, text::plain};
 
 /// A socket in state `LISTEN`, as `/proc/net/tcp` writes it.
 const LISTEN: &str = "0A";

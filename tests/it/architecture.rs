@@ -9,7 +9,11 @@ use std::{
 const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("model", &[], &["tokio::", "ratatui::", "std::fs", "std::net", "Instant::now", "SystemTime"]),
     ("insight", &["model"], &["tokio::", "ratatui::", "std::fs", "std::net", "Instant::now", "SystemTime"]),
-    ("engine", &["model", "insight"], &["tokio::", "ratatui::", "std::fs", "std::net", "Instant::now", "SystemTime", "clock::now"]),
+    (
+        "engine",
+        &["model", "insight"],
+        &["tokio::", "ratatui::", "std::fs", "std::net", "Instant::now", "SystemTime", "clock::now"],
+    ),
     ("world", &["model"], &["ratatui::"]),
     ("config", &["model"], &["ratatui::", "tokio::"]),
     ("host", &["model", "engine", "world", "config", "insight"], &["ratatui::"]),
@@ -89,7 +93,8 @@ fn every_room_uses_only_the_rooms_below_it() {
     for file in rust_files(&src) {
         let name = file.strip_prefix(&src).unwrap();
         let first = name.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
-        let Some((room, allowed, never)) = ROOMS.iter().find(|(room, ..)| *room == first.trim_end_matches(".rs")) else {
+        let Some((room, allowed, never)) = ROOMS.iter().find(|(room, ..)| *room == first.trim_end_matches(".rs"))
+        else {
             continue;
         };
         seen += 1;
@@ -112,7 +117,10 @@ fn every_room_uses_only_the_rooms_below_it() {
 
 #[test]
 fn rooms_in_groups_and_paths_are_found() {
-    assert_eq!(rooms_used("use crate::{model::{a, b}, host};\nlet x = crate::world::now();"), ["model", "host", "world"]);
+    assert_eq!(
+        rooms_used("use crate::{model::{a, b}, host};\nlet x = crate::world::now();"),
+        ["model", "host", "world"]
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The one integration-test binary: sentences that wait for conditions, never for time.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects by failing")]
+
 mod api;
 mod architecture;
 mod cli;

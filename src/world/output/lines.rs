@@ -127,7 +127,7 @@ impl LastWords {
 
     /// Oldest first, fit for a screen.
     pub(super) fn spoken(&self) -> Vec<String> {
-        self.0.iter().map(|text| super::plain(text).chars().take(SHOWN_CHARACTERS).collect()).collect()
+        self.0.iter().map(|text| crate::model::text::plain(text).chars().take(SHOWN_CHARACTERS).collect()).collect()
     }
 }
 

@@ -87,7 +87,8 @@ impl Watches {
         let mut answered = Vec::new();
         for watch in self.0.iter_mut().filter(|watch| !watch.has_matched) {
             let Ok(regex) = &watch.regex else { continue };
-            watch.has_matched = draft.lines.iter().any(|line| regex.is_match(&super::plain(draft.text_of(*line))));
+            watch.has_matched =
+                draft.lines.iter().any(|line| regex.is_match(&crate::model::text::plain(draft.text_of(*line))));
             if watch.has_matched {
                 answered.append(&mut watch.asked_by);
             }

@@ -5,10 +5,12 @@ use std::{process::ExitStatus, sync::Arc, time::Duration};
 use tokio::{net::unix::pipe, process::Child};
 
 use crate::{
-    model::{ids::RunId, probe::ProbeOutcome, service::CommandLine, signal::signal_name, time::short_duration},
+    model::{
+        ids::RunId, probe::ProbeOutcome, service::CommandLine, signal::signal_name, text::plain, time::short_duration,
+    },
     world::{
         Running, Shared, clock,
-        output::{open_pipe, plain, read_what_is_there},
+        output::{open_pipe, read_what_is_there},
         process::{
             environment_of,
             launch::{Plan, launch},

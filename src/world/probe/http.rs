@@ -12,7 +12,7 @@ use std::{
 use futures_util::StreamExt;
 use reqwest::{Client, ClientBuilder, Response, StatusCode, Url, header::LOCATION, redirect::Policy};
 
-use crate::{model::probe::ProbeOutcome, world::output::plain};
+use crate::model::{probe::ProbeOutcome, text::plain};
 
 /// Most redirects that are followed.
 const REDIRECTS: usize = 5;

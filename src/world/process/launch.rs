@@ -16,10 +16,12 @@ use rustix::io::Errno;
 use tokio::process::{Child, Command};
 
 use super::session;
-use crate::world::{
-    Shared,
-    output::plain,
-    tree::{TREE_VARIABLE, TreeId},
+use crate::{
+    model::text::plain,
+    world::{
+        Shared,
+        tree::{TREE_VARIABLE, TreeId},
+    },
 };
 
 /// Everything that a child is made from.
