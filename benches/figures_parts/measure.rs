@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{Read, Write},
+    num::NonZero,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
@@ -130,7 +131,11 @@ impl Terminal {
         }
         let child = pty.slave.spawn_command(command).expect("cas can be spawned");
         drop(pty.slave);
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, cols, 0)));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(
+            NonZero::new(rows).expect("rows"),
+            NonZero::new(cols).expect("columns"),
+            0,
+        )));
         let seen = Arc::new(Mutex::new(Seen::default()));
         let mut reader = pty.master.try_clone_reader().expect("the master can be read");
         let (screen_in, seen_in) = (Arc::clone(&screen), Arc::clone(&seen));

@@ -59,7 +59,9 @@ pub(crate) fn crash_to_replacement() -> Vec<Figure> {
         let loaded = config::load(&project.path().join("cas.yaml"), None, &std::env::vars().collect());
         let host = host::start(host::Config {
             projects: vec![Arc::new(loaded.project.expect("a valid project"))],
-            paths: config::paths::Paths::under(project.path()),
+            paths: config::paths::Paths::from_lookup(|name| {
+                project.environment().into_iter().find(|(known, _)| *known == name).map(|(_, path)| path)
+            }),
             autopilot: Autopilot::On,
             budget: Budget { burst: 1000, refill_per_10s: 1000 },
             seed: 1,
