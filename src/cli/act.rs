@@ -29,7 +29,15 @@ impl FromArgMatches for Act {
 impl Subcommand for Act {
     fn augment_subcommands(parent: clap::Command) -> clap::Command {
         Verb::ALL.into_iter().fold(Command::augment_subcommands(parent), |cli, verb| {
-            cli.mut_subcommand(verb.label(), Manner::augment_args)
+            cli.mut_subcommand(verb.label(), |verb| {
+                // The manner has a description of its own, which is not that of the verb.
+                let about = verb.get_about().cloned();
+                let verb = Manner::augment_args(verb);
+                match about {
+                    Some(about) => verb.about(about),
+                    None => verb,
+                }
+            })
         })
     }
 

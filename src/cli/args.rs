@@ -233,9 +233,6 @@ pub struct Init {
     /// Do not ask
     #[arg(short = 'y', long)]
     pub yes: bool,
-    /// Only print what would be written
-    #[arg(long, conflicts_with = "yes")]
-    pub print: bool,
 }
 
 /// `cas projects`.

@@ -183,19 +183,20 @@ impl Follower {
             let snapshot = snapshots.borrow_and_update().clone();
             self.tell(ctx, &snapshot);
             tokio::select! {
+                // The leave first: the engine hears of it before it hears of a kill.
                 biased;
+                () = &mut left => {
+                    self.drain(ctx, feed)?;
+                    let snapshot = snapshots.borrow_and_update().clone();
+                    self.tell(ctx, &snapshot);
+                    return Ok(());
+                }
                 Some(_) = interrupts.recv(), if !killed => {
                     killed = true;
                     ctx.say("cas: killing everything");
                     let all = Targets { services: Vec::new(), all: true };
                     // Refused or gone: the stop that is under way ends it all the same.
                     let _stopping_anyway = verbs::act::ask(handle, &Command::Kill { targets: all }, Consent::Ask).await;
-                }
-                () = &mut left => {
-                    self.drain(ctx, feed)?;
-                    let snapshot = snapshots.borrow_and_update().clone();
-                    self.tell(ctx, &snapshot);
-                    return Ok(());
                 }
                 Some(news) = feed.next() => self.news(ctx, &news),
                 Ok(()) = snapshots.changed() => {}

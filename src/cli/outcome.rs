@@ -94,10 +94,19 @@ impl Failure {
         Self::Said { outcome, message: message.into(), hint: Some(hint.into()) }
     }
 
+    /// A sentence, and below it perhaps a line that begins with `hint:`.
+    #[must_use]
+    pub fn from_sentence(outcome: Outcome, sentence: &str) -> Self {
+        match sentence.split_once("\nhint: ") {
+            Some((message, hint)) => Self::with_hint(outcome, message, hint),
+            None => Self::new(outcome, sentence),
+        }
+    }
+
     /// What was asked for failed.
     #[must_use]
     pub fn failed(message: impl fmt::Display) -> Self {
-        Self::new(Outcome::Failed, message.to_string())
+        Self::from_sentence(Outcome::Failed, &message.to_string())
     }
 
     /// No engine runs the project that was found.

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::interrupts::Interrupt;
 use crate::{
+    config,
     host::handle::Handle,
     model::{
         ids::{ProjectName, ServiceId},
@@ -36,17 +37,6 @@ pub struct Checked {
     pub errors: Vec<Problem>,
     /// What `check --json` prints.
     pub json: Value,
-}
-
-/// What `init` would write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Draft {
-    /// Where to.
-    pub file: PathBuf,
-    /// What.
-    pub text: String,
-    /// What was found and what to look at, one line each.
-    pub notes: Vec<String>,
 }
 
 /// Which services an engine of our own starts by itself.
@@ -78,19 +68,17 @@ pub trait Outside {
     ///
     /// # Errors
     /// Where was looked, and for what.
-    fn find(&self, directory: &Path) -> Result<PathBuf, String>;
+    fn find(&self, directory: &Path) -> Result<PathBuf, String> {
+        config::find(directory).map(|found| found.file).map_err(|error| error.to_string())
+    }
 
     /// Reads and checks a project file. What is wrong with it is in the answer.
-    fn load(&self, file: &Path, env: &BTreeMap<String, String>) -> Checked;
-
-    /// Problems as people read them, with places and hints; escape bytes only where `colour` is true.
-    fn render_problems(&self, problems: &[Problem], colour: bool) -> String;
-
-    /// What `init` would write for `directory`.
-    ///
-    /// # Errors
-    /// Why nothing can be written.
-    fn draft(&self, directory: &Path, env: &BTreeMap<String, String>) -> Result<Draft, String>;
+    fn load(&self, file: &Path, env: &BTreeMap<String, String>) -> Checked {
+        let loaded = config::load(file, None, env);
+        let json = config::check_json(&loaded);
+        let config::Loaded { file, project, notes, errors } = loaded;
+        Checked { file, project: project.map(Arc::new), notes, errors, json }
+    }
 
     /// The engine that runs the project of `file` now; none where there is none.
     ///

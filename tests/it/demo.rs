@@ -1,6 +1,7 @@
 //! The demo's services as real processes, and the project that is written for them.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, TcpStream},
     path::Path,
@@ -173,6 +174,22 @@ fn the_project_is_written_with_every_place_filled_in() {
         "{yaml}"
     );
     assert!(yaml.contains(r#"http: "http://127.0.0.1:4001/health""#), "{yaml}");
+}
+
+#[test]
+fn the_project_is_taken_without_a_problem_and_starts_by_itself() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let bin = Path::new(env!("CARGO_BIN_EXE_cas"));
+    let prepared = demo::prepare(dir.path(), bin, 9, Ports { api: 4001, cache: 4002 }).expect("it can be written");
+    let bundled = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo/cas.yaml");
+    let path = bin.parent().expect("it is in a directory").to_string_lossy().into_owned();
+    for file in [prepared, bundled] {
+        let loaded = cas::config::load(&file, None, &BTreeMap::from([("PATH".to_owned(), path.clone())]));
+        assert_eq!((loaded.errors, loaded.notes), (vec![], vec![]), "{}", file.display());
+        let project = loaded.project.expect("there are no errors");
+        assert_eq!(project.services.len(), 7);
+        assert!(project.services.iter().all(|service| service.autostart && service.backoff.stable.as_secs() == 5));
+    }
 }
 
 #[test]

@@ -171,7 +171,7 @@ impl LogPrinter {
         if !self.look.paint.is_colour() {
             return text::plain(line).into_owned();
         }
-        let Some(grep) = &self.look.grep else { return text::coloured(line).into_owned() };
+        let Some(grep) = &self.look.grep else { return text::terminal_safe_sgr(line) };
         let plain = text::plain(line);
         let mut shown = String::with_capacity(plain.len());
         let mut end = 0;

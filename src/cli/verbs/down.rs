@@ -29,7 +29,9 @@ pub(in crate::cli) async fn down(
     let mut left = std::pin::pin!(handle.leave());
     loop {
         tokio::select! {
+            // The leave first, so that it has been said whatever comes.
             biased;
+            () = &mut left => break,
             Some(_) = interrupts.recv() => {
                 ctx.say("cas: it goes on stopping without you; \"cas status\" shows how far it is");
                 return Ok(Outcome::Interrupted);
@@ -41,7 +43,6 @@ pub(in crate::cli) async fn down(
                 }
                 there = now;
             }
-            () = &mut left => break,
         }
     }
     for gone in &there {

@@ -59,19 +59,23 @@ pub(in crate::cli) async fn events(
     let mut interrupts = outside.interrupts().map_err(Failure::failed)?;
     let mut told = snapshot.timeline.last().map_or(0, |entry| entry.seq);
     loop {
-        tokio::select! {
+        let interrupted = tokio::select! {
             biased;
-            Some(_) = interrupts.recv() => return Ok(Outcome::Interrupted),
+            Some(_) = interrupts.recv() => true,
             changed = snapshots.changed() => {
                 if changed.is_err() {
                     ctx.say("cas: the engine has ended");
                     return Ok(Outcome::Ok);
                 }
+                false
             }
-        }
+        };
         let snapshot = snapshots.borrow_and_update().clone();
         teller.tell(ctx, newer(&snapshot, told))?;
         told = snapshot.timeline.last().map_or(told, |entry| entry.seq.max(told));
+        if interrupted {
+            return Ok(Outcome::Interrupted);
+        }
     }
 }
 

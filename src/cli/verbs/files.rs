@@ -1,15 +1,17 @@
 //! Verbs that are about the project file alone: `graph`, `check`, `init`.
 
-use std::io::Write;
-
 use super::{Place, load};
-use crate::cli::{
-    args::{Check, Graph, GraphFormat, Init},
-    context::Context,
-    outcome::{Failure, Outcome},
-    outside::Outside,
-    render::{graph as forms, json_document},
-    shown_path,
+use crate::{
+    cli::{
+        args::{Check, Graph, GraphFormat, Init},
+        context::Context,
+        outcome::{Failure, Outcome},
+        outside::Outside,
+        render::{graph as forms, json_document},
+        shown_path,
+        text::{plain, plain_lines},
+    },
+    config,
 };
 
 pub(in crate::cli) fn graph(
@@ -45,9 +47,9 @@ pub(in crate::cli) fn check(
         return Ok(outcome);
     }
     let colour = ctx.talk_paint().is_colour();
-    for problems in [&checked.errors, &checked.notes] {
+    for (word, problems) in [("error", &checked.errors), ("note", &checked.notes)] {
         if !problems.is_empty() {
-            ctx.say(outside.render_problems(problems, colour).trim_end());
+            ctx.say(config::render_as(word, problems, colour).trim_end());
         }
     }
     let shown = shown_path(&checked.file, &ctx.cwd);
@@ -63,37 +65,18 @@ pub(in crate::cli) fn check(
         }
         Some(_) | None => format!("{}: {}\n", shown.display(), count(checked.errors.len(), "problem")),
     };
-    ctx.data(&crate::cli::text::plain_lines(&verdict))?;
+    ctx.data(&plain_lines(&verdict))?;
     Ok(outcome)
 }
 
-pub(in crate::cli) fn init(ctx: &mut Context<'_>, outside: &impl Outside, init: &Init) -> Result<Outcome, Failure> {
-    let cwd = ctx.cwd.clone();
-    let draft = outside.draft(&cwd, &ctx.env).map_err(Failure::failed)?;
-    let shown = shown_path(&draft.file, &cwd);
-    if init.print {
-        ctx.data(&draft.text)?;
-        return Ok(Outcome::Ok);
+pub(in crate::cli) fn init(ctx: &mut Context<'_>, init: &Init) -> Result<Outcome, Failure> {
+    let directory = ctx.cwd.clone();
+    if !init.yes && ctx.terminals.stdin && !ctx.confirm(&format!("Write a cas.yaml into {}?", directory.display())) {
+        return Err(Failure::new(Outcome::Refused, "nothing was written"));
     }
-    for note in &draft.notes {
-        ctx.say(&crate::cli::text::plain(note));
-    }
-    if draft.file.exists() {
-        return Err(Failure::with_hint(
-            Outcome::Failed,
-            format!("{} is there already and stays as it is", shown.display()),
-            "\"cas init --print\" shows what would be written",
-        ));
-    }
-    if !init.yes && ctx.terminals.stdin {
-        ctx.say(&crate::cli::text::plain_lines(&draft.text));
-        if !ctx.confirm(&format!("Write {}?", shown.display())) {
-            return Err(Failure::new(Outcome::Refused, "nothing was written"));
-        }
-    }
-    std::fs::File::create_new(&draft.file)
-        .and_then(|mut file| file.write_all(draft.text.as_bytes()))
-        .map_err(|error| Failure::failed(format!("cannot write {}: {error}", shown.display())))?;
-    ctx.say(&format!("wrote {}; \"cas check\" checks it, \"cas up\" starts it", shown.display()));
+    let (file, sentence) = config::init(&directory, &ctx.env).map_err(Failure::failed)?;
+    ctx.data(&format!("{}\n", plain(&shown_path(&file, &directory).to_string_lossy())))?;
+    ctx.say(&plain(&sentence));
+    ctx.say("\"cas check\" checks it, \"cas up\" starts it");
     Ok(Outcome::Ok)
 }

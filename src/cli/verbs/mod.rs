@@ -23,6 +23,7 @@ use super::{
     shown_path,
 };
 use crate::{
+    config,
     host::handle::Handle,
     model::{ids::ServiceId, project::ProjectSpec, snapshot::Snapshot},
 };
@@ -38,12 +39,10 @@ impl Place {
     /// The project file.
     pub(super) fn find(&self, ctx: &Context<'_>, outside: &impl Outside) -> Result<PathBuf, Failure> {
         let Some(file) = &self.file else {
-            return outside.find(&ctx.cwd).map_err(|why| {
-                Failure::with_hint(Outcome::Usage, why, "\"cas init\" writes one, \"cas demo\" shows one at work")
-            });
+            return outside.find(&ctx.cwd).map_err(|why| Failure::from_sentence(Outcome::Usage, &why));
         };
         if file.is_dir() {
-            return outside.find(file).map_err(|why| Failure::new(Outcome::Usage, why));
+            return outside.find(file).map_err(|why| Failure::from_sentence(Outcome::Usage, &why));
         }
         if !file.exists() {
             return Err(Failure::new(Outcome::Usage, format!("there is no file {}", file.display())));
@@ -57,12 +56,12 @@ pub(super) fn load(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path) -
     let checked = outside.load(file, &ctx.env);
     match checked.project.clone() {
         Some(project) if checked.errors.is_empty() => Ok(project),
-        Some(_) | None => Err(refuse(ctx, outside, &checked)),
+        Some(_) | None => Err(refuse(ctx, &checked)),
     }
 }
 
-fn refuse(ctx: &mut Context<'_>, outside: &impl Outside, checked: &Checked) -> Failure {
-    let rendered = outside.render_problems(&checked.errors, ctx.talk_paint().is_colour());
+fn refuse(ctx: &mut Context<'_>, checked: &Checked) -> Failure {
+    let rendered = config::render(&checked.errors, ctx.talk_paint().is_colour());
     ctx.say(rendered.trim_end());
     let count = checked.errors.len();
     let file = shown_path(&checked.file, &ctx.cwd);

@@ -176,6 +176,8 @@ async fn leave_if_ours(ctx: &mut Context<'_>, outside: &impl Outside, handle: &H
     let mut left = std::pin::pin!(handle.leave());
     if let Ok(mut interrupts) = interrupts {
         tokio::select! {
+            // The leave first: the engine hears of it before it hears of a kill.
+            biased;
             () = &mut left => return,
             Some(_) = interrupts.recv() => {
                 ctx.say("cas: killing everything");

@@ -53,6 +53,15 @@ fn every_command_of_the_model_is_a_verb_with_the_same_words_as_in_the_palette() 
 }
 
 #[test]
+fn the_help_of_a_command_is_the_models_own() {
+    for wish in Command::definition().get_subcommands() {
+        let cas = definition();
+        let verb = cas.find_subcommand(wish.get_name()).unwrap();
+        assert_eq!(verb.get_about().unwrap().to_string(), wish.get_about().unwrap().to_string());
+    }
+}
+
+#[test]
 fn a_file_named_before_the_verb_and_a_log_that_is_followed_do_not_mix() {
     let cli = typed("cas -f other.yaml logs -f web").unwrap();
     assert_eq!(cli.file.unwrap().to_str(), Some("other.yaml"));
@@ -99,7 +108,6 @@ fn contradictions_are_refused() {
         "cas logs -f --until 5m",
         "cas logs --json --timestamps",
         "cas status --watch --exit-code",
-        "cas init --yes --print",
         "cas restart web --no-wait --timeout 3s",
         "cas stop web --all",
     ] {

@@ -15,7 +15,7 @@ use cas::{
         context::{Context, Terminals, Zone},
         interrupts::Interrupt,
         outcome::Outcome,
-        outside::{Checked, Draft, LogExtent, Opening, Outside},
+        outside::{Checked, LogExtent, Opening, Outside},
     },
     host::handle::{Call, Handle, Link, LogFeed},
     model::{
@@ -39,13 +39,33 @@ use super::fixture;
 /// A scripted engine: what it is asked is kept, what it answers is given.
 pub struct Engine {
     pub handle: Handle,
-    _snapshots: watch::Sender<Arc<Snapshot>>,
+    pub snapshots: watch::Sender<Arc<Snapshot>>,
     pub requests: mpsc::UnboundedReceiver<Request>,
     _link: watch::Sender<Link>,
 }
 
+/// How an engine takes leave.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Leaving {
+    AtOnce,
+    /// Its services ignore SIGTERM.
+    WhenKilled,
+}
+
 /// An engine that answers each request with `reply` and then, where it has one, publishes `after(command)`.
 pub fn engine(
+    link: Link,
+    before: Snapshot,
+    logs: Vec<Arc<LogBatch>>,
+    reply: impl Fn(&Request) -> Reply + Send + 'static,
+    after: impl Fn(&Command) -> Option<Snapshot> + Send + 'static,
+) -> Engine {
+    engine_leaving(Leaving::AtOnce, link, before, logs, reply, after)
+}
+
+/// The same, taking its leave in a manner of its own.
+pub fn engine_leaving(
+    leaving: Leaving,
     link: Link,
     before: Snapshot,
     logs: Vec<Arc<LogBatch>>,
@@ -59,12 +79,16 @@ pub fn engine(
     let feed = LogFeed::new();
     let publisher = snapshots.clone();
     tokio::spawn(async move {
+        let mut asked_to_leave = None;
         while let Some(call) = called.recv().await {
             match call {
                 Call::Request { request, reply: to } => {
                     let _ = to.send(reply(&request));
                     if let Some(snapshot) = after(&request.command) {
                         publisher.send_replace(Arc::new(snapshot));
+                    }
+                    if matches!(request.command, Command::Kill { .. }) {
+                        asked_to_leave = None;
                     }
                     let _ = told.send(request);
                 }
@@ -77,12 +101,16 @@ pub fn engine(
                 Call::Query { query: Query::ShellContext { .. }, answer } => {
                     let _ = answer.send(Answer::Unavailable("no".to_owned()));
                 }
-                Call::Leave { done } => drop(done),
+                Call::Leave { done } => match leaving {
+                    Leaving::AtOnce => drop(done),
+                    Leaving::WhenKilled => asked_to_leave = Some(done),
+                },
             }
         }
+        drop(asked_to_leave);
     });
     let handle = Handle { calls, snapshots: watched, logs: feed, link: linked };
-    Engine { handle, _snapshots: snapshots, requests, _link: link }
+    Engine { handle, snapshots, requests, _link: link }
 }
 
 /// An engine that accepts everything and then looks like `after`.
@@ -109,7 +137,6 @@ pub struct Fake {
     pub hosted: RefCell<Vec<Opening>>,
     pub host: Option<Handle>,
     pub interrupts: RefCell<Vec<mpsc::Sender<Interrupt>>>,
-    pub draft: Option<Draft>,
 }
 
 impl Outside for Fake {
@@ -121,7 +148,8 @@ impl Outside for Fake {
         if self.project.is_some() || self.handle.is_some() || !self.errors.is_empty() {
             return Ok(PathBuf::from("/srv/shop/cas.yaml"));
         }
-        Err(format!("there is no cas.yaml and no Procfile in {} or above", directory.display()))
+        let message = format!("there is no project file: looked in {}", directory.display());
+        Err(format!("{message}\nhint: cas init writes one"))
     }
 
     fn load(&self, file: &Path, _env: &BTreeMap<String, String>) -> Checked {
@@ -132,14 +160,6 @@ impl Outside for Fake {
             errors: self.errors.clone(),
             json: json!({ "services": [], "notes": [], "errors": self.errors }),
         }
-    }
-
-    fn render_problems(&self, problems: &[Problem], _colour: bool) -> String {
-        problems.iter().map(|problem| format!("error: {problem}")).collect::<Vec<_>>().join("\n")
-    }
-
-    fn draft(&self, _directory: &Path, _env: &BTreeMap<String, String>) -> Result<Draft, String> {
-        self.draft.clone().ok_or_else(|| "nothing was found here".to_owned())
     }
 
     async fn connect(&self, _file: &Path) -> Result<Option<Handle>, String> {

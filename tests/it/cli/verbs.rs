@@ -1,25 +1,23 @@
 //! Verbs as they run: against a scripted engine, with what they write and the code they end with.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use cas::{
-    cli::{
-        interrupts::Interrupt,
-        outcome::Outcome,
-        outside::{Draft, Opening},
-    },
+    cli::{follow::all_ended, interrupts::Interrupt, outcome::Outcome, outside::Opening},
     host::handle::Link,
     model::{
-        phase::{Exit, Phase},
-        policy::{Consent, Plan, Reply, Risk},
+        phase::{Exit, Hold, Phase},
+        policy::{Consent, Origin, Plan, Reply, Risk},
         project::Problem,
+        service::Condition,
         snapshot::{ServiceView, Snapshot},
+        timeline::What,
     },
 };
 use serde_json::json;
 
 use super::{
-    fake::{self, Desk, Fake, engine, run, willing},
+    fake::{self, Desk, Fake, Leaving, engine, run, willing},
     fixture,
 };
 use crate::support::eventually_async;
@@ -38,7 +36,12 @@ async fn outside_of_a_project_there_is_a_hint_and_code_two() {
     let ran = run(&Fake::default(), "cas status").await;
     assert_eq!(ran.outcome, Outcome::Usage);
     assert_eq!(ran.stdout, "");
-    assert!(ran.stderr.contains("no cas.yaml") && ran.stderr.contains("hint: \"cas init\""), "{}", ran.stderr);
+    assert!(
+        ran.stderr.starts_with("error: there is no project file")
+            && ran.stderr.ends_with("\nhint: cas init writes one\n"),
+        "{}",
+        ran.stderr
+    );
 }
 
 #[tokio::test]
@@ -232,6 +235,95 @@ async fn the_first_interrupt_of_up_stops_everything() {
 }
 
 #[tokio::test]
+async fn the_second_interrupt_of_up_kills() {
+    let mut engine = fake::engine_leaving(
+        Leaving::WhenKilled,
+        Link::Local,
+        one(fixture::running(7, 0)),
+        vec![],
+        |_| Reply::Accepted { note: "yes".to_owned() },
+        |_| None,
+    );
+    let outside = Fake { host: Some(engine.handle.clone()), ..closed() };
+    let script = async {
+        eventually_async("it follows", || async { !outside.interrupts.borrow().is_empty() }).await;
+        let sender = outside.interrupts.borrow()[0].clone();
+        sender.send(Interrupt::Int).await.unwrap();
+        sender.send(Interrupt::Term).await.unwrap();
+        let start = engine.requests.recv().await.unwrap();
+        let kill = engine.requests.recv().await.unwrap();
+        (start.command.to_line(), kill.command.to_line())
+    };
+    let (ran, commands) = tokio::join!(run(&outside, "cas up --no-tui"), script);
+    assert_eq!(commands, ("start --all".to_owned(), "kill --all".to_owned()));
+    assert_eq!(ran.outcome, Outcome::Interrupted);
+    assert!(ran.stderr.contains("killing everything"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn followed_events_are_told_once_each() {
+    let engine =
+        engine(Link::Connected, fixture::snapshot(), vec![], |_| Reply::Unchanged { note: String::new() }, |_| None);
+    let outside = Fake { handle: Some(engine.handle.clone()), ..Fake::default() };
+    let script = async {
+        eventually_async("it follows", || async { !outside.interrupts.borrow().is_empty() }).await;
+        let mut snapshot = fixture::snapshot();
+        let ready = What::Ready { after: Duration::from_secs(1) };
+        snapshot.timeline.push(Arc::new(fixture::entry(4, 9, "web", Origin::System, ready, "")));
+        engine.snapshots.send_replace(Arc::new(snapshot));
+        let sender = outside.interrupts.borrow()[0].clone();
+        sender.send(Interrupt::Int).await.unwrap();
+    };
+    let (ran, ()) = tokio::join!(run(&outside, "cas events -f --json web"), script);
+    assert_eq!(ran.outcome, Outcome::Interrupted);
+    let told: Vec<serde_json::Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(told.iter().map(|event| event["seq"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn a_watch_prints_one_document_per_line_until_the_interrupt() {
+    let outside = Fake { handle: Some(willing(fixture::snapshot(), fixture::snapshot()).handle), ..Fake::default() };
+    let script = async {
+        eventually_async("it watches", || async { !outside.interrupts.borrow().is_empty() }).await;
+        let sender = outside.interrupts.borrow()[0].clone();
+        sender.send(Interrupt::Int).await.unwrap();
+    };
+    let (ran, ()) = tokio::join!(run(&outside, "cas status --watch --json"), script);
+    assert_eq!(ran.outcome, Outcome::Interrupted);
+    assert_eq!(ran.stdout.lines().count(), 1);
+    assert_eq!(ran.json()["services"][2]["phase"], "gave-up");
+}
+
+#[test]
+fn all_has_ended_only_when_nothing_runs_and_nothing_can_come() {
+    let asked = fixture::at(100);
+    let pictured = |phases: &[(&str, Phase)]| Snapshot {
+        services: phases.iter().map(|(name, phase)| Arc::new(fixture::view(name, phase.clone(), "because"))).collect(),
+        ..fixture::snapshot()
+    };
+    let stopped = |since| Phase::Stopped { since: fixture::at(since) };
+    let done = |code| Phase::Exited { since: fixture::at(120), exit: Exit::Code(code) };
+    let hold = Hold::Dependency {
+        service: fixture::name("db"),
+        condition: Condition::ServiceHealthy,
+        state: "failed".to_owned(),
+    };
+    let waits = Phase::Waiting { since: fixture::at(110), holds: vec![hold] };
+    for (phases, ended) in [
+        (vec![("web", stopped(0))], None),
+        (vec![("web", stopped(130))], Some(Outcome::Ok)),
+        (vec![("web", done(0)), ("db", stopped(0))], Some(Outcome::Ok)),
+        (vec![("web", done(1)), ("db", done(0))], Some(Outcome::Failed)),
+        (vec![("web", done(1)), ("db", fixture::running(3, 0))], None),
+        (vec![("web", waits.clone()), ("db", fixture::running(3, 0))], None),
+        (vec![("web", waits), ("db", done(1))], Some(Outcome::Failed)),
+        (vec![], Some(Outcome::Ok)),
+    ] {
+        assert_eq!(all_ended(&pictured(&phases), asked), ended, "{phases:?}");
+    }
+}
+
+#[tokio::test]
 async fn up_on_an_engine_that_is_not_ours_leaves_it_running() {
     let engine = willing(one(fixture::running(7, 0)), one(fixture::running(7, 0)));
     let outside = Fake { handle: Some(engine.handle.clone()), ..closed() };
@@ -278,25 +370,20 @@ async fn check_tells_good_from_bad_by_its_code() {
 }
 
 #[tokio::test]
-async fn init_writes_once_and_never_over_something() {
+async fn init_writes_once_asks_where_somebody_can_answer_and_never_writes_over_something() {
     let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("Procfile"), "web: sleep 60\n").unwrap();
     let file = dir.path().join("cas.yaml");
-    let draft =
-        Draft { file: file.clone(), text: "services: {}\n".to_owned(), notes: vec!["found a Procfile".to_owned()] };
-    let outside = Fake { draft: Some(draft), ..Fake::default() };
-    let desk = Desk { cwd: dir.path().to_path_buf(), ..Desk::default() };
-    assert_eq!(desk.run(&outside, "cas init --print").await.stdout, "services: {}\n");
-    assert!(!file.exists());
-    let ran = desk.run(&outside, "cas init").await;
-    assert_eq!(ran.outcome, Outcome::Ok, "{}", ran.stderr);
-    assert!(ran.stderr.contains("found a Procfile") && ran.stderr.contains("wrote cas.yaml"), "{}", ran.stderr);
-    std::fs::write(&file, "mine").unwrap();
-    assert_eq!(desk.run(&outside, "cas init --yes").await.outcome, Outcome::Failed);
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
-    std::fs::remove_file(&file).unwrap();
     let no = Desk { answer: "n\n", cwd: dir.path().to_path_buf(), ..Desk::terminal(80) };
-    assert_eq!(no.run(&outside, "cas init").await.outcome, Outcome::Refused);
+    assert_eq!(no.run(&Fake::default(), "cas init").await.outcome, Outcome::Refused);
     assert!(!file.exists());
+    let desk = Desk { cwd: dir.path().to_path_buf(), ..Desk::default() };
+    let ran = desk.run(&Fake::default(), "cas init").await;
+    assert_eq!((ran.outcome, ran.stdout.as_str()), (Outcome::Ok, "cas.yaml\n"), "{}", ran.stderr);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("sleep 60"));
+    std::fs::write(&file, "mine").unwrap();
+    assert_eq!(desk.run(&Fake::default(), "cas init --yes").await.outcome, Outcome::Failed);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
 }
 
 #[tokio::test]
