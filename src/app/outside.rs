@@ -14,7 +14,7 @@ use crate::{
     api::{self, client::ConnectError, lock::Attempt, lock::Lock, server::Server},
     cli::{
         interrupts::{self, Interrupt},
-        outside::{Checked, Draft, LogExtent, Opening, Outside},
+        outside::{LogExtent, Opening, Outside},
     },
     config::{self, paths::Paths, user},
     engine::Budget,
@@ -22,7 +22,7 @@ use crate::{
     model::{
         ids::ProjectName,
         log::{LogBatch, LogLine},
-        project::{Problem, ProjectRecord, ProjectSpec},
+        project::{ProjectRecord, ProjectSpec},
         service::ServiceSpec,
         time::Timestamp,
         timeline::Entry,
@@ -127,31 +127,6 @@ fn without_autostart(project: &ProjectSpec) -> ProjectSpec {
 impl Outside for Real {
     fn now(&self) -> Timestamp {
         clock::now()
-    }
-
-    fn find(&self, directory: &Path) -> Result<PathBuf, String> {
-        config::find(directory).map(|found| found.file).map_err(|error| error.to_string())
-    }
-
-    fn load(&self, file: &Path, env: &BTreeMap<String, String>) -> Checked {
-        let loaded = config::load(file, None, env);
-        let json = config::check_json(&loaded);
-        Checked {
-            file: loaded.file,
-            project: loaded.project.map(Arc::new),
-            notes: loaded.notes,
-            errors: loaded.errors,
-            json,
-        }
-    }
-
-    fn render_problems(&self, problems: &[Problem], colour: bool) -> String {
-        config::render(problems, colour)
-    }
-
-    fn draft(&self, directory: &Path, env: &BTreeMap<String, String>) -> Result<Draft, String> {
-        let drafted = config::draft(directory, env).map_err(|error| error.to_string())?;
-        Ok(Draft { file: drafted.file, text: drafted.text, notes: vec![drafted.from] })
     }
 
     async fn connect(&self, file: &Path) -> Result<Option<Handle>, String> {

@@ -30,23 +30,12 @@ struct Recognised {
     environment: Vec<(String, String)>,
 }
 
-/// What a first `cas.yaml` would be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Draft {
-    /// Where it would be written.
-    pub file: PathBuf,
-    /// Its text.
-    pub text: String,
-    /// A sentence that says what it was made from.
-    pub from: String,
-}
-
-/// Drafts `cas.yaml` for a directory: the processes of a Procfile, else the `dev` or `start` script of a `package.json`, else one
-/// example. Writes nothing.
+/// Writes `cas.yaml` into a directory: the processes of a Procfile, else the `dev` or `start` script of a `package.json`, else one
+/// example. Returns the file and a sentence that says what it was made from.
 ///
 /// # Errors
-/// A sentence: there is a project file already.
-pub fn draft(dir: &Path, env: &BTreeMap<String, String>) -> Result<Draft, Sentence> {
+/// A sentence: there is a project file already, or it cannot be written.
+pub fn init(dir: &Path, env: &BTreeMap<String, String>) -> Result<(PathBuf, String), Sentence> {
     for name in ["cas.yaml", "cas.yml"] {
         let file = dir.join(name);
         if file.exists() {
@@ -59,19 +48,11 @@ pub fn draft(dir: &Path, env: &BTreeMap<String, String>) -> Result<Draft, Senten
     let (services, from) = recognise(dir, env);
     let with_dot_env = from.is_procfile && dir.join(".env").is_file();
     let text = TEMPLATE.replace(MARK, &written(&services, with_dot_env));
-    Ok(Draft { file: dir.join("cas.yaml"), text, from: from.sentence })
-}
-
-/// Writes the draft of [`draft`]. Returns the file and a sentence that says what it was made from.
-///
-/// # Errors
-/// A sentence: there is a project file already, or it cannot be written.
-pub fn init(dir: &Path, env: &BTreeMap<String, String>) -> Result<(PathBuf, String), Sentence> {
-    let Draft { file, text, from } = draft(dir, env)?;
+    let file = dir.join("cas.yaml");
     let cannot = |error: std::io::Error| Sentence(format!("{} cannot be written: {error}", file.display()));
     let mut out = std::fs::OpenOptions::new().write(true).create_new(true).open(&file).map_err(cannot)?;
     out.write_all(text.as_bytes()).map_err(cannot)?;
-    Ok((file, from))
+    Ok((file, from.sentence))
 }
 
 struct From {

@@ -28,7 +28,7 @@ use std::path::PathBuf;
 
 pub use check::check_json;
 pub use find::{FileKind, Found, NotFound, find};
-pub use init::{Draft, draft, init};
+pub use init::init;
 pub use project::load;
 pub use render::{render, render_as};
 pub use schema::reference;
