@@ -140,7 +140,15 @@ impl Engine {
         }
         let most = u64::try_from(state.probe.interval.min(FIRST_ROUND).as_micros()).unwrap_or(u64::MAX);
         let wait = Duration::from_micros(self.rng.u64(most / 2..=most));
-        self.arm(id, self.now.plus(wait), TimerKey::ProbeDue(id.clone(), kind));
+        self.arm_probe(id, kind, self.now.plus(wait));
+    }
+
+    fn arm_probe(&mut self, id: &ServiceId, kind: ProbeKind, at: Timestamp) {
+        let run = self.services.get_mut(id).and_then(|service| service.run.as_mut());
+        if let Some(state) = run.and_then(|run| run.probes.get_mut(&kind)) {
+            state.due = at;
+            self.arm(id, at, TimerKey::ProbeDue(id.clone(), kind));
+        }
     }
 
     /// A round is due, or overdue.
@@ -151,7 +159,7 @@ impl Engine {
         }
         let Some(run) = service.run.as_ref() else { return };
         let Some(state) = run.probes.get(&kind) else { return };
-        if state.watches_log() || !run.is_asked(kind) {
+        if state.watches_log() || !run.is_asked(kind) || !self.now.has_reached(state.due) {
             return;
         }
         match state.flight {
@@ -174,7 +182,7 @@ impl Engine {
         let probe = state.probe.clone();
         let overdue = now.plus(probe.timeout.saturating_mul(2).saturating_add(OVERDUE));
         self.effects.push(Effect::Probe(ProbeRound { run: run_id, kind, round: state.round, probe }));
-        self.arm(id, overdue, TimerKey::ProbeDue(id.clone(), kind));
+        self.arm_probe(id, kind, overdue);
     }
 
     /// The answer to a round.
@@ -203,7 +211,7 @@ impl Engine {
         let asked =
             self.services.get(&id).and_then(|service| service.run.as_ref()).is_some_and(|run| run.is_asked(kind));
         if asked {
-            self.arm(&id, next, TimerKey::ProbeDue(id.clone(), kind));
+            self.arm_probe(&id, kind, next);
         }
     }
 

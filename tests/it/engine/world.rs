@@ -302,35 +302,43 @@ impl World {
     pub(super) fn ask(&mut self, origin: Origin, command: Command, consent: Consent) -> Reply {
         self.serial += 1;
         let request = RequestId(self.serial);
-        self.foresee(&command, consent);
+        self.foresee_start(&command);
+        let stops = matches!(command, Command::Stop { .. } | Command::Kill { .. });
+        let named = self.named(&command);
         self.step(Input::Request(Request { id: request, origin, command, consent }));
-        self.replies.remove(&request).expect("every request is answered in its own step")
+        let reply = self.replies.remove(&request).expect("every request is answered in its own step");
+        if stops && matches!(reply, Reply::Accepted { .. } | Reply::Unchanged { .. }) {
+            self.forbidden.extend(named);
+        }
+        reply
     }
 
-    /// What the command means for what may be spawned from now on.
-    fn foresee(&mut self, command: &Command, consent: Consent) {
-        if consent == Consent::DryRun {
-            return;
-        }
-        let names: Vec<ServiceId> = command.targets().map_or_else(Vec::new, |targets| {
+    /// Services that a command names; patterns are left out.
+    fn named(&self, command: &Command) -> Vec<ServiceId> {
+        command.targets().map_or_else(Vec::new, |targets| {
             if targets.all {
                 return self.specs.keys().cloned().collect();
             }
-            targets.services.iter().map(|ServiceRef(name)| id(name)).collect()
-        });
-        match command {
-            Command::Stop { .. } | Command::Kill { .. } => self.forbidden.extend(names),
-            Command::Start { .. } | Command::Restart { .. } => {
-                let mut allowed = names;
-                while let Some(next) = allowed.pop() {
-                    self.forbidden.remove(&next);
-                    let below = self.specs.get(&next).map(|spec| spec.depends_on.clone()).unwrap_or_default();
-                    allowed.extend(
-                        below.keys().map(|name| ServiceId { project: next.project.clone(), service: name.clone() }),
-                    );
-                }
+            let plain = targets.services.iter().filter(|ServiceRef(name)| !name.contains('*'));
+            plain.map(|ServiceRef(name)| id(name)).collect()
+        })
+    }
+
+    /// What a start or restart allows to be spawned from now on: its targets and all below them.
+    fn foresee_start(&mut self, command: &Command) {
+        if !matches!(command, Command::Start { .. } | Command::Restart { .. }) {
+            return;
+        }
+        let mut allowed = self.named(command);
+        let mut seen = BTreeSet::new();
+        while let Some(next) = allowed.pop() {
+            if !seen.insert(next.clone()) {
+                continue;
             }
-            Command::Signal { .. } | Command::Reload | Command::Autopilot { .. } => {}
+            self.forbidden.remove(&next);
+            let Some(spec) = self.specs.get(&next) else { continue };
+            let below = spec.depends_on.keys().cloned();
+            allowed.extend(below.map(|service| ServiceId { project: next.project.clone(), service }));
         }
     }
 
@@ -394,6 +402,16 @@ impl World {
     pub(super) fn assert_told(&self, name: &str, part: &str) {
         let story = self.story(name);
         assert!(story.iter().any(|line| line.contains(part)), "{part:?} is not in {story:#?}");
+    }
+
+    /// The newest entries, for a message.
+    fn tale(&self) -> String {
+        let newest = self.entries.iter().rev().take(30).rev();
+        let lines = newest.map(|entry| {
+            let service = entry.service.as_ref().map_or("", |service| service.as_str());
+            format!("\n{} {service} {} ({})", entry.at.mono_us / 1000, entry.sentence(), entry.why)
+        });
+        lines.collect()
     }
 
     pub(super) fn alive(&self) -> usize {
@@ -540,16 +558,15 @@ impl World {
             Effect::Probe(round) => {
                 let key = (round.run, round.kind);
                 let old = self.in_flight.insert(key, round.round);
-                let lossy = self.chaos.as_ref().is_some_and(|chaos| chaos.lose_answers.is_some());
-                assert!(old.is_none() || lossy, "two rounds of {key:?} in flight");
+                assert!(old.is_none(), "two rounds of {key:?} in flight");
                 let never = self.processes.get(&round.run).is_some_and(|process| {
                     let answers = self.behaviours.get(&process.service).map(|behaviour| &behaviour.answers);
                     matches!(answers.and_then(|answers| answers.get(&round.kind)), Some(Answer::Never))
                 });
-                if !never {
-                    let wait = self.vary(round.probe.timeout / 10);
-                    self.at(wait, Happening::Probed(round.run, round.kind, round.round));
-                }
+                // What never answers is torn down when its time is out, and the answer is lost.
+                let timeout = round.probe.timeout;
+                let wait = if never { timeout } else { self.vary(timeout / 10) };
+                self.at(wait, Happening::Probed(round.run, round.kind, round.round));
             }
             Effect::WatchLog { run, .. } => assert!(self.processes.contains_key(&run), "watched before it is spawned"),
             Effect::Timer { at, key, epoch } => {
@@ -589,7 +606,7 @@ impl World {
             let there = process.main || process.leftover > 0 || !process.told;
             assert!(process.service != service || !there, "{service} spawned as {run} while {other} is there");
         }
-        assert!(!self.forbidden.contains(&service), "{service} spawned after it was stopped");
+        assert!(!self.forbidden.contains(&service), "{service} spawned after it was stopped: {}", self.tale());
         assert!(!after.engine.leaving, "{service} spawned while leaving");
         let view = after.service(&service).expect("a spawned service is seen");
         for (name, edge) in spec.depends_on.iter().filter(|(_, edge)| edge.required) {
@@ -615,7 +632,10 @@ impl World {
         let seen = after.service(on).expect("a dependency is seen");
         let holds = match condition {
             Condition::ServiceStarted => runs,
-            Condition::ServiceHealthy => runs && matches!(seen.health, Health::Healthy { .. } | Health::Unknown),
+            Condition::ServiceHealthy => {
+                let asked = seen.probes.iter().any(|probe| probe.kind != ProbeKind::Liveness);
+                runs && (!asked || matches!(seen.health, Health::Healthy { .. }))
+            }
             Condition::ServiceCompletedSuccessfully => self.completed.contains(on),
             Condition::ServiceLogReady => runs,
         };
