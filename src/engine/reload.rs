@@ -182,7 +182,7 @@ impl Engine {
             .filter(|id| self.service(id).is_some_and(|service| service.spec.autostart))
             .collect();
         for id in graph::needed_for_start(&self.services, &new) {
-            let asked = new.contains(&id);
+            let asked = self.service(&id).is_some_and(|service| service.spec.autostart);
             let down = self.service(&id).is_some_and(|service| !service.is_active() && !service.doomed);
             if down {
                 let because =

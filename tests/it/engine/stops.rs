@@ -34,7 +34,14 @@ fn a_stop_asks_and_then_it_is_gone() {
     assert_eq!(world.view("web").why, "stopped by command line");
     assert_eq!(
         world.story("web"),
-        ["started, pid 1001", "stopping with SIGTERM", "ended by SIGTERM after 20 s", "stopped, nothing is left"]
+        [
+            "asked: start --all",
+            "started, pid 1001",
+            "asked: stop web",
+            "stopping with SIGTERM",
+            "ended by SIGTERM after 20 s",
+            "stopped, nothing is left"
+        ]
     );
 }
 

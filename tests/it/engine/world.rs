@@ -2,8 +2,7 @@
 //! After every step it checks what must always hold.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    path::PathBuf,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -14,170 +13,27 @@ use cas::{
         command::{Command, ServiceRef},
         effect::Effect,
         event::{Event, Input, TimerKey},
-        ids::{Epoch, ProjectName, RequestId, RunId, ServiceId, ServiceName},
-        phase::{Exit, Health, Phase, PortHolder},
+        ids::{Epoch, RequestId, RunId, ServiceId},
+        phase::{Exit, Health, PortHolder},
         policy::{Consent, Origin, Reply, Request},
-        probe::{Check, Probe, ProbeKind, ProbeOutcome},
+        probe::{ProbeKind, ProbeOutcome},
         project::ProjectSpec,
-        service::{
-            Backoff, CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, Source,
-            StopPlan,
-        },
+        service::{Condition, Port, ServiceSpec},
         snapshot::{ServiceView, Snapshot},
         time::Timestamp,
-        timeline::{Entry, What},
+        timeline::Entry,
     },
 };
 
-pub(super) const MS: Duration = Duration::from_millis(1);
+pub(super) use super::{
+    script::{Answer, Behaviour, Chaos, Life},
+    specs::{Build, MS, id, ms, project, secs, service},
+};
 
-pub(super) fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
-pub(super) fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
-
-/// `web` is `shop/web`; `bank/web` is itself.
-pub(super) fn id(name: &str) -> ServiceId {
-    let (project, service) = name.split_once('/').unwrap_or(("shop", name));
-    ServiceId { project: ProjectName::new(project).unwrap(), service: ServiceName::new(service).unwrap() }
-}
-
-/// A service that restarts always, with exact waits of 1 s, 2 s … at most, and is stable after 10 s.
-pub(super) fn service(name: &str) -> ServiceSpec {
-    ServiceSpec {
-        id: id(name),
-        kind: ServiceKind::Process,
-        command: CommandLine::Shell(format!("run {name}")),
-        working_dir: PathBuf::from("/srv"),
-        environment: BTreeMap::from([("TOKEN".to_owned(), "s3cret".to_owned())]),
-        depends_on: BTreeMap::new(),
-        probes: BTreeMap::new(),
-        ready_log_line: None,
-        restart: RestartPolicy::Always,
-        backoff: Backoff { base: secs(1), ..Backoff::default() },
-        stop: StopPlan::default(),
-        ports: Vec::new(),
-        autostart: false,
-        source: Source { file: PathBuf::from("/srv/cas.yaml"), line: 1, column: 1 },
-        description: None,
-    }
-}
-
-/// Sentences for building specs.
-pub(super) trait Build: Sized {
-    fn with(self, change: impl FnOnce(&mut ServiceSpec)) -> Self;
-    fn needs_if(self, other: &str, condition: Condition) -> Self;
-    fn needs(self, other: &str) -> Self {
-        self.needs_if(other, Condition::ServiceStarted)
-    }
-    fn probe(self, kind: ProbeKind, change: impl FnOnce(&mut Probe)) -> Self;
-    fn port(self, port: u16) -> Self;
-}
-
-impl Build for ServiceSpec {
-    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
-        change(&mut self);
-        self
-    }
-    fn needs_if(self, other: &str, condition: Condition) -> Self {
-        self.with(|s| {
-            let edge = Dependency { condition, restart: false, required: true };
-            s.depends_on.insert(ServiceName::new(other).unwrap(), edge);
-        })
-    }
-    fn probe(self, kind: ProbeKind, change: impl FnOnce(&mut Probe)) -> Self {
-        let mut probe = Probe {
-            check: Check::Tcp { host: "localhost".to_owned(), port: 80 },
-            interval: secs(1),
-            timeout: secs(1),
-            retries: 3,
-            successes: 1,
-            start_period: Duration::ZERO,
-        };
-        change(&mut probe);
-        self.with(|s| {
-            s.probes.insert(kind, Arc::new(probe));
-        })
-    }
-    fn port(self, port: u16) -> Self {
-        self.with(|s| s.ports.push(Port(port)))
-    }
-}
-
-pub(super) fn project(name: &str, services: Vec<ServiceSpec>) -> Arc<ProjectSpec> {
-    Arc::new(ProjectSpec {
-        name: ProjectName::new(name).unwrap(),
-        root: PathBuf::from("/srv").join(name),
-        file: PathBuf::from("/srv").join(name).join("cas.yaml"),
-        services: services.into_iter().map(Arc::new).collect(),
-    })
-}
-
-/// How one run goes by itself.
-#[derive(Debug, Clone)]
-pub(super) enum Life {
-    Forever,
-    Ends(Duration, Exit),
-    Fails(String),
-}
-
-/// How a probe is answered.
-#[derive(Debug, Clone)]
-pub(super) enum Answer {
-    Well,
-    Bad,
-    Broken,
-    /// Bad until the run is so old.
-    BadUntil(Duration),
-    /// Alternates, good first.
-    Alternates,
-    Never,
-}
-
-/// How a service behaves.
-#[derive(Debug, Clone)]
-pub(super) struct Behaviour {
-    pub(super) spawn_takes: Duration,
-    pub(super) lives: VecDeque<Life>,
-    pub(super) then: Life,
-    /// None: it ignores the signal.
-    pub(super) ends_in: Option<Duration>,
-    pub(super) leftover: usize,
-    pub(super) survivors: Vec<u32>,
-    pub(super) answers: BTreeMap<ProbeKind, Answer>,
-    /// After the spawn, for which question.
-    pub(super) logs: Vec<(Duration, Option<ProbeKind>)>,
-}
-
-impl Default for Behaviour {
-    fn default() -> Self {
-        Self {
-            spawn_takes: MS,
-            lives: VecDeque::new(),
-            then: Life::Forever,
-            ends_in: Some(ms(50)),
-            leftover: 0,
-            survivors: Vec::new(),
-            answers: BTreeMap::new(),
-            logs: Vec::new(),
-        }
-    }
-}
-
-/// A process as the world knows it.
-#[derive(Debug)]
-struct Process {
-    service: ServiceId,
-    born: Timestamp,
-    /// The engine was told that it runs.
-    told: bool,
-    main: bool,
-    leftover: usize,
-    rounds: u64,
-}
+use super::{
+    checks::{check_entry, check_snapshot, tale},
+    script::Process,
+};
 
 #[derive(Debug, Clone)]
 enum Happening {
@@ -188,14 +44,6 @@ enum Happening {
     Probed(RunId, ProbeKind, u64),
     TreeGone(RunId),
     Ports(ServiceId, Epoch, Vec<Port>),
-}
-
-/// Randomness in the world itself.
-#[derive(Debug)]
-pub(super) struct Chaos {
-    pub(super) rng: fastrand::Rng,
-    /// One answer of a probe in so many is lost.
-    pub(super) lose_answers: Option<u32>,
 }
 
 pub(super) struct World {
@@ -404,16 +252,6 @@ impl World {
         assert!(story.iter().any(|line| line.contains(part)), "{part:?} is not in {story:#?}");
     }
 
-    /// The newest entries, for a message.
-    fn tale(&self) -> String {
-        let newest = self.entries.iter().rev().take(30).rev();
-        let lines = newest.map(|entry| {
-            let service = entry.service.as_ref().map_or("", |service| service.as_str());
-            format!("\n{} {service} {} ({})", entry.at.mono_us / 1000, entry.sentence(), entry.why)
-        });
-        lines.collect()
-    }
-
     pub(super) fn alive(&self) -> usize {
         self.processes.values().filter(|process| process.main || process.leftover > 0).count()
     }
@@ -513,7 +351,7 @@ impl World {
             Answer::Broken => ProbeOutcome::Broken("no such program: crul".to_owned()),
             Answer::BadUntil(age) if self.now.since(process.born) < *age => bad(),
             Answer::BadUntil(_) => ProbeOutcome::Passed,
-            Answer::Alternates if round % 2 == 0 => bad(),
+            Answer::Alternates if round.is_multiple_of(2) => bad(),
             Answer::Alternates => ProbeOutcome::Passed,
             Answer::Never => return,
         };
@@ -576,7 +414,10 @@ impl World {
             }
             Effect::LoadProject { .. } | Effect::Register(_) => {}
             Effect::Record(entry) => {
-                self.check_entry(&entry);
+                if let (Some(project), Some(service)) = (&entry.project, &entry.service) {
+                    let id = ServiceId { project: project.clone(), service: service.clone() };
+                    check_entry(&entry, &self.specs[&id]);
+                }
                 self.entries.push(entry);
             }
             Effect::Reply { request, reply } => {
@@ -606,7 +447,7 @@ impl World {
             let there = process.main || process.leftover > 0 || !process.told;
             assert!(process.service != service || !there, "{service} spawned as {run} while {other} is there");
         }
-        assert!(!self.forbidden.contains(&service), "{service} spawned after it was stopped: {}", self.tale());
+        assert!(!self.forbidden.contains(&service), "{service} spawned after it was stopped: {}", tale(&self.entries));
         assert!(!after.engine.leaving, "{service} spawned while leaving");
         let view = after.service(&service).expect("a spawned service is seen");
         for (name, edge) in spec.depends_on.iter().filter(|(_, edge)| edge.required) {
@@ -655,40 +496,5 @@ impl World {
         self.tokens_at = self.now;
         let with_ports = self.specs.values().filter(|spec| !spec.ports.is_empty()).count();
         assert!(self.tokens >= -(with_ports as f64) - 1e-6, "more restarts than the budget allows: {}", self.tokens);
-    }
-
-    fn check_entry(&self, entry: &Entry) {
-        let Some(service) = &entry.service else { return };
-        let project = entry.project.clone().expect("a service has a project");
-        let spec = &self.specs[&ServiceId { project, service: service.clone() }];
-        match &entry.what {
-            What::RestartScheduled { delay, attempt } => {
-                assert!(*delay <= spec.backoff.bound(*attempt), "{service} waits {delay:?} before restart {attempt}");
-                assert!(*delay <= spec.backoff.ceiling);
-            }
-            What::GaveUp { attempts } => assert_eq!(*attempts, spec.backoff.give_up_after, "{service} gives up late"),
-            What::Held { holds } => assert!(!holds.is_empty()),
-            What::Blocked { holders } => assert!(!holders.is_empty()),
-            _ => {}
-        }
-    }
-}
-
-fn check_snapshot(snapshot: &Snapshot) {
-    for service in &snapshot.services {
-        let name = &service.id;
-        assert!(!service.why.is_empty(), "{name}: no why");
-        match &service.phase {
-            Phase::Waiting { holds, .. } => assert!(!holds.is_empty(), "{name} waits for nothing"),
-            Phase::Blocked { holders, .. } => assert!(!holders.is_empty(), "{name} is blocked by nothing"),
-            Phase::BackingOff { since, until, attempt, .. } => {
-                assert!(until.mono_us > since.mono_us && *attempt > 0, "{name}");
-            }
-            _ => {}
-        }
-        assert_eq!(service.phase.run(), service.run, "{name}: phase and run disagree");
-        if service.run.is_none() {
-            assert_eq!(service.health, Health::Unknown, "{name}: health of nothing");
-        }
     }
 }
