@@ -55,7 +55,7 @@ impl Engine {
             Command::Stop { grace, .. } => self.draft_stop(targets, *grace),
             Command::Restart { with_dependents, grace, .. } => self.draft_restart(targets, *with_dependents, *grace),
             Command::Kill { .. } => {
-                let touched = self.chosen(targets, |service| !service.is_at_rest());
+                let touched = self.chosen(targets, |service| !service.is_at_rest() || service.due.is_some());
                 let steps = touched.iter().map(|id| format!("kill {} (SIGKILL at once)", self.short(id))).collect();
                 self.drafted(Verb::Kill, targets, touched, steps)
             }

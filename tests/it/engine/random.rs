@@ -174,7 +174,9 @@ fn live_through(seed: u64) -> World {
                         })
                     })
                     .collect();
-                world.load("shop", again);
+                // The last one may be missing for once: nobody depends on it.
+                let kept = again.len() - usize::from(rng.u8(0..4) == 0);
+                world.load("shop", again.into_iter().take(kept).collect());
             }
             _ => {
                 let line = random_line(&mut rng, count);

@@ -5,7 +5,14 @@ use std::{
     time::Duration,
 };
 
-use cas::model::{ids::ServiceId, phase::Exit, probe::ProbeKind, time::Timestamp};
+use cas::model::{
+    event::{Event, TimerKey},
+    ids::{Epoch, RunId, ServiceId},
+    phase::Exit,
+    probe::ProbeKind,
+    service::Port,
+    time::Timestamp,
+};
 
 use super::specs::{MS, ms};
 
@@ -78,4 +85,16 @@ pub(super) struct Chaos {
     pub(super) rng: fastrand::Rng,
     /// One answer of a probe in so many is lost.
     pub(super) lose_answers: Option<u32>,
+}
+
+/// What will happen at some instant.
+#[derive(Debug, Clone)]
+pub(super) enum Happening {
+    Timer(TimerKey, Epoch, u64),
+    Told(Event),
+    Born(RunId),
+    Dies(RunId, Exit),
+    Probed(RunId, ProbeKind, u64),
+    TreeGone(RunId),
+    Ports(ServiceId, Epoch, Vec<Port>),
 }

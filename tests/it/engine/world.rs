@@ -13,12 +13,12 @@ use cas::{
         command::{Command, ServiceRef},
         effect::Effect,
         event::{Event, Input, TimerKey},
-        ids::{Epoch, RequestId, RunId, ServiceId},
+        ids::{RequestId, RunId, ServiceId},
         phase::{Exit, Health, PortHolder},
         policy::{Consent, Origin, Reply, Request},
         probe::{ProbeKind, ProbeOutcome},
         project::ProjectSpec,
-        service::{Condition, Port, ServiceSpec},
+        service::{Condition, ServiceSpec},
         snapshot::{ServiceView, Snapshot},
         time::Timestamp,
         timeline::Entry,
@@ -32,19 +32,8 @@ pub(super) use super::{
 
 use super::{
     checks::{check_entry, check_snapshot, tale},
-    script::Process,
+    script::{Happening, Process},
 };
-
-#[derive(Debug, Clone)]
-enum Happening {
-    Timer(TimerKey, Epoch, u64),
-    Told(Event),
-    Born(RunId),
-    Dies(RunId, Exit),
-    Probed(RunId, ProbeKind, u64),
-    TreeGone(RunId),
-    Ports(ServiceId, Epoch, Vec<Port>),
-}
 
 pub(super) struct World {
     pub(super) engine: Engine,
@@ -63,6 +52,7 @@ pub(super) struct World {
     /// Services that somebody stopped and nobody started since.
     pub(super) forbidden: BTreeSet<ServiceId>,
     specs: BTreeMap<ServiceId, Arc<ServiceSpec>>,
+    removed: BTreeSet<ServiceId>,
     agenda: BTreeMap<(u64, u64), Happening>,
     timers: BTreeMap<TimerKey, u64>,
     processes: BTreeMap<RunId, Process>,
@@ -104,6 +94,7 @@ impl World {
             budget,
             forbidden: BTreeSet::new(),
             specs: BTreeMap::new(),
+            removed: BTreeSet::new(),
             agenda: BTreeMap::new(),
             timers: BTreeMap::new(),
             processes: BTreeMap::new(),
@@ -122,10 +113,16 @@ impl World {
     }
 
     pub(super) fn load_project(&mut self, project: Arc<ProjectSpec>) {
+        // What is new may be started, and what it needs; what was stopped by hand stays stopped.
+        let known = self.engine.snapshot(self.now);
+        let is_new = |id: &ServiceId| known.service(id).is_none() || self.removed.contains(id);
+        let new = project.services.iter().map(|spec| spec.id.clone()).filter(is_new).collect();
+        self.removed = known.services.iter().map(|service| service.id.clone()).collect();
         for spec in &project.services {
             self.specs.insert(spec.id.clone(), spec.clone());
-            self.forbidden.remove(&spec.id);
+            self.removed.remove(&spec.id);
         }
+        self.allow(new);
         self.tell(Event::ProjectLoaded { project });
     }
 
@@ -177,7 +174,10 @@ impl World {
         if !matches!(command, Command::Start { .. } | Command::Restart { .. }) {
             return;
         }
-        let mut allowed = self.named(command);
+        self.allow(self.named(command));
+    }
+
+    fn allow(&mut self, mut allowed: Vec<ServiceId>) {
         let mut seen = BTreeSet::new();
         while let Some(next) = allowed.pop() {
             if !seen.insert(next.clone()) {
