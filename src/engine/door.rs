@@ -2,6 +2,8 @@
 //!
 //! Never: a change that somebody asked for and that does not stand on the timeline.
 
+use std::collections::BTreeSet;
+
 use crate::model::{
     command::Command,
     effect::Effect,
@@ -52,7 +54,8 @@ impl Engine {
             }
             (Consent::Ask, Verdict::Allow) | (Consent::Given(_), Verdict::Allow | Verdict::Confirm) => {
                 let what = What::Requested { line: command.to_line() };
-                self.record(About::Everything, *origin, what, draft.title.clone());
+                let about = if let [one] = draft.touched.as_slice() { About::Service(one) } else { About::Everything };
+                self.record(about, *origin, what, draft.title.clone());
                 self.carry_out(command, *origin, &targets, &draft);
                 Reply::Accepted { note: draft.title }
             }
@@ -63,8 +66,9 @@ impl Engine {
         let order = |then, manner, word: &str| Order { then, manner, by, because: format!("{word} by {}", by.label()) };
         match command {
             Command::Start { .. } => {
+                let asked: BTreeSet<&ServiceId> = targets.iter().collect();
                 for id in &draft.touched {
-                    let because = if targets.contains(id) {
+                    let because = if asked.contains(id) {
                         format!("started by {}", by.label())
                     } else {
                         format!("started by {}, as others need it", by.label())

@@ -40,9 +40,12 @@ impl Engine {
     pub(super) fn order_endings(&mut self, targets: &[ServiceId], order: &Order) {
         let selection: BTreeSet<ServiceId> = targets.iter().cloned().collect();
         for id in targets {
-            let after = match order.manner {
-                Manner::Ask { .. } => graph::nearest_dependents(&self.services, id, &selection),
-                Manner::Kill => Vec::new(),
+            // What only waits to be started is called off at once.
+            let only_planned = self.service(id).is_some_and(|service| !service.has_process());
+            let after = match (order.manner, order.then) {
+                (Manner::Kill, _) => Vec::new(),
+                (Manner::Ask { .. }, AfterStop::StayStopped) if only_planned => Vec::new(),
+                (Manner::Ask { .. }, _) => graph::nearest_dependents(&self.services, id, &selection),
             };
             for other in &after {
                 if let Some(other) = self.services.get_mut(other) {
@@ -65,8 +68,7 @@ impl Engine {
         let now = self.now;
         let Some(service) = self.services.get_mut(id) else { return };
         let Some(due) = service.due.take() else { return };
-        let has_process = service.run.as_ref().is_some_and(|run| run.stage != Stage::Checking);
-        if !has_process {
+        if !service.has_process() {
             return self.end_without_process(id, due);
         }
         let grace = match due.manner {

@@ -15,11 +15,11 @@ use crate::model::{
     policy::{Autopilot, Origin},
     probe::{ProbeKind, ProbeOutcome, ProbeRound},
     time::Timestamp,
-    timeline::What,
+    timeline::{What, holds_text},
 };
 
 use super::{
-    Engine,
+    Engine, graph,
     state::{Flight, ProbeState, Run, Standing},
     timeline::About,
 };
@@ -140,7 +140,14 @@ impl Engine {
         }
         let most = u64::try_from(state.probe.interval.min(FIRST_ROUND).as_micros()).unwrap_or(u64::MAX);
         let wait = Duration::from_micros(self.rng.u64(most / 2..=most));
-        self.arm(id, self.now.plus(wait), TimerKey::ProbeDue(id.clone(), kind));
+        self.arm_probe(id, kind, self.now.plus(wait));
+    }
+
+    fn arm_probe(&mut self, id: &ServiceId, kind: ProbeKind, at: Timestamp) {
+        if let Some(state) = self.probe_mut(id, kind) {
+            state.due = at;
+            self.arm(id, at, TimerKey::ProbeDue(id.clone(), kind));
+        }
     }
 
     /// A round is due, or overdue.
@@ -151,7 +158,7 @@ impl Engine {
         }
         let Some(run) = service.run.as_ref() else { return };
         let Some(state) = run.probes.get(&kind) else { return };
-        if state.watches_log() || !run.is_asked(kind) {
+        if state.watches_log() || !run.is_asked(kind) || !self.now.has_reached(state.due) {
             return;
         }
         match state.flight {
@@ -174,7 +181,7 @@ impl Engine {
         let probe = state.probe.clone();
         let overdue = now.plus(probe.timeout.saturating_mul(2).saturating_add(OVERDUE));
         self.effects.push(Effect::Probe(ProbeRound { run: run_id, kind, round: state.round, probe }));
-        self.arm(id, overdue, TimerKey::ProbeDue(id.clone(), kind));
+        self.arm_probe(id, kind, overdue);
     }
 
     /// The answer to a round.
@@ -203,7 +210,7 @@ impl Engine {
         let asked =
             self.services.get(&id).and_then(|service| service.run.as_ref()).is_some_and(|run| run.is_asked(kind));
         if asked {
-            self.arm(&id, next, TimerKey::ProbeDue(id.clone(), kind));
+            self.arm_probe(&id, kind, next);
         }
     }
 
@@ -238,19 +245,31 @@ impl Engine {
     /// One probe has news: does the gate open, does health change, must the run end?
     fn heard(&mut self, id: &ServiceId, kind: ProbeKind) {
         let Some(run) = self.services.get(id).and_then(|service| service.run.as_ref()) else { return };
-        let Some(standing) = run.probes.get(&kind).map(|state| state.standing) else { return };
+        let Some(state) = run.probes.get(&kind) else { return };
+        let (standing, enough) = (state.standing, state.failures >= state.probe.retries.max(1));
         let opened = kind == ProbeKind::Startup && standing == Standing::Well;
         self.judge(id);
         if opened {
             self.open_gate(id);
         }
         let ends_run = match kind {
-            ProbeKind::Startup | ProbeKind::Liveness => standing == Standing::Ill,
+            ProbeKind::Startup | ProbeKind::Liveness => standing == Standing::Ill && enough,
             ProbeKind::Readiness => false,
         };
-        if ends_run && self.autopilot == Autopilot::On {
-            self.end_for_probe(id, kind);
+        if !ends_run || self.autopilot == Autopilot::Off {
+            return;
         }
+        if graph::holds(&self.services, id).is_empty() {
+            return self.end_for_probe(id, kind);
+        }
+        // Not its fault: it needs `retries` new failures once its dependencies are back.
+        if let Some(state) = self.probe_mut(id, kind) {
+            state.failures = 0;
+        }
+    }
+
+    fn probe_mut(&mut self, id: &ServiceId, kind: ProbeKind) -> Option<&mut ProbeState> {
+        self.services.get_mut(id)?.run.as_mut()?.probes.get_mut(&kind)
     }
 
     /// The startup probe passed: readiness is asked at once, liveness in its rhythm.
@@ -269,7 +288,6 @@ impl Engine {
     /// Forms the judgement anew and tells what changed.
     fn judge(&mut self, id: &ServiceId) {
         let now = self.now;
-        let autopilot = self.autopilot;
         let Some(service) = self.services.get_mut(id) else { return };
         let Some(run) = service.run.as_ref() else { return };
         let run_id = run.id;
@@ -284,15 +302,7 @@ impl Engine {
             (Health::Unhealthy { .. }, Health::Unhealthy { .. })
             | (Health::Misconfigured { .. }, Health::Misconfigured { .. }) => {}
             (_, Health::Unhealthy { probe, detail, .. }) => {
-                let why = match (probe, autopilot) {
-                    (ProbeKind::Startup | ProbeKind::Liveness, Autopilot::Off) => {
-                        "it would be restarted, but the autopilot is off"
-                    }
-                    (ProbeKind::Startup | ProbeKind::Liveness, Autopilot::On) => "the healer ends it",
-                    (ProbeKind::Readiness, Autopilot::Off | Autopilot::On) => {
-                        "it is left running: readiness restarts nothing"
-                    }
-                };
+                let why = self.verdict_on(id, *probe);
                 let what = What::Unhealthy { probe: *probe, detail: detail.clone() };
                 self.record(about, Origin::System, what, why);
             }
@@ -315,6 +325,20 @@ impl Engine {
         if matches!(health, Health::Healthy { .. }) {
             self.stable_reached(id);
         }
+    }
+
+    /// What follows from a probe that failed for good, in words.
+    fn verdict_on(&self, id: &ServiceId, probe: ProbeKind) -> String {
+        let holds = graph::holds(&self.services, id);
+        if !holds.is_empty() {
+            return format!("left running, as what it depends on is not well: {}", holds_text(&holds));
+        }
+        match (probe, self.autopilot) {
+            (ProbeKind::Readiness, Autopilot::Off | Autopilot::On) => "left running: readiness restarts nothing",
+            (ProbeKind::Startup | ProbeKind::Liveness, Autopilot::On) => "the healer ends it",
+            (ProbeKind::Startup | ProbeKind::Liveness, Autopilot::Off) => "left running: the autopilot is off",
+        }
+        .to_owned()
     }
 
     /// Tells once per run that it is ready.

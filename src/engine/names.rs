@@ -121,20 +121,25 @@ fn matches(pattern: &str, text: &str) -> bool {
     true
 }
 
-/// Edits (insert, delete, replace) that turn `a` into `b` (Levenshtein 1966).
+/// Edits (insert, delete, replace, swap of neighbours) that turn `a` into `b`: "optimal string alignment", after Damerau,
+/// Communications of the ACM 7:3, 1964.
 fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().collect();
     let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut corner = i;
-        row[0] = i + 1;
+    let mut before = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
         for (j, y) in b.iter().enumerate() {
-            let replaced = corner + usize::from(x != *y);
-            corner = row[j + 1];
-            row[j + 1] = replaced.min(corner + 1).min(row[j] + 1);
+            let mut best = (above[j] + usize::from(x != y)).min(above[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
+                best = best.min(before[j - 1] + 1);
+            }
+            row.push(best);
         }
+        before = std::mem::replace(&mut above, row);
     }
-    row.last().copied().unwrap_or_default()
+    above.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -161,8 +166,14 @@ mod tests {
 
     #[test]
     fn edits_are_counted() {
-        for (a, b, edits) in [("web", "web", 0), ("wbe", "web", 2), ("we", "web", 1), ("", "web", 3), ("dbx", "db", 1)]
-        {
+        for (a, b, edits) in [
+            ("web", "web", 0),
+            ("wbe", "web", 1),
+            ("abcd", "badc", 2),
+            ("we", "web", 1),
+            ("", "web", 3),
+            ("dbx", "db", 1),
+        ] {
             assert_eq!(distance(a, b), edits, "{a} {b}");
         }
     }

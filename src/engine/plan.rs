@@ -55,7 +55,7 @@ impl Engine {
             Command::Stop { grace, .. } => self.draft_stop(targets, *grace),
             Command::Restart { with_dependents, grace, .. } => self.draft_restart(targets, *with_dependents, *grace),
             Command::Kill { .. } => {
-                let touched = self.chosen(targets, |service| !service.is_at_rest());
+                let touched = self.chosen(targets, |service| !service.is_at_rest() || service.due.is_some());
                 let steps = touched.iter().map(|id| format!("kill {} (SIGKILL at once)", self.short(id))).collect();
                 self.drafted(Verb::Kill, targets, touched, steps)
             }
@@ -89,11 +89,12 @@ impl Engine {
     fn draft_start(&self, targets: &[ServiceId]) -> Draft {
         let mut touched = graph::needed_for_start(&self.services, targets);
         touched.retain(|id| self.service(id).is_some_and(would_start));
+        let asked: BTreeSet<&ServiceId> = targets.iter().collect();
         let steps = touched
             .iter()
             .map(|id| {
                 let name = self.short(id);
-                if targets.contains(id) { format!("start {name}") } else { format!("start {name} (needed first)") }
+                if asked.contains(id) { format!("start {name}") } else { format!("start {name} (needed first)") }
             })
             .collect();
         self.drafted(Verb::Start, targets, touched, steps)
@@ -196,7 +197,8 @@ impl Engine {
 
     /// The targets that are touched, and how many more with them.
     fn subject_of(&self, targets: &[ServiceId], touched: &[ServiceId]) -> String {
-        let named: Vec<ServiceId> = touched.iter().filter(|id| targets.contains(id)).cloned().collect();
+        let asked: BTreeSet<&ServiceId> = targets.iter().collect();
+        let named: Vec<ServiceId> = touched.iter().filter(|id| asked.contains(id)).cloned().collect();
         match (named.len(), touched.len() - named.len()) {
             (0, _) | (_, 0) => self.subject(touched),
             (_, 1) => format!("{} and 1 more", self.subject(&named)),

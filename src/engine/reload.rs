@@ -21,7 +21,7 @@ use super::{
     Engine, Life, Project,
     ending::Order,
     graph,
-    state::{Manner, Service},
+    state::{Goal, Manner, Service},
     timeline::About,
 };
 
@@ -130,14 +130,17 @@ impl Engine {
                 difference.added.push(spec.id.service.clone());
                 continue;
             };
-            if service.doomed {
-                service.doomed = false;
+            if std::mem::replace(&mut service.doomed, false) {
                 difference.added.push(spec.id.service.clone());
+                if service.due.take_if(|due| due.by == Origin::Config).is_some() {
+                    service.goal = Goal::Up;
+                }
             } else if differs(&service.spec, spec) {
                 difference.changed.push(spec.id.service.clone());
-                if service.is_active() && needs_restart(&service.spec, spec) {
-                    difference.restarted.push(spec.id.clone());
-                }
+            }
+            // What somebody is stopping stays on its way down.
+            if service.goal == Goal::Up && service.is_active() && needs_restart(&service.spec, spec) {
+                difference.restarted.push(spec.id.clone());
             }
             service.spec = spec.clone();
             service.view = None;
@@ -182,7 +185,7 @@ impl Engine {
             .filter(|id| self.service(id).is_some_and(|service| service.spec.autostart))
             .collect();
         for id in graph::needed_for_start(&self.services, &new) {
-            let asked = new.contains(&id);
+            let asked = self.service(&id).is_some_and(|service| service.spec.autostart);
             let down = self.service(&id).is_some_and(|service| !service.is_active() && !service.doomed);
             if down {
                 let because =

@@ -138,6 +138,8 @@ pub(super) struct ProbeState {
     pub(super) standing: Standing,
     pub(super) last: Option<ProbeOutcome>,
     pub(super) took: Duration,
+    /// When its timer is due; one that comes earlier was replaced and says nothing.
+    pub(super) due: Timestamp,
     /// Failures before this do not count.
     pub(super) forgiven_until: Timestamp,
 }
@@ -153,6 +155,7 @@ impl ProbeState {
             standing: Standing::Untold,
             last: None,
             took: Duration::ZERO,
+            due: since,
             forgiven_until: since.plus(probe.start_period),
         }
     }
@@ -264,6 +267,11 @@ impl Service {
     /// True while an ending is decided or under way.
     pub(super) const fn is_ending(&self) -> bool {
         self.due.is_some() || matches!(self.phase, Phase::Stopping { .. })
+    }
+
+    /// True where a process is there, or is being spawned.
+    pub(super) fn has_process(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.stage != Stage::Checking)
     }
 
     /// True where no run exists and none is on its way.

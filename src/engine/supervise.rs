@@ -141,7 +141,8 @@ impl Engine {
 
     /// Passes the gates as far as they are open.
     pub(super) fn try_start(&mut self, id: &ServiceId) {
-        if self.life != Life::Working {
+        let ends = self.service(id).is_none_or(|service| service.due.is_some() || service.doomed);
+        if ends || self.life != Life::Working {
             return;
         }
         let holds = graph::holds(&self.services, id);
@@ -268,11 +269,12 @@ impl Engine {
     /// The answer to a look at the ports.
     pub(super) fn ports_checked(&mut self, id: &ServiceId, holders: Vec<PortHolder>) {
         let now = self.now;
-        let Some(service) = self.services.get_mut(id) else { return };
+        let Some(service) = self.services.get_mut(id).filter(|service| service.due.is_none()) else { return };
         match &mut service.phase {
             Phase::Starting { .. } if service.run.as_ref().is_some_and(|run| run.stage == Stage::Checking) => {
                 if holders.is_empty() {
-                    return self.spawn(id);
+                    let holds = graph::holds(&self.services, id);
+                    return if holds.is_empty() { self.spawn(id) } else { self.hold(id, holds) };
                 }
                 let (who, why) = (service.start.who, service.start.because.clone());
                 self.enter(id, Phase::Blocked { since: now, holders: holders.clone() }, "");

@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+mod checks;
 mod dependencies;
 mod door;
 mod probes;
 mod random;
 mod reload;
 mod restarts;
+mod script;
+mod specs;
 mod stops;
 mod views;
 mod world;

@@ -129,18 +129,24 @@ fn row_16_a_dependency_that_is_down_for_two_minutes_costs_its_dependents_no_star
         service("db").with(|s| s.restart = RestartPolicy::No),
         service("web").needs("db").probe(ProbeKind::Readiness, |_| ()),
         service("api").needs("db"),
+        service("live").needs("db").probe(ProbeKind::Liveness, |_| ()),
     ]);
     world.say("start --all");
     world.run_for(secs(20));
-    world.behave("web", |b| {
-        b.answers.insert(ProbeKind::Readiness, Answer::Bad);
-    });
+    for (name, kind) in [("web", ProbeKind::Readiness), ("live", ProbeKind::Liveness)] {
+        world.behave(name, |b| {
+            b.answers.insert(kind, Answer::Bad);
+        });
+    }
     world.crash("db", Exit::Signal(9));
     world.crash("api", Exit::Code(1));
     world.run_for(secs(120));
     assert_eq!((world.spawns("web").len(), world.spawns("api").len()), (1, 1));
     assert_eq!(world.view("web").health.label(), "unhealthy");
     assert_eq!(world.phase("api"), "waiting");
+    assert_eq!((world.phase("live"), world.spawns("live").len()), ("running", 1), "it is not to blame");
+    let blamed = world.entries.iter().filter(|entry| entry.why.contains("db (service_started, now failed)")).count();
+    assert_eq!(blamed, 2, "both failures name their cause");
     world.say("start db");
     world.run_for(secs(1));
     assert_eq!((world.phase("api"), world.view("api").restarts, world.spawns("web").len()), ("running", 0, 1));

@@ -125,11 +125,11 @@ fn poke_with_a_stale_timer(world: &mut World, rng: &mut fastrand::Rng, count: us
         4 => TimerKey::PortsAgain(service),
         _ => TimerKey::BudgetRefilled,
     };
-    world.engine.snapshot(world.now);
+    let _seen = world.engine.snapshot(world.now);
     let event = Event::TimerFired { key, epoch: Epoch(u64::MAX - rng.u64(0..9)) };
     // The clock alone moves.
     let _clock = world.engine.step(world.now, Input::Event(Event::Stalled { gap: ms(0) }));
-    world.engine.snapshot(world.now);
+    let _seen = world.engine.snapshot(world.now);
     let before = format!("{:?}", world.engine);
     assert!(world.engine.step(world.now, Input::Event(event)).is_empty());
     assert_eq!(format!("{:?}", world.engine), before);
@@ -174,7 +174,9 @@ fn live_through(seed: u64) -> World {
                         })
                     })
                     .collect();
-                world.load("shop", again);
+                // The last one may be missing for once: nobody depends on it.
+                let kept = again.len() - usize::from(rng.u8(0..4) == 0);
+                world.load("shop", again.into_iter().take(kept).collect());
             }
             _ => {
                 let line = random_line(&mut rng, count);

@@ -101,6 +101,18 @@ fn a_service_that_comes_back_while_it_is_being_removed_starts_again_if_it_should
 }
 
 #[test]
+fn a_service_that_comes_back_before_its_turn_to_go_stays_up() {
+    let mut world = World::new(vec![service("db"), service("web").needs("db")]);
+    world.say("start --all");
+    world.run_for(secs(20));
+    world.load("shop", vec![]);
+    assert_eq!(world.phase("db"), "running");
+    world.load("shop", vec![service("db")]);
+    world.run_for(secs(20));
+    assert_eq!((world.phase("db"), world.spawns("db").len()), ("running", 1));
+}
+
+#[test]
 fn a_stop_beats_the_restart_that_a_reload_began() {
     let mut world = World::new(vec![service("web")]);
     world.say("start web");
@@ -109,6 +121,18 @@ fn a_stop_beats_the_restart_that_a_reload_began() {
     world.say("stop web");
     world.run_for(secs(60));
     assert_eq!((world.phase("web"), world.spawns("web").len()), ("stopped", 1));
+}
+
+#[test]
+fn a_reload_does_not_restart_what_waits_for_its_turn_to_stop() {
+    let mut world = World::new(vec![service("db"), service("web").needs("db")]);
+    world.say("start --all");
+    world.run_for(secs(20));
+    world.say("stop --all");
+    assert_eq!(world.phase("db"), "running");
+    world.load("shop", vec![service("db").with(other_command), service("web").needs("db")]);
+    world.run_for(secs(20));
+    assert_eq!((world.phase("db"), world.spawns("db").len()), ("stopped", 1));
 }
 
 #[test]

@@ -34,7 +34,14 @@ fn a_stop_asks_and_then_it_is_gone() {
     assert_eq!(world.view("web").why, "stopped by command line");
     assert_eq!(
         world.story("web"),
-        ["started, pid 1001", "stopping with SIGTERM", "ended by SIGTERM after 20 s", "stopped, nothing is left"]
+        [
+            "asked: start --all",
+            "started, pid 1001",
+            "asked: stop web",
+            "stopping with SIGTERM",
+            "ended by SIGTERM after 20 s",
+            "stopped, nothing is left"
+        ]
     );
 }
 
@@ -129,7 +136,6 @@ fn kill_ends_at_once_and_it_stays_down() {
     let mut world = up(vec![service("web")]);
     world.behave("web", |b| b.ends_in = None);
     world.say("kill web");
-    assert!(matches!(world.effects.last().unwrap().1, Effect::Reply { .. }));
     assert!(world.effects.iter().any(|(_, e)| matches!(e, Effect::EndTree { patience: Duration::ZERO, .. })));
     world.run_for(secs(100));
     assert_eq!((world.phase("web"), world.spawns("web").len()), ("stopped", 1));
@@ -299,6 +305,8 @@ fn a_crash_while_cas_ends_restarts_nothing() {
 #[test]
 fn a_timer_of_a_phase_already_left_changes_nothing() {
     let mut world = up(vec![service("web")]);
+    // The clock alone moves.
+    world.tell(Event::Stalled { gap: Duration::ZERO });
     for (key, epoch) in [
         (TimerKey::BackoffOver(id("web")), 0),
         (TimerKey::GraceOver(id("web")), 1),

@@ -47,7 +47,7 @@ fn only_what_changed_is_drawn_anew() {
 #[test]
 fn an_input_that_changes_nothing_asks_for_no_publication() {
     let mut world = World::new(vec![service("a")]);
-    world.engine.snapshot(world.now);
+    let _seen = world.engine.snapshot(world.now);
     let event = Event::Probed {
         run: cas::model::ids::RunId(99),
         kind: cas::model::probe::ProbeKind::Liveness,

@@ -2,8 +2,7 @@
 //! After every step it checks what must always hold.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    path::PathBuf,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -14,189 +13,27 @@ use cas::{
         command::{Command, ServiceRef},
         effect::Effect,
         event::{Event, Input, TimerKey},
-        ids::{Epoch, ProjectName, RequestId, RunId, ServiceId, ServiceName},
-        phase::{Exit, Health, Phase, PortHolder},
+        ids::{RequestId, RunId, ServiceId},
+        phase::{Exit, Health, PortHolder},
         policy::{Consent, Origin, Reply, Request},
-        probe::{Check, Probe, ProbeKind, ProbeOutcome},
+        probe::{ProbeKind, ProbeOutcome},
         project::ProjectSpec,
-        service::{
-            Backoff, CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, Source,
-            StopPlan,
-        },
+        service::{Condition, ServiceSpec},
         snapshot::{ServiceView, Snapshot},
         time::Timestamp,
-        timeline::{Entry, What},
+        timeline::Entry,
     },
 };
 
-pub(super) const MS: Duration = Duration::from_millis(1);
+pub(super) use super::{
+    script::{Answer, Behaviour, Chaos, Life},
+    specs::{Build, MS, id, ms, project, secs, service},
+};
 
-pub(super) fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
-pub(super) fn ms(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
-
-/// `web` is `shop/web`; `bank/web` is itself.
-pub(super) fn id(name: &str) -> ServiceId {
-    let (project, service) = name.split_once('/').unwrap_or(("shop", name));
-    ServiceId { project: ProjectName::new(project).unwrap(), service: ServiceName::new(service).unwrap() }
-}
-
-/// A service that restarts always, with exact waits of 1 s, 2 s … at most, and is stable after 10 s.
-pub(super) fn service(name: &str) -> ServiceSpec {
-    ServiceSpec {
-        id: id(name),
-        kind: ServiceKind::Process,
-        command: CommandLine::Shell(format!("run {name}")),
-        working_dir: PathBuf::from("/srv"),
-        environment: BTreeMap::from([("TOKEN".to_owned(), "s3cret".to_owned())]),
-        depends_on: BTreeMap::new(),
-        probes: BTreeMap::new(),
-        ready_log_line: None,
-        restart: RestartPolicy::Always,
-        backoff: Backoff { base: secs(1), ..Backoff::default() },
-        stop: StopPlan::default(),
-        ports: Vec::new(),
-        autostart: false,
-        source: Source { file: PathBuf::from("/srv/cas.yaml"), line: 1, column: 1 },
-        description: None,
-    }
-}
-
-/// Sentences for building specs.
-pub(super) trait Build: Sized {
-    fn with(self, change: impl FnOnce(&mut ServiceSpec)) -> Self;
-    fn needs_if(self, other: &str, condition: Condition) -> Self;
-    fn needs(self, other: &str) -> Self {
-        self.needs_if(other, Condition::ServiceStarted)
-    }
-    fn probe(self, kind: ProbeKind, change: impl FnOnce(&mut Probe)) -> Self;
-    fn port(self, port: u16) -> Self;
-}
-
-impl Build for ServiceSpec {
-    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
-        change(&mut self);
-        self
-    }
-    fn needs_if(self, other: &str, condition: Condition) -> Self {
-        self.with(|s| {
-            let edge = Dependency { condition, restart: false, required: true };
-            s.depends_on.insert(ServiceName::new(other).unwrap(), edge);
-        })
-    }
-    fn probe(self, kind: ProbeKind, change: impl FnOnce(&mut Probe)) -> Self {
-        let mut probe = Probe {
-            check: Check::Tcp { host: "localhost".to_owned(), port: 80 },
-            interval: secs(1),
-            timeout: secs(1),
-            retries: 3,
-            successes: 1,
-            start_period: Duration::ZERO,
-        };
-        change(&mut probe);
-        self.with(|s| {
-            s.probes.insert(kind, Arc::new(probe));
-        })
-    }
-    fn port(self, port: u16) -> Self {
-        self.with(|s| s.ports.push(Port(port)))
-    }
-}
-
-pub(super) fn project(name: &str, services: Vec<ServiceSpec>) -> Arc<ProjectSpec> {
-    Arc::new(ProjectSpec {
-        name: ProjectName::new(name).unwrap(),
-        root: PathBuf::from("/srv").join(name),
-        file: PathBuf::from("/srv").join(name).join("cas.yaml"),
-        services: services.into_iter().map(Arc::new).collect(),
-    })
-}
-
-/// How one run goes by itself.
-#[derive(Debug, Clone)]
-pub(super) enum Life {
-    Forever,
-    Ends(Duration, Exit),
-    Fails(String),
-}
-
-/// How a probe is answered.
-#[derive(Debug, Clone)]
-pub(super) enum Answer {
-    Well,
-    Bad,
-    Broken,
-    /// Bad until the run is so old.
-    BadUntil(Duration),
-    /// Alternates, good first.
-    Alternates,
-    Never,
-}
-
-/// How a service behaves.
-#[derive(Debug, Clone)]
-pub(super) struct Behaviour {
-    pub(super) spawn_takes: Duration,
-    pub(super) lives: VecDeque<Life>,
-    pub(super) then: Life,
-    /// None: it ignores the signal.
-    pub(super) ends_in: Option<Duration>,
-    pub(super) leftover: usize,
-    pub(super) survivors: Vec<u32>,
-    pub(super) answers: BTreeMap<ProbeKind, Answer>,
-    /// After the spawn, for which question.
-    pub(super) logs: Vec<(Duration, Option<ProbeKind>)>,
-}
-
-impl Default for Behaviour {
-    fn default() -> Self {
-        Self {
-            spawn_takes: MS,
-            lives: VecDeque::new(),
-            then: Life::Forever,
-            ends_in: Some(ms(50)),
-            leftover: 0,
-            survivors: Vec::new(),
-            answers: BTreeMap::new(),
-            logs: Vec::new(),
-        }
-    }
-}
-
-/// A process as the world knows it.
-#[derive(Debug)]
-struct Process {
-    service: ServiceId,
-    born: Timestamp,
-    /// The engine was told that it runs.
-    told: bool,
-    main: bool,
-    leftover: usize,
-    rounds: u64,
-}
-
-#[derive(Debug, Clone)]
-enum Happening {
-    Timer(TimerKey, Epoch, u64),
-    Told(Event),
-    Born(RunId),
-    Dies(RunId, Exit),
-    Probed(RunId, ProbeKind, u64),
-    TreeGone(RunId),
-    Ports(ServiceId, Epoch, Vec<Port>),
-}
-
-/// Randomness in the world itself.
-#[derive(Debug)]
-pub(super) struct Chaos {
-    pub(super) rng: fastrand::Rng,
-    /// One answer of a probe in so many is lost.
-    pub(super) lose_answers: Option<u32>,
-}
+use super::{
+    checks::{check_entry, check_snapshot, tale},
+    script::{Happening, Process},
+};
 
 pub(super) struct World {
     pub(super) engine: Engine,
@@ -215,6 +52,7 @@ pub(super) struct World {
     /// Services that somebody stopped and nobody started since.
     pub(super) forbidden: BTreeSet<ServiceId>,
     specs: BTreeMap<ServiceId, Arc<ServiceSpec>>,
+    removed: BTreeSet<ServiceId>,
     agenda: BTreeMap<(u64, u64), Happening>,
     timers: BTreeMap<TimerKey, u64>,
     processes: BTreeMap<RunId, Process>,
@@ -256,6 +94,7 @@ impl World {
             budget,
             forbidden: BTreeSet::new(),
             specs: BTreeMap::new(),
+            removed: BTreeSet::new(),
             agenda: BTreeMap::new(),
             timers: BTreeMap::new(),
             processes: BTreeMap::new(),
@@ -274,10 +113,16 @@ impl World {
     }
 
     pub(super) fn load_project(&mut self, project: Arc<ProjectSpec>) {
+        // What is new may be started, and what it needs; what was stopped by hand stays stopped.
+        let known = self.engine.snapshot(self.now);
+        let is_new = |id: &ServiceId| known.service(id).is_none() || self.removed.contains(id);
+        let new = project.services.iter().map(|spec| spec.id.clone()).filter(is_new).collect();
+        self.removed = known.services.iter().map(|service| service.id.clone()).collect();
         for spec in &project.services {
             self.specs.insert(spec.id.clone(), spec.clone());
-            self.forbidden.remove(&spec.id);
+            self.removed.remove(&spec.id);
         }
+        self.allow(new);
         self.tell(Event::ProjectLoaded { project });
     }
 
@@ -302,35 +147,46 @@ impl World {
     pub(super) fn ask(&mut self, origin: Origin, command: Command, consent: Consent) -> Reply {
         self.serial += 1;
         let request = RequestId(self.serial);
-        self.foresee(&command, consent);
+        self.foresee_start(&command);
+        let stops = matches!(command, Command::Stop { .. } | Command::Kill { .. });
+        let named = self.named(&command);
         self.step(Input::Request(Request { id: request, origin, command, consent }));
-        self.replies.remove(&request).expect("every request is answered in its own step")
+        let reply = self.replies.remove(&request).expect("every request is answered in its own step");
+        if stops && matches!(reply, Reply::Accepted { .. } | Reply::Unchanged { .. }) {
+            self.forbidden.extend(named);
+        }
+        reply
     }
 
-    /// What the command means for what may be spawned from now on.
-    fn foresee(&mut self, command: &Command, consent: Consent) {
-        if consent == Consent::DryRun {
-            return;
-        }
-        let names: Vec<ServiceId> = command.targets().map_or_else(Vec::new, |targets| {
+    /// Services that a command names; patterns are left out.
+    fn named(&self, command: &Command) -> Vec<ServiceId> {
+        command.targets().map_or_else(Vec::new, |targets| {
             if targets.all {
                 return self.specs.keys().cloned().collect();
             }
-            targets.services.iter().map(|ServiceRef(name)| id(name)).collect()
-        });
-        match command {
-            Command::Stop { .. } | Command::Kill { .. } => self.forbidden.extend(names),
-            Command::Start { .. } | Command::Restart { .. } => {
-                let mut allowed = names;
-                while let Some(next) = allowed.pop() {
-                    self.forbidden.remove(&next);
-                    let below = self.specs.get(&next).map(|spec| spec.depends_on.clone()).unwrap_or_default();
-                    allowed.extend(
-                        below.keys().map(|name| ServiceId { project: next.project.clone(), service: name.clone() }),
-                    );
-                }
+            let plain = targets.services.iter().filter(|ServiceRef(name)| !name.contains('*'));
+            plain.map(|ServiceRef(name)| id(name)).collect()
+        })
+    }
+
+    /// What a start or restart allows to be spawned from now on: its targets and all below them.
+    fn foresee_start(&mut self, command: &Command) {
+        if !matches!(command, Command::Start { .. } | Command::Restart { .. }) {
+            return;
+        }
+        self.allow(self.named(command));
+    }
+
+    fn allow(&mut self, mut allowed: Vec<ServiceId>) {
+        let mut seen = BTreeSet::new();
+        while let Some(next) = allowed.pop() {
+            if !seen.insert(next.clone()) {
+                continue;
             }
-            Command::Signal { .. } | Command::Reload | Command::Autopilot { .. } => {}
+            self.forbidden.remove(&next);
+            let Some(spec) = self.specs.get(&next) else { continue };
+            let below = spec.depends_on.keys().cloned();
+            allowed.extend(below.map(|service| ServiceId { project: next.project.clone(), service }));
         }
     }
 
@@ -495,7 +351,7 @@ impl World {
             Answer::Broken => ProbeOutcome::Broken("no such program: crul".to_owned()),
             Answer::BadUntil(age) if self.now.since(process.born) < *age => bad(),
             Answer::BadUntil(_) => ProbeOutcome::Passed,
-            Answer::Alternates if round % 2 == 0 => bad(),
+            Answer::Alternates if round.is_multiple_of(2) => bad(),
             Answer::Alternates => ProbeOutcome::Passed,
             Answer::Never => return,
         };
@@ -540,16 +396,15 @@ impl World {
             Effect::Probe(round) => {
                 let key = (round.run, round.kind);
                 let old = self.in_flight.insert(key, round.round);
-                let lossy = self.chaos.as_ref().is_some_and(|chaos| chaos.lose_answers.is_some());
-                assert!(old.is_none() || lossy, "two rounds of {key:?} in flight");
+                assert!(old.is_none(), "two rounds of {key:?} in flight");
                 let never = self.processes.get(&round.run).is_some_and(|process| {
                     let answers = self.behaviours.get(&process.service).map(|behaviour| &behaviour.answers);
                     matches!(answers.and_then(|answers| answers.get(&round.kind)), Some(Answer::Never))
                 });
-                if !never {
-                    let wait = self.vary(round.probe.timeout / 10);
-                    self.at(wait, Happening::Probed(round.run, round.kind, round.round));
-                }
+                // What never answers is torn down when its time is out, and the answer is lost.
+                let timeout = round.probe.timeout;
+                let wait = if never { timeout } else { self.vary(timeout / 10) };
+                self.at(wait, Happening::Probed(round.run, round.kind, round.round));
             }
             Effect::WatchLog { run, .. } => assert!(self.processes.contains_key(&run), "watched before it is spawned"),
             Effect::Timer { at, key, epoch } => {
@@ -559,7 +414,10 @@ impl World {
             }
             Effect::LoadProject { .. } | Effect::Register(_) => {}
             Effect::Record(entry) => {
-                self.check_entry(&entry);
+                if let (Some(project), Some(service)) = (&entry.project, &entry.service) {
+                    let id = ServiceId { project: project.clone(), service: service.clone() };
+                    check_entry(&entry, &self.specs[&id]);
+                }
                 self.entries.push(entry);
             }
             Effect::Reply { request, reply } => {
@@ -589,7 +447,7 @@ impl World {
             let there = process.main || process.leftover > 0 || !process.told;
             assert!(process.service != service || !there, "{service} spawned as {run} while {other} is there");
         }
-        assert!(!self.forbidden.contains(&service), "{service} spawned after it was stopped");
+        assert!(!self.forbidden.contains(&service), "{service} spawned after it was stopped: {}", tale(&self.entries));
         assert!(!after.engine.leaving, "{service} spawned while leaving");
         let view = after.service(&service).expect("a spawned service is seen");
         for (name, edge) in spec.depends_on.iter().filter(|(_, edge)| edge.required) {
@@ -615,7 +473,10 @@ impl World {
         let seen = after.service(on).expect("a dependency is seen");
         let holds = match condition {
             Condition::ServiceStarted => runs,
-            Condition::ServiceHealthy => runs && matches!(seen.health, Health::Healthy { .. } | Health::Unknown),
+            Condition::ServiceHealthy => {
+                let asked = seen.probes.iter().any(|probe| probe.kind != ProbeKind::Liveness);
+                runs && (!asked || matches!(seen.health, Health::Healthy { .. }))
+            }
             Condition::ServiceCompletedSuccessfully => self.completed.contains(on),
             Condition::ServiceLogReady => runs,
         };
@@ -635,40 +496,5 @@ impl World {
         self.tokens_at = self.now;
         let with_ports = self.specs.values().filter(|spec| !spec.ports.is_empty()).count();
         assert!(self.tokens >= -(with_ports as f64) - 1e-6, "more restarts than the budget allows: {}", self.tokens);
-    }
-
-    fn check_entry(&self, entry: &Entry) {
-        let Some(service) = &entry.service else { return };
-        let project = entry.project.clone().expect("a service has a project");
-        let spec = &self.specs[&ServiceId { project, service: service.clone() }];
-        match &entry.what {
-            What::RestartScheduled { delay, attempt } => {
-                assert!(*delay <= spec.backoff.bound(*attempt), "{service} waits {delay:?} before restart {attempt}");
-                assert!(*delay <= spec.backoff.ceiling);
-            }
-            What::GaveUp { attempts } => assert_eq!(*attempts, spec.backoff.give_up_after, "{service} gives up late"),
-            What::Held { holds } => assert!(!holds.is_empty()),
-            What::Blocked { holders } => assert!(!holders.is_empty()),
-            _ => {}
-        }
-    }
-}
-
-fn check_snapshot(snapshot: &Snapshot) {
-    for service in &snapshot.services {
-        let name = &service.id;
-        assert!(!service.why.is_empty(), "{name}: no why");
-        match &service.phase {
-            Phase::Waiting { holds, .. } => assert!(!holds.is_empty(), "{name} waits for nothing"),
-            Phase::Blocked { holders, .. } => assert!(!holders.is_empty(), "{name} is blocked by nothing"),
-            Phase::BackingOff { since, until, attempt, .. } => {
-                assert!(until.mono_us > since.mono_us && *attempt > 0, "{name}");
-            }
-            _ => {}
-        }
-        assert_eq!(service.phase.run(), service.run, "{name}: phase and run disagree");
-        if service.run.is_none() {
-            assert_eq!(service.health, Health::Unknown, "{name}: health of nothing");
-        }
     }
 }
