@@ -42,7 +42,7 @@ pub enum TimerKey {
 /// A fact.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// `Effect::OpenProject` (or the start of cas) brought a valid project. Opening one that is open replaces it.
+    /// The start of cas, or `Effect::LoadProject`, brought a valid project. Opening one that is open replaces it.
     ProjectLoaded {
         /// The project.
         project: Arc<ProjectSpec>,

@@ -34,13 +34,13 @@ pub struct HostUsage {
     pub swap_total_bytes: u64,
     /// Bytes of swap in use.
     pub swap_used_bytes: u64,
-    /// Bytes per second received, loopback left out.
+    /// Bytes per second received by network devices with hardware behind them; where there are none, by all but loopback.
     pub net_rx_bytes_per_s: f64,
-    /// Bytes per second sent, loopback left out.
+    /// Bytes per second sent by the same devices.
     pub net_tx_bytes_per_s: f64,
-    /// Bytes per second read from block devices.
+    /// Bytes per second read from whole disks with hardware behind them; where there are none, from all whole disks.
     pub disk_read_bytes_per_s: f64,
-    /// Bytes per second written to block devices.
+    /// Bytes per second written to the same disks.
     pub disk_write_bytes_per_s: f64,
     /// Size in bytes of the file system that holds the project.
     pub disk_total_bytes: u64,

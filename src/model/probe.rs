@@ -84,7 +84,7 @@ pub struct Probe {
     /// A round that has no answer by then has failed and is torn down. Default 5 s.
     #[serde(with = "human")]
     pub timeout: Duration,
-    /// Consecutive failures that count as unhealthy, at least 1. Default 3.
+    /// Consecutive failures that count as unhealthy, at least 1. Default 3; 60 for startup.
     pub retries: u32,
     /// Consecutive successes that count as healthy, at least 1. Default 1 for the first time, 2 after having been unhealthy.
     pub successes: u32,

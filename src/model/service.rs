@@ -153,13 +153,13 @@ impl Backoff {
     /// The largest delay before consecutive restart `attempt` (1-based), before jitter.
     #[must_use]
     pub fn bound(&self, attempt: u32) -> Duration {
+        if self.base.is_zero() {
+            return Duration::ZERO;
+        }
         let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
         let secs = self.base.as_secs_f64() * self.factor.max(1.0).powi(exponent);
-        if secs.is_finite() && secs < self.ceiling.as_secs_f64() {
-            Duration::from_secs_f64(secs)
-        } else {
-            self.ceiling.min(Duration::from_secs_f64(secs.min(self.ceiling.as_secs_f64())))
-        }
+        // Not finite after many attempts: larger than any ceiling.
+        if secs < self.ceiling.as_secs_f64() { Duration::from_secs_f64(secs) } else { self.ceiling }
     }
 }
 
@@ -213,7 +213,7 @@ impl std::fmt::Display for Source {
 pub struct Port(pub u16);
 
 /// Everything that is needed to run a service; fully resolved, nothing left to look up.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct ServiceSpec {
     /// Project and name.
     pub id: ServiceId,
@@ -245,4 +245,27 @@ pub struct ServiceSpec {
     pub source: Source,
     /// Free text for people.
     pub description: Option<String>,
+}
+
+impl std::fmt::Debug for ServiceSpec {
+    /// The id and where it is declared: the rest may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServiceSpec").field("id", &self.id).field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Backoff;
+
+    #[test]
+    fn a_bound_grows_to_the_ceiling_and_never_past_it() {
+        let backoff = Backoff::default();
+        let bounds: Vec<_> = [1, 2, 3, 8, 5000].map(|attempt| backoff.bound(attempt).as_millis()).to_vec();
+        assert_eq!(bounds, [500, 1000, 2000, 60_000, 60_000]);
+        let at_once = Backoff { base: Duration::ZERO, ..backoff };
+        assert!([1, 5, 5000].iter().all(|attempt| at_once.bound(*attempt).is_zero()));
+    }
 }
