@@ -405,7 +405,7 @@ impl App {
                 }
             }
             // A shell ends with the code of its last command, which is nobody's fault.
-            (_, None) | (Ok(()), _) => {}
+            (_, None) => {}
             (Err(sentence), Some(_)) => self.say(sentence),
         }
         Ok(())

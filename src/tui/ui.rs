@@ -22,6 +22,7 @@ use crate::{
     host::handle::Link,
     model::{
         ids::{ProjectName, ServiceId},
+        log::LogBatch,
         snapshot::Snapshot,
         time::Timestamp,
         timeline::Severity,
@@ -113,6 +114,21 @@ pub(crate) struct TimelinePane {
     pub(crate) pattern: Option<Pattern>,
 }
 
+/// What is known of output from before this console.
+#[derive(Debug)]
+pub(crate) enum Earlier {
+    /// It was asked for; what comes meanwhile waits, so that lines stand in their order.
+    Asked { meanwhile: Vec<Arc<LogBatch>> },
+    /// It is here, or cannot be had.
+    Known,
+}
+
+impl Default for Earlier {
+    fn default() -> Self {
+        Self::Asked { meanwhile: Vec::new() }
+    }
+}
+
 /// Where the logs stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum LogPosition {
@@ -144,8 +160,7 @@ pub(crate) struct LogsPane {
     pub(crate) pattern: Option<Pattern>,
     /// Batches that came faster than they could be taken.
     pub(crate) missed: u64,
-    /// The engine has not yet said what came before.
-    pub(crate) loading: bool,
+    pub(crate) earlier: Earlier,
 }
 
 /// A filter that is being typed.
@@ -240,7 +255,7 @@ impl Ui {
             drag: None,
             projects: ProjectsPane::default(),
             services: ServicesPane::default(),
-            logs: LogsPane { wrap: true, loading: true, ..LogsPane::default() },
+            logs: LogsPane { wrap: true, ..LogsPane::default() },
             timeline: TimelinePane::default(),
             prompt: None,
             modal: None,

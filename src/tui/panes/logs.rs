@@ -17,7 +17,7 @@ use crate::{
         layout::{Areas, inside},
         logs::view::{Row, Scope, Showing},
         theme::Role,
-        ui::{LogPosition, Pane, Ui},
+        ui::{Earlier, LogPosition, Pane, Ui},
         widgets::log_line::{self, Fit},
     },
 };
@@ -162,7 +162,7 @@ fn nothing(frame: &mut Frame<'_>, ui: &Ui, content: Rect) {
         empty(frame, ui, content, sentence, "Esc clears the filter");
         return;
     }
-    if ui.logs.loading {
+    if let Earlier::Asked { .. } = ui.logs.earlier {
         empty(frame, ui, content, "asking for earlier lines …", "");
         return;
     }

@@ -14,12 +14,15 @@ use crate::{
         logs::view::{Row, Showing},
         message::UiEffect,
         panes::logs::row_height,
-        ui::{LogPosition, Pane, Ui},
+        ui::{Earlier, LogPosition, Pane, Ui},
     },
 };
 
 /// Columns that one press scrolls long lines.
 const SHIFT: u16 = 16;
+
+/// Batches that wait for what came before them; if it has not come by then, it is not waited for.
+const PATIENCE: usize = 512;
 
 pub(super) fn act(ui: &mut Ui, action: LogsKey) {
     let logs = &mut ui.logs;
@@ -57,6 +60,13 @@ pub(super) fn take(ui: &mut Ui, news: LogNews) -> Vec<UiEffect> {
         }
         LogNews::Batch(batch) => {
             let before = ui.logs.view.last();
+            if let Earlier::Asked { meanwhile } = &mut ui.logs.earlier
+                && meanwhile.len() < PATIENCE
+            {
+                meanwhile.push(batch);
+                return Vec::new();
+            }
+            take_history(ui, Vec::new());
             keep(ui, batch);
             let is_visible = Areas::of(ui).is_some_and(|areas| areas.pane(Pane::Logs).is_some());
             if is_visible && ui.logs.view.last() != before {
@@ -68,8 +78,12 @@ pub(super) fn take(ui: &mut Ui, news: LogNews) -> Vec<UiEffect> {
 }
 
 pub(super) fn take_history(ui: &mut Ui, batches: Vec<Arc<LogBatch>>) {
-    ui.logs.loading = false;
-    for batch in batches {
+    let before = std::mem::replace(&mut ui.logs.earlier, Earlier::Known);
+    let meanwhile = match before {
+        Earlier::Asked { meanwhile } => meanwhile,
+        Earlier::Known => Vec::new(),
+    };
+    for batch in batches.into_iter().chain(meanwhile) {
         keep(ui, batch);
     }
 }
