@@ -82,7 +82,8 @@ impl Carrier {
         match answer {
             Ok(Answer::ShellContext { working_dir, environment }) => {
                 let own = self.options.shell.clone().or_else(|| std::env::var("SHELL").ok());
-                let mut command = Command::new(own.filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".to_owned()));
+                let mut command =
+                    Command::new(own.filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".to_owned()));
                 command.current_dir(working_dir).envs(environment).env("CAS_SERVICE", service.to_string());
                 Ok(command)
             }
@@ -94,7 +95,8 @@ impl Carrier {
 
     /// The editor on a file, at a line where it can do that.
     pub(crate) fn editor(&self, file: &Path, line: Option<u32>) -> Result<Command, String> {
-        let from_environment = || ["VISUAL", "EDITOR"].into_iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+        let from_environment =
+            || ["VISUAL", "EDITOR"].into_iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
         let text = self.options.editor.clone().or_else(from_environment).unwrap_or_else(|| "vi".to_owned());
         let words = shlex::split(&text).filter(|words| !words.is_empty());
         let words = words.ok_or_else(|| format!("EDITOR is \"{text}\": a quote is not closed"))?;

@@ -13,7 +13,9 @@ pub struct Chord {
 
 /// Why a key's name was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not a key: a character, or a name such as enter, esc, space, tab, pgup, f5, with ctrl-, alt- or shift- before it")]
+#[error(
+    "\"{0}\" is not a key: a character, or a name such as enter, esc, space, tab, pgup, f5, with ctrl-, alt- or shift- before it"
+)]
 pub struct UnknownKey(pub String);
 
 const NAMES: [(&str, KeyCode); 16] = [

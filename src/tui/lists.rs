@@ -63,7 +63,8 @@ impl Ui {
 
     pub(crate) fn project_rows(&self) -> Vec<&ProjectView> {
         let pattern = self.projects.pattern.as_ref();
-        let shown = |project: &&ProjectView| accepts(pattern, || format!("{} {}", project.name, project.root.display()));
+        let shown =
+            |project: &&ProjectView| accepts(pattern, || format!("{} {}", project.name, project.root.display()));
         self.snapshot.projects.iter().filter(shown).collect()
     }
 

@@ -222,7 +222,9 @@ impl LogView {
         if filter.is_none() {
             let before = store.previous(slot, serial);
             let expected = before.map(|before| before.first_seq + before.lines.len() as u64);
-            if let Some(gap) = expected.and_then(|expected| batch.first_seq.checked_sub(expected)).filter(|gap| *gap > 0) {
+            if let Some(gap) =
+                expected.and_then(|expected| batch.first_seq.checked_sub(expected)).filter(|gap| *gap > 0)
+            {
                 rows.push(Row::Missed { slot, serial, lines: u32::try_from(gap).unwrap_or(u32::MAX) });
             }
             if before.map_or(batch.first_seq == 0, |before| before.run != batch.run) {

@@ -92,7 +92,8 @@ fn arguments_of(ui: &Ui, verb: &str, typed: &[&str]) -> Vec<Candidate> {
     let definition = Command::definition();
     let Some(command) = definition.find_subcommand(verb) else { return Vec::new() };
     let flag = typed.last().and_then(|last| last.strip_prefix("--"));
-    let open = command.get_arguments().find(|arg| arg.get_long() == flag && flag.is_some() && arg.get_action().takes_values());
+    let open =
+        command.get_arguments().find(|arg| arg.get_long() == flag && flag.is_some() && arg.get_action().takes_values());
     if open.is_some() {
         return ["3s", "10s", "30s", "1m"].map(|time| candidate(time, "a time", Sort::Argument)).into();
     }

@@ -8,18 +8,13 @@ use super::text::{field, heading};
 use crate::{
     model::{
         ids::ServiceId,
+        phase::Health,
         probe::ProbeOutcome,
         snapshot::{ProbeView, ServiceView},
         time::short_duration,
         timeline::{Entry, What},
     },
-    tui::{
-        format,
-        panes::timeline::icon,
-        theme::Role,
-        ui::Ui,
-        widgets::units,
-    },
+    tui::{format, panes::timeline::icon, theme::Role, ui::Ui, widgets::units},
 };
 
 /// Entries of the timeline shown with a service.
@@ -61,9 +56,13 @@ fn standing(ui: &Ui, service: &ServiceView, width: usize) -> Vec<Line<'static>> 
     let mut first = vec![
         Span::styled(format!("{} {}", service.phase.glyph(), service.phase.label()), phase),
         Span::styled(format!(" for {}", short_duration(since)), ui.theme.style(Role::Muted)),
-        Span::raw("   "),
-        Span::styled(service.health.label().to_owned(), ui.theme.health(&service.health)),
     ];
+    if service.health == Health::Unknown {
+        let text = if service.probes.is_empty() { "   no probe" } else { "   not probed now" };
+        first.push(Span::styled(text, ui.theme.style(Role::Muted)));
+    } else {
+        first.push(Span::styled(format!("   {}", service.health.label()), ui.theme.health(&service.health)));
+    }
     if let Some(pid) = service.pid {
         first.push(Span::styled(format!("   pid {pid}"), ui.theme.style(Role::Muted)));
     }
@@ -71,14 +70,17 @@ fn standing(ui: &Ui, service: &ServiceView, width: usize) -> Vec<Line<'static>> 
         first.push(Span::styled(format!("   {} restarts", service.restarts), ui.theme.style(Role::Warning)));
     }
     let mut lines = vec![Line::from(first)];
-    lines.extend(format::wrap(&service.why, width).into_iter().map(|why| Line::styled(why, ui.theme.style(Role::Text))));
+    lines
+        .extend(format::wrap(&service.why, width).into_iter().map(|why| Line::styled(why, ui.theme.style(Role::Text))));
     if let Some(usage) = &service.usage {
         let text = format!(
-            "{} of one core, {} resident, {} processes, {} threads",
+            "{}% of one core, {} resident, {} process{}, {} thread{}",
             units::percent(usage.cpu_percent),
             units::bytes(usage.memory_bytes),
             usage.processes,
-            usage.threads
+            if usage.processes == 1 { "" } else { "es" },
+            usage.threads,
+            if usage.threads == 1 { "" } else { "s" },
         );
         lines.push(Line::styled(text, ui.theme.style(Role::Muted)));
     }
@@ -225,7 +227,9 @@ pub(crate) fn problems(ui: &Ui, width: usize) -> Vec<Line<'static>> {
         }));
         if let Some(hint) = &problem.hint {
             let pieces = format::wrap(hint, width.saturating_sub(8));
-            lines.extend(pieces.into_iter().map(|piece| Line::styled(format!("  {piece}"), ui.theme.style(Role::Muted))));
+            lines.extend(
+                pieces.into_iter().map(|piece| Line::styled(format!("  {piece}"), ui.theme.style(Role::Muted))),
+            );
         }
     }
     if !ui.snapshot.troubles.is_empty() {
@@ -233,7 +237,9 @@ pub(crate) fn problems(ui: &Ui, width: usize) -> Vec<Line<'static>> {
         lines.push(heading(ui, "Troubles of cas itself; services are not touched by them"));
         for trouble in ui.snapshot.troubles.values() {
             let pieces = format::wrap(trouble, width.saturating_sub(2));
-            lines.extend(pieces.into_iter().map(|piece| Line::styled(format!("▲ {piece}"), ui.theme.style(Role::Warning))));
+            lines.extend(
+                pieces.into_iter().map(|piece| Line::styled(format!("▲ {piece}"), ui.theme.style(Role::Warning))),
+            );
         }
     }
     if lines.is_empty() {

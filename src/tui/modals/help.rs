@@ -38,10 +38,10 @@ pub(crate) fn lines(ui: &Ui, width: usize) -> Vec<Line<'static>> {
 
 /// An argument as it is typed: `SERVICE…`, `--all`, `--grace GRACE`.
 pub(crate) fn spelled(argument: &clap::Arg) -> String {
-    let value = argument.get_value_names().and_then(|names| names.first()).map_or_else(
-        || argument.get_id().as_str().to_uppercase(),
-        ToString::to_string,
-    );
+    let value = argument
+        .get_value_names()
+        .and_then(|names| names.first())
+        .map_or_else(|| argument.get_id().as_str().to_uppercase(), ToString::to_string);
     match argument.get_long() {
         Some(long) if argument.get_action().takes_values() => format!("--{long} {value}"),
         Some(long) => format!("--{long}"),

@@ -17,15 +17,30 @@ use crate::{
 pub(crate) enum Modal {
     Palette(palette::Palette),
     /// The engine wants a person to agree.
-    Confirm { request: Request, plan: Plan },
+    Confirm {
+        request: Request,
+        plan: Plan,
+    },
     /// Leaving would stop services.
-    Leave { running: usize },
+    Leave {
+        running: usize,
+    },
     /// Which signal to send.
-    Signals { view: Viewport, targets: Vec<ServiceId> },
+    Signals {
+        view: Viewport,
+        targets: Vec<ServiceId>,
+    },
     /// Which colours; the first is what to go back to.
-    Themes { before: Box<Theme>, themes: Vec<Theme>, view: Viewport },
+    Themes {
+        before: Box<Theme>,
+        themes: Vec<Theme>,
+        view: Viewport,
+    },
     /// Something to read.
-    Text { kind: text::TextKind, scroll: usize },
+    Text {
+        kind: text::TextKind,
+        scroll: usize,
+    },
 }
 
 impl Modal {

@@ -10,16 +10,7 @@ use ratatui::{
 use super::complete::{Candidate, Sort, candidates, typed_actions};
 use crate::{
     model::{command::Command, text},
-    tui::{
-        action::Action,
-        edit::LineEdit,
-        format,
-        layout::inside,
-        panes,
-        theme::Role,
-        ui::Ui,
-        widgets::centred,
-    },
+    tui::{action::Action, edit::LineEdit, format, layout::inside, panes, theme::Role, ui::Ui, widgets::centred},
 };
 
 /// Completions shown at once.
@@ -99,7 +90,9 @@ impl Palette {
         }
         match self.candidates.get(self.chosen).map(|candidate| candidate.sort) {
             Some(Sort::Action(action)) if !line.contains(' ') => Run::Action(action),
-            Some(Sort::Action(_) | Sort::Verb | Sort::Argument | Sort::Service) | None => Run::Nothing(error.to_string()),
+            Some(Sort::Action(_) | Sort::Verb | Sort::Argument | Sort::Service) | None => {
+                Run::Nothing(error.to_string())
+            }
         }
     }
 }

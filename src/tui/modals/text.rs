@@ -96,8 +96,13 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, kind: &TextKind, scroll: usiz
     let content = inside(area);
     let longest = lines.len().saturating_sub(usize::from(content.height));
     let scroll = scroll.min(longest);
-    let place = if longest == 0 { String::new() } else { format!(" {}–{} of {} ", scroll + 1, scroll + usize::from(content.height), lines.len()) };
-    let block = panes::overlay(ui, kind.title()).title_bottom(Line::styled(place, ui.theme.style(Role::Muted)).right_aligned());
+    let place = if longest == 0 {
+        String::new()
+    } else {
+        format!(" {}–{} of {} ", scroll + 1, scroll + usize::from(content.height), lines.len())
+    };
+    let block =
+        panes::overlay(ui, kind.title()).title_bottom(Line::styled(place, ui.theme.style(Role::Muted)).right_aligned());
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
     let shown: Vec<Line<'static>> = lines.into_iter().skip(scroll).take(usize::from(content.height)).collect();
@@ -120,7 +125,10 @@ pub(crate) fn field(ui: &Ui, label: &str, value: &str, width: usize) -> Vec<Line
         .enumerate()
         .map(|(number, piece)| {
             let name = if number == 0 { label } else { "" };
-            Line::from(vec![Span::styled(format::cell(name, LABEL), ui.theme.style(Role::Muted)), Span::styled(piece, style)])
+            Line::from(vec![
+                Span::styled(format::cell(name, LABEL), ui.theme.style(Role::Muted)),
+                Span::styled(piece, style),
+            ])
         })
         .collect()
 }

@@ -116,6 +116,7 @@ fn title(ui: &Ui) -> Vec<Span<'static>> {
     let style = ui.theme.style(Role::Text);
     let mut spans = match ui.logs.view.scope() {
         Scope::All => vec![Span::styled(" all services", style)],
+        Scope::Services(some) if some.is_empty() => Vec::new(),
         Scope::Services(some) if some.len() == 1 => {
             let id = some.iter().next();
             let index = id.and_then(|id| ui.service_index(id)).unwrap_or(0);
@@ -181,7 +182,11 @@ fn row_lines(ui: &Ui, number: i64, width: usize) -> Vec<Line<'static>> {
             vec![rule(ui, &text, width)]
         }
         Row::Missed { lines, .. } => {
-            let text = format!(" {} lines of {} did not come here; they are in the log file ", lines, batch.service.service);
+            let text = format!(
+                " {lines} line{} of {} did not come here ",
+                if lines == 1 { "" } else { "s" },
+                batch.service.service
+            );
             vec![rule(ui, &text, width)]
         }
         Row::Line { line, .. } => line_rows(ui, batch, line as usize, slot, width),

@@ -32,7 +32,14 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, pane: Pane, area: Rect) {
 }
 
 /// The frame of a pane with its number, title and what stands at its right; returns the room inside.
-fn panel(frame: &mut Frame<'_>, ui: &Ui, pane: Pane, area: Rect, after: Vec<Span<'static>>, right: Vec<Span<'static>>) -> Rect {
+fn panel(
+    frame: &mut Frame<'_>,
+    ui: &Ui,
+    pane: Pane,
+    area: Rect,
+    after: Vec<Span<'static>>,
+    right: Vec<Span<'static>>,
+) -> Rect {
     let has_keys = ui.focus == pane;
     let focus = if has_keys { Focus::Focused } else { Focus::Elsewhere };
     let mut title = vec![Span::raw(format!("{}{}", pane.number(), pane.title()))];
@@ -77,10 +84,15 @@ fn bar(frame: &mut Frame<'_>, ui: &Ui, view: &Viewport, content: Rect) {
 
 /// The frame of whatever lies over the panes.
 pub(crate) fn overlay(ui: &Ui, title: String) -> Block<'static> {
+    frame(ui, Line::styled(format!(" {title} "), ui.theme.style(Role::Accent)))
+}
+
+/// The same with a title of its own look.
+pub(crate) fn frame(ui: &Ui, title: Line<'static>) -> Block<'static> {
     let plain = ui.theme.depth() == ColorDepth::NoColor;
     Block::bordered()
         .border_type(if plain { BorderType::Double } else { BorderType::Rounded })
         .border_style(ui.theme.style(Role::BorderFocused))
         .style(ui.theme.style(Role::Overlay))
-        .title_top(Line::styled(format!(" {title} "), ui.theme.style(Role::Accent)))
+        .title_top(title)
 }

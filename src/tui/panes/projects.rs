@@ -28,7 +28,8 @@ pub(crate) fn count_spans(ui: &Ui, counts: &Counts) -> Vec<Span<'static>> {
     ];
     let mut spans = Vec::new();
     for (mark, count, role) in parts.into_iter().filter(|(_, count, _)| *count > 0) {
-        spans.push(Span::styled(format!("{mark}{count} "), ui.theme.style(role)));
+        let gap = if spans.is_empty() { "" } else { " " };
+        spans.push(Span::styled(format!("{gap}{mark}{count}"), ui.theme.style(role)));
     }
     spans
 }
@@ -94,7 +95,10 @@ fn project_line(ui: &Ui, project: &ProjectView, width: usize) -> Line<'static> {
     let used = format::spans_width(&spans);
     let room = width.saturating_sub(used + 1);
     if room > 8 {
-        spans.push(Span::styled(format::right_cell(&project.root.display().to_string(), room), ui.theme.style(Role::Faint)));
+        spans.push(Span::styled(
+            format::right_cell(&project.root.display().to_string(), room),
+            ui.theme.style(Role::Faint),
+        ));
         spans.push(Span::raw(" "));
     }
     Line::from(spans)

@@ -70,7 +70,17 @@ impl Field {
 
     const fn column(self, longest_name: u16) -> Column {
         let (min, max, priority) = match self {
-            Self::Name => (8, if longest_name < 8 { 8 } else if longest_name > 24 { 24 } else { longest_name }, 0),
+            Self::Name => (
+                8,
+                if longest_name < 8 {
+                    8
+                } else if longest_name > 24 {
+                    24
+                } else {
+                    longest_name
+                },
+                0,
+            ),
             Self::Phase => (11, 11, 0),
             Self::Cpu => (5, 5, 1),
             Self::Memory => (5, 5, 2),
@@ -204,7 +214,10 @@ fn field_span(ui: &Ui, service: &ServiceView, field: Field, width: usize) -> Spa
         }
         Field::Memory => {
             let text = service.usage.map_or_else(|| "–".to_owned(), |usage| units::bytes(usage.memory_bytes));
-            Span::styled(right_cell(&text, width), if service.usage.is_none() { muted } else { theme.style(Role::Text) })
+            Span::styled(
+                right_cell(&text, width),
+                if service.usage.is_none() { muted } else { theme.style(Role::Text) },
+            )
         }
         Field::Spark => {
             let peak = service.cpu.newest(60).fold(SPARK_FLOOR, f32::max);

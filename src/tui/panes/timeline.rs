@@ -41,7 +41,8 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     }
     let mut view = ui.timeline.view;
     view.resize(rows.len(), usize::from(content.height));
-    let name_width = rows[view.visible()].iter().filter_map(|entry| entry.service.as_ref()).map(|name| name.as_str().len());
+    let name_width =
+        rows[view.visible()].iter().filter_map(|entry| entry.service.as_ref()).map(|name| name.as_str().len());
     let name_width = name_width.max().unwrap_or(0).clamp(4, 14);
     for (line, place) in (0_u16..).zip(view.visible()) {
         let row = Rect { y: content.y + line, height: 1, ..content };
@@ -60,10 +61,10 @@ fn entry_line(ui: &Ui, entry: &Entry, name_width: usize, width: usize) -> Line<'
     let time = ui.zone.clock(entry.at.wall_us);
     // The narrower the pane, the shorter the time: what happened counts more.
     let time = if width < 44 { time.get(..5).unwrap_or(&time).to_owned() } else { time };
-    let name = entry.service.as_ref().map_or_else(
-        || entry.project.as_ref().map_or("cas", |project| project.as_str()),
-        |service| service.as_str(),
-    );
+    let name = entry
+        .service
+        .as_ref()
+        .map_or_else(|| entry.project.as_ref().map_or("cas", |project| project.as_str()), |service| service.as_str());
     let index = ui.snapshot.services.iter().position(|service| {
         Some(&service.id.service) == entry.service.as_ref() && Some(&service.id.project) == entry.project.as_ref()
     });

@@ -5,10 +5,10 @@ use crate::{
     model::{ids::ServiceId, timeline::Severity},
     tui::{
         action::ListKey,
-        motion::Motion,
         lists::{ServiceRow, entry_text},
         message::UiEffect,
         modals::{Modal, text::TextKind},
+        motion::Motion,
         ui::{Pane, Ui},
     },
 };
@@ -163,14 +163,17 @@ fn copy(ui: &mut Ui) -> Vec<UiEffect> {
     let text = match ui.focus {
         Pane::Projects => ui.projects.selected.as_ref().map(ToString::to_string),
         Pane::Services | Pane::Graphs => {
-            let lines: Vec<String> =
-                ui.targets().iter().map(|s| format!("{}\t{}\t{}\t{}", s.id, s.phase.label(), s.command, s.why)).collect();
+            let lines: Vec<String> = ui
+                .targets()
+                .iter()
+                .map(|s| format!("{}\t{}\t{}\t{}", s.id, s.phase.label(), s.command, s.why))
+                .collect();
             (!lines.is_empty()).then(|| lines.join("\n"))
         }
         Pane::Logs => logs::text_to_copy(ui),
-        Pane::Timeline => ui.selected_entry().map(|entry| {
-            format!("{} {}", ui.zone.date(entry.at.wall_us), entry_text(entry).trim())
-        }),
+        Pane::Timeline => {
+            ui.selected_entry().map(|entry| format!("{} {}", ui.zone.date(entry.at.wall_us), entry_text(entry).trim()))
+        }
     };
     copy_text(ui, text)
 }

@@ -32,16 +32,12 @@ pub(super) fn named<'a>(ids: impl IntoIterator<Item = &'a ServiceId>) -> Targets
 
 pub(super) fn act(ui: &mut Ui, action: ServiceKey) -> Vec<UiEffect> {
     match action {
-        ServiceKey::Restart => on_targets(ui, Verb::Restart, |targets| Command::Restart {
-            targets,
-            with_dependents: false,
-            grace: None,
-        }),
-        ServiceKey::RestartWithDependents => on_targets(ui, Verb::Restart, |targets| Command::Restart {
-            targets,
-            with_dependents: true,
-            grace: None,
-        }),
+        ServiceKey::Restart => {
+            on_targets(ui, Verb::Restart, |targets| Command::Restart { targets, with_dependents: false, grace: None })
+        }
+        ServiceKey::RestartWithDependents => {
+            on_targets(ui, Verb::Restart, |targets| Command::Restart { targets, with_dependents: true, grace: None })
+        }
         ServiceKey::StartOrStop => match ui.start_or_stop() {
             Some(Verb::Start) => on_targets(ui, Verb::Start, |targets| Command::Start { targets }),
             Some(_) | None => on_targets(ui, Verb::Stop, |targets| Command::Stop { targets, grace: None }),

@@ -101,9 +101,7 @@ fn project(name: &str, services: &[Arc<ServiceView>]) -> ProjectView {
         file: PathBuf::from(format!("/srv/{name}/cas.yaml")),
         open: true,
         exists: true,
-        counts: Counts::of(
-            services.iter().map(AsRef::as_ref).filter(|service| service.id.project.as_str() == name),
-        ),
+        counts: Counts::of(services.iter().map(AsRef::as_ref).filter(|service| service.id.project.as_str() == name)),
         last_opened_us: NOW.wall_us,
     }
 }
@@ -152,7 +150,13 @@ pub(super) fn world(services: Vec<ServiceView>, timeline: Vec<Entry>) -> World {
     let snapshot = Snapshot {
         revision: 1,
         at: NOW,
-        engine: EngineView { version: "0.1.0".to_owned(), pid: 4000, started: ago(4000), autopilot: Autopilot::On, leaving: false },
+        engine: EngineView {
+            version: "0.1.0".to_owned(),
+            pid: 4000,
+            started: ago(4000),
+            autopilot: Autopilot::On,
+            leaving: false,
+        },
         projects,
         services,
         host: host(),
@@ -203,7 +207,11 @@ fn demo_services() -> Vec<ServiceView> {
     api.ports = vec![Port(8080), Port(8443)];
     api.description = Some("the public web API".to_owned());
     api.depends_on = vec![
-        DependencyView { service: ServiceName::new("cache").unwrap(), condition: Condition::ServiceHealthy, holds: true },
+        DependencyView {
+            service: ServiceName::new("cache").unwrap(),
+            condition: Condition::ServiceHealthy,
+            holds: true,
+        },
         DependencyView {
             service: ServiceName::new("migrate").unwrap(),
             condition: Condition::ServiceCompletedSuccessfully,
@@ -239,11 +247,9 @@ fn demo_services() -> Vec<ServiceView> {
     let mut slow = service("demo", "slow-starter", starting, "starting; startup probe has not passed yet");
     slow.health = Health::Starting { since: ago(4) };
     let mut leaky = service("demo", "leaky", running(610), "unhealthy: readiness probe failed: status 503");
-    leaky.health =
-        Health::Unhealthy { since: ago(20), probe: ProbeKind::Readiness, detail: "status 503".to_owned() };
+    leaky.health = Health::Unhealthy { since: ago(20), probe: ProbeKind::Readiness, detail: "status 503".to_owned() };
     leaky.usage = Some(RunUsage { cpu_percent: 2.5, memory_bytes: 1_900 << 20, processes: 1, threads: 2 });
-    let backing =
-        Phase::BackingOff { attempt: 3, since: ago(1), until: in_seconds(2), exit: Exit::Signal(11) };
+    let backing = Phase::BackingOff { attempt: 3, since: ago(1), until: in_seconds(2), exit: Exit::Signal(11) };
     let mut crasher = service("demo", "crasher", backing, "crashed with SIGSEGV; restart 3 in 2 s");
     crasher.restarts = 3;
     crasher.usage = None;
@@ -257,15 +263,50 @@ fn demo_timeline() -> Vec<Entry> {
     vec![
         entry(1, 3930, Origin::Config, "", What::ProjectOpened { services: 7 }, "cas was opened here"),
         entry(2, 3925, Origin::Config, "migrate", What::Started { pid: 41_100, attempt: 0 }, "autostart"),
-        entry(3, 3920, Origin::Config, "migrate", What::Exited { exit: Exit::Code(0), after: Duration::from_secs(5), last_words: vec![] }, ""),
+        entry(
+            3,
+            3920,
+            Origin::Config,
+            "migrate",
+            What::Exited { exit: Exit::Code(0), after: Duration::from_secs(5), last_words: vec![] },
+            "",
+        ),
         entry(4, 3910, Origin::Config, "cache", What::Started { pid: 41_120, attempt: 0 }, "autostart"),
-        entry(5, 3900, Origin::Config, "api", What::Started { pid: 41_217, attempt: 0 }, "cache is up, migrate completed"),
+        entry(
+            5,
+            3900,
+            Origin::Config,
+            "api",
+            What::Started { pid: 41_217, attempt: 0 },
+            "cache is up, migrate completed",
+        ),
         entry(6, 3890, Origin::Healer, "api", What::Ready { after: Duration::from_millis(840) }, ""),
         entry(7, 200, Origin::Key, "worker", What::Requested { line: "restart demo/worker".to_owned() }, ""),
         entry(8, 95, Origin::Key, "worker", What::Started { pid: 42_003, attempt: 0 }, "restart demo/worker"),
-        entry(9, 20, Origin::Healer, "leaky", What::Unhealthy { probe: ProbeKind::Readiness, detail: "status 503".to_owned() }, "3 failures in a row"),
-        entry(10, 1, Origin::Healer, "crasher", What::Exited { exit: Exit::Signal(11), after: Duration::from_millis(3200), last_words: words }, "nobody asked for it"),
-        entry(11, 1, Origin::Healer, "crasher", What::RestartScheduled { delay: Duration::from_millis(2400), attempt: 3 }, "restart: always, third crash in a row"),
+        entry(
+            9,
+            20,
+            Origin::Healer,
+            "leaky",
+            What::Unhealthy { probe: ProbeKind::Readiness, detail: "status 503".to_owned() },
+            "3 failures in a row",
+        ),
+        entry(
+            10,
+            1,
+            Origin::Healer,
+            "crasher",
+            What::Exited { exit: Exit::Signal(11), after: Duration::from_millis(3200), last_words: words },
+            "nobody asked for it",
+        ),
+        entry(
+            11,
+            1,
+            Origin::Healer,
+            "crasher",
+            What::RestartScheduled { delay: Duration::from_millis(2400), attempt: 3 },
+            "restart: always, third crash in a row",
+        ),
     ]
 }
 
@@ -278,14 +319,20 @@ fn demo_logs() -> Vec<Arc<LogBatch>> {
         let line = format!("GET {path} \u{1b}[32m{status}\u{1b}[0m {}.{} ms", number % 9 + 1, number % 10);
         let error = format!("!error: order {number}: upstream timed out after 5000 ms, request id 7f3a-{number:04}");
         let lines: Vec<&str> = if status == 500 { vec![&line, &error] } else { vec![&line] };
-        logs.push(batch(&api, 5, 2 + number + number.saturating_sub(6).div_ceil(13), 120 - number, &lines));
-        if number % 5 == 0 {
+        logs.push(batch(&api, 5, 2 + number + (number + 5) / 13, 120 - number, &lines));
+        if number.is_multiple_of(5) {
             let job = format!("job {number} done, {} items", number * 3);
             logs.push(batch(&worker, 8, number / 5, 120 - number, &[&job]));
         }
     }
     logs.push(batch(&crasher, 9, 0, 30, &["starting", "!panic: index out of range [5] with length 3"]));
-    logs.push(batch(&crasher, 10, 2, 5, &["starting", "!panic: index out of range [5] with length 3", "!goroutine 1 [running]:"]));
+    logs.push(batch(
+        &crasher,
+        10,
+        2,
+        5,
+        &["starting", "!panic: index out of range [5] with length 3", "!goroutine 1 [running]:"],
+    ));
     logs
 }
 
@@ -332,28 +379,53 @@ pub(super) fn held() -> World {
         state: "starting".to_owned(),
     };
     let holder = PortHolder { port: 8080, pid: Some(1234), command: Some("nginx: master process".to_owned()) };
-    let stopping = Phase::Stopping {
-        run: RunId(3),
-        since: ago(2),
-        kill_at: in_seconds(8),
-        then: AfterStop::StartAgain,
-    };
+    let stopping =
+        Phase::Stopping { run: RunId(3), since: ago(2), kill_at: in_seconds(8), then: AfterStop::StartAgain };
     let mut db = service("shop", "db", running(3), "runs; readiness has not passed yet");
     db.health = Health::Starting { since: ago(3) };
-    let mut misconfigured = service("shop", "search", running(50), "its readiness probe cannot be put: no such program: cur1");
-    misconfigured.health = Health::Misconfigured { probe: ProbeKind::Readiness, detail: "no such program: cur1".to_owned() };
+    let mut misconfigured =
+        service("shop", "search", running(50), "its readiness probe cannot be put: no such program: cur1");
+    misconfigured.health =
+        Health::Misconfigured { probe: ProbeKind::Readiness, detail: "no such program: cur1".to_owned() };
     let services = vec![
         db,
-        service("shop", "api", Phase::Waiting { since: ago(3), holds: vec![hold.clone()] }, "waits for db (service_healthy, now starting)"),
-        service("shop", "web", Phase::Blocked { since: ago(9), holders: vec![holder] }, "port 8080 is held by nginx: master process (pid 1234)"),
-        service("shop", "queue", Phase::Waiting { since: ago(1), holds: vec![Hold::RestartBudget] }, "waits for the restart budget"),
+        service(
+            "shop",
+            "api",
+            Phase::Waiting { since: ago(3), holds: vec![hold.clone()] },
+            "waits for db (service_healthy, now starting)",
+        ),
+        service(
+            "shop",
+            "web",
+            Phase::Blocked { since: ago(9), holders: vec![holder] },
+            "port 8080 is held by nginx: master process (pid 1234)",
+        ),
+        service(
+            "shop",
+            "queue",
+            Phase::Waiting { since: ago(1), holds: vec![Hold::RestartBudget] },
+            "waits for the restart budget",
+        ),
         service("shop", "old", stopping, "stopping with SIGTERM, SIGKILL in 8 s, then started again"),
         service("shop", "idle", Phase::Stopped { since: ago(9000) }, "stopped by you 2h 30m ago"),
-        service("shop", "loop", Phase::GaveUp { attempts: 8, since: ago(60), exit: Exit::Signal(9) }, "gave up after 8 starts that never held"),
+        service(
+            "shop",
+            "loop",
+            Phase::GaveUp { attempts: 8, since: ago(60), exit: Exit::Signal(9) },
+            "gave up after 8 starts that never held",
+        ),
         misconfigured,
     ];
     let timeline = vec![
-        entry(1, 9, Origin::Healer, "web", What::Blocked { holders: vec![PortHolder { port: 8080, pid: None, command: None }] }, ""),
+        entry(
+            1,
+            9,
+            Origin::Healer,
+            "web",
+            What::Blocked { holders: vec![PortHolder { port: 8080, pid: None, command: None }] },
+            "",
+        ),
         entry(2, 3, Origin::Key, "old", What::Stopping { signal: Signal::Term }, "restart shop/old"),
         entry(3, 3, Origin::Healer, "api", What::Held { holds: vec![hold] }, ""),
     ];
@@ -384,20 +456,39 @@ pub(super) fn hostile() -> World {
     services[0].command = "sh -c 'printf \"\u{1b}]0;title\u{7}\"'".to_owned();
     services[0].description = Some("日本語の説明 with emoji 🚀 and \u{1b}[2J".to_owned());
     let last_words = vec!["\u{1b}]52;c;aGFjaw==\u{7}got you".to_owned(), "שלום עולם".to_owned()];
-    let timeline = vec![entry(1, 5, Origin::Healer, "rtl", What::Exited { exit: Exit::Unknown, after: Duration::from_secs(70), last_words }, why)];
+    let timeline = vec![entry(
+        1,
+        5,
+        Origin::Healer,
+        "rtl",
+        What::Exited { exit: Exit::Unknown, after: Duration::from_secs(70), last_words },
+        why,
+    )];
     let mut world = world(services, timeline);
     let (first, rtl) = (id("demo", long), id("demo", "rtl"));
     world.logs = vec![
-        batch(&first, 1, 0, 9, &[
-            "\u{1b}[31;1mred and bold\u{1b}[0m plain",
-            "\u{1b}]0;a new title\u{7}title gone",
-            "\u{1b}]52;c;aGFjaw==\u{7}clipboard gone",
-            "\u{1b}[2J\u{1b}[H cursor stays \u{0}\u{1} NUL",
-            "progress 10%\rprogress 99%",
-            "\u{1b}]8;;http://example.org\u{1b}\\a link\u{1b}]8;;\u{1b}\\ after",
-            "tab\there \u{fffd} replaced",
-        ]),
-        batch(&rtl, 1, 0, 8, &["שלום עולם — hello", "\u{202e}drawkcab\u{202c} forward", "日本語 中文 한국어", "🚀 👩‍👩‍👧 ❤️ e\u{301}"]),
+        batch(
+            &first,
+            1,
+            0,
+            9,
+            &[
+                "\u{1b}[31;1mred and bold\u{1b}[0m plain",
+                "\u{1b}]0;a new title\u{7}title gone",
+                "\u{1b}]52;c;aGFjaw==\u{7}clipboard gone",
+                "\u{1b}[2J\u{1b}[H cursor stays \u{0}\u{1} NUL",
+                "progress 10%\rprogress 99%",
+                "\u{1b}]8;;http://example.org\u{1b}\\a link\u{1b}]8;;\u{1b}\\ after",
+                "tab\there \u{fffd} replaced",
+            ],
+        ),
+        batch(
+            &rtl,
+            1,
+            0,
+            8,
+            &["שלום עולם — hello", "\u{202e}drawkcab\u{202c} forward", "日本語 中文 한국어", "🚀 👩‍👩‍👧 ❤️ e\u{301}"],
+        ),
         batch(&first, 2, 9, 7, &[&"x".repeat(600)]),
     ];
     world
@@ -413,10 +504,17 @@ pub(super) fn refused() -> World {
             message: "restart: \"allways\" is not a restart policy".to_owned(),
             hint: Some("did you mean \"always\"? one of: always, on-failure, no, unless-stopped".to_owned()),
         },
-        Problem { source: place(22, 5), message: "services.web: unknown key \"comand\"".to_owned(), hint: Some("did you mean \"command\"?".to_owned()) },
+        Problem {
+            source: place(22, 5),
+            message: "services.web: unknown key \"comand\"".to_owned(),
+            hint: Some("did you mean \"command\"?".to_owned()),
+        },
         Problem { source: None, message: "depends_on: a cycle: web → db → web".to_owned(), hint: None },
     ]);
-    world.snapshot.troubles.insert(TroubleSlot::Store, "events are not being kept: the disk is full; free some space in ~/.local/state/cas".to_owned());
+    world.snapshot.troubles.insert(
+        TroubleSlot::Store,
+        "events are not being kept: the disk is full; free some space in ~/.local/state/cas".to_owned(),
+    );
     world
 }
 

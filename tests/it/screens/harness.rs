@@ -27,6 +27,15 @@ pub(super) struct Console {
 
 impl Console {
     pub(super) fn new(world: World, size: (u16, u16)) -> Self {
+        let logs = world.logs.clone();
+        let mut console = Self::before_history(world, size);
+        console.say(Message::LogHistory(logs));
+        console.finish_work();
+        console
+    }
+
+    /// One that has asked for earlier output and not yet been answered.
+    pub(super) fn before_history(world: World, size: (u16, u16)) -> Self {
         let setup = Setup {
             theme: Theme::default(),
             keymap: Keymap::default(),
@@ -40,8 +49,6 @@ impl Console {
         let mut console = Self { ui, terminal, effects: vec![] };
         console.say(Message::Snapshot(Arc::new(world.snapshot)));
         console.say(Message::Link(world.link));
-        console.say(Message::LogHistory(world.logs));
-        console.finish_work();
         console
     }
 
@@ -137,7 +144,10 @@ impl Console {
     pub(super) fn ask_consent(&mut self) -> &mut Self {
         let request = self.requests().pop().expect("something was asked for");
         let title = request.command.to_line();
-        let steps = vec!["stop worker (SIGTERM, 10 s, then SIGKILL)".to_owned(), "stop api (SIGTERM, 10 s, then SIGKILL)".to_owned()];
+        let steps = vec![
+            "stop worker (SIGTERM, 10 s, then SIGKILL)".to_owned(),
+            "stop api (SIGTERM, 10 s, then SIGKILL)".to_owned(),
+        ];
         let plan = Plan { title, steps, risk: Risk::Disruptive, fingerprint: 42 };
         self.say(Message::Replied { request, reply: Ok(Reply::NeedsConsent { plan }) });
         self
