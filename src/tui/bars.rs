@@ -37,7 +37,7 @@ pub(crate) fn header(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     // The roomiest form that fits; the clock alone where none does.
     let room = usize::from(area.width).saturating_sub(spans_width(&left));
     let form = [Form::Full, Form::Short, Form::Terse].into_iter().map(|form| {
-        let host = ui.snapshot.host.usage.as_ref().map(|usage| host_spans(ui, usage, form));
+        let host = ui.host.view.usage.as_ref().map(|usage| host_spans(ui, usage, form));
         let mut parts: Vec<Vec<Span<'static>>> = host.into_iter().collect();
         parts.push(autopilot_spans(ui, form));
         parts.extend(link_spans(ui));

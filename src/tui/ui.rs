@@ -1,7 +1,7 @@
 //! What the console knows: the newest picture of the engine and the state of every pane. Plain data; `update` changes it,
 //! `draw` reads it, neither does I/O.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use ratatui::layout::Size;
 
@@ -23,7 +23,8 @@ use crate::{
     model::{
         ids::{ProjectName, ServiceId},
         log::LogBatch,
-        snapshot::Snapshot,
+        metric::HostUsage,
+        snapshot::{HostView, Snapshot},
         time::Timestamp,
         timeline::Severity,
     },
@@ -206,11 +207,51 @@ pub struct Setup {
     pub project_file: Option<PathBuf>,
 }
 
+/// The machine as it is shown: taken anew at once where it changed much, else every few seconds, so that the noise of a quiet
+/// machine costs no traffic.
+#[derive(Debug, Default)]
+pub(crate) struct CalmHost {
+    pub(crate) view: HostView,
+    taken: Timestamp,
+}
+
+impl CalmHost {
+    /// How long small changes wait.
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    /// Percent points of CPU, or bytes per second, that are shown at once.
+    const MUCH: (f32, f64) = (4.0, 64.0 * 1024.0);
+
+    pub(crate) fn look(&mut self, snapshot: &Snapshot) {
+        let is_much = match (&self.view.usage, &snapshot.host.usage) {
+            (Some(old), Some(new)) => {
+                let rates = |usage: &HostUsage| {
+                    [
+                        usage.net_rx_bytes_per_s,
+                        usage.net_tx_bytes_per_s,
+                        usage.disk_read_bytes_per_s,
+                        usage.disk_write_bytes_per_s,
+                    ]
+                };
+                (old.cpu_percent - new.cpu_percent).abs() >= Self::MUCH.0
+                    || rates(old).iter().zip(rates(new)).any(|(old, new)| (old - new).abs() >= Self::MUCH.1)
+            }
+            (None, None) => false,
+            (Some(_), None) | (None, Some(_)) => true,
+        };
+        if is_much || snapshot.at.since(self.taken) >= Self::PATIENCE {
+            self.view = snapshot.host.clone();
+            self.taken = snapshot.at;
+        }
+    }
+}
+
 /// Everything that the console knows.
 #[derive(Debug)]
 pub struct Ui {
     pub(crate) size: Size,
     pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) host: CalmHost,
     pub(crate) link: Link,
     pub(crate) theme: Theme,
     pub(crate) keymap: Keymap,
@@ -243,6 +284,7 @@ impl Ui {
         Self {
             size,
             snapshot: Arc::default(),
+            host: CalmHost::default(),
             link: Link::Local,
             theme: setup.theme,
             keymap: setup.keymap,

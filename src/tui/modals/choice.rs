@@ -107,7 +107,7 @@ fn draw_list(frame: &mut Frame<'_>, ui: &Ui, title: &str, rows: Vec<Line<'static
     let mut view = view;
     view.resize(rows.len(), usize::from(content.height));
     frame.render_widget(Clear, area);
-    frame.render_widget(panes::overlay(ui, title.to_owned()), area);
+    frame.render_widget(panes::overlay(ui, title), area);
     let visible = rows.into_iter().enumerate().skip(view.offset()).take(usize::from(content.height));
     let lines: Vec<Line<'static>> = visible
         .map(|(place, mut row)| {
@@ -144,7 +144,7 @@ fn question(frame: &mut Frame<'_>, ui: &Ui, title: &str, steps: &[String], role:
     let area = centred(body, width, height);
     let content = inside(area);
     frame.render_widget(Clear, area);
-    frame.render_widget(panes::overlay(ui, "are you sure?".to_owned()).border_style(ui.theme.style(role)), area);
+    frame.render_widget(panes::overlay(ui, "are you sure?").border_style(ui.theme.style(role)), area);
     let padded = Rect { x: content.x + 1, width: content.width.saturating_sub(2), ..content };
     frame.render_widget(Paragraph::new(lines).style(ui.theme.style(Role::Overlay)), padded);
 }

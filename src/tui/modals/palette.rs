@@ -106,7 +106,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, palette: &Palette, body: Rect
     let area = Rect { y: body.y + (body.height - area.height) / 4, ..area };
     let content = inside(area);
     frame.render_widget(Clear, area);
-    frame.render_widget(panes::overlay(ui, "command".to_owned()), area);
+    frame.render_widget(panes::overlay(ui, "command"), area);
     let mut lines = vec![Line::from(vec![
         Span::styled(": ", ui.theme.style(Role::Accent)),
         Span::styled(palette.edit.text().to_owned(), ui.theme.style(Role::Text)),

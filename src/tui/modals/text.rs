@@ -102,7 +102,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, kind: &TextKind, scroll: usiz
         format!(" {}–{} of {} ", scroll + 1, scroll + usize::from(content.height), lines.len())
     };
     let block =
-        panes::overlay(ui, kind.title()).title_bottom(Line::styled(place, ui.theme.style(Role::Muted)).right_aligned());
+        panes::overlay(ui, &kind.title()).title_bottom(Line::styled(place, ui.theme.style(Role::Muted)).right_aligned());
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
     let shown: Vec<Line<'static>> = lines.into_iter().skip(scroll).take(usize::from(content.height)).collect();

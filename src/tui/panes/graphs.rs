@@ -30,7 +30,7 @@ struct Tile<'a> {
 
 pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     let right =
-        ui.snapshot.host.usage.map_or_else(Vec::new, |usage| {
+        ui.host.view.usage.map_or_else(Vec::new, |usage| {
             vec![Span::raw(format!("{} cores · load {:.2}", usage.cores, usage.load[0]))]
         });
     let content = panel(frame, ui, Pane::Graphs, area, Vec::new(), right);
@@ -54,7 +54,7 @@ fn caption(frame: &mut Frame<'_>, ui: &Ui, tile: &Tile<'_>, place: Rect) {
 }
 
 fn tiles(ui: &Ui) -> Vec<Tile<'_>> {
-    let host = &ui.snapshot.host;
+    let host = &ui.host.view;
     let one = |label, history, role| vec![Series { label, history, role }];
     let mut tiles = vec![
         Tile {

@@ -63,7 +63,9 @@ fn visible(ui: &Ui, content: Rect) -> Vec<(i64, i32)> {
             }
             // A short log begins at the top.
             let lift = y.max(0);
-            seen.iter_mut().for_each(|(_, line)| *line -= lift);
+            for (_, line) in &mut seen {
+                *line -= lift;
+            }
             seen.reverse();
         }
         LogPosition::At { top, .. } => {

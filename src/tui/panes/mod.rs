@@ -83,7 +83,7 @@ fn bar(frame: &mut Frame<'_>, ui: &Ui, view: &Viewport, content: Rect) {
 }
 
 /// The frame of whatever lies over the panes.
-pub(crate) fn overlay(ui: &Ui, title: String) -> Block<'static> {
+pub(crate) fn overlay(ui: &Ui, title: &str) -> Block<'static> {
     frame(ui, Line::styled(format!(" {title} "), ui.theme.style(Role::Accent)))
 }
 

@@ -1,5 +1,7 @@
 //! The services of open projects, one a row. What needs a look is told by glyph, word and colour together.
 
+use std::time::Duration;
+
 use ratatui::{
     Frame,
     layout::Rect,
@@ -175,6 +177,13 @@ fn service_line(ui: &Ui, index: usize, widths: &[(Field, usize)]) -> Line<'stati
     Line::from(spans)
 }
 
+/// An uptime that changes at most every ten seconds, also in the first minute: fifty services that were started together would
+/// otherwise rewrite their column every second.
+fn steady_uptime(uptime: Duration) -> String {
+    let secs = uptime.as_secs();
+    coarse_duration(if (10..60).contains(&secs) { Duration::from_secs(secs / 10 * 10) } else { uptime })
+}
+
 fn field_span(ui: &Ui, service: &ServiceView, field: Field, width: usize) -> Span<'static> {
     let theme = &ui.theme;
     let muted = theme.style(Role::Muted);
@@ -197,7 +206,7 @@ fn field_span(ui: &Ui, service: &ServiceView, field: Field, width: usize) -> Spa
             Span::styled(cell(word, width), theme.health(&service.health))
         }
         Field::Uptime => {
-            let text = service.uptime(ui.snapshot.at).map_or_else(|| "–".to_owned(), coarse_duration);
+            let text = service.uptime(ui.snapshot.at).map_or_else(|| "–".to_owned(), steady_uptime);
             Span::styled(right_cell(&text, width), muted)
         }
         Field::Restarts => {

@@ -27,7 +27,7 @@ pub(super) const NOW: Timestamp = Timestamp { mono_us: 86_400_000_000, wall_us: 
 
 /// So many seconds before [`NOW`].
 pub(super) fn ago(seconds: u64) -> Timestamp {
-    Timestamp { mono_us: NOW.mono_us - seconds * 1_000_000, wall_us: NOW.wall_us - seconds as i64 * 1_000_000 }
+    Timestamp { mono_us: NOW.mono_us - seconds * 1_000_000, wall_us: NOW.wall_us - i64::try_from(seconds).unwrap() * 1_000_000 }
 }
 
 fn in_seconds(seconds: u64) -> Timestamp {
@@ -453,7 +453,8 @@ pub(super) fn hostile() -> World {
     let long = "a-service-with-a-name-that-is-as-long-as-a-name-may-ever-be-63c";
     let why = "said \u{1b}[31mred\u{1b}[0m \u{202e}drawkcab\u{202c} and 日本語 👩‍👩‍👧 in one line that is far too long for any column of any pane of this console";
     let mut services = vec![service("demo", long, running(100), why), service("demo", "rtl", running(100), "runs")];
-    services[0].command = "sh -c 'printf \"\u{1b}]0;title\u{7}\"'".to_owned();
+    services[0].command.clear();
+    services[0].command.push_str("sh -c 'printf \"\u{1b}]0;title\u{7}\"'");
     services[0].description = Some("日本語の説明 with emoji 🚀 and \u{1b}[2J".to_owned());
     let last_words = vec!["\u{1b}]52;c;aGFjaw==\u{7}got you".to_owned(), "שלום עולם".to_owned()];
     let timeline = vec![entry(

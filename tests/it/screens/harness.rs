@@ -70,7 +70,7 @@ impl Console {
     pub(super) fn keys(&mut self, keys: &str) -> &mut Self {
         for chord in key::sequence(keys).unwrap() {
             self.say(Message::Key(chord.event()));
-            if self.effects.iter().any(|effect| *effect == UiEffect::LoadThemes) {
+            if self.effects.contains(&UiEffect::LoadThemes) {
                 self.effects.clear();
                 let themes = Theme::names(None).iter().map(|name| Theme::load(name, None).unwrap()).collect();
                 self.say(Message::Themes(themes));
