@@ -21,6 +21,10 @@ use paint::{Colours, Painter};
 /// Combining marks kept on one character; more would make one cell cost a line (and hide it under a tower of accents).
 pub const MAX_MARKS: u8 = 4;
 
+/// Characters of the longest cluster that is shown. Some scripts can heap up any number of them in what is one cell of a screen; a
+/// longer one becomes U+FFFD.
+pub const MAX_CLUSTER: usize = 12;
+
 /// Columns between tab stops.
 pub const TAB: usize = 8;
 
@@ -34,7 +38,7 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     if is_clean(text) {
         return Cow::Borrowed(text);
     }
-    let segments = Painter::paint(text, Colours::Dropped);
+    let segments = painted(text, Colours::Dropped);
     Cow::Owned(segments.into_iter().map(|(_, part)| part).collect())
 }
 
@@ -47,7 +51,7 @@ pub fn styled(text: &str) -> Vec<(TextStyle, String)> {
     if is_clean(text) {
         return vec![(TextStyle::default(), text.to_owned())];
     }
-    Painter::paint(text, Colours::Kept)
+    painted(text, Colours::Kept)
 }
 
 /// `text` for a terminal that is written to directly (`cas up --no-tui`, `cas logs`): as [`styled`], with its colours
@@ -59,7 +63,7 @@ pub fn terminal_safe_sgr(text: &str) -> String {
     }
     let mut out = String::with_capacity(text.len() + 8);
     let mut now = TextStyle::default();
-    for (style, part) in Painter::paint(text, Colours::Kept) {
+    for (style, part) in painted(text, Colours::Kept) {
         if style != now {
             // Writing to a String cannot fail.
             let _ = write!(out, "\u{1b}[{}m", style.sgr());
@@ -129,7 +133,7 @@ fn is_clean(text: &str) -> bool {
     let Some(first) = bytes.iter().position(|byte| !(0x20..0x7f).contains(byte)) else { return true };
     // Everything before `first` is ASCII, so it is a character boundary.
     let mut after_base = first > 0;
-    text[first..].chars().all(|character| {
+    let clean = text[first..].chars().all(|character| {
         let clean = match paint::kind(character) {
             paint::Kind::Shown => true,
             // A single mark on something is common in real languages; a second one takes the slow way that counts them.
@@ -138,5 +142,28 @@ fn is_clean(text: &str) -> bool {
         };
         after_base = !matches!(paint::kind(character), paint::Kind::Mark);
         clean
-    })
+    });
+    clean && !has_heap(text)
+}
+
+/// True where a cluster is longer than [`MAX_CLUSTER`].
+fn has_heap(text: &str) -> bool {
+    // An ASCII character always begins a cluster, so a short run without one cannot hold a heap.
+    let long = |run: &[u8]| run.len() > MAX_CLUSTER && !run[0].is_ascii();
+    let same = |one: &u8, other: &u8| one.is_ascii() == other.is_ascii();
+    text.as_bytes().chunk_by(same).any(long) && text.graphemes(true).any(is_heap)
+}
+
+fn is_heap(cluster: &str) -> bool {
+    cluster.len() > MAX_CLUSTER && cluster.chars().count() > MAX_CLUSTER
+}
+
+/// The slow way.
+fn painted(text: &str, colours: Colours) -> Vec<(TextStyle, String)> {
+    let mut segments = Painter::paint(text, colours);
+    for (_, part) in segments.iter_mut().filter(|(_, part)| has_heap(part)) {
+        let clusters = part.graphemes(true).map(|cluster| if is_heap(cluster) { "\u{fffd}" } else { cluster });
+        *part = clusters.collect();
+    }
+    segments
 }

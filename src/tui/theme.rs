@@ -194,7 +194,27 @@ impl Theme {
         }
         style.fg = wanted.fg.and_then(|color| self.text_color(color));
         style.bg = wanted.bg.and_then(|color| self.text_color(color));
+        if style.fg.is_some() || style.bg.is_some() {
+            style.fg = self.readable(style.fg, style.bg).or(style.fg);
+        }
         style
+    }
+
+    /// Other letters, where those that a service chose could not be told from what is behind them: black on a dark screen, or bright
+    /// white on the red that this theme has.
+    fn readable(&self, fg: Option<Color>, bg: Option<Color>) -> Option<Color> {
+        let own = self.style(Role::Text);
+        let (letters, ground) = (fg.or(own.fg)?, bg.or(own.bg)?);
+        if contrast(letters, ground)? >= if bg.is_some() { 3.0 } else { 1.9 } {
+            return None;
+        }
+        if bg.is_none() {
+            return self.style(Role::Faint).fg;
+        }
+        [own.fg?, own.bg?].into_iter().max_by(|one, other| {
+            let ratio = |color| contrast(color, ground).unwrap_or(0.0);
+            ratio(*one).total_cmp(&ratio(*other))
+        })
     }
 
     fn text_color(&self, color: TextColor) -> Option<Color> {

@@ -22,8 +22,9 @@ pub(crate) fn svg_from_vt100(screen: &vt100::Screen, title: &str) -> String {
 /// Writes the picture of `buffer` as `NAME.svg` into the directory that `CAS_PICTURES` names; nothing where it names none.
 pub(crate) fn show(buffer: &Buffer, name: &str) {
     let Some(directory) = std::env::var_os("CAS_PICTURES").map(PathBuf::from) else { return };
-    std::fs::create_dir_all(&directory).unwrap();
-    std::fs::write(directory.join(format!("{name}.svg")), svg(buffer, &format!("cas — {name}"))).unwrap();
+    std::fs::create_dir_all(&directory).expect("CAS_PICTURES names a directory that can be made");
+    std::fs::write(directory.join(format!("{name}.svg")), svg(buffer, &format!("cas — {name}")))
+        .expect("a picture can be written");
 }
 
 /// A terminal's screen as a buffer.

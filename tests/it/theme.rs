@@ -34,7 +34,7 @@ const TO_BE_READ: [Role; 17] = [
 ];
 
 fn built_in() -> Vec<Theme> {
-    Theme::names(None).iter().map(|name| Theme::load(name, None).unwrap_or_else(|error| panic!("{error}"))).collect()
+    Theme::names(None).iter().map(|name| Theme::load(name, None).expect("a built-in theme loads")).collect()
 }
 
 /// Letters and ground of a role drawn on the screen's own ground.
@@ -254,8 +254,28 @@ fn what_a_service_paints_uses_the_themes_sixteen() {
     assert_eq!(terminal.text_style(&red).fg, Some(Color::Indexed(1)));
 }
 
+#[test]
+fn what_a_service_paints_can_be_read() {
+    for theme in own_colors() {
+        for (fg, bg) in [
+            (Some(15), Some(1)),
+            (Some(0), Some(0)),
+            (Some(7), Some(3)),
+            (None, Some(2)),
+            (Some(0), None),
+            (Some(15), None),
+        ] {
+            let index = |color: u8| TextColor::Indexed(color);
+            let wanted = TextStyle { fg: fg.map(index), bg: bg.map(index), ..TextStyle::default() };
+            let style = theme.style(Role::Text).patch(theme.text_style(&wanted));
+            let ratio = contrast(style.fg.unwrap(), style.bg.unwrap()).unwrap();
+            assert!(ratio >= 1.9, "{}: {fg:?} on {bg:?} has a contrast of {ratio:.2}", theme.name());
+        }
+    }
+}
+
 fn write(dir: &Path, name: &str, text: &str) {
-    fs::write(dir.join(format!("{name}.toml")), text).unwrap();
+    fs::write(dir.join(format!("{name}.toml")), text).expect("a theme can be written");
 }
 
 #[test]
@@ -286,11 +306,11 @@ fn a_theme_may_build_on_the_one_whose_name_it_takes() {
 
 #[track_caller]
 fn assert_refused(files: &[(&str, &str)], expected: &[&str]) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a temporary directory");
     for (name, text) in files {
         write(dir.path(), name, text);
     }
-    let error = Theme::load(files[0].0, Some(dir.path())).unwrap_err();
+    let error = Theme::load(files[0].0, Some(dir.path())).expect_err("it is refused");
     for part in expected {
         assert!(error.contains(part), "{part:?} is not in:\n{error}");
     }

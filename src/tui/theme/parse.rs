@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     ops::Range,
     path::{Path, PathBuf},
     str::FromStr,
@@ -18,12 +19,27 @@ use toml::{
 
 use super::{Parts, Role, Theme, builtin};
 
-/// A value and where it was written: `file:line`.
+/// A line of a file, from 1.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    file: String,
+    line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// A value and where it was written.
 #[derive(Clone)]
 struct Written<T> {
     value: T,
-    at: String,
+    at: Place,
 }
+
+type Problems = Vec<(Place, String)>;
 
 /// One role as a file has it: what is not there is the parent's.
 #[derive(Clone, Default)]
@@ -45,9 +61,11 @@ struct Sheet {
 
 /// As [`Theme::load`].
 pub(super) fn load(name: &str, user_dir: Option<&Path>) -> Result<Theme, String> {
-    let mut problems = Vec::new();
+    let mut problems = Problems::new();
     let sheet = gather(name, user_dir, &mut problems)?;
     let parts = resolve(name, &sheet, &mut problems);
+    problems.sort();
+    let mut problems: Vec<String> = problems.into_iter().map(|(at, what)| format!("{at}: {what}")).collect();
     let theme = parts.into_theme().map_err(|missing| {
         let words: Vec<&str> = missing.iter().map(|role| role.word()).collect();
         problems.push(format!(
@@ -63,15 +81,15 @@ pub(super) fn load(name: &str, user_dir: Option<&Path>) -> Result<Theme, String>
 }
 
 /// Reads the file of `name` and of all its ancestors.
-fn gather(name: &str, user_dir: Option<&Path>, problems: &mut Vec<String>) -> Result<Sheet, String> {
+fn gather(name: &str, user_dir: Option<&Path>, problems: &mut Problems) -> Result<Sheet, String> {
     let mut seen: Vec<String> = Vec::new();
     let mut sheets: Vec<Sheet> = Vec::new();
-    let mut next = Some(Written { value: name.to_owned(), at: String::new() });
-    while let Some(wanted) = next.take() {
-        let (label, text) = read(&wanted, user_dir, &seen)?;
-        seen.push(label.clone());
+    let mut next = Some((name.to_owned(), String::new()));
+    while let Some((wanted, place)) = next {
+        let (label, text) = read(&wanted, &place, user_dir, &seen)?;
         let sheet = Reader { label: &label, text: &text, problems }.sheet();
-        next.clone_from(&sheet.inherits);
+        next = sheet.inherits.as_ref().map(|parent| (parent.value.clone(), format!("{}: ", parent.at)));
+        seen.push(label);
         sheets.push(sheet);
     }
     let mut whole = Sheet::default();
@@ -81,10 +99,9 @@ fn gather(name: &str, user_dir: Option<&Path>, problems: &mut Vec<String>) -> Re
     Ok(whole)
 }
 
-/// The text of a theme and the name of its file. A user's file may inherit the built-in theme of its own name.
-fn read(wanted: &Written<String>, user_dir: Option<&Path>, seen: &[String]) -> Result<(String, String), String> {
-    let Written { value: name, at } = wanted;
-    let place = if at.is_empty() { String::new() } else { format!("{at}: ") };
+/// The name of a theme's file and its text; `place` says who asked for it. A user's file may inherit the built-in theme of its own
+/// name.
+fn read(name: &str, place: &str, user_dir: Option<&Path>, seen: &[String]) -> Result<(String, String), String> {
     if name.is_empty() || name.contains(['/', '\\', '\0']) || name.starts_with('.') {
         return Err(format!("{place}{name:?} is not the name of a theme"));
     }
@@ -99,12 +116,12 @@ fn read(wanted: &Written<String>, user_dir: Option<&Path>, seen: &[String]) -> R
     let label = format!("themes/{name}.toml");
     match builtin::find(name) {
         Some(text) if !seen.contains(&label) => Ok((label, text.to_owned())),
-        Some(_) => Err(cycle(&place, seen, &label)),
-        None if own.is_some() => Err(cycle(&place, seen, &own.unwrap_or_default())),
+        Some(_) => Err(cycle(place, seen, &label)),
+        None if own.is_some() => Err(cycle(place, seen, &own.unwrap_or_default())),
         None => {
             let names = Theme::names(user_dir);
             let hint = nearest(name, names.iter().map(String::as_str));
-            let hint = hint.map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
+            let hint = hint.map_or_else(|| ".".to_owned(), |near| format!("; did you mean \"{near}\"?"));
             Err(format!("{place}there is no theme \"{name}\"{hint} There are: {}", names.join(", ")))
         }
     }
@@ -129,14 +146,17 @@ impl Sheet {
 }
 
 /// Turns names of colours into colours.
-fn resolve(name: &str, sheet: &Sheet, problems: &mut Vec<String>) -> Parts {
+fn resolve(name: &str, sheet: &Sheet, problems: &mut Problems) -> Parts {
     let mut palette: BTreeMap<&str, Color> = BTreeMap::new();
     for (key, written) in &sheet.palette {
         match Color::from_str(&written.value) {
             Ok(color) => drop(palette.insert(key, color)),
-            Err(_) => problems.push(format!(
-                "{}: \"{}\" is not a colour: write it like #1e1e2e, or with a terminal's name such as light-red",
-                written.at, written.value
+            Err(_) => problems.push((
+                written.at.clone(),
+                format!(
+                    "\"{}\" is not a colour: write it like #1e1e2e, or with a terminal's name such as light-red",
+                    written.value
+                ),
             )),
         }
     }
@@ -151,7 +171,8 @@ fn resolve(name: &str, sheet: &Sheet, problems: &mut Vec<String>) -> Parts {
         if !sheet.palette.contains_key(&written.value) {
             let hint = nearest(&written.value, sheet.palette.keys().map(String::as_str));
             let hint = hint.map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
-            problems.push(format!("{}: \"{}\" is neither in [palette] nor a colour{hint}", written.at, written.value));
+            let what = format!("\"{}\" is neither in [palette] nor a colour{hint}", written.value);
+            problems.push((written.at.clone(), what));
         }
         None
     };
@@ -181,20 +202,20 @@ fn resolve(name: &str, sheet: &Sheet, problems: &mut Vec<String>) -> Parts {
 struct Reader<'a> {
     label: &'a str,
     text: &'a str,
-    problems: &'a mut Vec<String>,
+    problems: &'a mut Problems,
 }
 
 const TOP: [&str; 6] = ["name", "inherits", "palette", "roles", "services", "ansi"];
 
 impl Reader<'_> {
-    fn at(&self, span: &Range<usize>) -> String {
+    fn at(&self, span: &Range<usize>) -> Place {
         let before = self.text.as_bytes().iter().take(span.start);
-        format!("{}:{}", self.label, 1 + before.filter(|byte| **byte == b'\n').count())
+        Place { file: self.label.to_owned(), line: 1 + before.filter(|byte| **byte == b'\n').count() }
     }
 
     fn complain(&mut self, span: &Range<usize>, what: &str) {
-        let line = format!("{}: {what}", self.at(span));
-        self.problems.push(line);
+        let at = self.at(span);
+        self.problems.push((at, what.to_owned()));
     }
 
     fn unknown<'w>(
@@ -205,7 +226,7 @@ impl Reader<'_> {
         known: impl Iterator<Item = &'w str> + Clone,
     ) {
         let hint = nearest(key, known.clone());
-        let hint = hint.map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
+        let hint = hint.map_or_else(|| ".".to_owned(), |near| format!("; did you mean \"{near}\"?"));
         let known: Vec<&str> = known.collect();
         self.complain(span, &format!("\"{key}\" is not {what}{hint} One of: {}", known.join(", ")));
     }
@@ -329,17 +350,18 @@ impl Reader<'_> {
     fn ansi(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Written<Vec<Written<String>>>> {
         let list = self.colors(value)?;
         if list.value.len() != 16 {
-            self.problems.push(format!("{}: sixteen colours are expected here, not {}", list.at, list.value.len()));
+            let what = format!("sixteen colours are expected here, not {}", list.value.len());
+            self.problems.push((list.at, what));
             return None;
         }
         Some(list)
     }
 }
 
-/// The known word that was probably meant: at most a third of its letters differ (Levenshtein, 1966).
+/// The known word that was probably meant: at most two letters in five differ (Levenshtein, 1966).
 fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let (distance, near) = known.map(|near| (edits(word, near), near)).min()?;
-    (distance * 3 <= near.chars().count().max(3)).then_some(near)
+    (distance * 5 <= near.chars().count().max(3) * 2).then_some(near)
 }
 
 fn edits(one: &str, other: &str) -> usize {

@@ -37,7 +37,8 @@ roles! {
     Title "title" BOLD,
     /// What stands out without being good or bad: the active tab, a link, the project's name.
     Accent "accent" BOLD,
-    /// The row that the keys act on.
+    /// The row that the keys act on. To be laid over the finished row (`buffer.set_style`): in some themes it brings letters of its
+    /// own, in others it leaves theirs to the words.
     Selection "selection" REVERSED,
     /// The same in a pane that has not the focus.
     SelectionInactive "selection-inactive" BOLD UNDERLINED,

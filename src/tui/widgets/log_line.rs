@@ -78,7 +78,8 @@ pub fn rows(text: &str, columns: usize) -> usize {
     }
     let (mut rows, mut used) = (1, 0);
     for cluster in clean.graphemes(true) {
-        let wide = text::width(cluster).min(columns);
+        let wide = text::width(cluster);
+        let wide = if wide > columns { 1 } else { wide };
         if used + wide > columns {
             rows += 1;
             used = 0;
@@ -123,6 +124,8 @@ impl Rows<'_> {
         let wide = text::width(cluster);
         match self.fit {
             Fit::Wrap { columns } => {
+                // What is wider than a whole row cannot be shown there.
+                let (cluster, wide) = if wide > columns { ("…", 1) } else { (cluster, wide) };
                 if self.column > 0 && self.column + wide > columns {
                     self.done.push(Vec::new());
                     self.column = 0;

@@ -74,5 +74,6 @@ fn scaled(value: f64, step: f64, one: &str) -> String {
             break;
         }
     }
+    let value = value.min(999.0);
     if value < 9.95 { format!("{value:.1}{letter}") } else { format!("{value:.0}{letter}") }
 }

@@ -1,6 +1,10 @@
 //! A raster of braille dots.
 
-use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::{Modifier, Style},
+};
 
 use super::Shape;
 
@@ -71,6 +75,8 @@ impl Dots {
             let Some(cell) = buffer.cell_mut((area.x + x, area.y + y)) else { continue };
             let there = cell.symbol().chars().next().map_or(0, |c| u32::from(c).wrapping_sub(0x2800));
             let bits = if there < 0x100 { u32::from(*bits) | there } else { u32::from(*bits) };
+            // What the cell showed before, a mark of the grid, leaves no emphasis behind.
+            cell.modifier = Modifier::empty();
             cell.set_char(char::from_u32(0x2800 + bits).unwrap_or(' ')).set_style(style);
         }
     }
@@ -88,6 +94,13 @@ fn sample_at(samples: &[Option<f32>], x: usize, across: usize) -> Option<f32> {
     let left = place.floor() as usize;
     let share = place - place.floor();
     let (a, b) = (samples[left], samples.get(left + 1).copied().flatten());
+    // A dot that a sample falls on shows the sample, not the slope beside it: peaks keep their height.
+    let dot_of = |index: usize| (index * (across - 1) + (samples.len() - 1) / 2) / (samples.len() - 1);
+    for (index, sample) in [(left, a), (left + 1, b)] {
+        if sample.is_some() && dot_of(index) == x {
+            return sample;
+        }
+    }
     match (a, b) {
         (Some(a), Some(b)) => Some(a + (b - a) * share),
         (Some(a), None) if share < 0.5 => Some(a),
