@@ -166,8 +166,19 @@ pub async fn run(handle: Handle, options: Options) -> Result<Outcome, TuiError> 
     let input = Input::start()?;
     let logs = handle.logs.subscribe();
     let carrier = Carrier::new(handle.clone(), options, messages);
-    let app =
-        App { ui, screen, input: Some(input), signals, carrier, results, logs, handle, last: None, urgent: true, leaving: false };
+    let app = App {
+        ui,
+        screen,
+        input: Some(input),
+        signals,
+        carrier,
+        results,
+        logs,
+        handle,
+        last: None,
+        urgent: true,
+        leaving: false,
+    };
     app.run().await
 }
 

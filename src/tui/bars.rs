@@ -78,13 +78,13 @@ enum Form {
 }
 
 fn host_spans(ui: &Ui, usage: &HostUsage, form: Form) -> Vec<Span<'static>> {
-    let (muted, text, faint) = (ui.theme.style(Role::Muted), ui.theme.style(Role::Text), ui.theme.style(Role::Faint));
+    let (muted, text, faint) = (ui.theme.style(Role::Muted), ui.ink(), ui.theme.style(Role::Faint));
     let memory = usage.memory_used_bytes as f32 / (usage.memory_total_bytes.max(1)) as f32;
     let mut spans = vec![Span::styled(" cpu ", muted)];
     if form == Form::Full {
         spans.extend(gauge(usage.cpu_percent / 100.0, 6, ui.theme.style(Role::GraphCpu), faint));
     }
-    spans.push(Span::styled(format!("{:>4.0}%", usage.cpu_percent), text));
+    spans.push(Span::styled(format!(" {:>2.0}%", usage.cpu_percent), text));
     match form {
         Form::Full => {
             spans.push(Span::styled("  mem ", muted));
@@ -160,7 +160,7 @@ pub(crate) fn footer(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     let hints: Vec<(String, String)> =
         hints(ui).into_iter().filter_map(|(action, label)| Some((ui.keymap.key(action)?, label))).collect();
     let hints: Vec<(&str, &str)> = hints.iter().map(|(key, label)| (key.as_str(), label.as_str())).collect();
-    let always = always(ui);
+    let always = if ui.modal.is_none() { always(ui) } else { Line::default() };
     let fixed: usize = spans_width(&always.spans);
     let room = usize::from(area.width).saturating_sub(fixed + 1);
     let left = key_hints(&hints, room, &ui.theme);
@@ -294,7 +294,7 @@ pub(crate) fn prompt(frame: &mut Frame<'_>, ui: &Ui, prompt: &FilterPrompt, area
         Some(Reading::Text) => format!("{found} shown · not a regex, taken as text"),
     };
     let before = u16::try_from(label.chars().count()).unwrap_or(0);
-    let left = vec![Span::styled(label, ui.theme.style(Role::Accent)), Span::styled(typed, ui.theme.style(Role::Text))];
+    let left = vec![Span::styled(label, ui.theme.style(Role::Accent)), Span::styled(typed, ui.ink())];
     let right = vec![Span::styled(format!("{how} "), ui.theme.style(Role::Muted))];
     frame.render_widget(justified(left, right, area.width).style(ui.theme.style(Role::HeaderBar)), area);
     set_cursor(

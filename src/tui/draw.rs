@@ -76,10 +76,8 @@ fn toast(frame: &mut Frame<'_>, ui: &Ui, body: Rect) {
     let Some(toast) = &ui.toast else { return };
     let style = ui.theme.severity(toast.severity);
     let most = usize::from(body.width).saturating_sub(6).min(64);
-    let mut lines: Vec<Line<'static>> = format::wrap(&toast.text, most)
-        .into_iter()
-        .map(|line| Line::styled(line, ui.theme.style(Role::Text)))
-        .collect();
+    let mut lines: Vec<Line<'static>> =
+        format::wrap(&toast.text, most).into_iter().map(|line| Line::styled(line, ui.ink())).collect();
     if let Some(hint) = &toast.hint {
         let hints = format::wrap(hint, most);
         lines.extend(hints.into_iter().map(|line| Line::styled(line, ui.theme.style(Role::Muted))));

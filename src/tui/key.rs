@@ -74,6 +74,8 @@ impl Chord {
             (KeyCode::Right, "→"),
             (KeyCode::BackTab, "⇧Tab"),
             (KeyCode::Char(' '), "Space"),
+            (KeyCode::PageUp, "PgUp"),
+            (KeyCode::PageDown, "PgDn"),
         ];
         let symbol = symbols.iter().find(|(code, _)| *code == self.code).map(|(_, symbol)| (*symbol).to_owned());
         let name = symbol.unwrap_or_else(|| {

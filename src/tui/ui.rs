@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
-use ratatui::layout::Size;
+use ratatui::{layout::Size, style::Style};
 
 use super::{
     edit::LineEdit,
@@ -14,7 +14,7 @@ use super::{
     },
     modals::Modal,
     pattern::Pattern,
-    theme::Theme,
+    theme::{Role, Theme},
     widgets::Viewport,
     zone::Zone,
 };
@@ -217,7 +217,7 @@ pub(crate) struct CalmHost {
 
 impl CalmHost {
     /// How long small changes wait.
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const PATIENCE: Duration = Duration::from_secs(8);
 
     /// Percent points of CPU, or bytes per second, that are shown at once.
     const MUCH: (f32, f64) = (4.0, 64.0 * 1024.0);
@@ -337,6 +337,11 @@ impl Ui {
     #[must_use]
     pub const fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// Ordinary text without a ground of its own, so that a selected row or a box shines through.
+    pub(crate) const fn ink(&self) -> Style {
+        Style { bg: None, ..self.theme.style(Role::Text) }
     }
 
     /// The colours in use.

@@ -2,7 +2,7 @@
 
 use ratatui::{Frame, layout::Rect, text::Span};
 
-use super::panel;
+use super::{Titles, panel};
 use crate::tui::{
     theme::Role,
     ui::{Pane, Ui},
@@ -33,7 +33,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
         ui.host.view.usage.map_or_else(Vec::new, |usage| {
             vec![Span::raw(format!("{} cores · load {:.2}", usage.cores, usage.load[0]))]
         });
-    let content = panel(frame, ui, Pane::Graphs, area, Vec::new(), right);
+    let content = panel(frame, ui, Pane::Graphs, area, Titles { right, ..Titles::default() });
     let tiles = tiles(ui);
     for (tile, place) in tiles.iter().zip(places(content, tiles.len())) {
         let chart =

@@ -6,7 +6,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{empty, filter_spans, panel, selection};
+use super::{Titles, empty, filter_spans, panel, selection};
 use crate::{
     model::{
         log::{LogBatch, Stream},
@@ -88,7 +88,8 @@ pub(crate) fn row_at(ui: &Ui, line: usize) -> Option<i64> {
 }
 
 pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
-    let content = panel(frame, ui, Pane::Logs, area, title(ui), state(ui));
+    let content =
+        panel(frame, ui, Pane::Logs, area, Titles { after: title(ui), right: state(ui), ..Titles::default() });
     if ui.logs.view.is_empty() {
         nothing(frame, ui, content);
         return;
@@ -115,7 +116,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
 }
 
 fn title(ui: &Ui) -> Vec<Span<'static>> {
-    let style = ui.theme.style(Role::Text);
+    let style = ui.ink();
     let mut spans = match ui.logs.view.scope() {
         Scope::All => vec![Span::styled(" all services", style)],
         Scope::Services(some) if some.is_empty() => Vec::new(),
@@ -213,7 +214,7 @@ fn line_rows(ui: &Ui, batch: &LogBatch, index: usize, slot: u32, width: usize) -
         Fit::Cut { from: usize::from(ui.logs.shift), columns: room }
     };
     let highlight = ui.logs.pattern.as_ref().and_then(|pattern| pattern.highlight());
-    let base = ui.theme.style(Role::Text);
+    let base = ui.ink();
     let rows = log_line::render(batch.text_of(*line), fit, highlight, &ui.theme, base);
     rows.into_iter()
         .enumerate()

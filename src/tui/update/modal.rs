@@ -45,11 +45,7 @@ pub(super) fn answer(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
             Vec::new()
         }
         Some(
-            Modal::Leave { .. }
-            | Modal::Palette(_)
-            | Modal::Signals { .. }
-            | Modal::Themes { .. }
-            | Modal::Text { .. },
+            Modal::Leave { .. } | Modal::Palette(_) | Modal::Signals { .. } | Modal::Themes { .. } | Modal::Text { .. },
         )
         | None => Vec::new(),
     }

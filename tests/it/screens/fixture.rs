@@ -27,7 +27,10 @@ pub(super) const NOW: Timestamp = Timestamp { mono_us: 86_400_000_000, wall_us: 
 
 /// So many seconds before [`NOW`].
 pub(super) fn ago(seconds: u64) -> Timestamp {
-    Timestamp { mono_us: NOW.mono_us - seconds * 1_000_000, wall_us: NOW.wall_us - i64::try_from(seconds).unwrap() * 1_000_000 }
+    Timestamp {
+        mono_us: NOW.mono_us - seconds * 1_000_000,
+        wall_us: NOW.wall_us - i64::try_from(seconds).unwrap() * 1_000_000,
+    }
 }
 
 fn in_seconds(seconds: u64) -> Timestamp {
