@@ -25,7 +25,7 @@ use crate::{
     host::handle::{Handle, LogSubscription},
     model::{
         ids::ProjectName,
-        log::LogBatch,
+        log::{LogBatch, LogNews},
         query::{Answer, Query},
     },
 };
@@ -98,8 +98,11 @@ pub enum TuiError {
     TerminalLost,
 }
 
-/// The least time between two frames after a key.
-const FRAME: Duration = Duration::from_millis(16);
+/// The least time between two frames when a person did something.
+const AFTER_KEY: Duration = Duration::from_millis(8);
+
+/// The least time between two frames when only lines or numbers came.
+const AFTER_NEWS: Duration = Duration::from_millis(33);
 
 /// Batches taken at once before keys are looked at again.
 const BATCHES: usize = 64;
@@ -163,8 +166,19 @@ pub async fn run(handle: Handle, options: Options) -> Result<Outcome, TuiError> 
     let input = Input::start()?;
     let logs = handle.logs.subscribe();
     let carrier = Carrier::new(handle.clone(), options, messages);
-    let app =
-        App { ui, screen, input: Some(input), signals, carrier, results, logs, handle, last: None, leaving: false };
+    let app = App {
+        ui,
+        screen,
+        input: Some(input),
+        signals,
+        carrier,
+        results,
+        logs,
+        handle,
+        last: None,
+        urgent: true,
+        leaving: false,
+    };
     app.run().await
 }
 
@@ -184,6 +198,8 @@ struct App {
     handle: Handle,
     /// When the last frame was drawn.
     last: Option<Instant>,
+    /// A person waits for the next frame.
+    urgent: bool,
     leaving: bool,
 }
 
@@ -203,7 +219,7 @@ enum Wake {
     Task(Option<FromTask>),
     Snapshot(bool),
     Link(bool),
-    Log(Option<crate::model::log::LogNews>),
+    Log(Option<LogNews>),
     Frame,
     Work,
 }
@@ -216,9 +232,7 @@ impl App {
         update(&mut self.ui, Message::Link(link));
         self.carrier.spawn_history();
         loop {
-            if let Some(outcome) = self.draw_if_due()? {
-                return Ok(outcome);
-            }
+            self.draw_if_due()?;
             let event = self.next().await;
             if let Some(outcome) = self.take(event).await? {
                 return Ok(outcome);
@@ -227,17 +241,18 @@ impl App {
     }
 
     /// Draws where the picture is out of date and the last frame is old enough.
-    fn draw_if_due(&mut self) -> Result<Option<Outcome>, TuiError> {
+    fn draw_if_due(&mut self) -> Result<(), TuiError> {
         if self.ui.is_stale() && self.due().is_none_or(|due| due <= Instant::now()) {
             self.ui.take_stale();
             self.screen.draw(&self.ui)?;
             self.last = Some(Instant::now());
+            self.urgent = false;
         }
-        Ok(None)
+        Ok(())
     }
 
     fn due(&self) -> Option<Instant> {
-        self.last.map(|last| last + FRAME)
+        self.last.map(|last| last + if self.urgent { AFTER_KEY } else { AFTER_NEWS })
     }
 
     async fn next(&mut self) -> Wake {
@@ -269,6 +284,7 @@ impl App {
     }
 
     async fn take(&mut self, event: Wake) -> Result<Option<Outcome>, TuiError> {
+        self.urgent |= matches!(event, Wake::Terminal(_) | Wake::Woken(_) | Wake::Task(_));
         let message = match event {
             Wake::Terminal(FromTerminal::Lost) => return Err(TuiError::TerminalLost),
             Wake::Terminal(FromTerminal::Event(event)) => match event {
@@ -293,7 +309,10 @@ impl App {
             Wake::Snapshot(false) | Wake::Link(false) | Wake::Log(None) => {
                 return Ok(Some(if self.leaving { Outcome::StoppedAll } else { Outcome::EngineEnded }));
             }
-            Wake::Log(Some(news)) => return Ok(self.take_logs(news)),
+            Wake::Log(Some(news)) => {
+                self.take_logs(news);
+                return Ok(None);
+            }
             Wake::Work => {
                 self.ui.work();
                 return Ok(None);
@@ -309,13 +328,12 @@ impl App {
     }
 
     /// Takes what is there, but not more than leaves time for keys.
-    fn take_logs(&mut self, first: crate::model::log::LogNews) -> Option<Outcome> {
+    fn take_logs(&mut self, first: LogNews) {
         update(&mut self.ui, Message::Log(first));
         for _ in 1..BATCHES {
             let Some(news) = self.logs.try_next() else { break };
             update(&mut self.ui, Message::Log(news));
         }
-        None
     }
 
     fn resized(&mut self) -> Result<(), TuiError> {
@@ -406,7 +424,7 @@ impl App {
                 }
             }
             // A shell ends with the code of its last command, which is nobody's fault.
-            (_, None) | (Ok(()), _) => {}
+            (_, None) => {}
             (Err(sentence), Some(_)) => self.say(sentence),
         }
         Ok(())

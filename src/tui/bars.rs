@@ -7,10 +7,11 @@ use ratatui::{
 };
 
 use super::{
-    action::{Action, GlobalKey, ListKey, LogsKey, ServiceKey},
+    action::{Action, ConfirmKey, GlobalKey, ListKey, LogsKey, PromptKey, ServiceKey},
     draw::set_cursor,
     format::{clean, gauge, justified, spans_width},
     logs::view::Showing,
+    modals::Modal,
     panes::projects::count_spans,
     pattern::{Pattern, Reading},
     theme::Role,
@@ -24,27 +25,27 @@ use crate::{
 
 pub(crate) fn header(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     let bar = ui.theme.style(Role::HeaderBar);
-    let wide = area.width >= 110;
     let counts = Counts::of(ui.snapshot.services.iter().map(AsRef::as_ref));
     let mut left = vec![Span::raw(" "), badge("cas", ui.theme.style(Role::Accent), &ui.theme), Span::raw(" ")];
     left.push(Span::styled(format!("{}  ", project_title(ui)), ui.theme.style(Role::Title)));
     left.extend(count_spans(ui, &counts));
+    left.push(Span::raw(" "));
     if ui.leaving == Leaving::StoppingAll || ui.snapshot.engine.leaving {
         left.push(badge("leaving", ui.theme.style(Role::Warning), &ui.theme));
     }
     let clock = Span::styled(format!(" {} ", ui.zone.clock(ui.snapshot.at.wall_us)), ui.theme.style(Role::Title));
-    let mut right: Vec<Vec<Span<'static>>> = Vec::new();
-    if let Some(usage) = &ui.snapshot.host.usage {
-        right.push(host_spans(ui, usage, wide));
-    }
-    right.push(autopilot_spans(ui));
-    right.extend(link_spans(ui));
-    right.push(vec![clock]);
-    // The most important is at the right end: what has no room goes from the left.
+    // The roomiest form that fits; the clock alone where none does.
     let room = usize::from(area.width).saturating_sub(spans_width(&left));
-    while right.len() > 1 && right.iter().map(|part| spans_width(part) + 3).sum::<usize>() > room {
-        right.remove(0);
-    }
+    let form = [Form::Full, Form::Short, Form::Terse].into_iter().map(|form| {
+        let host = ui.host.view.usage.as_ref().map(|usage| host_spans(ui, usage, form));
+        let mut parts: Vec<Vec<Span<'static>>> = host.into_iter().collect();
+        parts.push(autopilot_spans(ui, form));
+        parts.extend(link_spans(ui));
+        parts.push(vec![clock.clone()]);
+        parts
+    });
+    let fits = |parts: &Vec<Vec<Span<'static>>>| parts.iter().map(|part| spans_width(part) + 2).sum::<usize>() <= room;
+    let right = form.into_iter().find(fits).unwrap_or_else(|| vec![vec![clock.clone()]]);
     let separated: Vec<Span<'static>> = right
         .into_iter()
         .enumerate()
@@ -68,31 +69,47 @@ fn project_title(ui: &Ui) -> String {
     }
 }
 
-fn host_spans(ui: &Ui, usage: &HostUsage, wide: bool) -> Vec<Span<'static>> {
-    let (muted, text, faint) = (ui.theme.style(Role::Muted), ui.theme.style(Role::Text), ui.theme.style(Role::Faint));
+/// How much room the right half of the header takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Full,
+    Short,
+    Terse,
+}
+
+fn host_spans(ui: &Ui, usage: &HostUsage, form: Form) -> Vec<Span<'static>> {
+    let (muted, text, faint) = (ui.theme.style(Role::Muted), ui.ink(), ui.theme.style(Role::Faint));
     let memory = usage.memory_used_bytes as f32 / (usage.memory_total_bytes.max(1)) as f32;
     let mut spans = vec![Span::styled(" cpu ", muted)];
-    if wide {
+    if form == Form::Full {
         spans.extend(gauge(usage.cpu_percent / 100.0, 6, ui.theme.style(Role::GraphCpu), faint));
     }
-    spans.push(Span::styled(format!("{:>4.0}%", usage.cpu_percent), text));
-    spans.push(Span::styled("  mem ", muted));
-    if wide {
-        spans.extend(gauge(memory, 6, ui.theme.style(Role::GraphMemory), faint));
+    spans.push(Span::styled(format!(" {:>2.0}%", usage.cpu_percent), text));
+    match form {
+        Form::Full => {
+            spans.push(Span::styled("  mem ", muted));
+            spans.extend(gauge(memory, 6, ui.theme.style(Role::GraphMemory), faint));
+            let (used, total) = (units::bytes(usage.memory_used_bytes), units::bytes(usage.memory_total_bytes));
+            spans.push(Span::styled(format!(" {used}/{total}"), text));
+        }
+        Form::Short => {
+            spans.push(Span::styled(" mem", muted));
+            spans.push(Span::styled(format!("{:>4.0}%", memory * 100.0), text));
+        }
+        Form::Terse => {}
     }
-    let (used, total) = (units::bytes(usage.memory_used_bytes), units::bytes(usage.memory_total_bytes));
-    spans.push(Span::styled(format!(" {used}/{total}"), text));
-    spans.push(Span::styled("  load ", muted));
+    spans.push(Span::styled(" load ", muted));
     spans.push(Span::styled(format!("{:.2}", usage.load[0]), text));
     spans
 }
 
-fn autopilot_spans(ui: &Ui) -> Vec<Span<'static>> {
+fn autopilot_spans(ui: &Ui, form: Form) -> Vec<Span<'static>> {
     let (role, mark) = match ui.snapshot.engine.autopilot {
         Autopilot::On => (Role::Good, "◉"),
         Autopilot::Off => (Role::Warning, "◎"),
     };
-    let text = format!(" {mark} autopilot {}", ui.snapshot.engine.autopilot.label());
+    let word = if form == Form::Terse { "auto" } else { "autopilot" };
+    let text = format!(" {mark} {word} {}", ui.snapshot.engine.autopilot.label());
     vec![Span::styled(text, ui.theme.style(role))]
 }
 
@@ -143,7 +160,7 @@ pub(crate) fn footer(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     let hints: Vec<(String, String)> =
         hints(ui).into_iter().filter_map(|(action, label)| Some((ui.keymap.key(action)?, label))).collect();
     let hints: Vec<(&str, &str)> = hints.iter().map(|(key, label)| (key.as_str(), label.as_str())).collect();
-    let always = always(ui);
+    let always = if ui.modal.is_none() { always(ui) } else { Line::default() };
     let fixed: usize = spans_width(&always.spans);
     let room = usize::from(area.width).saturating_sub(fixed + 1);
     let left = key_hints(&hints, room, &ui.theme);
@@ -168,8 +185,8 @@ fn always(ui: &Ui) -> Line<'static> {
 fn hints(ui: &Ui) -> Vec<Hint> {
     let label = |action: Action| ui.keymap.binding(action).map_or_else(String::new, |binding| binding.label.clone());
     let named = |action: Action| (action, label(action));
-    if ui.modal.is_some() {
-        return vec![named(ListKey::Open.into()), named(GlobalKey::Back.into()), named(ListKey::Copy.into())];
+    if let Some(modal) = &ui.modal {
+        return modal_keys(modal).iter().copied().map(named).collect();
     }
     let mut hints = Vec::new();
     if ui.focus == Pane::Logs {
@@ -213,6 +230,35 @@ fn hints(ui: &Ui) -> Vec<Hint> {
     hints
 }
 
+/// What can be done with the thing over the panes.
+const fn modal_keys(modal: &Modal) -> &'static [Action] {
+    match modal {
+        Modal::Palette(_) => &[
+            Action::Prompt(PromptKey::Accept),
+            Action::Prompt(PromptKey::Complete),
+            Action::Prompt(PromptKey::NextChoice),
+            Action::Prompt(PromptKey::PreviousChoice),
+            Action::Prompt(PromptKey::Cancel),
+        ],
+        Modal::Confirm { .. } | Modal::Leave { .. } => {
+            &[Action::Confirm(ConfirmKey::Agree), Action::Confirm(ConfirmKey::Decline)]
+        }
+        Modal::Signals { .. } | Modal::Themes { .. } => &[
+            Action::List(ListKey::Open),
+            Action::List(ListKey::Down),
+            Action::List(ListKey::Up),
+            Action::Global(GlobalKey::Back),
+        ],
+        Modal::Text { .. } => &[
+            Action::Global(GlobalKey::Back),
+            Action::List(ListKey::Down),
+            Action::List(ListKey::Up),
+            Action::List(ListKey::PageDown),
+            Action::List(ListKey::Copy),
+        ],
+    }
+}
+
 fn log_hints(ui: &Ui) -> Vec<Hint> {
     let either = |action: LogsKey, is_on: bool, on: &str, off: &str| {
         (Action::from(action), if is_on { on.to_owned() } else { off.to_owned() })
@@ -248,7 +294,7 @@ pub(crate) fn prompt(frame: &mut Frame<'_>, ui: &Ui, prompt: &FilterPrompt, area
         Some(Reading::Text) => format!("{found} shown · not a regex, taken as text"),
     };
     let before = u16::try_from(label.chars().count()).unwrap_or(0);
-    let left = vec![Span::styled(label, ui.theme.style(Role::Accent)), Span::styled(typed, ui.theme.style(Role::Text))];
+    let left = vec![Span::styled(label, ui.theme.style(Role::Accent)), Span::styled(typed, ui.ink())];
     let right = vec![Span::styled(format!("{how} "), ui.theme.style(Role::Muted))];
     frame.render_widget(justified(left, right, area.width).style(ui.theme.style(Role::HeaderBar)), area);
     set_cursor(

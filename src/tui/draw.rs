@@ -76,10 +76,8 @@ fn toast(frame: &mut Frame<'_>, ui: &Ui, body: Rect) {
     let Some(toast) = &ui.toast else { return };
     let style = ui.theme.severity(toast.severity);
     let most = usize::from(body.width).saturating_sub(6).min(64);
-    let mut lines: Vec<Line<'static>> = format::wrap(&toast.text, most)
-        .into_iter()
-        .map(|line| Line::styled(line, ui.theme.style(Role::Text)))
-        .collect();
+    let mut lines: Vec<Line<'static>> =
+        format::wrap(&toast.text, most).into_iter().map(|line| Line::styled(line, ui.ink())).collect();
     if let Some(hint) = &toast.hint {
         let hints = format::wrap(hint, most);
         lines.extend(hints.into_iter().map(|line| Line::styled(line, ui.theme.style(Role::Muted))));
@@ -91,7 +89,7 @@ fn toast(frame: &mut Frame<'_>, ui: &Ui, body: Rect) {
     let area = Rect { x: body.right() - width, y: body.bottom() - height, width, height };
     frame.render_widget(Clear, area);
     let icon = Span::styled(format!(" {} ", panes::timeline::icon(toast.severity)), style);
-    frame.render_widget(panes::overlay(ui, String::new()).border_style(style).title_top(Line::from(icon)), area);
+    frame.render_widget(panes::frame(ui, Line::from(icon)).border_style(style), area);
     let content =
         Rect { x: area.x + 2, y: area.y + 1, width: width.saturating_sub(4), height: height.saturating_sub(2) };
     frame.render_widget(Paragraph::new(lines).style(ui.theme.style(Role::Overlay)), content);

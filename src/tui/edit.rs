@@ -44,10 +44,10 @@ impl LineEdit {
 
     /// Inserts pasted text.
     pub(crate) fn paste(&mut self, text: &str) {
-        self.area.insert_str(one_line(text));
+        self.area.insert_str(one_line(text.trim_end_matches(['\r', '\n'])));
     }
 }
 
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim_end().to_owned()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -47,15 +47,14 @@ impl Chord {
     fn new(code: KeyCode, modifiers: KeyModifiers) -> Self {
         let kept = modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | KeyModifiers::SHIFT);
         let shifted = kept.contains(KeyModifiers::SHIFT);
-        match code {
-            KeyCode::BackTab => Self { code, modifiers: kept - KeyModifiers::SHIFT },
-            KeyCode::Tab if shifted => Self { code: KeyCode::BackTab, modifiers: kept - KeyModifiers::SHIFT },
-            KeyCode::Char(c) if shifted => Self {
-                code: KeyCode::Char(if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c }),
-                modifiers: kept - KeyModifiers::SHIFT,
-            },
-            other => Self { code: other, modifiers: kept },
+        if code == KeyCode::BackTab || (code == KeyCode::Tab && shifted) {
+            return Self { code: KeyCode::BackTab, modifiers: kept - KeyModifiers::SHIFT };
         }
+        if let (KeyCode::Char(c), true) = (code, shifted) {
+            let upper = if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c };
+            return Self { code: KeyCode::Char(upper), modifiers: kept - KeyModifiers::SHIFT };
+        }
+        Self { code, modifiers: kept }
     }
 
     /// The press that this chord is.
@@ -67,21 +66,27 @@ impl Chord {
     /// The short form for footers: `^d`, `Esc`, `⏎`.
     #[must_use]
     pub fn short(self) -> String {
-        let name = match self.code {
-            KeyCode::Enter => "⏎".to_owned(),
-            KeyCode::Up => "↑".to_owned(),
-            KeyCode::Down => "↓".to_owned(),
-            KeyCode::Left => "←".to_owned(),
-            KeyCode::Right => "→".to_owned(),
-            KeyCode::BackTab => "⇧Tab".to_owned(),
-            KeyCode::Char(' ') => "Space".to_owned(),
-            KeyCode::Char(c) => c.to_string(),
-            _ => {
-                let plain = Self { code: self.code, modifiers: KeyModifiers::NONE }.to_string();
-                let mut letters = plain.chars();
-                letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+        let symbols = [
+            (KeyCode::Enter, "⏎"),
+            (KeyCode::Up, "↑"),
+            (KeyCode::Down, "↓"),
+            (KeyCode::Left, "←"),
+            (KeyCode::Right, "→"),
+            (KeyCode::BackTab, "⇧Tab"),
+            (KeyCode::Char(' '), "Space"),
+            (KeyCode::PageUp, "PgUp"),
+            (KeyCode::PageDown, "PgDn"),
+        ];
+        let symbol = symbols.iter().find(|(code, _)| *code == self.code).map(|(_, symbol)| (*symbol).to_owned());
+        let name = symbol.unwrap_or_else(|| {
+            let plain = Self { code: self.code, modifiers: KeyModifiers::NONE }.to_string();
+            let mut letters = plain.chars();
+            match (letters.next(), letters.as_str()) {
+                (Some(only), "") => only.to_string(),
+                (Some(first), rest) => format!("{}{rest}", first.to_uppercase()),
+                (None, _) => String::new(),
             }
-        };
+        });
         let ctrl = if self.modifiers.contains(KeyModifiers::CONTROL) { "^" } else { "" };
         let alt = if self.modifiers.contains(KeyModifiers::ALT) { "M-" } else { "" };
         format!("{alt}{ctrl}{name}")
@@ -130,11 +135,13 @@ impl fmt::Display for Chord {
         if let Some((name, _)) = NAMES.iter().find(|(name, code)| *code == self.code && *name != "lt") {
             return f.write_str(name);
         }
-        match self.code {
-            KeyCode::Char(c) => write!(f, "{c}"),
-            KeyCode::F(number) => write!(f, "f{number}"),
-            other => write!(f, "{other:?}"),
+        if let KeyCode::Char(c) = self.code {
+            return write!(f, "{c}");
         }
+        if let KeyCode::F(number) = self.code {
+            return write!(f, "f{number}");
+        }
+        write!(f, "{:?}", self.code)
     }
 }
 

@@ -105,10 +105,10 @@ impl Ui {
     /// What the one key for start and stop would do: start what is down, if anything is, else stop.
     pub(crate) fn start_or_stop(&self) -> Option<Verb> {
         let targets = self.targets();
-        let is_down = |service: &&Arc<ServiceView>| {
+        let is_down = |service: &Arc<ServiceView>| {
             Verb::Start.applies_to(&service.phase) && !Verb::Stop.applies_to(&service.phase)
         };
-        if targets.iter().any(|service| is_down(&service)) {
+        if targets.iter().any(|service| is_down(service)) {
             return Some(Verb::Start);
         }
         targets.iter().any(|service| Verb::Stop.applies_to(&service.phase)).then_some(Verb::Stop)

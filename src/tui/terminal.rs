@@ -56,9 +56,23 @@ impl Command for CaptureButtons {
     }
 }
 
+/// Standard output while the terminal is ours. What is written when it is not (by destructors, when it is gone) vanishes without
+/// an error, so that nobody complains on a terminal that nobody sees.
+struct Ours(BufWriter<Stdout>);
+
+impl Write for Ours {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if BORROWED.load(Ordering::SeqCst) { self.0.write(bytes) } else { Ok(bytes.len()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if BORROWED.load(Ordering::SeqCst) { self.0.flush() } else { Ok(()) }
+    }
+}
+
 /// The borrowed terminal.
 pub(crate) struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    terminal: Terminal<CrosstermBackend<Ours>>,
     mouse: bool,
 }
 
@@ -72,7 +86,7 @@ impl Screen {
                 before(panic);
             }));
         });
-        let backend = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout()));
+        let backend = CrosstermBackend::new(Ours(BufWriter::with_capacity(64 * 1024, io::stdout())));
         let mut screen = Self { terminal: Terminal::new(backend)?, mouse };
         screen.borrow()?;
         Ok(screen)
@@ -97,7 +111,9 @@ impl Screen {
 
     /// Draws every cell next time.
     pub(crate) fn repaint(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // Not `Terminal::clear`: that asks the terminal where its cursor is and waits for an answer.
+        let size = self.terminal.size()?;
+        self.resize(size)
     }
 
     pub(crate) fn capture_mouse(&mut self, mouse: bool) -> io::Result<()> {

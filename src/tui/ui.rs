@@ -1,9 +1,9 @@
 //! What the console knows: the newest picture of the engine and the state of every pane. Plain data; `update` changes it,
 //! `draw` reads it, neither does I/O.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
-use ratatui::layout::Size;
+use ratatui::{layout::Size, style::Style};
 
 use super::{
     edit::LineEdit,
@@ -14,7 +14,7 @@ use super::{
     },
     modals::Modal,
     pattern::Pattern,
-    theme::Theme,
+    theme::{Role, Theme},
     widgets::Viewport,
     zone::Zone,
 };
@@ -22,7 +22,9 @@ use crate::{
     host::handle::Link,
     model::{
         ids::{ProjectName, ServiceId},
-        snapshot::Snapshot,
+        log::LogBatch,
+        metric::HostUsage,
+        snapshot::{HostView, Snapshot},
         time::Timestamp,
         timeline::Severity,
     },
@@ -113,6 +115,21 @@ pub(crate) struct TimelinePane {
     pub(crate) pattern: Option<Pattern>,
 }
 
+/// What is known of output from before this console.
+#[derive(Debug)]
+pub(crate) enum Earlier {
+    /// It was asked for; what comes meanwhile waits, so that lines stand in their order.
+    Asked { meanwhile: Vec<Arc<LogBatch>> },
+    /// It is here, or cannot be had.
+    Known,
+}
+
+impl Default for Earlier {
+    fn default() -> Self {
+        Self::Asked { meanwhile: Vec::new() }
+    }
+}
+
 /// Where the logs stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum LogPosition {
@@ -144,8 +161,7 @@ pub(crate) struct LogsPane {
     pub(crate) pattern: Option<Pattern>,
     /// Batches that came faster than they could be taken.
     pub(crate) missed: u64,
-    /// The engine has not yet said what came before.
-    pub(crate) loading: bool,
+    pub(crate) earlier: Earlier,
 }
 
 /// A filter that is being typed.
@@ -191,11 +207,51 @@ pub struct Setup {
     pub project_file: Option<PathBuf>,
 }
 
+/// The machine as it is shown: taken anew at once where it changed much, else every few seconds, so that the noise of a quiet
+/// machine costs no traffic.
+#[derive(Debug, Default)]
+pub(crate) struct CalmHost {
+    pub(crate) view: HostView,
+    taken: Timestamp,
+}
+
+impl CalmHost {
+    /// How long small changes wait.
+    const PATIENCE: Duration = Duration::from_secs(8);
+
+    /// Percent points of CPU, or bytes per second, that are shown at once.
+    const MUCH: (f32, f64) = (4.0, 64.0 * 1024.0);
+
+    pub(crate) fn look(&mut self, snapshot: &Snapshot) {
+        let is_much = match (&self.view.usage, &snapshot.host.usage) {
+            (Some(old), Some(new)) => {
+                let rates = |usage: &HostUsage| {
+                    [
+                        usage.net_rx_bytes_per_s,
+                        usage.net_tx_bytes_per_s,
+                        usage.disk_read_bytes_per_s,
+                        usage.disk_write_bytes_per_s,
+                    ]
+                };
+                (old.cpu_percent - new.cpu_percent).abs() >= Self::MUCH.0
+                    || rates(old).iter().zip(rates(new)).any(|(old, new)| (old - new).abs() >= Self::MUCH.1)
+            }
+            (None, None) => false,
+            (Some(_), None) | (None, Some(_)) => true,
+        };
+        if is_much || snapshot.at.since(self.taken) >= Self::PATIENCE {
+            self.view = snapshot.host.clone();
+            self.taken = snapshot.at;
+        }
+    }
+}
+
 /// Everything that the console knows.
 #[derive(Debug)]
 pub struct Ui {
     pub(crate) size: Size,
     pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) host: CalmHost,
     pub(crate) link: Link,
     pub(crate) theme: Theme,
     pub(crate) keymap: Keymap,
@@ -228,6 +284,7 @@ impl Ui {
         Self {
             size,
             snapshot: Arc::default(),
+            host: CalmHost::default(),
             link: Link::Local,
             theme: setup.theme,
             keymap: setup.keymap,
@@ -240,7 +297,7 @@ impl Ui {
             drag: None,
             projects: ProjectsPane::default(),
             services: ServicesPane::default(),
-            logs: LogsPane { wrap: true, loading: true, ..LogsPane::default() },
+            logs: LogsPane { wrap: true, ..LogsPane::default() },
             timeline: TimelinePane::default(),
             prompt: None,
             modal: None,
@@ -280,6 +337,11 @@ impl Ui {
     #[must_use]
     pub const fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// Ordinary text without a ground of its own, so that a selected row or a box shines through.
+    pub(crate) const fn ink(&self) -> Style {
+        Style { bg: None, ..self.theme.style(Role::Text) }
     }
 
     /// The colours in use.

@@ -1,1 +1,13 @@
-//! screens
+//! Every pane and dialog as text, driven by key strings, with a clock and a time zone that stand still.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
+
+mod fixture;
+mod harness;
+mod robust;
+mod shots;
+mod talk;

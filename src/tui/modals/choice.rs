@@ -32,7 +32,7 @@ pub(crate) enum Hit {
     Outside,
 }
 
-const LIST_WIDTH: u16 = 52;
+const LIST_WIDTH: u16 = 60;
 
 fn list_area(body: Rect, rows: usize) -> Rect {
     centred(body, LIST_WIDTH, u16::try_from(rows + 2).unwrap_or(u16::MAX).min(body.height))
@@ -88,14 +88,14 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, modal: &Modal, body: Rect) {
 
 fn signal_row(ui: &Ui, signal: Signal) -> Line<'static> {
     Line::from(vec![
-        Span::styled(format::cell(signal.name(), 7), ui.theme.style(Role::Text)),
+        Span::styled(format::cell(signal.name(), 7), ui.ink()),
         Span::styled(format::right_cell(&signal.number().to_string(), 3), ui.theme.style(Role::Muted)),
         Span::styled(format!("  {}", signal.about()), ui.theme.style(Role::Muted)),
     ])
 }
 
 fn theme_row(ui: &Ui, theme: &Theme) -> Line<'static> {
-    let mut spans = vec![Span::styled(format::cell(theme.name(), 30), ui.theme.style(Role::Text))];
+    let mut spans = vec![Span::styled(format::cell(theme.name(), 30), ui.ink())];
     let swatches = [Role::Accent, Role::Good, Role::Warning, Role::Error, Role::GraphCpu, Role::GraphMemory];
     spans.extend(swatches.map(|role| Span::styled("██", theme.style(role))));
     Line::from(spans)
@@ -107,7 +107,7 @@ fn draw_list(frame: &mut Frame<'_>, ui: &Ui, title: &str, rows: Vec<Line<'static
     let mut view = view;
     view.resize(rows.len(), usize::from(content.height));
     frame.render_widget(Clear, area);
-    frame.render_widget(panes::overlay(ui, title.to_owned()), area);
+    frame.render_widget(panes::overlay(ui, title), area);
     let visible = rows.into_iter().enumerate().skip(view.offset()).take(usize::from(content.height));
     let lines: Vec<Line<'static>> = visible
         .map(|(place, mut row)| {
@@ -137,14 +137,14 @@ fn question(frame: &mut Frame<'_>, ui: &Ui, title: &str, steps: &[String], role:
         all.truncate(most - 1);
         all.push(format!("… and {hidden} more"));
     }
-    lines.extend(all.into_iter().map(|step| Line::styled(format!("  {step}"), ui.theme.style(Role::Text))));
+    lines.extend(all.into_iter().map(|step| Line::styled(format!("  {step}"), ui.ink())));
     lines.push(Line::default());
     lines.push(answers(ui));
     let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX);
     let area = centred(body, width, height);
     let content = inside(area);
     frame.render_widget(Clear, area);
-    frame.render_widget(panes::overlay(ui, "are you sure?".to_owned()).border_style(ui.theme.style(role)), area);
+    frame.render_widget(panes::overlay(ui, "are you sure?").border_style(ui.theme.style(role)), area);
     let padded = Rect { x: content.x + 1, width: content.width.saturating_sub(2), ..content };
     frame.render_widget(Paragraph::new(lines).style(ui.theme.style(Role::Overlay)), padded);
 }

@@ -8,6 +8,7 @@ use super::text::{field, heading};
 use crate::{
     model::{
         ids::ServiceId,
+        phase::Health,
         probe::ProbeOutcome,
         snapshot::{ProbeView, ServiceView},
         time::short_duration,
@@ -55,9 +56,13 @@ fn standing(ui: &Ui, service: &ServiceView, width: usize) -> Vec<Line<'static>> 
     let mut first = vec![
         Span::styled(format!("{} {}", service.phase.glyph(), service.phase.label()), phase),
         Span::styled(format!(" for {}", short_duration(since)), ui.theme.style(Role::Muted)),
-        Span::raw("   "),
-        Span::styled(service.health.label().to_owned(), ui.theme.health(&service.health)),
     ];
+    if service.health == Health::Unknown {
+        let text = if service.probes.is_empty() { "   no probe" } else { "   not probed now" };
+        first.push(Span::styled(text, ui.theme.style(Role::Muted)));
+    } else {
+        first.push(Span::styled(format!("   {}", service.health.label()), ui.theme.health(&service.health)));
+    }
     if let Some(pid) = service.pid {
         first.push(Span::styled(format!("   pid {pid}"), ui.theme.style(Role::Muted)));
     }
@@ -65,15 +70,16 @@ fn standing(ui: &Ui, service: &ServiceView, width: usize) -> Vec<Line<'static>> 
         first.push(Span::styled(format!("   {} restarts", service.restarts), ui.theme.style(Role::Warning)));
     }
     let mut lines = vec![Line::from(first)];
-    lines
-        .extend(format::wrap(&service.why, width).into_iter().map(|why| Line::styled(why, ui.theme.style(Role::Text))));
+    lines.extend(format::wrap(&service.why, width).into_iter().map(|why| Line::styled(why, ui.ink())));
     if let Some(usage) = &service.usage {
         let text = format!(
-            "{} of one core, {} resident, {} processes, {} threads",
+            "{}% of one core, {} resident, {} process{}, {} thread{}",
             units::percent(usage.cpu_percent),
             units::bytes(usage.memory_bytes),
             usage.processes,
-            usage.threads
+            if usage.processes == 1 { "" } else { "es" },
+            usage.threads,
+            if usage.threads == 1 { "" } else { "s" },
         );
         lines.push(Line::styled(text, ui.theme.style(Role::Muted)));
     }
@@ -89,7 +95,7 @@ fn dependencies(ui: &Ui, service: &ServiceView, width: usize) -> Vec<Line<'stati
         let (mark, role) = if dependency.holds { ("✓", Role::Good) } else { ("◌", Role::Warning) };
         lines.push(Line::from(vec![
             Span::styled(format!("{mark} "), ui.theme.style(role)),
-            Span::styled(format::cell(dependency.service.as_str(), 20), ui.theme.style(Role::Text)),
+            Span::styled(format::cell(dependency.service.as_str(), 20), ui.ink()),
             Span::styled(format!(" {}", dependency.condition.label()), ui.theme.style(Role::Muted)),
         ]));
     }
@@ -130,7 +136,7 @@ fn probe_lines(ui: &Ui, probe: &ProbeView, width: usize) -> Vec<Line<'static>> {
     }
     let mut lines = vec![Line::from(vec![
         Span::styled(format!("{mark} "), ui.theme.style(role)),
-        Span::styled(format::cell(probe.kind.label(), 11), ui.theme.style(Role::Text)),
+        Span::styled(format::cell(probe.kind.label(), 11), ui.ink()),
         Span::styled(format::clean(&text, width.saturating_sub(13)), ui.theme.style(Role::Muted)),
     ])];
     let indented = format::wrap(detail, width.saturating_sub(13));
@@ -153,7 +159,7 @@ fn recent(ui: &Ui, id: &ServiceId, width: usize) -> Vec<Line<'static>> {
             Span::styled(ui.zone.clock(entry.at.wall_us), ui.theme.style(Role::Muted)),
             Span::styled(format!(" {} ", icon(entry.severity())), ui.theme.severity(entry.severity())),
             Span::styled(format::cell(entry.who.label(), 13), ui.theme.style(Role::Muted)),
-            Span::styled(format::clean(&text, width.saturating_sub(24)), ui.theme.style(Role::Text)),
+            Span::styled(format::clean(&text, width.saturating_sub(24)), ui.ink()),
         ]));
     }
     lines
@@ -196,10 +202,7 @@ pub(crate) fn entry(ui: &Ui, entry: &Entry, width: usize) -> Vec<Line<'static>> 
         for words in last_words {
             let pieces = format::wrap(words, width.saturating_sub(2));
             lines.extend(pieces.into_iter().map(|piece| {
-                Line::from(vec![
-                    Span::styled("│ ", ui.theme.style(Role::Faint)),
-                    Span::styled(piece, ui.theme.style(Role::Text)),
-                ])
+                Line::from(vec![Span::styled("│ ", ui.theme.style(Role::Faint)), Span::styled(piece, ui.ink())])
             }));
         }
     }

@@ -60,7 +60,7 @@ fn row(ui: &Ui, name: &str, help: &str, column: usize, width: usize) -> Vec<Line
             Line::from(vec![
                 Span::styled(format::cell(name, column), ui.theme.style(Role::Key)),
                 Span::raw(" "),
-                Span::styled(piece, ui.theme.style(Role::Text)),
+                Span::styled(piece, ui.ink()),
             ])
         })
         .collect()

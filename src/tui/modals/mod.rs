@@ -15,7 +15,7 @@ use crate::{
 /// The thing over the panes.
 #[derive(Debug)]
 pub(crate) enum Modal {
-    Palette(palette::Palette),
+    Palette(Box<palette::Palette>),
     /// The engine wants a person to agree.
     Confirm {
         request: Request,

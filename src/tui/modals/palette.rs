@@ -106,10 +106,10 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, palette: &Palette, body: Rect
     let area = Rect { y: body.y + (body.height - area.height) / 4, ..area };
     let content = inside(area);
     frame.render_widget(Clear, area);
-    frame.render_widget(panes::overlay(ui, "command".to_owned()), area);
+    frame.render_widget(panes::overlay(ui, "command"), area);
     let mut lines = vec![Line::from(vec![
         Span::styled(": ", ui.theme.style(Role::Accent)),
-        Span::styled(palette.edit.text().to_owned(), ui.theme.style(Role::Text)),
+        Span::styled(palette.edit.text().to_owned(), ui.ink()),
     ])];
     if !below.is_empty() {
         lines.push(Line::styled("─".repeat(inner), ui.theme.style(Role::Border)));
@@ -142,8 +142,9 @@ fn candidate_line(ui: &Ui, candidate: &Candidate, is_chosen: bool, inner: usize)
         if used >= NAME {
             break;
         }
-        let role = if candidate.matched.contains(&place) { Role::Match } else { Role::Text };
-        spans.push(Span::styled(letter.to_string(), ui.theme.style(role)));
+        let is_match = candidate.matched.contains(&place);
+        let style = if is_match { ui.theme.style(Role::Match) } else { ui.ink() };
+        spans.push(Span::styled(letter.to_string(), style));
         used += 1;
     }
     spans.push(Span::raw(" ".repeat(NAME + 1 - used)));

@@ -55,7 +55,7 @@ impl TextKind {
             Self::Service(id) => detail::service(ui, id, width),
             Self::Entry(entry) => detail::entry(ui, entry, width),
             Self::Plain { text, .. } => {
-                let style = ui.theme.style(Role::Text);
+                let style = ui.ink();
                 format::wrap(text, width).into_iter().map(|line| Line::styled(line, style)).collect()
             }
         }
@@ -101,8 +101,8 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, kind: &TextKind, scroll: usiz
     } else {
         format!(" {}–{} of {} ", scroll + 1, scroll + usize::from(content.height), lines.len())
     };
-    let block =
-        panes::overlay(ui, kind.title()).title_bottom(Line::styled(place, ui.theme.style(Role::Muted)).right_aligned());
+    let block = panes::overlay(ui, &kind.title())
+        .title_bottom(Line::styled(place, ui.theme.style(Role::Muted)).right_aligned());
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
     let shown: Vec<Line<'static>> = lines.into_iter().skip(scroll).take(usize::from(content.height)).collect();
@@ -118,7 +118,7 @@ pub(crate) fn heading(ui: &Ui, text: &str) -> Line<'static> {
 /// `label   value`, the value wrapped and indented below itself.
 pub(crate) fn field(ui: &Ui, label: &str, value: &str, width: usize) -> Vec<Line<'static>> {
     const LABEL: usize = 14;
-    let style = ui.theme.style(Role::Text);
+    let style = ui.ink();
     let pieces = format::wrap(value, width.saturating_sub(LABEL));
     pieces
         .into_iter()

@@ -2,7 +2,7 @@
 
 use ratatui::{Frame, layout::Rect, text::Span};
 
-use super::panel;
+use super::{Titles, panel};
 use crate::tui::{
     theme::Role,
     ui::{Pane, Ui},
@@ -21,6 +21,7 @@ const SERVICE_CPU_FLOOR: f32 = 10.0;
 const SERVICE_MEMORY_FLOOR: f32 = 16.0 * MIB;
 
 struct Tile<'a> {
+    caption: &'static str,
     series: Vec<Series<'a>>,
     scale: Scale,
     unit: Unit,
@@ -29,35 +30,49 @@ struct Tile<'a> {
 
 pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     let right =
-        ui.snapshot.host.usage.map_or_else(Vec::new, |usage| {
+        ui.host.view.usage.map_or_else(Vec::new, |usage| {
             vec![Span::raw(format!("{} cores · load {:.2}", usage.cores, usage.load[0]))]
         });
-    let content = panel(frame, ui, Pane::Graphs, area, Vec::new(), right);
+    let content = panel(frame, ui, Pane::Graphs, area, Titles { right, ..Titles::default() });
     let tiles = tiles(ui);
     for (tile, place) in tiles.iter().zip(places(content, tiles.len())) {
         let chart =
             Chart { series: &tile.series, seconds: SECONDS, scale: tile.scale, unit: tile.unit, shape: tile.shape };
         chart.draw(place, frame.buffer_mut(), &ui.theme);
+        caption(frame, ui, tile, place);
     }
 }
 
+/// In the middle of the time axis: what two curves that share a chart are about, for where their legend has room for no names.
+fn caption(frame: &mut Frame<'_>, ui: &Ui, tile: &Tile<'_>, place: Rect) {
+    let width = u16::try_from(tile.caption.len()).unwrap_or(u16::MAX);
+    if tile.caption.is_empty() || place.height < 5 || place.width < width.saturating_add(16) {
+        return;
+    }
+    let x = place.x + (place.width - width) / 2 + 3;
+    frame.buffer_mut().set_string(x, place.bottom() - 1, tile.caption, ui.theme.style(Role::Muted));
+}
+
 fn tiles(ui: &Ui) -> Vec<Tile<'_>> {
-    let host = &ui.snapshot.host;
+    let host = &ui.host.view;
     let one = |label, history, role| vec![Series { label, history, role }];
     let mut tiles = vec![
         Tile {
+            caption: "",
             series: one("cpu", &host.cpu, Role::GraphCpu),
             scale: Scale::Percent,
             unit: Unit::Percent,
             shape: Shape::Area,
         },
         Tile {
+            caption: "",
             series: one("memory", &host.memory, Role::GraphMemory),
             scale: Scale::Percent,
             unit: Unit::Percent,
             shape: Shape::Area,
         },
         Tile {
+            caption: "net",
             series: vec![
                 Series { label: "net in", history: &host.net_rx, role: Role::GraphNetRx },
                 Series { label: "out", history: &host.net_tx, role: Role::GraphNetTx },
@@ -67,6 +82,7 @@ fn tiles(ui: &Ui) -> Vec<Tile<'_>> {
             shape: Shape::Line,
         },
         Tile {
+            caption: "disk",
             series: vec![
                 Series { label: "disk read", history: &host.disk_read, role: Role::GraphDiskRead },
                 Series { label: "write", history: &host.disk_write, role: Role::GraphDiskWrite },
@@ -79,12 +95,14 @@ fn tiles(ui: &Ui) -> Vec<Tile<'_>> {
     if let Some(service) = ui.selected_service() {
         let name = service.id.service.as_str();
         tiles.push(Tile {
+            caption: "",
             series: one(name, &service.cpu, Role::GraphCpu),
             scale: Scale::Auto { floor: SERVICE_CPU_FLOOR },
             unit: Unit::Percent,
             shape: Shape::Area,
         });
         tiles.push(Tile {
+            caption: "",
             series: one(name, &service.memory, Role::GraphMemory),
             scale: Scale::Auto { floor: SERVICE_MEMORY_FLOOR },
             unit: Unit::Bytes,

@@ -6,7 +6,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{empty, filter_spans, panel, selection};
+use super::{Titles, empty, filter_spans, panel, selection};
 use crate::{
     model::{
         log::{LogBatch, Stream},
@@ -17,7 +17,7 @@ use crate::{
         layout::{Areas, inside},
         logs::view::{Row, Scope, Showing},
         theme::Role,
-        ui::{LogPosition, Pane, Ui},
+        ui::{Earlier, LogPosition, Pane, Ui},
         widgets::log_line::{self, Fit},
     },
 };
@@ -63,7 +63,9 @@ fn visible(ui: &Ui, content: Rect) -> Vec<(i64, i32)> {
             }
             // A short log begins at the top.
             let lift = y.max(0);
-            seen.iter_mut().for_each(|(_, line)| *line -= lift);
+            for (_, line) in &mut seen {
+                *line -= lift;
+            }
             seen.reverse();
         }
         LogPosition::At { top, .. } => {
@@ -86,7 +88,8 @@ pub(crate) fn row_at(ui: &Ui, line: usize) -> Option<i64> {
 }
 
 pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
-    let content = panel(frame, ui, Pane::Logs, area, title(ui), state(ui));
+    let content =
+        panel(frame, ui, Pane::Logs, area, Titles { after: title(ui), right: state(ui), ..Titles::default() });
     if ui.logs.view.is_empty() {
         nothing(frame, ui, content);
         return;
@@ -113,9 +116,10 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
 }
 
 fn title(ui: &Ui) -> Vec<Span<'static>> {
-    let style = ui.theme.style(Role::Text);
+    let style = ui.ink();
     let mut spans = match ui.logs.view.scope() {
         Scope::All => vec![Span::styled(" all services", style)],
+        Scope::Services(some) if some.is_empty() => Vec::new(),
         Scope::Services(some) if some.len() == 1 => {
             let id = some.iter().next();
             let index = id.and_then(|id| ui.service_index(id)).unwrap_or(0);
@@ -162,7 +166,7 @@ fn nothing(frame: &mut Frame<'_>, ui: &Ui, content: Rect) {
         empty(frame, ui, content, sentence, "Esc clears the filter");
         return;
     }
-    if ui.logs.loading {
+    if let Earlier::Asked { .. } = ui.logs.earlier {
         empty(frame, ui, content, "asking for earlier lines …", "");
         return;
     }
@@ -181,8 +185,11 @@ fn row_lines(ui: &Ui, number: i64, width: usize) -> Vec<Line<'static>> {
             vec![rule(ui, &text, width)]
         }
         Row::Missed { lines, .. } => {
-            let text =
-                format!(" {} lines of {} did not come here; they are in the log file ", lines, batch.service.service);
+            let text = format!(
+                " {lines} line{} of {} did not come here ",
+                if lines == 1 { "" } else { "s" },
+                batch.service.service
+            );
             vec![rule(ui, &text, width)]
         }
         Row::Line { line, .. } => line_rows(ui, batch, line as usize, slot, width),
@@ -207,7 +214,7 @@ fn line_rows(ui: &Ui, batch: &LogBatch, index: usize, slot: u32, width: usize) -
         Fit::Cut { from: usize::from(ui.logs.shift), columns: room }
     };
     let highlight = ui.logs.pattern.as_ref().and_then(|pattern| pattern.highlight());
-    let base = ui.theme.style(Role::Text);
+    let base = ui.ink();
     let rows = log_line::render(batch.text_of(*line), fit, highlight, &ui.theme, base);
     rows.into_iter()
         .enumerate()

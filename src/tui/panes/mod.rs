@@ -31,27 +31,37 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, pane: Pane, area: Rect) {
     }
 }
 
-/// The frame of a pane with its number, title and what stands at its right; returns the room inside.
-fn panel(
-    frame: &mut Frame<'_>,
-    ui: &Ui,
-    pane: Pane,
-    area: Rect,
+/// What stands in the frame of a pane besides its number and title.
+#[derive(Default)]
+struct Titles {
+    /// After the title.
     after: Vec<Span<'static>>,
+    /// At the upper right.
     right: Vec<Span<'static>>,
-) -> Rect {
-    let has_keys = ui.focus == pane;
-    let focus = if has_keys { Focus::Focused } else { Focus::Elsewhere };
+    /// At the lower right; left out where it has no room.
+    bottom: String,
+}
+
+/// The frame of a pane; returns the room inside.
+fn panel(frame: &mut Frame<'_>, ui: &Ui, pane: Pane, area: Rect, titles: Titles) -> Rect {
+    let focus = if ui.focus == pane { Focus::Focused } else { Focus::Elsewhere };
     let mut title = vec![Span::raw(format!("{}{}", pane.number(), pane.title()))];
-    title.extend(after);
-    let panel = Panel { title: Line::from(title), right: Line::from(right), bottom: Line::default(), focus };
+    title.extend(titles.after);
+    let room = usize::from(area.width).saturating_sub(6);
+    let panel = Panel {
+        title: Line::from(title),
+        right: Line::from(titles.right),
+        bottom: Line::from(format::clean(&titles.bottom, room)),
+        focus,
+    };
     panel.draw(area, frame.buffer_mut(), &ui.theme)
 }
 
 /// `/pattern/` for a title.
 fn filter_spans(ui: &Ui, pattern: Option<&Pattern>) -> Vec<Span<'static>> {
     let Some(pattern) = pattern else { return Vec::new() };
-    vec![Span::styled(format!(" /{}/", format::clean(pattern.source(), 24)), ui.theme.style(Role::Match))]
+    let text = format!("/{}/", format::clean(pattern.source(), 24));
+    vec![Span::raw(" "), Span::styled(text, ui.theme.style(Role::Match))]
 }
 
 /// The style of the selected row of a pane.
@@ -83,11 +93,16 @@ fn bar(frame: &mut Frame<'_>, ui: &Ui, view: &Viewport, content: Rect) {
 }
 
 /// The frame of whatever lies over the panes.
-pub(crate) fn overlay(ui: &Ui, title: String) -> Block<'static> {
+pub(crate) fn overlay(ui: &Ui, title: &str) -> Block<'static> {
+    frame(ui, Line::styled(format!(" {title} "), ui.theme.style(Role::Accent)))
+}
+
+/// The same with a title of its own look.
+pub(crate) fn frame(ui: &Ui, title: Line<'static>) -> Block<'static> {
     let plain = ui.theme.depth() == ColorDepth::NoColor;
     Block::bordered()
         .border_type(if plain { BorderType::Double } else { BorderType::Rounded })
         .border_style(ui.theme.style(Role::BorderFocused))
         .style(ui.theme.style(Role::Overlay))
-        .title_top(Line::styled(format!(" {title} "), ui.theme.style(Role::Accent)))
+        .title_top(title)
 }

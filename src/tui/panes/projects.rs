@@ -6,7 +6,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{bar, empty, filter_spans, panel, selection};
+use super::{Titles, bar, empty, filter_spans, panel, selection};
 use crate::{
     model::snapshot::{Counts, ProjectView},
     tui::{
@@ -28,7 +28,8 @@ pub(crate) fn count_spans(ui: &Ui, counts: &Counts) -> Vec<Span<'static>> {
     ];
     let mut spans = Vec::new();
     for (mark, count, role) in parts.into_iter().filter(|(_, count, _)| *count > 0) {
-        spans.push(Span::styled(format!("{mark}{count} "), ui.theme.style(role)));
+        let gap = if spans.is_empty() { "" } else { " " };
+        spans.push(Span::styled(format!("{gap}{mark}{count}"), ui.theme.style(role)));
     }
     spans
 }
@@ -55,7 +56,13 @@ fn worst(project: &ProjectView) -> (&'static str, &'static str, Role) {
 pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     let rows = ui.project_rows();
     let right = vec![Span::raw(rows.len().to_string())];
-    let content = panel(frame, ui, Pane::Projects, area, filter_spans(ui, ui.projects.pattern.as_ref()), right);
+    let content = panel(
+        frame,
+        ui,
+        Pane::Projects,
+        area,
+        Titles { after: filter_spans(ui, ui.projects.pattern.as_ref()), right, ..Titles::default() },
+    );
     if rows.is_empty() {
         if ui.projects.pattern.is_some() {
             empty(frame, ui, content, "no project matches", "Esc clears the filter");
@@ -79,10 +86,10 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
 
 fn project_line(ui: &Ui, project: &ProjectView, width: usize) -> Line<'static> {
     let (glyph, word, role) = worst(project);
-    let name_role = if project.open { Role::Text } else { Role::Muted };
+    let name_style = if project.open { ui.ink() } else { ui.theme.style(Role::Muted) };
     let mut spans = vec![
         Span::styled(format!(" {glyph} "), ui.theme.style(role)),
-        Span::styled(format::cell(project.name.as_str(), 16.min(width / 3)), ui.theme.style(name_role)),
+        Span::styled(format::cell(project.name.as_str(), 16.min(width / 3)), name_style),
         Span::styled(format!(" {word:<10}"), ui.theme.style(role)),
     ];
     if project.open {

@@ -1,12 +1,14 @@
 //! The services of open projects, one a row. What needs a look is told by glyph, word and colour together.
 
+use std::time::Duration;
+
 use ratatui::{
     Frame,
     layout::Rect,
     text::{Line, Span},
 };
 
-use super::{bar, empty, filter_spans, panel, projects::count_spans, selection};
+use super::{Titles, bar, empty, filter_spans, panel, projects::count_spans, selection};
 use crate::{
     model::{
         ids::ProjectName,
@@ -102,7 +104,12 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     if marked > 0 {
         after.push(Span::styled(format!(" ◆{marked} marked"), ui.theme.style(Role::Marked)));
     }
-    let content = panel(frame, ui, Pane::Services, area, after, count_spans(ui, &counts));
+    let widths = widths(ui, area.width.saturating_sub(2));
+    // Why the selected one is where it is, where there is no column for it: the question that a list of states raises.
+    let has_why = widths.iter().any(|(field, _)| *field == Field::Why);
+    let selected = ui.selected_service().filter(|_| !has_why);
+    let bottom = selected.map(|service| format!("{}: {}", service.id.service, service.why)).unwrap_or_default();
+    let content = panel(frame, ui, Pane::Services, area, Titles { after, right: count_spans(ui, &counts), bottom });
     let rows = ui.service_rows();
     if rows.is_empty() {
         if ui.snapshot.revision == 0 {
@@ -116,11 +123,6 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
         }
         return;
     }
-    let longest = services.iter().map(|service| service.id.service.as_str().len()).max().unwrap_or(0);
-    let wanted = FIELDS.map(|field| field.column(u16::try_from(longest).unwrap_or(u16::MAX)));
-    let widths = columns(content.width.saturating_sub(4), 1, &wanted);
-    let widths: Vec<(Field, usize)> =
-        FIELDS.into_iter().zip(widths).filter_map(|(field, width)| Some((field, usize::from(width?)))).collect();
     if content.height > 0 {
         frame.render_widget(heading(ui, &widths), Rect { height: 1, ..content });
     }
@@ -139,6 +141,14 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
         frame.render_widget(drawn, row);
     }
     bar(frame, ui, &view, list);
+}
+
+/// Which columns there are in a pane that is so wide inside, and how wide each is.
+fn widths(ui: &Ui, room: u16) -> Vec<(Field, usize)> {
+    let names = ui.snapshot.services.iter().map(|service| service.id.service.as_str().len());
+    let longest = u16::try_from(names.max().unwrap_or(0)).unwrap_or(u16::MAX);
+    let widths = columns(room.saturating_sub(4), 1, &FIELDS.map(|field| field.column(longest)));
+    FIELDS.into_iter().zip(widths).filter_map(|(field, width)| Some((field, usize::from(width?)))).collect()
 }
 
 fn heading(ui: &Ui, widths: &[(Field, usize)]) -> Line<'static> {
@@ -175,12 +185,19 @@ fn service_line(ui: &Ui, index: usize, widths: &[(Field, usize)]) -> Line<'stati
     Line::from(spans)
 }
 
+/// An uptime that changes at most every ten seconds, also in the first minute: fifty services that were started together would
+/// otherwise rewrite their column every second.
+fn steady_uptime(uptime: Duration) -> String {
+    let secs = uptime.as_secs();
+    coarse_duration(if (10..60).contains(&secs) { Duration::from_secs(secs / 10 * 10) } else { uptime })
+}
+
 fn field_span(ui: &Ui, service: &ServiceView, field: Field, width: usize) -> Span<'static> {
     let theme = &ui.theme;
     let muted = theme.style(Role::Muted);
     match field {
         Field::Name => {
-            let style = if service.concern() >= 2 { theme.phase(&service.phase) } else { theme.style(Role::Text) };
+            let style = if service.concern() >= 2 { theme.phase(&service.phase) } else { ui.ink() };
             let style = match service.health {
                 Health::Unhealthy { .. } | Health::Misconfigured { .. } => theme.health(&service.health),
                 Health::Unknown | Health::Starting { .. } | Health::Healthy { .. } => style,
@@ -197,7 +214,7 @@ fn field_span(ui: &Ui, service: &ServiceView, field: Field, width: usize) -> Spa
             Span::styled(cell(word, width), theme.health(&service.health))
         }
         Field::Uptime => {
-            let text = service.uptime(ui.snapshot.at).map_or_else(|| "–".to_owned(), coarse_duration);
+            let text = service.uptime(ui.snapshot.at).map_or_else(|| "–".to_owned(), steady_uptime);
             Span::styled(right_cell(&text, width), muted)
         }
         Field::Restarts => {
@@ -210,14 +227,11 @@ fn field_span(ui: &Ui, service: &ServiceView, field: Field, width: usize) -> Spa
         Field::Cpu => {
             let text = service.usage.map_or_else(|| "–".to_owned(), |usage| units::percent(usage.cpu_percent));
             let is_idle = service.usage.is_none_or(|usage| usage.cpu_percent < 0.05);
-            Span::styled(right_cell(&text, width), if is_idle { muted } else { theme.style(Role::Text) })
+            Span::styled(right_cell(&text, width), if is_idle { muted } else { ui.ink() })
         }
         Field::Memory => {
             let text = service.usage.map_or_else(|| "–".to_owned(), |usage| units::bytes(usage.memory_bytes));
-            Span::styled(
-                right_cell(&text, width),
-                if service.usage.is_none() { muted } else { theme.style(Role::Text) },
-            )
+            Span::styled(right_cell(&text, width), if service.usage.is_none() { muted } else { ui.ink() })
         }
         Field::Spark => {
             let peak = service.cpu.newest(60).fold(SPARK_FLOOR, f32::max);

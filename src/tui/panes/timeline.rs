@@ -6,7 +6,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{bar, empty, filter_spans, panel, selection};
+use super::{Titles, bar, empty, filter_spans, panel, selection};
 use crate::{
     model::timeline::{Entry, Severity},
     tui::{
@@ -30,7 +30,13 @@ pub(crate) const fn icon(severity: Severity) -> &'static str {
 pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     let rows = ui.timeline_rows();
     let right = vec![Span::raw(rows.len().to_string())];
-    let content = panel(frame, ui, Pane::Timeline, area, filter_spans(ui, ui.timeline.pattern.as_ref()), right);
+    let content = panel(
+        frame,
+        ui,
+        Pane::Timeline,
+        area,
+        Titles { after: filter_spans(ui, ui.timeline.pattern.as_ref()), right, ..Titles::default() },
+    );
     if rows.is_empty() {
         if ui.timeline.pattern.is_some() && !ui.snapshot.timeline.is_empty() {
             empty(frame, ui, content, "no event matches", "Esc clears the filter");
@@ -75,7 +81,7 @@ fn entry_line(ui: &Ui, entry: &Entry, name_width: usize, width: usize) -> Line<'
         Span::styled(format!("{} ", cell(name, name_width)), name_style),
     ];
     let what_style = match severity {
-        Severity::Info | Severity::Good => theme.style(Role::Text),
+        Severity::Info | Severity::Good => ui.ink(),
         Severity::Warning | Severity::Error => theme.severity(severity),
     };
     if width >= 72 {

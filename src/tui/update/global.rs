@@ -38,7 +38,7 @@ pub(super) fn act(ui: &mut Ui, action: GlobalKey) -> Vec<UiEffect> {
         GlobalKey::LogsPane => ui.focus = Pane::Logs,
         GlobalKey::TimelinePane => ui.focus = Pane::Timeline,
         GlobalKey::Help => ui.modal = Some(Modal::text(TextKind::Help)),
-        GlobalKey::Palette => ui.modal = Some(Modal::Palette(Palette::new(ui))),
+        GlobalKey::Palette => ui.modal = Some(Modal::Palette(Box::new(Palette::new(ui)))),
         GlobalKey::ShowProblems => ui.modal = Some(Modal::text(TextKind::Problems)),
         GlobalKey::Zoom => ui.zoomed = !ui.zoomed,
         GlobalKey::Back => back(ui),

@@ -2,24 +2,28 @@
 
 use std::sync::Arc;
 
-use super::Motion;
+use super::{Motion, say};
 use crate::{
     model::{
         log::{LogBatch, LogNews},
         text,
+        timeline::Severity,
     },
     tui::{
-        action::LogsKey,
+        action::{ListKey, LogsKey},
         layout::{Areas, inside},
         logs::view::{Row, Showing},
         message::UiEffect,
         panes::logs::row_height,
-        ui::{LogPosition, Pane, Ui},
+        ui::{Earlier, LogPosition, Pane, Ui},
     },
 };
 
 /// Columns that one press scrolls long lines.
 const SHIFT: u16 = 16;
+
+/// Batches that wait for what came before them; if it has not come by then, it is not waited for.
+const PATIENCE: usize = 512;
 
 pub(super) fn act(ui: &mut Ui, action: LogsKey) {
     let logs = &mut ui.logs;
@@ -57,6 +61,13 @@ pub(super) fn take(ui: &mut Ui, news: LogNews) -> Vec<UiEffect> {
         }
         LogNews::Batch(batch) => {
             let before = ui.logs.view.last();
+            if let Earlier::Asked { meanwhile } = &mut ui.logs.earlier
+                && meanwhile.len() < PATIENCE
+            {
+                meanwhile.push(batch);
+                return Vec::new();
+            }
+            take_history(ui, Vec::new());
             keep(ui, batch);
             let is_visible = Areas::of(ui).is_some_and(|areas| areas.pane(Pane::Logs).is_some());
             if is_visible && ui.logs.view.last() != before {
@@ -68,8 +79,12 @@ pub(super) fn take(ui: &mut Ui, news: LogNews) -> Vec<UiEffect> {
 }
 
 pub(super) fn take_history(ui: &mut Ui, batches: Vec<Arc<LogBatch>>) {
-    ui.logs.loading = false;
-    for batch in batches {
+    let before = std::mem::replace(&mut ui.logs.earlier, Earlier::Known);
+    let meanwhile = match before {
+        Earlier::Asked { meanwhile } => meanwhile,
+        Earlier::Known => Vec::new(),
+    };
+    for batch in batches.into_iter().chain(meanwhile) {
         keep(ui, batch);
     }
 }
@@ -79,9 +94,12 @@ fn keep(ui: &mut Ui, batch: Arc<LogBatch>) {
     let Some(taken) = logs.store.take(batch) else { return };
     let dropped = logs.view.follow(&logs.store, taken);
     if let LogPosition::At { row, top, anchor } = &mut logs.position {
-        *row = dropped.renumber(*row);
-        *top = dropped.renumber(*top);
-        *anchor = anchor.map(|anchor| dropped.renumber(anchor));
+        // What was dropped in front leaves a gap that the first row closes.
+        let first = logs.view.first();
+        let now = |number: i64| dropped.renumber(number).max(first);
+        *row = now(*row);
+        *top = now(*top);
+        *anchor = anchor.map(now);
     }
 }
 
@@ -130,7 +148,7 @@ fn lowest_top(ui: &Ui, row: i64) -> i64 {
 fn pin(ui: &mut Ui) {
     let row = ui.logs.view.last();
     if row >= ui.logs.view.first() {
-        ui.logs.position = LogPosition::At { row, top: row, anchor: None };
+        ui.logs.position = LogPosition::At { row, top: lowest_top(ui, row), anchor: None };
     }
 }
 
@@ -158,11 +176,12 @@ pub(super) fn scroll(ui: &mut Ui, motion: Motion) {
 
 /// Selects row `number`, as a click does.
 pub(super) fn select(ui: &mut Ui, number: i64) {
-    let top = match ui.logs.position {
-        LogPosition::Following => number,
-        LogPosition::At { top, .. } => top,
-    };
-    ui.logs.position = LogPosition::At { row: number, top: top.min(number), anchor: None };
+    if ui.logs.position == LogPosition::Following {
+        pin(ui);
+    }
+    if let LogPosition::At { top, .. } = ui.logs.position {
+        ui.logs.position = LogPosition::At { row: number, top: top.min(number), anchor: None };
+    }
 }
 
 pub(super) fn next_match(ui: &mut Ui, motion: Motion) {
@@ -179,6 +198,10 @@ pub(super) fn next_match(ui: &mut Ui, motion: Motion) {
         }
         number += step;
     }
+    let (text, key) =
+        if step > 0 { ("no match below", ListKey::PreviousMatch) } else { ("no match above", ListKey::NextMatch) };
+    let hint = ui.keymap.key(key.into()).map(|key| format!("{key} looks the other way"));
+    say(ui, Severity::Info, text.to_owned(), hint);
 }
 
 pub(super) const fn toggle_anchor(ui: &mut Ui) {

@@ -126,6 +126,7 @@ fn take_snapshot(ui: &mut Ui, snapshot: Arc<Snapshot>) {
         ui.toast = None;
     }
     let first = ui.snapshot.services.is_empty() && !snapshot.services.is_empty();
+    ui.host.look(&snapshot);
     ui.snapshot = snapshot;
     let services = &ui.snapshot.services;
     let is_there = |id: &ServiceId| services.iter().any(|service| service.id == *id);

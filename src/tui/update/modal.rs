@@ -44,8 +44,9 @@ pub(super) fn answer(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
             say(ui, Severity::Info, "nothing was done".to_owned(), None);
             Vec::new()
         }
-        Some(Modal::Leave { .. } | Modal::Palette(_) | Modal::Signals { .. } | Modal::Themes { .. })
-        | Some(Modal::Text { .. })
+        Some(
+            Modal::Leave { .. } | Modal::Palette(_) | Modal::Signals { .. } | Modal::Themes { .. } | Modal::Text { .. },
+        )
         | None => Vec::new(),
     }
 }
