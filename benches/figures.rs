@@ -3,6 +3,7 @@
 //! `make bench` prints a table; `make bench ARGS=--record` writes `benches/baseline.json`. An argument names figures to run:
 //! `cargo bench --bench figures -- crash idle`. Machines are noisy: medians are printed, and a crash is compared with a bare
 //! fork+exec+wait that is measured in the same run.
+#![allow(clippy::print_stdout, clippy::panic, reason = "a benchmark prints a table, or says why it cannot")]
 
 #[path = "figures_parts/console.rs"]
 mod console;

@@ -4,7 +4,20 @@ use crate::{
     Figure,
     measure::{Project, Terminal, cpu_seconds, ms_since, pause, quantile, resident_mib, wait_until},
 };
-use cas::world::clock;
+use cas::{
+    config,
+    engine::{Engine, Settings},
+    model::{
+        effect::Effect,
+        event::{Event, Input},
+        metric::{HostUsage, RunUsage, Sample},
+    },
+    tui::{self, Message, Setup, Ui, Zone, keymap::Keymap, theme::Theme},
+    world::clock,
+};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::{backend::TestBackend, layout::Size};
+use std::{sync::Arc, time::Duration};
 
 /// Milliseconds from the spawn of the process to a screen that shows a service.
 fn first_frame_of(count: usize) -> f64 {
@@ -57,20 +70,42 @@ pub(crate) fn idle_console() -> Vec<Figure> {
     ]
 }
 
-/// Ten services that write `rate` lines a second each.
-fn writers(rate: u32) -> Project {
-    let mut yaml = "name: flood\nservices:\n".to_owned();
-    for n in 0..10 {
-        yaml.push_str(&format!(
-            "  w{n}:\n    autostart: true\n    command:\n      - python3\n      - -c\n      - |\n        import sys, time\n        n = 0\n        while True:\n            for _ in range({}):\n                n += 1\n                sys.stdout.write('request %d served in 12 ms by worker {n}, all is well and more is to come\\n' % n)\n            sys.stdout.flush()\n            time.sleep(0.05)\n",
-            rate / 20
-        ));
-    }
-    Project::new(&yaml)
+/// What one of the writers runs.
+const WRITER: &str = "
+import sys, time
+n = 0
+while True:
+    for _ in range(RATE // 20):
+        n += 1
+        sys.stdout.write('request %d served in 12 ms, all is well and more is to come\\n' % n)
+    sys.stdout.flush()
+    time.sleep(0.05)
+";
+
+/// Writes a million lines, says so, rests, writes nine million more, says so.
+const FLOOD: &str = "
+import sys, time
+line = 'a line of a flood that is long enough to look like a real one\\n' * 1000
+for i in range(1, 10001):
+    sys.stdout.write(line)
+    if i in (1000, 10000):
+        sys.stdout.flush()
+        sys.stdout.write('MARK %d\\n' % i)
+        sys.stdout.flush()
+        time.sleep(8 if i == 1000 else 1000)
+";
+
+/// A project whose services run python scripts that lie beside it.
+fn scripted(name: &str, script: &str, count: usize) -> Project {
+    let service = |n| format!("  w{n}: {{ command: [python3, {name}.py], autostart: true, restart: 'no' }}");
+    let services = (0..count).map(service).collect::<Vec<_>>().join("\n");
+    let project = Project::new(&format!("name: {name}\nservices:\n{services}\n"));
+    std::fs::write(project.path().join(format!("{name}.py")), script).expect("a script can be written");
+    project
 }
 
 pub(crate) fn key_under_flood() -> Vec<Figure> {
-    let project = writers(1000);
+    let project = scripted("writers", &WRITER.replace("RATE", "1000"), 10);
     let mut terminal = Terminal::open(&project, &[], 200, 60);
     wait_until("lines on the screen", 20, || terminal.shows("all is well"));
     pause(3000);
@@ -101,15 +136,13 @@ pub(crate) fn key_under_flood() -> Vec<Figure> {
 }
 
 pub(crate) fn memory_after_ten_million_lines() -> Vec<Figure> {
-    let project = Project::new(
-        "name: flood\nservices:\n  w:\n    autostart: true\n    restart: no\n    command: [python3, -c, \"import sys\\nfor i in range(10000):\\n    sys.stdout.write('line %d of a flood that is long enough to look like a real one\\\\n' % i * 1000)\\n    sys.stdout.flush()\\n    if i == 1000: sys.stderr.write('MARK ONE\\\\n'); import time; time.sleep(8)\\nsys.stderr.write('MARK TEN\\\\n')\\ntime.sleep(1000)\"]\n",
-    );
+    let project = scripted("flood", FLOOD, 1);
     let terminal = Terminal::open(&project, &[], 200, 60);
-    wait_until("a million lines", 20, || terminal.shows("MARK ONE"));
+    wait_until("a million lines", 20, || terminal.shows("MARK 1000"));
     pause(3000);
     let one = resident_mib(terminal.pid());
     let begin = clock::now();
-    wait_until("ten million lines", 20, || terminal.shows("MARK TEN"));
+    wait_until("ten million lines", 20, || terminal.shows("MARK 10000"));
     let rate = 9_000_000.0 / (ms_since(begin) / 1000.0);
     pause(2000);
     let ten = resident_mib(terminal.pid());
@@ -117,6 +150,61 @@ pub(crate) fn memory_after_ten_million_lines() -> Vec<Figure> {
     vec![Figure { name: "memory after 10 M lines over after 1 M", value: ten / one, unit: "×", target: 1.05 }]
 }
 
+/// A console in memory with `count` services that were sampled for a minute.
+fn ui_with(count: usize) -> Ui {
+    let project = Project::sleepers(count, true);
+    let loaded = config::load(&project.path().join("cas.yaml"), None, &std::env::vars().collect());
+    let project = Arc::new(loaded.project.expect("a valid project"));
+    let mut now = clock::now();
+    let mut engine = Engine::new(Settings::default(), now);
+    let mut runs = Vec::new();
+    for effect in engine.step(now, Input::Event(Event::ProjectLoaded { project })) {
+        if let Effect::Spawn { run, .. } = effect {
+            runs.push(run);
+        }
+    }
+    for (n, run) in runs.iter().enumerate() {
+        let pid = u32::try_from(n + 100).expect("a small number");
+        let _probes = engine.step(now, Input::Event(Event::Spawned { run: *run, pid }));
+    }
+    for second in 0..60_u16 {
+        now = now.plus(Duration::from_secs(1));
+        let usage = RunUsage { cpu_percent: f32::from(second % 7), memory_bytes: 9 << 20, processes: 1, threads: 1 };
+        let host = HostUsage { cpu_percent: f32::from(second), cores: 2, ..HostUsage::default() };
+        let sample = Sample { at: now, host, runs: runs.iter().map(|run| (*run, usage)).collect() };
+        let _none = engine.step(now, Input::Event(Event::Sampled(Arc::new(sample))));
+    }
+    let mut ui = Ui::new(
+        Size { width: 200, height: 60 },
+        Setup {
+            theme: Theme::default(),
+            keymap: Keymap::default(),
+            zone: Zone::Utc,
+            mouse: false,
+            project: None,
+            project_file: None,
+        },
+    );
+    tui::update(&mut ui, Message::LogHistory(Vec::new()));
+    tui::update(&mut ui, Message::Snapshot(engine.snapshot(now)));
+    ui
+}
+
 pub(crate) fn frame_cost() -> Vec<Figure> {
-    Vec::new()
+    let mut ui = ui_with(1000);
+    let mut terminal = ratatui::Terminal::new(TestBackend::new(200, 60)).expect("memory can be drawn on");
+    let mut times: Vec<f64> = (0..200)
+        .map(|_| {
+            tui::update(&mut ui, Message::Key(KeyEvent::new(KeyCode::Char('j'), KeyModifiers::NONE)));
+            let begin = clock::now();
+            terminal.draw(|frame| tui::draw(frame, &ui)).expect("memory can be drawn on");
+            ms_since(begin)
+        })
+        .collect();
+    vec![Figure {
+        name: "a frame at 200×60, 1,000 services, p50",
+        value: quantile(&mut times, 0.5),
+        unit: "ms",
+        target: 4.0,
+    }]
 }

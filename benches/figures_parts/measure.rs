@@ -80,7 +80,8 @@ impl Project {
     pub(crate) fn sleepers(count: usize, autostart: bool) -> Self {
         let mut yaml = "name: bench\nservices:\n".to_owned();
         for n in 0..count {
-            yaml.push_str(&format!("  s{n:04}: {{ command: [\"sleep\", \"100000\"], autostart: {autostart} }}\n"));
+            let line = format!("  s{n:04}: {{ command: [sleep, '100000'], autostart: {autostart} }}\n");
+            yaml.push_str(&line);
         }
         Self::new(&yaml)
     }
@@ -140,7 +141,7 @@ impl Terminal {
         let mut reader = pty.master.try_clone_reader().expect("the master can be read");
         let (screen_in, seen_in) = (Arc::clone(&screen), Arc::clone(&seen));
         std::thread::spawn(move || {
-            let mut buffer = [0; 65536];
+            let mut buffer = vec![0; 65536];
             while let Ok(count @ 1..) = reader.read(&mut buffer) {
                 let now = clock::now();
                 let mut seen = seen_in.lock().expect("no reader panics");

@@ -9,12 +9,7 @@ use cas::{
     config,
     engine::Budget,
     host,
-    model::{
-        command::{Command as Wish, Targets},
-        ids::RequestId,
-        phase::Phase,
-        policy::{Autopilot, Consent, Origin, Request},
-    },
+    model::{phase::Phase, policy::Autopilot},
     world::clock,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -137,14 +132,4 @@ pub(crate) fn a_thousand_services() -> Vec<Figure> {
         Figure { name: "1,000 services: engine and sampling", value: percent, unit: "%", target: 2.0 },
         Figure { name: "1,000 services: resident", value: memory, unit: "MiB", target: 57.2 },
     ]
-}
-
-/// The request that starts everything, as a key would.
-pub(crate) fn start_all() -> Request {
-    Request {
-        id: RequestId(0),
-        origin: Origin::Key,
-        command: Wish::Start { targets: Targets { services: Vec::new(), all: true } },
-        consent: Consent::Ask,
-    }
 }

@@ -14,6 +14,7 @@ use crate::{
     api::{self, client::ConnectError, lock::Attempt, lock::Lock, server::Server},
     cli::{
         interrupts::{self, Interrupt},
+        outcome::Outcome,
         outside::{LogExtent, Opening, Outside},
     },
     config::{self, paths::Paths, user},
@@ -173,17 +174,14 @@ impl Outside for Real {
         Ok(handle)
     }
 
-    async fn console(&self, handle: Handle, theme: Option<&str>) -> Result<(), String> {
+    async fn console(&self, handle: Handle, theme: Option<&str>) -> Result<Outcome, String> {
         let options = self.console_options(&handle, theme)?;
         match tui::run(handle, options).await {
             // An engine of this process is ended by the caller, and with it what still runs.
             Ok(
-                tui::Outcome::Quit
-                | tui::Outcome::StoppedAll
-                | tui::Outcome::StillStopping
-                | tui::Outcome::Signalled(_)
-                | tui::Outcome::EngineEnded,
-            ) => Ok(()),
+                tui::Outcome::Quit | tui::Outcome::StoppedAll | tui::Outcome::StillStopping | tui::Outcome::EngineEnded,
+            ) => Ok(Outcome::Ok),
+            Ok(tui::Outcome::Signalled(_)) => Ok(Outcome::Interrupted),
             Err(error) => Err(error.to_string()),
         }
     }

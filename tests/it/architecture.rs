@@ -37,12 +37,8 @@ fn rust_files(dir: &Path) -> Vec<PathBuf> {
 
 /// Code without comments.
 fn code(path: &Path) -> String {
-    fs::read_to_string(path)
-        .unwrap()
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .map(|line| format!("{line}\n"))
-        .collect()
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
 /// Names that follow `crate::`, also those in a group: `use crate::{a::B, c}`.

@@ -37,23 +37,23 @@ use tokio::sync::{mpsc, watch};
 use super::fixture;
 
 /// A scripted engine: what it is asked is kept, what it answers is given.
-pub struct Engine {
-    pub handle: Handle,
-    pub snapshots: watch::Sender<Arc<Snapshot>>,
-    pub requests: mpsc::UnboundedReceiver<Request>,
+pub(crate) struct Engine {
+    pub(crate) handle: Handle,
+    pub(crate) snapshots: watch::Sender<Arc<Snapshot>>,
+    pub(crate) requests: mpsc::UnboundedReceiver<Request>,
     _link: watch::Sender<Link>,
 }
 
 /// How an engine takes leave.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Leaving {
+pub(crate) enum Leaving {
     AtOnce,
     /// Its services ignore SIGTERM.
     WhenKilled,
 }
 
 /// An engine that answers each request with `reply` and then, where it has one, publishes `after(command)`.
-pub fn engine(
+pub(crate) fn engine(
     link: Link,
     before: Snapshot,
     logs: Vec<Arc<LogBatch>>,
@@ -64,7 +64,7 @@ pub fn engine(
 }
 
 /// The same, taking its leave in a manner of its own.
-pub fn engine_leaving(
+pub(crate) fn engine_leaving(
     leaving: Leaving,
     link: Link,
     before: Snapshot,
@@ -114,7 +114,7 @@ pub fn engine_leaving(
 }
 
 /// An engine that accepts everything and then looks like `after`.
-pub fn willing(before: Snapshot, after: Snapshot) -> Engine {
+pub(crate) fn willing(before: Snapshot, after: Snapshot) -> Engine {
     engine(
         Link::Connected,
         before,
@@ -126,17 +126,17 @@ pub fn willing(before: Snapshot, after: Snapshot) -> Engine {
 
 /// The rest of cas.
 #[derive(Default)]
-pub struct Fake {
-    pub handle: Option<Handle>,
-    pub project: Option<ProjectSpec>,
-    pub errors: Vec<Problem>,
-    pub logs: Vec<Arc<LogBatch>>,
-    pub entries: Vec<Entry>,
-    pub registry: Vec<ProjectRecord>,
-    pub forgotten: RefCell<Vec<PathBuf>>,
-    pub hosted: RefCell<Vec<Opening>>,
-    pub host: Option<Handle>,
-    pub interrupts: RefCell<Vec<mpsc::Sender<Interrupt>>>,
+pub(crate) struct Fake {
+    pub(crate) handle: Option<Handle>,
+    pub(crate) project: Option<ProjectSpec>,
+    pub(crate) errors: Vec<Problem>,
+    pub(crate) logs: Vec<Arc<LogBatch>>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) registry: Vec<ProjectRecord>,
+    pub(crate) forgotten: RefCell<Vec<PathBuf>>,
+    pub(crate) hosted: RefCell<Vec<Opening>>,
+    pub(crate) host: Option<Handle>,
+    pub(crate) interrupts: RefCell<Vec<mpsc::Sender<Interrupt>>>,
 }
 
 impl Outside for Fake {
@@ -171,8 +171,8 @@ impl Outside for Fake {
         self.host.clone().ok_or_else(|| "no engine today".to_owned())
     }
 
-    async fn console(&self, _handle: Handle, _theme: Option<&str>) -> Result<(), String> {
-        Ok(())
+    async fn console(&self, _handle: Handle, _theme: Option<&str>) -> Result<Outcome, String> {
+        Ok(Outcome::Ok)
     }
 
     fn stored_logs(
@@ -210,25 +210,25 @@ impl Outside for Fake {
 }
 
 /// What a verb wrote, and its code.
-pub struct Ran {
-    pub outcome: Outcome,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) outcome: Outcome,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 }
 
 /// Where a verb runs.
-pub struct Desk {
-    pub terminals: Terminals,
-    pub width: Option<u16>,
-    pub cwd: PathBuf,
-    pub env: BTreeMap<String, String>,
-    pub answer: &'static str,
+pub(crate) struct Desk {
+    pub(crate) terminals: Terminals,
+    pub(crate) width: Option<u16>,
+    pub(crate) cwd: PathBuf,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) answer: &'static str,
 }
 
 impl Default for Desk {
@@ -238,12 +238,12 @@ impl Default for Desk {
 }
 
 impl Desk {
-    pub fn terminal(width: u16) -> Self {
+    pub(crate) fn terminal(width: u16) -> Self {
         let terminals = Terminals { stdin: true, stdout: true, stderr: true };
         Self { terminals, width: Some(width), ..Self::default() }
     }
 
-    pub async fn run(&self, outside: &Fake, line: &str) -> Ran {
+    pub(crate) async fn run(&self, outside: &Fake, line: &str) -> Ran {
         let mut stdin = Cursor::new(self.answer.as_bytes().to_vec());
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let mut ctx = Context {
@@ -267,6 +267,6 @@ impl Desk {
 }
 
 /// Runs on a desk that is no terminal.
-pub async fn run(outside: &Fake, line: &str) -> Ran {
+pub(crate) async fn run(outside: &Fake, line: &str) -> Ran {
     Desk::default().run(outside, line).await
 }

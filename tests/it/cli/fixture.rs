@@ -19,25 +19,25 @@ use cas::model::{
 };
 
 /// 2026-11-22T10:00:00Z.
-pub const NOON: i64 = 1_795_341_600_000_000;
+pub(crate) const NOON: i64 = 1_795_341_600_000_000;
 
-pub fn at(seconds: u64) -> Timestamp {
+pub(crate) fn at(seconds: u64) -> Timestamp {
     Timestamp { mono_us: 1_000_000_000, wall_us: NOON }.plus(Duration::from_secs(seconds))
 }
 
-pub fn name(name: &str) -> ServiceName {
+pub(crate) fn name(name: &str) -> ServiceName {
     ServiceName::new(name).unwrap()
 }
 
-pub fn id(service: &str) -> ServiceId {
+pub(crate) fn id(service: &str) -> ServiceId {
     ServiceId { project: ProjectName::new("shop").unwrap(), service: name(service) }
 }
 
-pub fn source(line: u32) -> Source {
+pub(crate) fn source(line: u32) -> Source {
     Source { file: PathBuf::from("/srv/shop/cas.yaml"), line, column: 3 }
 }
 
-pub fn view(service: &str, phase: Phase, why: &str) -> ServiceView {
+pub(crate) fn view(service: &str, phase: Phase, why: &str) -> ServiceView {
     ServiceView {
         id: id(service),
         kind: ServiceKind::Process,
@@ -64,12 +64,12 @@ pub fn view(service: &str, phase: Phase, why: &str) -> ServiceView {
     }
 }
 
-pub fn running(run: u64, since: u64) -> Phase {
+pub(crate) fn running(run: u64, since: u64) -> Phase {
     Phase::Running { run: RunId(run), pid: 4000 + u32::try_from(run).unwrap(), since: at(since) }
 }
 
 /// web runs, db runs well, worker gave up.
-pub fn snapshot() -> Snapshot {
+pub(crate) fn snapshot() -> Snapshot {
     let web = ServiceView {
         health: Health::Healthy { since: at(2) },
         restarts: 2,
@@ -109,7 +109,7 @@ pub fn snapshot() -> Snapshot {
     }
 }
 
-pub fn entry(seq: u64, seconds: u64, service: &str, who: Origin, what: What, why: &str) -> Entry {
+pub(crate) fn entry(seq: u64, seconds: u64, service: &str, who: Origin, what: What, why: &str) -> Entry {
     Entry {
         seq,
         at: at(seconds),
@@ -122,7 +122,7 @@ pub fn entry(seq: u64, seconds: u64, service: &str, who: Origin, what: What, why
     }
 }
 
-pub fn entries() -> Vec<Entry> {
+pub(crate) fn entries() -> Vec<Entry> {
     let exited = What::Exited {
         exit: Exit::Code(1),
         after: Duration::from_millis(3200),
@@ -136,7 +136,7 @@ pub fn entries() -> Vec<Entry> {
     ]
 }
 
-pub fn batch(service: &str, first_seq: u64, lines: &[&str]) -> Arc<LogBatch> {
+pub(crate) fn batch(service: &str, first_seq: u64, lines: &[&str]) -> Arc<LogBatch> {
     let mut text = String::new();
     let mut cut = Vec::new();
     for line in lines {
@@ -176,7 +176,7 @@ fn spec(service: &str, line: u32, depends_on: &[(&str, Condition)]) -> Arc<Servi
 }
 
 /// web → db, cache; worker → db; db → migrate.
-pub fn project() -> ProjectSpec {
+pub(crate) fn project() -> ProjectSpec {
     ProjectSpec {
         name: ProjectName::new("shop").unwrap(),
         root: PathBuf::from("/srv/shop"),
@@ -191,7 +191,7 @@ pub fn project() -> ProjectSpec {
     }
 }
 
-pub fn record(project: &str, root: &str) -> ProjectRecord {
+pub(crate) fn record(project: &str, root: &str) -> ProjectRecord {
     ProjectRecord {
         name: ProjectName::new(project).unwrap(),
         root: PathBuf::from(root),
