@@ -120,7 +120,7 @@ fn rotation_loses_no_line_and_keeps_only_so_many_segments() {
     }
     assert_eq!(segments(dir.path(), &web()).len(), 3);
     let found: Vec<u64> = read_lines(dir.path(), &of(&[web()])).map(|line| number(&line)).collect();
-    assert!(found.len() > 10 && found.len() < 100, "{}", found.len());
+    assert!(found.len() > 5 && found.len() < 100, "{}", found.len());
     assert_eq!(found, (5202 - found.len() as u64..5202).collect::<Vec<_>>(), "the newest, without a gap");
 }
 
@@ -225,7 +225,7 @@ fn after_half_a_line_the_next_begins_on_its_own() {
     let dir = tempfile::tempdir().unwrap();
     writer(dir.path(), Retention::default()).write(plain(&web(), 1, "one"));
     let file = segments(dir.path(), &web()).remove(0);
-    OpenOptions::new().append(true).open(&file).unwrap().write_all(b"2 o 7 half").unwrap();
+    OpenOptions::new().append(true).open(&file).unwrap().write_all(b"2 0 o 7 half").unwrap();
     writer(dir.path(), Retention::default()).write(plain(&web(), 3, "three"));
     assert_eq!(texts(read_lines(dir.path(), &of(&[web()]))), ["one", "half", "three"]);
 }
@@ -281,7 +281,7 @@ fn a_follower_waits_for_the_end_of_a_line() {
     writer(dir.path(), Retention::default()).write(plain(&web(), 1, "one"));
     let (_, mut follower) = follow(dir.path(), &of(&[web()]));
     let mut file = OpenOptions::new().append(true).open(segments(dir.path(), &web()).remove(0)).unwrap();
-    file.write_all(b"2 o 7 ha").unwrap();
+    file.write_all(b"2 0 o 7 ha").unwrap();
     assert!(follower.poll().is_empty());
     file.write_all(b"lf\n").unwrap();
     assert_eq!(texts(follower.poll()), ["half"]);
