@@ -114,10 +114,10 @@ pub(crate) fn key_under_flood() -> Vec<Figure> {
         pause(70);
         let begin = clock::now();
         terminal.type_keys(":");
-        wait_until("the palette", 1, || terminal.shows("Commands"));
+        wait_until("the palette", 1, || terminal.shows("╭ command "));
         times.push(ms_since(begin));
         terminal.type_keys("\x1b");
-        wait_until("no palette", 1, || !terminal.shows("Commands"));
+        wait_until("no palette", 1, || !terminal.shows("╭ command "));
     }
     vec![
         Figure {

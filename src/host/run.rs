@@ -32,8 +32,11 @@ use crate::{
 /// Inputs that are taken before the picture is published again.
 const BATCH: usize = 256;
 
-/// Pictures are at least so far apart; a burst of facts makes one picture.
-const PUBLISH_EVERY: Duration = Duration::from_millis(10);
+/// Least and longest pause between two pictures; a burst of facts makes one picture.
+const PAUSE: (Duration, Duration) = (Duration::ZERO, Duration::from_millis(50));
+
+/// A picture is made again after this many times what the last one cost: publishing stays below a tenth of the time.
+const PAUSE_PER_COST: u32 = 10;
 
 /// A loop that did not turn for so long was suspended or starved: the sampler wakes it every second.
 const STALL: Duration = Duration::from_secs(5);
@@ -89,12 +92,11 @@ impl Loop {
         for project in projects {
             turn = self.feed(Event::ProjectLoaded { project }).and(turn);
         }
-        let mut published = clock::now();
-        let mut turned = published;
+        let mut next_picture = self.publish();
+        let mut turned = clock::now();
         let mut door_open = true;
-        self.publish(published);
         while turn == Turn::GoOn {
-            let deadline = self.deadline(published);
+            let deadline = self.deadline(next_picture);
             let wake = tokio::select! {
                 biased;
                 Some(event) = inbox.recv() => Wake::Event(event),
@@ -113,13 +115,11 @@ impl Loop {
                 turn = turn.and(self.feed(event));
             }
             turn = turn.and(self.fire_timers());
-            let now = clock::now();
-            if self.engine.has_changed() && now.since(published) >= PUBLISH_EVERY {
-                self.publish(now);
-                published = now;
+            if self.engine.has_changed() && clock::now().has_reached(next_picture) {
+                next_picture = self.publish();
             }
         }
-        self.publish(clock::now());
+        self.publish();
         self.store.flush();
         for leaver in self.pending.leavers.drain(..) {
             // An error means that the leaver has left already.
@@ -128,8 +128,8 @@ impl Loop {
     }
 
     /// When to wake without being told: the next timer, or the end of the pause after the last picture.
-    fn deadline(&self, published: Timestamp) -> Option<u64> {
-        let picture = self.engine.has_changed().then(|| published.plus(PUBLISH_EVERY).mono_us);
+    fn deadline(&self, next_picture: Timestamp) -> Option<u64> {
+        let picture = self.engine.has_changed().then_some(next_picture.mono_us);
         [self.timers.next_mono_us(), picture].into_iter().flatten().min()
     }
 
@@ -204,8 +204,12 @@ impl Loop {
         Turn::GoOn
     }
 
-    fn publish(&mut self, now: Timestamp) {
-        self.snapshots.send_replace(self.engine.snapshot(now));
+    /// Publishes a picture; returns from when on the next may follow.
+    fn publish(&mut self) -> Timestamp {
+        let begin = clock::now();
+        self.snapshots.send_replace(self.engine.snapshot(begin));
+        let end = clock::now();
+        end.plus((end.since(begin) * PAUSE_PER_COST).clamp(PAUSE.0, PAUSE.1))
     }
 
     /// Asks the store for the registry; the answer comes as an event.
