@@ -3,17 +3,20 @@
 use std::{
     collections::BTreeMap,
     ops::ControlFlow,
+    panic::AssertUnwindSafe,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use crate::{
     api::{self, client::ConnectError, lock::Attempt, lock::Lock, server::Server},
     cli::{
         interrupts::{self, Interrupt},
+        outcome::Outcome,
         outside::{LogExtent, Opening, Outside},
     },
     config::{self, paths::Paths, user},
@@ -173,18 +176,19 @@ impl Outside for Real {
         Ok(handle)
     }
 
-    async fn console(&self, handle: Handle, theme: Option<&str>) -> Result<(), String> {
+    async fn console(&self, handle: Handle, theme: Option<&str>) -> Result<Outcome, String> {
         let options = self.console_options(&handle, theme)?;
-        match tui::run(handle, options).await {
-            // An engine of this process is ended by the caller, and with it what still runs.
-            Ok(
+        // An engine of this process is ended by the caller, and with it what still runs: also after a panic of the console.
+        match AssertUnwindSafe(tui::run(handle, options)).catch_unwind().await {
+            Ok(Ok(
                 tui::Outcome::Quit
                 | tui::Outcome::StoppedAll
                 | tui::Outcome::StillStopping
-                | tui::Outcome::Signalled(_)
                 | tui::Outcome::EngineEnded,
-            ) => Ok(()),
-            Err(error) => Err(error.to_string()),
+            )) => Ok(Outcome::Ok),
+            Ok(Ok(tui::Outcome::Signalled(_))) => Ok(Outcome::Interrupted),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_said) => Err("the console has ended by a defect of cas; the sentence above says where".to_owned()),
         }
     }
 

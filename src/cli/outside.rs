@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::interrupts::Interrupt;
+use super::{interrupts::Interrupt, outcome::Outcome};
 use crate::{
     config,
     host::handle::Handle,
@@ -92,11 +92,11 @@ pub trait Outside {
     /// Why it cannot be.
     fn host(&self, project: Arc<ProjectSpec>, opening: Opening) -> impl Future<Output = Result<Handle, String>>;
 
-    /// Shows the console until the person leaves it. An engine of this process is left running.
+    /// Shows the console until the person leaves it, or a signal ends it. An engine of this process is left running.
     ///
     /// # Errors
     /// Why it cannot be shown.
-    fn console(&self, handle: Handle, theme: Option<&str>) -> impl Future<Output = Result<(), String>>;
+    fn console(&self, handle: Handle, theme: Option<&str>) -> impl Future<Output = Result<Outcome, String>>;
 
     /// Gives stored output to `each`, oldest first over all services, until it breaks. Run and first sequence number of
     /// each batch are those with which it was published.

@@ -126,8 +126,7 @@ async fn show(
 ) -> Result<Outcome, Failure> {
     let shown = outside.console(handle.clone(), theme).await;
     leave_if_ours(ctx, outside, &handle).await;
-    shown.map_err(Failure::failed)?;
-    Ok(Outcome::Ok)
+    shown.map_err(Failure::failed)
 }
 
 async fn print(

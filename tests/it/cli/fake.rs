@@ -171,8 +171,8 @@ impl Outside for Fake {
         self.host.clone().ok_or_else(|| "no engine today".to_owned())
     }
 
-    async fn console(&self, _handle: Handle, _theme: Option<&str>) -> Result<(), String> {
-        Ok(())
+    async fn console(&self, _handle: Handle, _theme: Option<&str>) -> Result<Outcome, String> {
+        Ok(Outcome::Ok)
     }
 
     fn stored_logs(
