@@ -95,9 +95,11 @@ impl Screen {
         self.borrow()
     }
 
-    /// Draws every cell next time.
+    /// Draws every cell next time. Not by `Terminal::clear`, which asks the terminal where its cursor is and fails where no
+    /// answer comes.
     pub(crate) fn repaint(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        let size = self.terminal.size()?;
+        self.resize(size)
     }
 
     pub(crate) fn capture_mouse(&mut self, mouse: bool) -> io::Result<()> {
