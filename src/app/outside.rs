@@ -181,10 +181,7 @@ impl Outside for Real {
         // An engine of this process is ended by the caller, and with it what still runs: also after a panic of the console.
         match AssertUnwindSafe(tui::run(handle, options)).catch_unwind().await {
             Ok(Ok(
-                tui::Outcome::Quit
-                | tui::Outcome::StoppedAll
-                | tui::Outcome::StillStopping
-                | tui::Outcome::EngineEnded,
+                tui::Outcome::Quit | tui::Outcome::StoppedAll | tui::Outcome::StillStopping | tui::Outcome::EngineEnded,
             )) => Ok(Outcome::Ok),
             Ok(Ok(tui::Outcome::Signalled(_))) => Ok(Outcome::Interrupted),
             Ok(Err(error)) => Err(error.to_string()),

@@ -43,8 +43,7 @@ fn sighup_stops_services_and_gives_the_terminal_back() {
 #[test]
 fn a_panic_gives_the_terminal_back_and_stops_services() {
     let project = Project::yaml(AUTOSTART);
-    let mut terminal =
-        opened(&project, &Launch { environment: &[("CAS_TEST_PANIC", "1")], ..Launch::default() });
+    let mut terminal = opened(&project, &Launch { environment: &[("CAS_TEST_PANIC", "1")], ..Launch::default() });
     terminal.type_keys("\x0c");
     assert_eq!(terminal.ends(), 1);
     terminal.is_given_back();

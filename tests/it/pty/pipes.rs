@@ -89,7 +89,8 @@ fn half_a_terminal_is_none() {
     let project = Project::yaml(LOUD);
     for script in ["\"$0\" >out", "\"$0\" </dev/null"] {
         let arguments = ["-c", script, super::terminal::CAS];
-        let mut terminal = Terminal::launch(&project, &Launch { program: "sh", arguments: &arguments, ..Launch::default() });
+        let mut terminal =
+            Terminal::launch(&project, &Launch { program: "sh", arguments: &arguments, ..Launch::default() });
         assert_eq!(terminal.ends(), 2, "{script}: {}", terminal.screen().text());
         terminal.until_shows("terminal");
         terminal.is_given_back();

@@ -133,6 +133,22 @@ const fn pty_size(cols: u16, rows: u16) -> PtySize {
     PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }
 }
 
+/// What of `bytes` can be shown now. The emulator drops U+FFFD, where terminals show one column: it gets `?` instead.
+fn take_whole(bytes: &mut Vec<u8>) -> Vec<u8> {
+    const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+    let rest = [2, 1].into_iter().find(|len| bytes.ends_with(&REPLACEMENT[..*len])).unwrap_or(0);
+    let later = bytes.split_off(bytes.len() - rest);
+    let mut whole = Vec::with_capacity(bytes.len());
+    while let Some(at) = memchr::memmem::find(bytes, REPLACEMENT) {
+        whole.extend(bytes.drain(..at));
+        whole.push(b'?');
+        bytes.drain(..REPLACEMENT.len());
+    }
+    whole.append(bytes);
+    *bytes = later;
+    whole
+}
+
 /// How `cas` is started.
 pub(crate) struct Launch<'a> {
     pub(crate) program: &'a str,
@@ -191,11 +207,14 @@ impl Terminal {
         let (taken, stop) = (Arc::clone(&seen), Arc::clone(&vanishing));
         let reader = std::thread::spawn(move || {
             let mut buffer = [0; 65536];
+            let mut shown = Vec::new();
             while let Ok(count @ 1..) = out.read(&mut buffer) {
                 let mut seen = taken.lock().unwrap();
                 seen.raw.extend_from_slice(&buffer[..count]);
+                shown.extend_from_slice(&buffer[..count]);
+                let whole = take_whole(&mut shown);
                 if let Some(screen) = seen.screen.as_mut() {
-                    screen.process(&buffer[..count]);
+                    screen.process(&whole);
                 }
                 if stop.load(Ordering::SeqCst) {
                     return;
@@ -317,10 +336,8 @@ fn modes(master: &dyn MasterPty) -> String {
 impl Drop for Terminal {
     fn drop(&mut self) {
         if let Ok(None) = self.child.try_wait() {
-            // It stops its services on SIGTERM; a second one kills them.
-            for _ in 0..2 {
-                let _ended = kill_process(self.pid(), Signal::TERM);
-            }
+            // A failed test: the project ends what is left of its services.
+            let _ended = kill_process(self.pid(), Signal::KILL);
             let _status = self.child.wait();
         }
     }
@@ -341,7 +358,7 @@ impl Screen {
     /// The words of a service's row: name, state, health, uptime, restarts …
     pub(crate) fn row(&self, service: &str) -> Vec<String> {
         let text = self.text();
-        let rows = text.lines().filter_map(|line| line.trim_start_matches('│').strip_prefix(['▎', '◆']));
+        let rows = text.lines().filter_map(|line| line.trim_start_matches(['│', '┃']).strip_prefix(['▎', '◆']));
         let mut words = rows.map(|row| row.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>());
         words.find(|words| words.first().is_some_and(|first| first == service)).unwrap_or_default()
     }
