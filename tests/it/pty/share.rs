@@ -1,7 +1,6 @@
 //! Several of `cas` on one project: one engine, and everybody sees the same.
 
 use super::terminal::{Project, Terminal};
-use crate::support::eventually;
 
 const TWO: &str = "  web: {command: [sleep, '1000']}\n  worker: {command: [sleep, '1001']}\n";
 
@@ -52,5 +51,5 @@ fn down_from_elsewhere_stops_everything_and_ends_the_console() {
     assert_eq!(project.living(""), [], "it says what is true");
     assert_eq!(terminal.ends(), 0);
     terminal.is_given_back();
-    eventually("nobody answers any more", || project.cas(&["status"], &[]).status.code() == Some(3));
+    assert_eq!(project.cas(&["stop", "web"], &[]).status.code(), Some(3), "nobody answers any more");
 }
