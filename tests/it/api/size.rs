@@ -93,9 +93,9 @@ async fn a_picture_of_fifty_busy_services_is_small() {
         ));
     }
     let stage = Stage::with(&services);
-    let quiet = stage.host.handle.snapshot();
+    let mut pictures = stage.host.handle.snapshots.clone();
+    let quiet = Arc::clone(&*pictures.wait_for(|picture| picture.services.len() == 50).await.unwrap());
     stage.leave().await;
-    assert_eq!(quiet.services.len(), 50);
     let (handle, _pictures) = showing(busy(&quiet));
     let home = tempfile::tempdir().unwrap();
     let socket = home.path().join("one.sock");
