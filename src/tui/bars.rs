@@ -20,7 +20,9 @@ use super::{
 };
 use crate::{
     host::handle::Link,
-    model::{command::Verb, metric::HostUsage, policy::Autopilot, snapshot::Counts, time::coarse_duration},
+    model::{
+        command::Verb, metric::HostUsage, policy::Autopilot, project::Problem, snapshot::Counts, time::coarse_duration,
+    },
 };
 
 pub(crate) fn header(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
@@ -135,7 +137,12 @@ pub(crate) fn banner(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
         let count = ui.snapshot.problems.len();
         (
             Role::Error,
-            format!("✗ project file not taken, {count} problem{}: {first}", if count == 1 { "" } else { "s" }),
+            format!(
+                "✗ project file not taken, {count} problem{}: {}{}",
+                if count == 1 { "" } else { "s" },
+                place(first),
+                first.message
+            ),
         )
     } else if let Some(trouble) = ui.snapshot.troubles.values().next() {
         (Role::Warning, format!("▲ {trouble}"))
@@ -151,6 +158,13 @@ pub(crate) fn banner(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     let room = usize::from(area.width).saturating_sub(spans_width(&more) + 3);
     let line = justified(vec![Span::styled(format!(" {}", clean(&text, room)), style)], more, area.width);
     frame.render_widget(line.style(ui.theme.style(Role::HeaderBar)), area);
+}
+
+/// `cas.yaml:3:14 `: before the message and without directories, so that it is never what has no room.
+fn place(problem: &Problem) -> String {
+    let Some(source) = &problem.source else { return String::new() };
+    let file = source.file.file_name().unwrap_or(source.file.as_os_str());
+    format!("{}:{}:{} ", file.display(), source.line, source.column)
 }
 
 /// A key and what it does just now.

@@ -47,7 +47,7 @@ fn keyboard() -> io::Result<OwnedFd> {
 impl Input {
     pub(crate) fn start() -> io::Result<Self> {
         let (sender, events) = mpsc::channel(CAPACITY);
-        let (stopped, stop) = rustix::pipe::pipe()?;
+        let (stopped, stop) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         let tty = keyboard()?;
         let watched = tty.try_clone()?;
         let watched_stop = stopped.try_clone()?;
