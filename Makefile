@@ -30,7 +30,7 @@ bench: ## measure the figures and compare them with the recorded baseline
 	$(CARGO) bench --locked --bench figures
 
 pictures: ## render the pictures of the README from a real run
-	CAS_PICTURES=assets $(CARGO) test --locked --test it picture
+	CAS_PICTURES=$(CURDIR)/assets $(CARGO) test --locked --test it pty::tour
 
 deny: ## licences, advisories and sources of dependencies (needs cargo-deny)
 	$(CARGO) deny check

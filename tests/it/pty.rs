@@ -6,3 +6,4 @@ mod job;
 mod pipes;
 mod share;
 mod terminal;
+mod tour;

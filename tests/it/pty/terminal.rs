@@ -355,6 +355,11 @@ impl Screen {
         self.text().contains(text)
     }
 
+    /// As the emulator holds it.
+    pub(crate) fn emulated(&self) -> vt100::Screen {
+        self.0.clone().expect("the emulator is on")
+    }
+
     /// The words of a service's row: name, state, health, uptime, restarts …
     pub(crate) fn row(&self, service: &str) -> Vec<String> {
         let text = self.text();
