@@ -264,18 +264,8 @@ impl Terminal {
 
     /// Waits until the screen is as `holds` wants it; fails with the screen.
     #[track_caller]
-    pub(crate) fn eventually(&self, what: &str, mut holds: impl FnMut(&Screen) -> bool) {
-        let began = std::time::SystemTime::now();
-        eventually(what, || {
-            let screen = self.screen();
-            let held = holds(&screen);
-            assert!(
-                held || began.elapsed().is_ok_and(|waited| waited.as_secs() < 25),
-                "never came true: {what}; the screen is\n{}",
-                screen.text()
-            );
-            held
-        });
+    pub(crate) fn eventually(&self, what: &str, holds: impl FnMut(&Screen) -> bool) {
+        eventually_on(&self.seen, what, holds);
     }
 
     /// Waits until the screen holds `text`.
@@ -323,8 +313,9 @@ impl Terminal {
     #[track_caller]
     pub(crate) fn ends(&mut self) -> u32 {
         let mut code = None;
-        eventually("the program ends", || {
-            code = self.child.try_wait().unwrap().map(|status| status.exit_code());
+        let (child, seen) = (&mut self.child, &self.seen);
+        eventually_on(seen, "the program ends", |_| {
+            code = child.try_wait().unwrap().map(|status| status.exit_code());
             code.is_some()
         });
         code.unwrap()
@@ -342,6 +333,21 @@ impl Terminal {
         });
         assert_eq!(modes(&**self.master.as_ref().unwrap()), self.before, "the modes of the line");
     }
+}
+
+#[track_caller]
+fn eventually_on(seen: &Mutex<Seen>, what: &str, mut holds: impl FnMut(&Screen) -> bool) {
+    let began = std::time::SystemTime::now();
+    eventually(what, || {
+        let screen = Screen(seen.lock().unwrap().frame.clone());
+        let held = holds(&screen);
+        assert!(
+            held || began.elapsed().is_ok_and(|waited| waited.as_secs() < 25),
+            "never came true: {what}; the screen is\n{}",
+            screen.text()
+        );
+        held
+    });
 }
 
 fn modes(master: &dyn MasterPty) -> String {
