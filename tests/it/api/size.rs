@@ -1,6 +1,6 @@
 //! What a picture weighs, and what is never in it.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Write, sync::Arc, time::Duration};
 
 use cas::{
     api::server,
@@ -87,10 +87,12 @@ fn busy(quiet: &Snapshot) -> Snapshot {
 async fn a_picture_of_fifty_busy_services_is_small() {
     let mut services = String::new();
     for number in 0..50 {
-        services.push_str(&format!(
-            "  service-{number:02}: {{command: [sleep, '1000'], ports: [{}], environment: {{PORT: '1', LOG_LEVEL: info}}}}\n",
+        writeln!(
+            services,
+            "  service-{number:02}: {{command: [sleep, '1000'], ports: [{}], environment: {{PORT: '1', LOG_LEVEL: info}}}}",
             20_000 + number
-        ));
+        )
+        .unwrap();
     }
     let stage = Stage::with(&services);
     let mut pictures = stage.host.handle.snapshots.clone();

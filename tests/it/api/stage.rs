@@ -26,6 +26,8 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
+use crate::support::eventually;
+
 /// A real engine on a socket.
 pub(super) struct Stage {
     pub(super) home: tempfile::TempDir,
@@ -78,12 +80,17 @@ impl Stage {
     }
 }
 
-/// The lock, which nobody else holds.
+/// The lock, once nobody else holds it: a process that another test makes just now has it for the moment between fork and exec.
 pub(super) fn take(socket: &Path) -> Lock {
-    match Lock::take(socket).unwrap() {
-        Attempt::Taken(lock) => lock,
-        Attempt::Held { pid } => panic!("held by {pid:?}"),
-    }
+    let mut taken = None;
+    eventually("the lock is free", || {
+        taken = match Lock::take(socket).unwrap() {
+            Attempt::Taken(lock) => Some(lock),
+            Attempt::Held { .. } => None,
+        };
+        taken.is_some()
+    });
+    taken.unwrap()
 }
 
 /// An engine that only shows a picture; its sender keeps it alive.

@@ -60,7 +60,7 @@ fn a_project_is_opened_started_crashed_healed_and_stopped_from_the_keyboard() {
     terminal.type_keys("X");
     terminal.until_shows("stop");
     terminal.eventually("it asks first", |s| s.shows("SIGTERM"));
-    assert!(!project.living("web").is_empty(), "nothing happens before the answer");
+    assert!(!project.living("web").is_empty(), "nothing happens before the answer:\n{}", terminal.screen().text());
     terminal.type_keys("y");
     terminal.eventually("both are stopped", |s| s.is("web", "stopped") && s.is("worker", "stopped"));
     assert_eq!(project.living(""), []);

@@ -123,6 +123,22 @@ struct Seen {
     raw: Vec<u8>,
     /// None while the size changes faster than an emulator is to be bothered with.
     screen: Option<vt100::Parser>,
+    /// The last whole frame.
+    frame: Option<vt100::Screen>,
+}
+
+impl Seen {
+    fn take(&mut self, bytes: &[u8], shown: &[u8]) {
+        const UPDATE: &[u8] = b"\x1b[?2026";
+        self.raw.extend_from_slice(bytes);
+        let Some(screen) = self.screen.as_mut() else { return };
+        screen.process(shown);
+        // What stands between begin and end of a synchronized update is half a frame.
+        let last = memchr::memmem::rfind(&self.raw, UPDATE).map(|at| self.raw.get(at + UPDATE.len()));
+        if last.is_none_or(|mark| mark == Some(&b'l')) {
+            self.frame = Some(screen.screen().clone());
+        }
+    }
 }
 
 fn emulator(cols: u16, rows: u16) -> vt100::Parser {
@@ -169,7 +185,8 @@ pub(crate) struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     writer: Option<Box<dyn Write + Send>>,
     master: Option<Box<dyn MasterPty + Send>>,
-    _slave: Option<Box<dyn SlavePty + Send>>,
+    /// Kept open, so that the modes of the line can be read after the end.
+    slave: Option<Box<dyn SlavePty + Send>>,
     seen: Arc<Mutex<Seen>>,
     vanishing: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
@@ -201,21 +218,18 @@ impl Terminal {
         }
         let before = modes(&*pty.master);
         let child = pty.slave.spawn_command(command).unwrap();
-        let seen = Arc::new(Mutex::new(Seen { raw: Vec::new(), screen: Some(emulator(cols, rows)) }));
+        let seen = Arc::new(Mutex::new(Seen { raw: Vec::new(), screen: Some(emulator(cols, rows)), frame: None }));
         let vanishing = Arc::new(AtomicBool::new(false));
         let mut out = pty.master.try_clone_reader().unwrap();
         let (taken, stop) = (Arc::clone(&seen), Arc::clone(&vanishing));
         let reader = std::thread::spawn(move || {
-            let mut buffer = [0; 65536];
+            let mut buffer = vec![0; 65536];
             let mut shown = Vec::new();
             while let Ok(count @ 1..) = out.read(&mut buffer) {
                 let mut seen = taken.lock().unwrap();
-                seen.raw.extend_from_slice(&buffer[..count]);
                 shown.extend_from_slice(&buffer[..count]);
                 let whole = take_whole(&mut shown);
-                if let Some(screen) = seen.screen.as_mut() {
-                    screen.process(&whole);
-                }
+                seen.take(&buffer[..count], &whole);
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
@@ -226,7 +240,7 @@ impl Terminal {
             child,
             writer,
             master: Some(pty.master),
-            _slave: Some(pty.slave),
+            slave: Some(pty.slave),
             seen,
             vanishing,
             reader: Some(reader),
@@ -250,18 +264,8 @@ impl Terminal {
 
     /// Waits until the screen is as `holds` wants it; fails with the screen.
     #[track_caller]
-    pub(crate) fn eventually(&self, what: &str, mut holds: impl FnMut(&Screen) -> bool) {
-        let began = std::time::SystemTime::now();
-        eventually(what, || {
-            let screen = self.screen();
-            let held = holds(&screen);
-            assert!(
-                held || began.elapsed().is_ok_and(|waited| waited.as_secs() < 25),
-                "never came true: {what}; the screen is\n{}",
-                screen.text()
-            );
-            held
-        });
+    pub(crate) fn eventually(&self, what: &str, holds: impl FnMut(&Screen) -> bool) {
+        eventually_on(&self.seen, what, holds);
     }
 
     /// Waits until the screen holds `text`.
@@ -273,7 +277,7 @@ impl Terminal {
     /// What is on the screen.
     pub(crate) fn screen(&self) -> Screen {
         let seen = self.seen.lock().unwrap();
-        Screen(seen.screen.as_ref().map(|parser| parser.screen().clone()))
+        Screen(seen.frame.clone())
     }
 
     /// Every byte that came.
@@ -291,11 +295,12 @@ impl Terminal {
         let mut seen = self.seen.lock().unwrap();
         self.master.as_ref().unwrap().resize(pty_size(cols, rows)).unwrap();
         seen.screen = emulated.then(|| emulator(cols, rows));
+        seen.frame = None;
     }
 
     /// Closes the window: nobody holds the other end any more.
     pub(crate) fn vanish(&mut self) {
-        self._slave.take();
+        self.slave.take();
         self.vanishing.store(true, Ordering::SeqCst);
         // Whatever is drawn next ends the reader, which holds the other end as well.
         self.type_keys("?");
@@ -308,8 +313,9 @@ impl Terminal {
     #[track_caller]
     pub(crate) fn ends(&mut self) -> u32 {
         let mut code = None;
-        eventually("the program ends", || {
-            code = self.child.try_wait().unwrap().map(|status| status.exit_code());
+        let (child, seen) = (&mut self.child, &self.seen);
+        eventually_on(seen, "the program ends", |_| {
+            code = child.try_wait().unwrap().map(|status| status.exit_code());
             code.is_some()
         });
         code.unwrap()
@@ -319,7 +325,7 @@ impl Terminal {
     #[track_caller]
     pub(crate) fn is_given_back(&self) {
         self.eventually("the terminal is given back", |screen| {
-            let screen = screen.0.as_ref().unwrap();
+            let Some(screen) = screen.0.as_ref() else { return true };
             !screen.alternate_screen()
                 && !screen.hide_cursor()
                 && !screen.bracketed_paste()
@@ -327,6 +333,21 @@ impl Terminal {
         });
         assert_eq!(modes(&**self.master.as_ref().unwrap()), self.before, "the modes of the line");
     }
+}
+
+#[track_caller]
+fn eventually_on(seen: &Mutex<Seen>, what: &str, mut holds: impl FnMut(&Screen) -> bool) {
+    let began = std::time::SystemTime::now();
+    eventually(what, || {
+        let screen = Screen(seen.lock().unwrap().frame.clone());
+        let held = holds(&screen);
+        assert!(
+            held || began.elapsed().is_ok_and(|waited| waited.as_secs() < 25),
+            "never came true: {what}; the screen is\n{}",
+            screen.text()
+        );
+        held
+    });
 }
 
 fn modes(master: &dyn MasterPty) -> String {
@@ -375,7 +396,7 @@ impl Screen {
 
     /// Places of the characters for which `wanted` holds: row and column.
     pub(crate) fn places(&self, wanted: impl Fn(char) -> bool) -> Vec<(u16, u16, String)> {
-        let screen = self.0.as_ref().unwrap();
+        let Some(screen) = self.0.as_ref() else { return Vec::new() };
         let (rows, cols) = screen.size();
         let mut places = Vec::new();
         for row in 0..rows.get() {
