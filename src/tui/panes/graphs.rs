@@ -114,7 +114,7 @@ fn tiles(ui: &Ui) -> Vec<Tile<'_>> {
 
 /// Two columns where they are wide enough to be read, else one; as many rows as have room, the last for the service.
 fn places(area: Rect, count: usize) -> Vec<Rect> {
-    let across: usize = if area.width >= 40 { 2 } else { 1 };
+    let across: usize = if area.width >= 34 { 2 } else { 1 };
     let rows = count.div_ceil(across).max(1);
     let gap = u16::from(across == 2);
     let width = (area.width.saturating_sub(gap)) / u16::try_from(across).unwrap_or(1);

@@ -5,14 +5,15 @@ use std::time::Duration;
 use ratatui::{
     Frame,
     layout::Rect,
+    style::Modifier,
     text::{Line, Span},
 };
 
-use super::{Titles, bar, empty, filter_spans, panel, projects::count_spans, selection};
+use super::{Picked, Titles, alarm, bar, empty, filter_spans, panel, projects::count_spans, put_row};
 use crate::{
     model::{
         ids::ProjectName,
-        phase::Health,
+        phase::{Health, Phase},
         snapshot::{Counts, ServiceView},
         time::coarse_duration,
     },
@@ -27,6 +28,9 @@ use crate::{
 
 /// CPU below this share of a core fills less than the whole sparkline, so that noise of a quiet service stays flat.
 const SPARK_FLOOR: f32 = 25.0;
+
+/// The least [`ServiceView::concern`] of what is to catch the eye.
+const WRONG: u8 = 2;
 
 /// What a column shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,14 +135,11 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     view.resize(rows.len(), usize::from(list.height));
     for (line, place) in (0_u16..).zip(view.visible()) {
         let row = Rect { y: list.y + line, height: 1, ..list };
-        let mut drawn = match rows[place] {
+        let drawn = match rows[place] {
             ServiceRow::Project(project) => project_line(ui, project),
             ServiceRow::Service(index) => service_line(ui, index, &widths),
         };
-        if place == view.selected() {
-            drawn = drawn.style(selection(ui, Pane::Services));
-        }
-        frame.render_widget(drawn, row);
+        put_row(frame, ui, Pane::Services, row, drawn, Picked::when(place == view.selected()));
     }
     bar(frame, ui, &view, list);
 }
@@ -177,7 +178,13 @@ fn service_line(ui: &Ui, index: usize, widths: &[(Field, usize)]) -> Line<'stati
     } else {
         Span::styled("▎", ui.theme.service(index))
     };
-    let mut spans = vec![mark, Span::styled(format!(" {} ", service.phase.glyph()), ui.theme.phase(&service.phase))];
+    let (glyph, style) = match service.health {
+        Health::Unhealthy { .. } | Health::Misconfigured { .. } => ("!", ui.theme.health(&service.health)),
+        Health::Unknown | Health::Starting { .. } | Health::Healthy { .. } => {
+            (service.phase.glyph(), ui.theme.phase(&service.phase))
+        }
+    };
+    let mut spans = vec![mark, Span::styled(format!(" {glyph} "), style)];
     for (field, width) in widths {
         spans.push(field_span(ui, service, *field, *width));
         spans.push(Span::raw(" "));
@@ -197,21 +204,32 @@ fn field_span(ui: &Ui, service: &ServiceView, field: Field, width: usize) -> Spa
     let muted = theme.style(Role::Muted);
     match field {
         Field::Name => {
-            let style = if service.concern() >= 2 { theme.phase(&service.phase) } else { ui.ink() };
+            let style = if service.phase.concern() >= WRONG { theme.phase(&service.phase) } else { ui.ink() };
             let style = match service.health {
                 Health::Unhealthy { .. } | Health::Misconfigured { .. } => theme.health(&service.health),
                 Health::Unknown | Health::Starting { .. } | Health::Healthy { .. } => style,
             };
-            Span::styled(cell(service.id.service.as_str(), width), style)
+            let bold = if service.concern() >= WRONG { Modifier::BOLD } else { Modifier::empty() };
+            Span::styled(cell(service.id.service.as_str(), width), style.add_modifier(bold))
         }
-        Field::Phase => Span::styled(cell(service.phase.label(), width), theme.phase(&service.phase)),
+        Field::Phase => {
+            let style = match &service.phase {
+                // What is well says so by its mark; words in colour are for what is not.
+                Phase::Running { .. } => muted,
+                wrong if wrong.concern() >= WRONG => alarm(theme.phase(wrong)),
+                other => theme.phase(other),
+            };
+            Span::styled(cell(service.phase.label(), width), style)
+        }
         Field::Health => {
             let word = match &service.health {
                 Health::Unknown => "–",
                 Health::Misconfigured { .. } => "misconfig",
                 known @ (Health::Starting { .. } | Health::Healthy { .. } | Health::Unhealthy { .. }) => known.label(),
             };
-            Span::styled(cell(word, width), theme.health(&service.health))
+            let style = theme.health(&service.health);
+            let is_wrong = matches!(service.health, Health::Unhealthy { .. } | Health::Misconfigured { .. });
+            Span::styled(cell(word, width), if is_wrong { alarm(style) } else { style })
         }
         Field::Uptime => {
             let text = service.uptime(ui.snapshot.at).map_or_else(|| "–".to_owned(), steady_uptime);
@@ -237,6 +255,8 @@ fn field_span(ui: &Ui, service: &ServiceView, field: Field, width: usize) -> Spa
             let peak = service.cpu.newest(60).fold(SPARK_FLOOR, f32::max);
             Span::styled(sparkline(&service.cpu, 60, width, Some(peak)), theme.style(Role::GraphCpu))
         }
-        Field::Why => Span::styled(cell(&service.why, width), muted),
+        Field::Why => {
+            Span::styled(cell(&service.why, width), if service.concern() >= WRONG { ui.ink() } else { muted })
+        }
     }
 }

@@ -14,6 +14,7 @@ use ratatui::{
 };
 
 use super::{
+    fit::fit_right,
     samples::{group, grouped},
     sparkline::sparkline,
     units::Unit,
@@ -115,7 +116,7 @@ impl Chart<'_> {
         let used = u16::from(legend.is_some()) + u16::from(times.is_some());
         let height = area.height - used;
         let ticks = scale::ticks(height);
-        let widest = (0..=ticks).map(|tick| width(&self.tick_text(top, tick, ticks))).max().unwrap_or(0) as u16;
+        let widest = (0..=ticks).map(|tick| width(&self.tick_text(top, tick, ticks))).max().unwrap_or(0).max(LABELS) as u16;
         let labels = if widest + 1 + 8 <= area.width { widest + 1 } else { 0 };
         let plot =
             Rect { x: area.x + labels, y: area.y + u16::from(legend.is_some()), width: area.width - labels, height };
@@ -198,6 +199,8 @@ impl Chart<'_> {
                 spans.push(Span::styled(format!("{} ", series.label), theme.style(Role::Muted)));
             }
             let value = series.history.last().map_or_else(|| "–".to_owned(), |last| self.unit.text(f64::from(last)));
+            // Always as wide, so that the names stand still while the numbers change.
+            let value = fit_right(&value, width(&value).max(self.unit.columns()));
             spans.push(Span::styled(value, theme.style(Role::Text).patch(Style::new().add_modifier(BOLD))));
         }
         Line::from(spans)
@@ -219,6 +222,9 @@ impl Chart<'_> {
         }
     }
 }
+
+/// Columns that numbers of an axis take at least, so that a plot keeps its width while the scale changes.
+const LABELS: usize = 4;
 
 const BOLD: ratatui::style::Modifier = ratatui::style::Modifier::BOLD;
 

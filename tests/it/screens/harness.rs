@@ -36,8 +36,13 @@ impl Console {
 
     /// One that has asked for earlier output and not yet been answered.
     pub(super) fn before_history(world: World, size: (u16, u16)) -> Self {
+        Self::themed(world, size, Theme::default())
+    }
+
+    /// The same in other colours.
+    pub(super) fn themed(world: World, size: (u16, u16), theme: Theme) -> Self {
         let setup = Setup {
-            theme: Theme::default(),
+            theme,
             keymap: Keymap::default(),
             zone: Zone::Utc,
             mouse: true,
