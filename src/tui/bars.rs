@@ -106,8 +106,9 @@ enum Form {
 fn host_spans(ui: &Ui, usage: &HostUsage, form: Form) -> Vec<Span<'static>> {
     let (muted, text, faint) = (ui.theme.style(Role::Muted), ui.ink(), ui.theme.style(Role::Faint));
     let memory = usage.memory_used_bytes as f32 / (usage.memory_total_bytes.max(1)) as f32;
-    let mut spans = vec![Span::styled(" cpu ", muted)];
+    let mut spans = vec![Span::styled(" cpu", muted)];
     if form == Form::Full {
+        spans.push(Span::raw(" "));
         spans.extend(gauge(usage.cpu_percent / 100.0, 6, ui.theme.style(Role::GraphCpu), faint));
     }
     spans.push(Span::styled(format!("{:>4.0}%", usage.cpu_percent), text));

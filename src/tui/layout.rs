@@ -68,9 +68,11 @@ impl Areas {
     /// Two columns that share no row: each gives its lists what they need and the rest to what can never have enough.
     fn place_all(&mut self, ui: &Ui) {
         let body = self.body;
-        let (left, right) = split_columns(body, of(body.width, ui.splits.column).clamp(36, body.width.saturating_sub(36)));
+        let (left, right) =
+            split_columns(body, of(body.width, ui.splits.column).clamp(36, body.width.saturating_sub(36)));
         self.dividers.push((Divider::Column, Rect { x: right.x.saturating_sub(1), width: 2, ..body }));
-        let (projects, rest) = split_rows(left, Self::height(left, ui.splits.projects, projects_height(ui), LEAST.projects));
+        let (projects, rest) =
+            split_rows(left, Self::height(left, ui.splits.projects, projects_height(ui), LEAST.projects));
         let above = projects.height;
         let services = ui.splits.services.map(|split| of(body.height, split).saturating_sub(above));
         let wanted = services_height(ui).min(most(body.height, 45)).max(6);

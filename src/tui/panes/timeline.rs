@@ -69,6 +69,9 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
 /// Width from which there is a column for who did it.
 const WITH_WHO: u16 = 60;
 
+/// Columns below which the beginning of a reason says nothing.
+const LEAST_WHY: usize = 12;
+
 /// The narrower the pane, the shorter the time: what happened counts more.
 fn time(ui: &Ui, entry: &Entry, width: u16) -> String {
     let time = ui.zone.clock(entry.at.wall_us);
@@ -127,12 +130,16 @@ fn entry_line(ui: &Ui, entry: &Entry, time: &str, name_width: usize, width: usiz
     }
     let room = width.saturating_sub(spans_width(&spans));
     spans.push(Span::styled(clean(&entry.sentence(), room), what_style));
+    if !has_column {
+        let who = format!(" · {}", who(entry.who));
+        if spans_width(&spans) + who.len() <= width + 1 {
+            spans.push(Span::styled(who, theme.style(Role::Muted)));
+        }
+    }
     let room = width.saturating_sub(spans_width(&spans));
     let why = news_of_why(entry);
-    let why = if why.is_empty() { why } else { format!(" — {why}") };
-    let after = if has_column { why } else { format!(" · {}{why}", who(entry.who)) };
-    if room > 8 {
-        spans.push(Span::styled(clean(&after, room), theme.style(Role::Muted)));
+    if room >= LEAST_WHY && !why.is_empty() {
+        spans.push(Span::styled(clean(&format!(" — {why}"), room), theme.style(Role::Muted)));
     }
     Line::from(spans)
 }
