@@ -95,8 +95,7 @@ fn project_line(ui: &Ui, project: &ProjectView, width: usize) -> Line<'static> {
     let mut spans = vec![
         Span::styled(format!(" {glyph} "), style),
         Span::styled(format::cell(project.name.as_str(), 16.min(width / 3)), name_style),
-        Span::raw(" "),
-        Span::styled(format!("{word:<9}"), word_style),
+        Span::styled(format!(" {word:<9} "), word_style),
         Span::raw(" "),
     ];
     if project.open {

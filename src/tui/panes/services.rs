@@ -15,6 +15,7 @@ use crate::{
         ids::ProjectName,
         phase::{Health, Phase},
         snapshot::{Counts, ServiceView},
+        text,
         time::coarse_duration,
     },
     tui::{
@@ -109,9 +110,9 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
         after.push(Span::styled(format!(" ◆{marked} marked"), ui.theme.style(Role::Marked)));
     }
     let widths = widths(ui, area.width.saturating_sub(2));
-    // Why the selected one is where it is, where there is no column for it: the question that a list of states raises.
-    let has_why = widths.iter().any(|(field, _)| *field == Field::Why);
-    let selected = ui.selected_service().filter(|_| !has_why);
+    // Why the selected one is where it is, where its column is missing or too narrow: the question that a list of states raises.
+    let room = widths.iter().find(|(field, _)| *field == Field::Why).map_or(0, |(_, width)| *width);
+    let selected = ui.selected_service().filter(|service| text::width(&service.why) > room);
     let bottom = selected.map(|service| format!("{}: {}", service.id.service, service.why)).unwrap_or_default();
     let content = panel(frame, ui, Pane::Services, area, Titles { after, right: count_spans(ui, &counts), bottom });
     let rows = ui.service_rows();
@@ -186,8 +187,14 @@ fn service_line(ui: &Ui, index: usize, widths: &[(Field, usize)]) -> Line<'stati
     };
     let mut spans = vec![mark, Span::styled(format!(" {glyph} "), style)];
     for (field, width) in widths {
-        spans.push(field_span(ui, service, *field, *width));
-        spans.push(Span::raw(" "));
+        let span = field_span(ui, service, *field, *width);
+        let mut gap = Span::raw(" ");
+        if span.style.add_modifier.contains(Modifier::REVERSED) {
+            // A block has a margin on both sides of its word.
+            gap.style = span.style;
+            spans.last_mut().into_iter().for_each(|before| before.style = span.style);
+        }
+        spans.extend([span, gap]);
     }
     Line::from(spans)
 }
@@ -213,11 +220,13 @@ fn field_span(ui: &Ui, service: &ServiceView, field: Field, width: usize) -> Spa
             Span::styled(cell(service.id.service.as_str(), width), style.add_modifier(bold))
         }
         Field::Phase => {
-            let style = match &service.phase {
-                // What is well says so by its mark; words in colour are for what is not.
-                Phase::Running { .. } => muted,
-                wrong if wrong.concern() >= WRONG => alarm(theme.phase(wrong)),
-                other => theme.phase(other),
+            // What is well says so by its mark; words in colour are for what is not.
+            let style = if matches!(service.phase, Phase::Running { .. }) {
+                muted
+            } else if service.phase.concern() >= WRONG {
+                alarm(theme.phase(&service.phase))
+            } else {
+                theme.phase(&service.phase)
             };
             Span::styled(cell(service.phase.label(), width), style)
         }

@@ -10,7 +10,7 @@ use super::{Picked, Titles, bar, empty, filter_spans, panel, put_row};
 use crate::{
     model::{
         policy::Origin,
-        timeline::{Entry, Severity},
+        timeline::{Entry, Severity, What},
     },
     tui::{
         format::{cell, clean, spans_width},
@@ -75,12 +75,15 @@ const LEAST_WHY: usize = 12;
 /// The narrower the pane, the shorter the time: what happened counts more.
 fn time(ui: &Ui, entry: &Entry, width: u16) -> String {
     let time = ui.zone.clock(entry.at.wall_us);
-    if width < 44 { time.get(..5).unwrap_or(&time).to_owned() } else { time }
+    if width < 50 { time.get(..5).unwrap_or(&time).to_owned() } else { time }
 }
 
 /// Who, in at most six columns.
-const fn who(origin: Origin) -> &'static str {
-    match origin {
+fn who(entry: &Entry) -> &'static str {
+    if ended_by_itself(entry) {
+        return "itself";
+    }
+    match entry.who {
         Origin::Key | Origin::Palette => "you",
         Origin::Cli => "cli",
         Origin::Api => "api",
@@ -90,8 +93,16 @@ const fn who(origin: Origin) -> &'static str {
     }
 }
 
+/// A run that ended without a wish of anybody.
+fn ended_by_itself(entry: &Entry) -> bool {
+    matches!((entry.who, &entry.what), (Origin::System, What::Exited { .. })) && entry.why.starts_with("nobody asked")
+}
+
 /// Why, without what the row says already: `started by the project file` says no more than what and who do. Whole in the details.
 fn news_of_why(entry: &Entry) -> String {
+    if ended_by_itself(entry) {
+        return String::new();
+    }
     let said = entry.sentence();
     let mut why = entry.why.as_str();
     for name in [format!("by the {}", entry.who.label()), format!("by {}", entry.who.label())] {
@@ -126,12 +137,12 @@ fn entry_line(ui: &Ui, entry: &Entry, time: &str, name_width: usize, width: usiz
     };
     let has_column = width >= usize::from(WITH_WHO);
     if has_column {
-        spans.push(Span::styled(format!("{} ", cell(who(entry.who), 6)), theme.style(Role::Muted)));
+        spans.push(Span::styled(format!("{} ", cell(who(entry), 6)), theme.style(Role::Muted)));
     }
     let room = width.saturating_sub(spans_width(&spans));
     spans.push(Span::styled(clean(&entry.sentence(), room), what_style));
     if !has_column {
-        let who = format!(" · {}", who(entry.who));
+        let who = format!(" · {}", who(entry));
         if spans_width(&spans) + who.len() <= width + 1 {
             spans.push(Span::styled(who, theme.style(Role::Muted)));
         }

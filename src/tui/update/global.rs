@@ -14,7 +14,7 @@ use crate::{
         layout::Areas,
         message::UiEffect,
         modals::{Modal, palette::Palette, text::TextKind},
-        ui::{Divider, Leaving, Pane, Ui},
+        ui::{Divider, Leaving, Pane, Splits, Ui},
     },
 };
 
@@ -47,6 +47,7 @@ pub(super) fn act(ui: &mut Ui, action: GlobalKey) -> Vec<UiEffect> {
         GlobalKey::Narrower => resize(ui, Some(Divider::Column), -STEP),
         GlobalKey::Taller => resize(ui, None, STEP),
         GlobalKey::Shorter => resize(ui, None, -STEP),
+        GlobalKey::Fit => ui.splits = Splits::default(),
     }
     Vec::new()
 }

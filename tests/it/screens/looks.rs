@@ -61,6 +61,7 @@ fn heights_are_moved_by_keys_beside_the_focus_and_stay_when_services_come() {
     assert_eq!((&same, right[1] - shorter[1]), (&taller, 1));
     console.say(Message::Snapshot(std::sync::Arc::new(named("thousand").snapshot)));
     assert_eq!(frames(&console.text()).0[2], taller[2]);
+    assert!(frames(&console.keys("=").text()).0[2] > taller[2]);
 }
 
 #[test]
