@@ -43,10 +43,13 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     }
 }
 
+/// Width from which the legends say it all.
+const NAMED: u16 = 34;
+
 /// In the middle of the time axis: what two curves that share a chart are about, for where their legend has room for no names.
 fn caption(frame: &mut Frame<'_>, ui: &Ui, tile: &Tile<'_>, place: Rect) {
     let width = u16::try_from(tile.caption.len()).unwrap_or(u16::MAX);
-    if tile.caption.is_empty() || place.height < 5 || place.width < width.saturating_add(16) {
+    if tile.caption.is_empty() || place.height < 5 || place.width < width.saturating_add(16) || place.width >= NAMED {
         return;
     }
     let x = place.x + (place.width - width) / 2 + 3;

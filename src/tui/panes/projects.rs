@@ -3,6 +3,7 @@
 use ratatui::{
     Frame,
     layout::Rect,
+    style::Modifier,
     text::{Line, Span},
 };
 
@@ -34,7 +35,10 @@ pub(crate) fn count_spans(ui: &Ui, counts: &Counts) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
     for (mark, _, count, role) in counted(counts) {
         let gap = if spans.is_empty() { "" } else { " " };
-        spans.push(Span::styled(format!("{gap}{mark}{count}"), ui.theme.style(role)));
+        let style = ui.theme.style(role);
+        // In a frame that is dim the counts are not.
+        let style = if role == Role::Muted { style } else { style.remove_modifier(Modifier::DIM) };
+        spans.push(Span::styled(format!("{gap}{mark}{count}"), style));
     }
     spans
 }
@@ -106,9 +110,10 @@ fn project_line(ui: &Ui, project: &ProjectView, width: usize) -> Line<'static> {
     }
     let used = format::spans_width(&spans);
     let room = width.saturating_sub(used + 1);
-    if room > 8 {
+    if room > 9 {
+        spans.push(Span::raw(" "));
         spans.push(Span::styled(
-            format::right_cell(&project.root.display().to_string(), room),
+            format::right_cell(&project.root.display().to_string(), room - 1),
             ui.theme.style(Role::Faint),
         ));
         spans.push(Span::raw(" "));

@@ -191,7 +191,9 @@ fn service_line(ui: &Ui, index: usize, widths: &[(Field, usize)]) -> Line<'stati
         let mut gap = Span::raw(" ");
         if span.style.add_modifier.contains(Modifier::REVERSED) {
             // A block has a margin on both sides of its word.
-            gap.style = span.style;
+            if !span.content.ends_with(' ') {
+                gap.style = span.style;
+            }
             spans.last_mut().into_iter().for_each(|before| before.style = span.style);
         }
         spans.extend([span, gap]);
