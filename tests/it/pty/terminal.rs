@@ -207,7 +207,7 @@ impl Terminal {
         command.cwd(project.root());
         command.env("TERM", "xterm-256color");
         command.env("COLORTERM", "truecolor");
-        for name in ["NO_COLOR", "TMUX", "VISUAL", "EDITOR"] {
+        for name in ["NO_COLOR", "TMUX", "VISUAL", "EDITOR", "RUST_BACKTRACE"] {
             command.env_remove(name);
         }
         for (name, value) in project.environment() {
