@@ -19,6 +19,7 @@ use crate::{
         context::{Context, Terminals, Zone},
     },
     config::paths::Paths,
+    world::limits,
 };
 
 /// Threads of the runtime: one for the console or the follower, the rest for processes and probes.
@@ -60,6 +61,8 @@ pub fn run() -> ExitCode {
     let _trace = trace(&paths.trace());
     // The first to install it wins; there is no other.
     let _already = rustls::crypto::ring::default_provider().install_default();
+    // Before the runtime and its threads; services get back what was there.
+    let open_files = limits::raise_open_files();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -68,7 +71,7 @@ pub fn run() -> ExitCode {
         }
     };
     let outcome = runtime.block_on(async {
-        let outside = Real::new(paths, ctx.env.clone());
+        let outside = Real::new(paths, ctx.env.clone(), open_files);
         let outcome = cli::run(cli, &mut ctx, &outside).await;
         outside.close().await;
         outcome

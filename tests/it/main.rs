@@ -18,4 +18,5 @@ mod support;
 mod system;
 mod text;
 mod theme;
+mod whole;
 mod widgets;

@@ -356,7 +356,7 @@ fn the_json_of_a_checked_file_is_stable() {
 #[test]
 fn services_with_errors_are_listed_with_what_is_known_of_them() {
     let yaml = "services:\n  web: {command: sleep 1, restat: no, ports: [80], depends_on: [db, nosuch]}\n  db: {comand: x, autostart: maybe}\n  fine: {command: sleep 2}\n";
-    let loaded = super::load(yaml);
+    let loaded = load(yaml);
     assert!(loaded.project.is_none() && loaded.errors.len() == 4, "{:#?}", loaded.errors);
     let json = cas::config::check_json(&loaded);
     let names: Vec<_> = json["services"].as_array().unwrap().iter().map(|service| &service["name"]).collect();

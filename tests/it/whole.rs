@@ -1,0 +1,124 @@
+//! The binary as it is, with directories of its own, as a person uses it.
+
+use std::{
+    fs,
+    io::Write,
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+};
+
+use crate::support::eventually;
+
+/// A project directory and places for cas's own things.
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new(yaml: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("shop")).unwrap();
+        fs::create_dir(dir.path().join("config")).unwrap();
+        let place = Self { dir };
+        fs::write(place.file("cas.yaml"), yaml).unwrap();
+        place
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join("shop").join(name)
+    }
+
+    /// `program` in the project, with cas's directories.
+    fn command(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(self.dir.path().join("shop")).env("TERM", "xterm-256color");
+        for (name, directory) in [("STATE", "state"), ("RUNTIME", "run"), ("CONFIG", "config")] {
+            command.env(format!("CAS_{name}_DIR"), self.dir.path().join(directory));
+        }
+        command
+    }
+
+    fn cas(&self, args: &[&str]) -> Output {
+        self.command(env!("CARGO_BIN_EXE_cas"), args).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// The console in a terminal of its own.
+    fn console(&self) -> Session {
+        let mut command = self.command("script", &["-qec", env!("CARGO_BIN_EXE_cas"), "/dev/null"]);
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Session(child.expect("script of bsdutils is installed"))
+    }
+
+    fn status(&self, service: &str) -> (String, String) {
+        let ran = self.cas(&["status", "--json"]);
+        let json: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap_or_default();
+        let found = json["services"].as_array().into_iter().flatten().find(|found| found["name"] == service);
+        let text = |key: &str| found.and_then(|found| found[key].as_str()).unwrap_or_default().to_owned();
+        if json["engine"].is_null() { (String::new(), String::new()) } else { (text("phase"), text("why")) }
+    }
+
+    fn is(&self, service: &str, phase: &str) {
+        eventually(&format!("{service} is {phase}"), || self.status(service).0 == phase);
+    }
+}
+
+/// A console that does not outlive its test.
+struct Session(Child);
+
+impl Session {
+    fn types(&mut self, keys: &str) {
+        self.0.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
+    }
+
+    fn ends(mut self, place: &Place) {
+        let down = place.cas(&["down"]);
+        assert!(down.status.success(), "{}", String::from_utf8_lossy(&down.stderr));
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+#[test]
+fn a_service_stopped_by_hand_stays_stopped_at_the_next_opening_unless_its_policy_is_another() {
+    let place = Place::new(
+        "services:\n  kept: {command: sleep 1000, autostart: true, restart: unless-stopped}\n  other: {command: sleep 1000, autostart: true, restart: always}\n",
+    );
+    let console = place.console();
+    place.is("kept", "running");
+    place.is("other", "running");
+    assert!(place.cas(&["stop", "kept", "other"]).status.success());
+    console.ends(&place);
+
+    let console = place.console();
+    place.is("other", "running");
+    let (phase, why) = place.status("kept");
+    assert_eq!(phase, "stopped");
+    assert_eq!(why, "stopped by hand before its project was closed, and restart is unless-stopped");
+    assert!(place.cas(&["start", "kept"]).status.success());
+    console.ends(&place);
+
+    // That cas stopped it at its end was nobody's wish.
+    let console = place.console();
+    place.is("kept", "running");
+    console.ends(&place);
+}
+
+#[test]
+fn a_service_has_the_limit_of_open_files_that_cas_was_started_with() {
+    let place = Place::new(
+        "services:\n  web: {shell: \"echo mine $(ulimit -Sn); echo its $(grep 'open files' /proc/$PPID/limits)\", restart: no}\n",
+    );
+    let line = format!("ulimit -Sn 300; exec {} up --no-tui --no-prefix", env!("CARGO_BIN_EXE_cas"));
+    let ran = place.command("sh", &["-c", &line]).stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(text.contains("mine 300\n"), "{text}");
+    let its: Vec<&str> = text.lines().find(|line| line.starts_with("its ")).unwrap().split_whitespace().collect();
+    assert!(its[4].parse::<u64>().unwrap() > 300, "cas raises its own: {its:?}");
+}
