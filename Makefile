@@ -15,7 +15,7 @@ demo: ## build and open the console on the bundled demo project
 	$(CARGO) run --release --locked -- demo
 
 test-needs: ## install what the tests need
-	@missing=""; for c in python3:python3 tmux:tmux; do command -v "$${c%%:*}" >/dev/null || missing="$$missing $${c##*:}"; done; \
+	@missing=""; for c in python3:python3 pgrep:procps setpriv:util-linux; do command -v "$${c%%:*}" >/dev/null || missing="$$missing $${c##*:}"; done; \
 	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && $(SUDO) apt-get install -yq --no-install-recommends $$missing; fi
 
 test: test-needs ## install what the tests need and run all of them
@@ -30,7 +30,7 @@ bench: ## measure the figures and compare them with the recorded baseline
 	$(CARGO) bench --locked --bench figures
 
 pictures: ## render the pictures of the README from a real run
-	CAS_PICTURES=assets $(CARGO) test --locked --test it picture
+	CAS_PICTURES=$(CURDIR)/assets $(CARGO) test --locked --test it pty::tour
 
 deny: ## licences, advisories and sources of dependencies (needs cargo-deny)
 	$(CARGO) deny check

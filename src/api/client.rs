@@ -221,8 +221,12 @@ async fn carry(remote: &Remote, call: Call) {
         Call::Query { query, answer } => {
             let _left = answer.send(answer_over(remote, query).await);
         }
-        // The engine belongs to somebody else: leaving is only to let go.
         Call::Leave { done } => {
+            // However long it takes: services have their own grace times. The engine may end before its answer is out, so that
+            // an error means the same; one that refuses goes on, as its pictures show.
+            if let Err(error) = remote.open(remote.client.post("http://cas/v1/leave")).await {
+                tracing::info!("the engine was asked to end: {error}");
+            }
             let _left = done.send(());
         }
     }

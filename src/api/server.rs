@@ -1,7 +1,8 @@
 //! The listening side.
 //!
 //! `GET /v1` says who answers, `GET /v1/snapshot` one picture, `GET /v1/snapshots` pictures as they come, `GET /v1/logs` output
-//! (`?service=project/name`, `?follow=true`), `GET /v1/entries?limit=N` the timeline, `POST /v1/requests` the door.
+//! (`?service=project/name`, `?follow=true`), `GET /v1/entries?limit=N` the timeline, `POST /v1/requests` the door,
+//! `POST /v1/leave` stops every service and ends the engine; its answer comes when nothing is left.
 
 use std::{convert::Infallible, io, os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
 
@@ -65,6 +66,7 @@ pub fn serve(lock: Lock, handle: Handle) -> io::Result<Server> {
         .route("/v1/logs", get(logs))
         .route("/v1/entries", get(entries))
         .route("/v1/requests", post(request))
+        .route("/v1/leave", post(leave))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(handle);
     let task = tokio::spawn(async move {
@@ -253,6 +255,12 @@ async fn request(State(handle): State<Handle>, headers: HeaderMap, body: Bytes) 
         Ok(reply) => Ok(Json(reply).into_response()),
         Err(gone) => Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, gone.to_string())),
     }
+}
+
+async fn leave(State(handle): State<Handle>, headers: HeaderMap) -> Result<StatusCode, Refusal> {
+    check_version(&headers)?;
+    handle.leave().await;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// One JSON document and a line feed.

@@ -22,8 +22,8 @@ use crate::{
     world::limits,
 };
 
-/// Threads of the runtime: one for the console or the follower, the rest for processes and probes.
-const WORKERS: usize = 4;
+/// Most threads of the runtime; the console or the follower has the main thread besides.
+const MOST_WORKERS: usize = 4;
 
 /// Runs `cas` with the process's own arguments, streams and environment.
 #[must_use]
@@ -63,7 +63,8 @@ pub fn run() -> ExitCode {
     let _already = rustls::crypto::ring::default_provider().install_default();
     // Before the runtime and its threads; services get back what was there.
     let open_files = limits::raise_open_files();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
+    let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, MOST_WORKERS);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             ctx.say(&format!("error: cannot start: {error}"));

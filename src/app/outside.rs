@@ -3,11 +3,13 @@
 use std::{
     collections::BTreeMap,
     ops::ControlFlow,
+    panic::AssertUnwindSafe,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -202,13 +204,14 @@ impl Outside for Real {
 
     async fn console(&self, handle: Handle, theme: Option<&str>) -> Result<Outcome, String> {
         let options = self.console_options(&handle, theme)?;
-        match tui::run(handle, options).await {
-            // An engine of this process is ended by the caller, and with it what still runs.
-            Ok(
+        // An engine of this process is ended by the caller, and with it what still runs: also after a panic of the console.
+        match AssertUnwindSafe(tui::run(handle, options)).catch_unwind().await {
+            Ok(Ok(
                 tui::Outcome::Quit | tui::Outcome::StoppedAll | tui::Outcome::StillStopping | tui::Outcome::EngineEnded,
-            ) => Ok(Outcome::Ok),
-            Ok(tui::Outcome::Signalled(_)) => Ok(Outcome::Interrupted),
-            Err(error) => Err(error.to_string()),
+            )) => Ok(Outcome::Ok),
+            Ok(Ok(tui::Outcome::Signalled(_))) => Ok(Outcome::Interrupted),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_said) => Err("the console has ended by a defect of cas; the sentence above says where".to_owned()),
         }
     }
 

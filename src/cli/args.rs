@@ -1,4 +1,4 @@
-//! The command line as clap has it. What changes the world comes from [`Command`] alone; here are the reads and the frame.
+//! The command line as clap has it. What changes the world comes from [`crate::model::command::Command`] alone; here are the reads and the frame.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -285,6 +285,8 @@ const fn is_told(entry: &Entry) -> bool {
         | What::Ready { .. }
         | What::Unhealthy { .. }
         | What::Recovered { .. }
+        | What::Flapping { .. }
+        | What::Steady
         | What::Exited { .. }
         | What::SpawnFailed { .. }
         | What::RestartScheduled { .. }

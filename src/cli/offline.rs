@@ -128,6 +128,8 @@ const fn is_an_end(what: &What) -> bool {
         | What::Unhealthy { .. }
         | What::Recovered { .. }
         | What::Stable { .. }
+        | What::Flapping { .. }
+        | What::Steady
         | What::RestartScheduled { .. }
         | What::RestartWithheld { .. }
         | What::Held { .. }

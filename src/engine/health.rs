@@ -19,7 +19,9 @@ use crate::model::{
 };
 
 use super::{
-    Engine, graph,
+    Engine,
+    flap::Turn,
+    graph,
     state::{Flight, ProbeState, Run, Standing},
     timeline::About,
 };
@@ -256,7 +258,8 @@ impl Engine {
             ProbeKind::Startup | ProbeKind::Liveness => standing == Standing::Ill && enough,
             ProbeKind::Readiness => false,
         };
-        if !ends_run || self.autopilot == Autopilot::Off {
+        let is_flapping = self.rest_from_flapping(id);
+        if !ends_run || is_flapping || self.autopilot == Autopilot::Off {
             return;
         }
         if graph::holds(&self.services, id).is_empty() {
@@ -298,6 +301,8 @@ impl Engine {
         let before = std::mem::replace(&mut service.health, health.clone());
         self.moved(id);
         let about = About::Run(id, run_id);
+        let fell = matches!((&before, &health), (Health::Healthy { .. }, Health::Unhealthy { .. }));
+        let turn = self.services.get_mut(id).filter(|_| fell).map_or(Turn::Same, |service| service.flap.fell(now));
         match (&before, &health) {
             (Health::Unhealthy { .. }, Health::Unhealthy { .. })
             | (Health::Misconfigured { .. }, Health::Misconfigured { .. }) => {}
@@ -322,9 +327,26 @@ impl Engine {
             (_, Health::Healthy { .. }) => self.tell_ready(id),
             (_, Health::Unknown | Health::Starting { .. }) => {}
         }
+        if let Turn::Began(falls) = turn {
+            let why = "no probe ends it until it has held for a while; a restart of yours still works";
+            self.record(about, Origin::Healer, What::Flapping { falls }, why);
+        }
         if matches!(health, Health::Healthy { .. }) {
             self.stable_reached(id);
         }
+    }
+
+    /// Tells when a service has held long enough to be judged by its probes again; true while it flaps.
+    fn rest_from_flapping(&mut self, id: &ServiceId) -> bool {
+        let now = self.now;
+        let Some(service) = self.services.get_mut(id) else { return false };
+        if service.flap.rest(now) == Turn::Ended {
+            service.view = None;
+            let Some(run_id) = service.run.as_ref().map(|run| run.id) else { return false };
+            self.record(About::Run(id, run_id), Origin::Healer, What::Steady, "");
+            return false;
+        }
+        service.flap.is_flapping()
     }
 
     /// What follows from a probe that failed for good, in words.
@@ -332,6 +354,9 @@ impl Engine {
         let holds = graph::holds(&self.services, id);
         if !holds.is_empty() {
             return format!("left running, as what it depends on is not well: {}", holds_text(&holds));
+        }
+        if self.services.get(id).is_some_and(|service| service.flap.is_flapping()) {
+            return "left running: it flaps".to_owned();
         }
         match (probe, self.autopilot) {
             (ProbeKind::Readiness, Autopilot::Off | Autopilot::On) => "left running: readiness restarts nothing",

@@ -8,6 +8,7 @@
 mod budget;
 mod door;
 mod ending;
+mod flap;
 mod graph;
 mod health;
 mod names;

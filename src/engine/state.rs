@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use super::flap::Flap;
 use crate::model::{
     history::History,
     ids::{Epoch, RunId, ServiceId, ServiceName},
@@ -195,6 +196,7 @@ pub(super) struct Service {
     pub(super) phase: Phase,
     pub(super) epoch: Epoch,
     pub(super) health: Health,
+    pub(super) flap: Flap,
     pub(super) goal: Goal,
     pub(super) due: Option<Due>,
     /// Services whose ending waits until this one is gone.
@@ -235,6 +237,7 @@ impl Service {
             phase: Phase::Stopped { since: now },
             epoch: Epoch::default(),
             health: Health::Unknown,
+            flap: Flap::default(),
             goal: Goal::Down,
             due: None,
             awaited_by: Vec::new(),

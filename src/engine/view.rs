@@ -139,6 +139,9 @@ impl Engine {
                 format!("{said}; {}", stopping(service, *kill_at, *since, *then))
             }
             Phase::Running { .. } => match running(&service.health) {
+                Some(health) if service.flap.is_flapping() => {
+                    format!("{said}; {health}; it flaps, so no probe ends it until it has held")
+                }
                 Some(health) => format!("{said}; {health}"),
                 None => said.to_owned(),
             },

@@ -5,6 +5,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::sync::{mpsc, oneshot};
@@ -12,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::handle::LogFeed;
 use crate::{
     model::{ids::ServiceId, log::LogBatch},
-    world::log_files::LogWriter,
+    world::{clock, log_files::LogWriter},
 };
 
 /// Bytes of output that are kept in memory over all services.
@@ -24,10 +25,18 @@ const SERVICE_BYTES: usize = 2 * 1024 * 1024;
 /// Bytes that every service may keep, however many there are.
 const LEAST_BYTES: usize = 32 * 1024;
 
-/// A question to the ring.
-struct Question {
-    service: Option<ServiceId>,
-    answer: oneshot::Sender<Vec<Arc<LogBatch>>>,
+/// How long a disk that is behind may hold output up, until lines are dropped instead: a service may be slowed, never stopped.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Between two looks at a disk that is behind.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// A question to the hub.
+enum Question {
+    /// What is in the ring?
+    Recall { service: Option<ServiceId>, answer: oneshot::Sender<Vec<Arc<LogBatch>>> },
+    /// Is everything that was captured on disk?
+    Flush { done: oneshot::Sender<()> },
 }
 
 /// The hub's address.
@@ -45,10 +54,19 @@ impl Hub {
     /// What is in memory of one service or of all, oldest first.
     pub(super) async fn recall(&self, service: Option<ServiceId>) -> Vec<Arc<LogBatch>> {
         let (answer, answered) = oneshot::channel();
-        if self.0.send(Question { service, answer }).await.is_err() {
+        if self.0.send(Question::Recall { service, answer }).await.is_err() {
             return Vec::new();
         }
         answered.await.unwrap_or_default()
+    }
+
+    /// Returns when everything that was captured before is on disk, or could not be written.
+    pub(super) async fn flush(&self) {
+        let (done, flushed) = oneshot::channel();
+        if self.0.send(Question::Flush { done }).await.is_ok() {
+            // An error means that the hub has ended, and then its writer has written all.
+            let _ended = flushed.await;
+        }
     }
 }
 
@@ -59,20 +77,57 @@ async fn serve(
     writer: LogWriter,
 ) {
     let mut ring = Ring::default();
+    let mut disk = Disk::KeepsUp;
+    let take = |batch: Arc<LogBatch>, ring: &mut Ring| {
+        writer.write(Arc::clone(&batch));
+        feed.publish(Arc::clone(&batch));
+        ring.push(batch);
+    };
     loop {
         tokio::select! {
             Some(batch) = captured.recv() => {
-                writer.write(Arc::clone(&batch));
-                feed.publish(Arc::clone(&batch));
-                ring.push(batch);
+                take(batch, &mut ring);
+                disk = wait_for_disk(&writer, disk).await;
             }
-            Some(question) = asked.recv() => {
-                // An error means that the asker has left.
-                let _left = question.answer.send(ring.recall(question.service.as_ref()));
-            }
+            // In each arm, an error of `send` means that the asker has left.
+            Some(question) = asked.recv() => match question {
+                Question::Recall { service, answer } => {
+                    let _left = answer.send(ring.recall(service.as_ref()));
+                }
+                Question::Flush { done } => {
+                    while let Ok(batch) = captured.try_recv() {
+                        take(batch, &mut ring);
+                    }
+                    tokio::task::block_in_place(|| writer.flush());
+                    let _left = done.send(());
+                }
+            },
             else => return,
         }
     }
+}
+
+/// What was last seen of the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disk {
+    KeepsUp,
+    /// It was waited for in vain: until it has caught up, lines are dropped rather than services held up.
+    Hangs,
+}
+
+/// While the disk is behind, nothing more is taken: pipes fill, and services write as fast as the disk does.
+async fn wait_for_disk(writer: &LogWriter, disk: Disk) -> Disk {
+    if !writer.is_behind() {
+        return Disk::KeepsUp;
+    }
+    let begin = clock::now();
+    while disk == Disk::KeepsUp && writer.is_behind() {
+        if clock::now().since(begin) >= PATIENCE {
+            return Disk::Hangs;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    disk
 }
 
 /// The newest batches of each service, bounded by bytes.

@@ -26,7 +26,7 @@ use crate::{
 const EVENT_CAPACITY: usize = 4096;
 
 /// Log batches that may wait for the hub; more make the readers of output wait (back-pressure).
-const OUTPUT_CAPACITY: usize = 256;
+const OUTPUT_CAPACITY: usize = 32;
 
 /// What an engine is hosted with.
 #[derive(Debug, Clone)]

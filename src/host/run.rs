@@ -120,6 +120,7 @@ impl Loop {
             }
         }
         self.publish();
+        self.hub.flush().await;
         self.store.flush();
         for leaver in self.pending.leavers.drain(..) {
             // An error means that the leaver has left already.

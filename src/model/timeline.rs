@@ -88,6 +88,13 @@ pub enum What {
         #[serde(with = "human")]
         after: Duration,
     },
+    /// Its health comes and goes: the healer holds still.
+    Flapping {
+        /// Falls from healthy to unhealthy, close together.
+        falls: u32,
+    },
+    /// It no longer flaps.
+    Steady,
     /// It held up long enough that its restart count starts anew.
     Stable {
         /// Restarts that were needed to get there.
@@ -207,13 +214,14 @@ impl Entry {
             | What::Reloaded { .. }
             | What::AutopilotSet { .. }
             | What::Held { .. } => Severity::Info,
-            What::Ready { .. } | What::Recovered { .. } | What::Stable { .. } => Severity::Good,
+            What::Ready { .. } | What::Recovered { .. } | What::Stable { .. } | What::Steady => Severity::Good,
             What::Exited { exit, .. } => match exit {
                 Exit::Code(0) => Severity::Info,
                 Exit::Code(_) | Exit::Signal(_) | Exit::SpawnFailed(_) | Exit::Unknown => Severity::Warning,
             },
             What::RestartScheduled { .. } | What::Killed { .. } | What::Stalled { .. } => Severity::Warning,
             What::Unhealthy { .. }
+            | What::Flapping { .. }
             | What::SpawnFailed { .. }
             | What::GaveUp { .. }
             | What::Blocked { .. }
@@ -229,12 +237,14 @@ impl Entry {
     pub fn sentence(&self) -> String {
         match &self.what {
             What::Requested { line } => format!("asked: {line}"),
-            What::ProjectOpened { services } => format!("project opened, {services} services"),
+            What::ProjectOpened { services } => format!("project opened, {services} service{}", plural(*services)),
             What::Started { pid, attempt: 0 } => format!("started, pid {pid}"),
             What::Started { pid, attempt } => format!("restarted, pid {pid}, try {attempt}"),
             What::Ready { after } => format!("ready after {}", short_duration(*after)),
             What::Unhealthy { probe, detail } => format!("{} probe failed: {detail}", probe.label()),
             What::Recovered { after } => format!("healthy again after {}", short_duration(*after)),
+            What::Flapping { falls } => format!("flapping: fell ill {falls} times in a short while"),
+            What::Steady => "steady again".to_owned(),
             What::Stable { restarts: 0 } => "stable".to_owned(),
             What::Stable { restarts } => format!("stable again after {restarts} restart{}", plural(*restarts as usize)),
             What::Exited { exit: Exit::Code(0), after, .. } => {

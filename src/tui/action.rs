@@ -119,6 +119,7 @@ actions! {
         Narrower = "narrower",
         Taller = "taller",
         Shorter = "shorter",
+        Fit = "fit",
         StartAll = "start-all",
         StopAll = "stop-all",
         EditProject = "edit-project",

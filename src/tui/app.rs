@@ -349,7 +349,10 @@ impl App {
             UiEffect::LoadThemes => self.carrier.spawn_themes(self.ui.theme().depth()),
             UiEffect::Copy(text) => self.screen.copy(&text)?,
             UiEffect::CaptureMouse(mouse) => self.screen.capture_mouse(mouse)?,
-            UiEffect::Repaint => self.screen.repaint()?,
+            UiEffect::Repaint => {
+                test_panic();
+                self.screen.repaint()?;
+            }
             UiEffect::Quit => {
                 return Ok(Some(if self.leaving { Outcome::StillStopping } else { Outcome::Quit }));
             }
@@ -429,6 +432,11 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// A defect on demand, in debug builds only: a test of what a real one would leave of the terminal and of the services.
+fn test_panic() {
+    assert!(!cfg!(debug_assertions) || std::env::var_os("CAS_TEST_PANIC").is_none(), "asked for by CAS_TEST_PANIC");
 }
 
 fn program(command: &tokio::process::Command) -> String {

@@ -12,7 +12,7 @@ use super::{
     format::{clean, gauge, justified, spans_width},
     logs::view::Showing,
     modals::Modal,
-    panes::projects::count_spans,
+    panes::{alarm, projects::counted},
     pattern::{Pattern, Reading},
     theme::Role,
     ui::{FilterPrompt, Leaving, LogPosition, Pane, Ui},
@@ -20,15 +20,18 @@ use super::{
 };
 use crate::{
     host::handle::Link,
-    model::{command::Verb, metric::HostUsage, policy::Autopilot, snapshot::Counts, time::coarse_duration},
+    model::{
+        command::Verb, metric::HostUsage, policy::Autopilot, project::Problem, snapshot::Counts, time::coarse_duration,
+    },
 };
 
 pub(crate) fn header(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     let bar = ui.theme.style(Role::HeaderBar);
     let counts = Counts::of(ui.snapshot.services.iter().map(AsRef::as_ref));
     let mut left = vec![Span::raw(" "), badge("cas", ui.theme.style(Role::Accent), &ui.theme), Span::raw(" ")];
-    left.push(Span::styled(format!("{}  ", project_title(ui)), ui.theme.style(Role::Title)));
-    left.extend(count_spans(ui, &counts));
+    let title = clean(&project_title(ui), usize::from(area.width / 5).max(8));
+    left.push(Span::styled(format!("{title}  "), ui.theme.style(Role::Title)));
+    left.extend(tally(ui, &counts, area.width >= ROOM_FOR_WORDS));
     left.push(Span::raw(" "));
     if ui.leaving == Leaving::StoppingAll || ui.snapshot.engine.leaving {
         left.push(badge("leaving", ui.theme.style(Role::Warning), &ui.theme));
@@ -36,15 +39,19 @@ pub(crate) fn header(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     let clock = Span::styled(format!(" {} ", ui.zone.clock(ui.snapshot.at.wall_us)), ui.theme.style(Role::Title));
     // The roomiest form that fits; the clock alone where none does.
     let room = usize::from(area.width).saturating_sub(spans_width(&left));
-    let form = [Form::Full, Form::Short, Form::Terse].into_iter().map(|form| {
-        let host = ui.host.view.usage.as_ref().map(|usage| host_spans(ui, usage, form));
-        let mut parts: Vec<Vec<Span<'static>>> = host.into_iter().collect();
+    let form = [Form::Full, Form::Short, Form::Terse, Form::Bare].into_iter().map(|form| {
+        let mut parts: Vec<Vec<Span<'static>>> = Vec::new();
+        if form != Form::Bare {
+            parts.extend(ui.host.view.usage.as_ref().map(|usage| host_spans(ui, usage, form)));
+        }
         parts.push(autopilot_spans(ui, form));
         parts.extend(link_spans(ui));
         parts.push(vec![clock.clone()]);
         parts
     });
-    let fits = |parts: &Vec<Vec<Span<'static>>>| parts.iter().map(|part| spans_width(part) + 2).sum::<usize>() <= room;
+    let fits = |parts: &Vec<Vec<Span<'static>>>| {
+        parts.iter().map(|part| spans_width(part)).sum::<usize>() + 2 * (parts.len() - 1) < room
+    };
     let right = form.into_iter().find(fits).unwrap_or_else(|| vec![vec![clock.clone()]]);
     let separated: Vec<Span<'static>> = right
         .into_iter()
@@ -55,6 +62,25 @@ pub(crate) fn header(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
         })
         .collect();
     frame.render_widget(justified(left, separated, area.width).style(bar), area);
+}
+
+/// Width from which the counts of the header say in words what they count.
+const ROOM_FOR_WORDS: u16 = 150;
+
+/// The counts of all services. What is broken is a block of colour, so that it is the first thing that is seen.
+fn tally(ui: &Ui, counts: &Counts, with_words: bool) -> Vec<Span<'static>> {
+    let mut spans = Vec::new();
+    for (mark, word, count, role) in counted(counts) {
+        let text = if with_words { format!("{mark} {count} {word}") } else { format!("{mark}{count}") };
+        let style = ui.theme.style(role);
+        if role == Role::Error {
+            spans.push(Span::styled(format!(" {text} "), alarm(style)));
+            spans.push(Span::raw(" "));
+        } else {
+            spans.push(Span::styled(format!("{text}{}", if with_words { "   " } else { " " }), style));
+        }
+    }
+    spans
 }
 
 fn project_title(ui: &Ui) -> String {
@@ -75,31 +101,34 @@ enum Form {
     Full,
     Short,
     Terse,
+    /// Without the machine.
+    Bare,
 }
 
 fn host_spans(ui: &Ui, usage: &HostUsage, form: Form) -> Vec<Span<'static>> {
     let (muted, text, faint) = (ui.theme.style(Role::Muted), ui.ink(), ui.theme.style(Role::Faint));
     let memory = usage.memory_used_bytes as f32 / (usage.memory_total_bytes.max(1)) as f32;
-    let mut spans = vec![Span::styled(" cpu ", muted)];
+    let mut spans = vec![Span::styled(" cpu", muted)];
     if form == Form::Full {
+        spans.push(Span::raw(" "));
         spans.extend(gauge(usage.cpu_percent / 100.0, 6, ui.theme.style(Role::GraphCpu), faint));
     }
-    spans.push(Span::styled(format!(" {:>2.0}%", usage.cpu_percent), text));
+    spans.push(Span::styled(format!("{:>4.0}%", usage.cpu_percent), text));
     match form {
         Form::Full => {
             spans.push(Span::styled("  mem ", muted));
             spans.extend(gauge(memory, 6, ui.theme.style(Role::GraphMemory), faint));
             let (used, total) = (units::bytes(usage.memory_used_bytes), units::bytes(usage.memory_total_bytes));
-            spans.push(Span::styled(format!(" {used}/{total}"), text));
+            spans.push(Span::styled(format!(" {used:>4}/{total}"), text));
         }
         Form::Short => {
             spans.push(Span::styled(" mem", muted));
             spans.push(Span::styled(format!("{:>4.0}%", memory * 100.0), text));
         }
-        Form::Terse => {}
+        Form::Terse | Form::Bare => {}
     }
-    spans.push(Span::styled(" load ", muted));
-    spans.push(Span::styled(format!("{:.2}", usage.load[0]), text));
+    spans.push(Span::styled(" load", muted));
+    spans.push(Span::styled(format!("{:>5.2}", usage.load[0]), text));
     spans
 }
 
@@ -108,7 +137,10 @@ fn autopilot_spans(ui: &Ui, form: Form) -> Vec<Span<'static>> {
         Autopilot::On => (Role::Good, "◉"),
         Autopilot::Off => (Role::Warning, "◎"),
     };
-    let word = if form == Form::Terse { "auto" } else { "autopilot" };
+    let word = match form {
+        Form::Full | Form::Short => "autopilot",
+        Form::Terse | Form::Bare => "auto",
+    };
     let text = format!(" {mark} {word} {}", ui.snapshot.engine.autopilot.label());
     vec![Span::styled(text, ui.theme.style(role))]
 }
@@ -135,7 +167,12 @@ pub(crate) fn banner(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
         let count = ui.snapshot.problems.len();
         (
             Role::Error,
-            format!("✗ project file not taken, {count} problem{}: {first}", if count == 1 { "" } else { "s" }),
+            format!(
+                "✗ project file not taken, {count} problem{}: {}{}",
+                if count == 1 { "" } else { "s" },
+                place(first),
+                first.message
+            ),
         )
     } else if let Some(trouble) = ui.snapshot.troubles.values().next() {
         (Role::Warning, format!("▲ {trouble}"))
@@ -151,6 +188,13 @@ pub(crate) fn banner(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     let room = usize::from(area.width).saturating_sub(spans_width(&more) + 3);
     let line = justified(vec![Span::styled(format!(" {}", clean(&text, room)), style)], more, area.width);
     frame.render_widget(line.style(ui.theme.style(Role::HeaderBar)), area);
+}
+
+/// `cas.yaml:3:14 `: before the message and without directories, so that it is never what has no room.
+fn place(problem: &Problem) -> String {
+    let Some(source) = &problem.source else { return String::new() };
+    let file = source.file.file_name().unwrap_or(source.file.as_os_str());
+    format!("{}:{}:{} ", file.display(), source.line, source.column)
 }
 
 /// A key and what it does just now.

@@ -2,7 +2,8 @@
 //! notices when the terminal is gone.
 //!
 //! crossterm 0.29 spins for ever in its reader when the terminal vanishes while SIGHUP is ignored: so it is only called when
-//! there is something to read, and a second thread waits for the hang-up alone.
+//! there is something to read, and a second thread waits for the hang-up alone. Its reader on mio forgets keys that come
+//! together with SIGWINCH until the next key (it waits for edges and drops one): so it is built with `use-dev-tty`, on poll(2).
 
 use std::{
     fs::File,
@@ -47,7 +48,7 @@ fn keyboard() -> io::Result<OwnedFd> {
 impl Input {
     pub(crate) fn start() -> io::Result<Self> {
         let (sender, events) = mpsc::channel(CAPACITY);
-        let (stopped, stop) = rustix::pipe::pipe()?;
+        let (stopped, stop) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         let tty = keyboard()?;
         let watched = tty.try_clone()?;
         let watched_stop = stopped.try_clone()?;
@@ -102,7 +103,8 @@ fn read(to: &mpsc::Sender<FromTerminal>, tty: BorrowedFd<'_>, stopped: BorrowedF
         // What crossterm holds as one unfinished sequence makes it wait a little, not spin.
         let mut patience = Duration::from_millis(20);
         while let Ok(true) = event::poll(patience) {
-            patience = Duration::ZERO;
+            // Not zero: then it would not even look at what it has read already.
+            patience = Duration::from_millis(1);
             let Ok(event) = event::read() else { break };
             if to.blocking_send(FromTerminal::Event(event)).is_err() {
                 return;

@@ -2,7 +2,7 @@
 
 use ratatui::layout::{Position, Rect};
 
-use super::ui::{Divider, Pane, Ui};
+use super::ui::{Divider, Pane, Splits, Ui};
 
 /// Below this there is only a sentence.
 pub(crate) const SMALLEST: (u16, u16) = (28, 7);
@@ -23,8 +23,8 @@ pub(crate) struct Areas {
     pub(crate) body: Rect,
     pub(crate) footer: Rect,
     pub(crate) panes: Vec<(Pane, Rect)>,
-    /// First column of the right part, or first row of the lower part.
-    pub(crate) dividers: Vec<(Divider, u16)>,
+    /// Borders that can be moved: the two columns or rows of cells between neighbours.
+    pub(crate) dividers: Vec<(Divider, Rect)>,
 }
 
 impl Areas {
@@ -65,21 +65,32 @@ impl Areas {
         Some(areas)
     }
 
+    /// Two columns that share no row: each gives its lists what they need and the rest to what can never have enough.
     fn place_all(&mut self, ui: &Ui) {
-        let (left, right) = split_columns(self.body, share(self.body.width, ui.splits.column, 36));
-        let upper = share(self.body.height, ui.splits.row, 8);
-        let (left_top, left_bottom) = split_rows(left, upper);
-        let (right_top, right_bottom) = split_rows(right, upper);
-        let wanted = u16::try_from(ui.snapshot.projects.len().clamp(1, 5)).unwrap_or(5) + 2;
-        let (projects, services) = split_rows(left_top, wanted.min(left_top.height / 3).max(3));
+        let body = self.body;
+        let (left, right) =
+            split_columns(body, of(body.width, ui.splits.column).clamp(36, body.width.saturating_sub(36)));
+        self.dividers.push((Divider::Column, Rect { x: right.x.saturating_sub(1), width: 2, ..body }));
+        let (projects, rest) =
+            split_rows(left, Self::height(left, ui.splits.projects, projects_height(ui), LEAST.projects));
+        let above = projects.height;
+        let services = ui.splits.services.map(|split| of(body.height, split).saturating_sub(above));
+        let wanted = services_height(ui).min(most(body.height, 45)).max(6);
+        let (services, logs) = split_rows(rest, bounded(services.unwrap_or(wanted), rest.height, LEAST.lists));
+        let wanted = most(body.height, 52).max(THREE_CHARTS);
+        let (graphs, timeline) = split_rows(right, Self::height(right, ui.splits.graphs, wanted, LEAST.lists));
         self.panes = vec![
             (Pane::Projects, projects),
             (Pane::Services, services),
-            (Pane::Graphs, right_top),
-            (Pane::Logs, left_bottom),
-            (Pane::Timeline, right_bottom),
+            (Pane::Graphs, graphs),
+            (Pane::Logs, logs),
+            (Pane::Timeline, timeline),
         ];
-        self.dividers = vec![(Divider::Column, right.x), (Divider::Row, left_bottom.y)];
+        self.dividers.extend([
+            (Divider::Projects, border_above(services)),
+            (Divider::Services, border_above(logs)),
+            (Divider::Graphs, border_above(timeline)),
+        ]);
     }
 
     /// The focused pane and its natural companion: what is operated above, what it says below.
@@ -88,9 +99,49 @@ impl Areas {
             Pane::Projects | Pane::Services | Pane::Graphs => (ui.focus, Pane::Logs),
             Pane::Logs | Pane::Timeline => (Pane::Services, ui.focus),
         };
-        let (top, bottom) = split_rows(self.body, share(self.body.height, ui.splits.row, 8));
+        let wanted = match upper {
+            Pane::Projects => projects_height(ui).max(LEAST.lists),
+            Pane::Services => services_height(ui).min(most(self.body.height, 50)),
+            Pane::Graphs | Pane::Logs | Pane::Timeline => most(self.body.height, 52).max(THREE_CHARTS),
+        };
+        let (top, bottom) = split_rows(self.body, Self::height(self.body, ui.splits.stacked, wanted, LEAST.lists));
         self.panes = vec![(upper, top), (lower, bottom)];
-        self.dividers = vec![(Divider::Row, bottom.y)];
+        self.dividers.push((Divider::Stacked, border_above(bottom)));
+    }
+
+    /// Rows of the upper of two panes: as it was dragged, else as it is wanted.
+    fn height(room: Rect, dragged: Option<u16>, wanted: u16, least: u16) -> u16 {
+        bounded(dragged.map_or(wanted, |split| of(room.height, split)), room.height, least)
+    }
+
+    /// Which border the keys for heights move: the one that the focused pane shares with its neighbour.
+    pub(crate) fn divider_of(&self, focus: Pane) -> Option<Divider> {
+        let own = match focus {
+            Pane::Projects | Pane::Services | Pane::Logs => Divider::Services,
+            Pane::Graphs | Pane::Timeline => Divider::Graphs,
+        };
+        self.dividers.iter().map(|(divider, _)| *divider).find(|divider| [own, Divider::Stacked].contains(divider))
+    }
+
+    /// The row or column, counted from the top or left of the panes, at which what is behind a border begins.
+    pub(crate) fn place_of(&self, divider: Divider) -> Option<u16> {
+        let zone = self.dividers.iter().find(|(known, _)| *known == divider)?.1;
+        Some(match divider {
+            Divider::Column => zone.x + 1 - self.body.x,
+            Divider::Projects | Divider::Services | Divider::Graphs | Divider::Stacked => zone.y + 1 - self.body.y,
+        })
+    }
+
+    /// Where a border is that was moved to such a place.
+    pub(crate) fn move_to(&self, splits: &mut Splits, divider: Divider, place: u16) {
+        let part = |room: u16| part_of(place, room).clamp(50, 950);
+        match divider {
+            Divider::Column => splits.column = part(self.body.width),
+            Divider::Projects => splits.projects = Some(part(self.body.height)),
+            Divider::Services => splits.services = Some(part(self.body.height)),
+            Divider::Graphs => splits.graphs = Some(part(self.body.height)),
+            Divider::Stacked => splits.stacked = Some(part(self.body.height)),
+        }
     }
 
     pub(crate) fn pane(&self, pane: Pane) -> Option<Rect> {
@@ -103,18 +154,62 @@ impl Areas {
 
     /// The divider whose border is under the pointer.
     pub(crate) fn divider_at(&self, at: Position) -> Option<Divider> {
-        let hit = self.dividers.iter().find(|(divider, first)| match divider {
-            Divider::Column => (at.x == *first || at.x + 1 == *first) && self.body.contains(at),
-            Divider::Row => at.y == *first || at.y + 1 == *first,
-        });
-        hit.map(|(divider, _)| *divider)
+        self.dividers.iter().find(|(_, zone)| zone.contains(at)).map(|(divider, _)| *divider)
     }
 }
 
-/// `percent` of `room`, leaving at least `least` on both sides.
-fn share(room: u16, percent: u16, least: u16) -> u16 {
-    let wanted = u16::try_from(u32::from(room) * u32::from(percent) / 100).unwrap_or(room);
-    wanted.clamp(least.min(room / 2), room.saturating_sub(least).max(room / 2))
+/// Rows below which a pane, its frame included, says too little.
+struct Least {
+    projects: u16,
+    lists: u16,
+}
+
+const LEAST: Least = Least { projects: 3, lists: 6 };
+
+/// Rows in which three charts, one above the other, keep their axes.
+const THREE_CHARTS: u16 = 3 * 6 + 2;
+
+/// Rows of the projects pane: up to five projects.
+fn projects_height(ui: &Ui) -> u16 {
+    rows(ui.snapshot.projects.len().clamp(1, 5)) + 2
+}
+
+/// Rows of the services pane with all that it lists, whatever its filter: a filter that is being typed moves nothing.
+fn services_height(ui: &Ui) -> u16 {
+    let services = &ui.snapshot.services;
+    let headings = services.chunk_by(|one, next| one.id.project == next.id.project).count();
+    let listed = services.len() + if headings > 1 { headings } else { 0 };
+    rows(listed.clamp(6, 500)) + 3
+}
+
+fn rows(count: usize) -> u16 {
+    u16::try_from(count).unwrap_or(u16::MAX)
+}
+
+/// `percent` of so many rows.
+fn most(room: u16, percent: u16) -> u16 {
+    of(room, percent * 10)
+}
+
+/// `part` thousandths of `room`.
+fn of(room: u16, part: u16) -> u16 {
+    u16::try_from(u32::from(room) * u32::from(part) / 1000).unwrap_or(room)
+}
+
+/// The thousandths of which [`of`] makes `place` again.
+fn part_of(place: u16, room: u16) -> u16 {
+    u16::try_from((u32::from(place) * 1000).div_ceil(u32::from(room.max(1)))).unwrap_or(1000)
+}
+
+/// `wanted`, leaving at least `least` on both sides, or half where there is not even that.
+fn bounded(wanted: u16, room: u16, least: u16) -> u16 {
+    let least = least.min(room / 2);
+    wanted.clamp(least, room - least)
+}
+
+/// The last row of what is above `lower` and the first of `lower`.
+const fn border_above(lower: Rect) -> Rect {
+    Rect { y: lower.y.saturating_sub(1), height: 2, ..lower }
 }
 
 const fn split_columns(area: Rect, left: u16) -> (Rect, Rect) {

@@ -109,9 +109,9 @@ impl Screen {
         self.borrow()
     }
 
-    /// Draws every cell next time.
+    /// Draws every cell next time. Not by `Terminal::clear`, which asks the terminal where its cursor is and fails where no
+    /// answer comes.
     pub(crate) fn repaint(&mut self) -> io::Result<()> {
-        // Not `Terminal::clear`: that asks the terminal where its cursor is and waits for an answer.
         let size = self.terminal.size()?;
         self.resize(size)
     }

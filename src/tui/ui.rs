@@ -70,26 +70,35 @@ impl Pane {
     }
 }
 
-/// Where the borders between panes are, in percent of the room.
+/// Where the borders between panes are, in thousandths of the room. Heights follow what the panes show until somebody moves them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Splits {
     /// Width of the left column.
     pub(crate) column: u16,
-    /// Height of the upper panes.
-    pub(crate) row: u16,
+    /// Lower end of the projects.
+    pub(crate) projects: Option<u16>,
+    /// Lower end of the services.
+    pub(crate) services: Option<u16>,
+    /// Lower end of the graphs.
+    pub(crate) graphs: Option<u16>,
+    /// Lower end of the upper pane where only two are shown.
+    pub(crate) stacked: Option<u16>,
 }
 
 impl Default for Splits {
     fn default() -> Self {
-        Self { column: 60, row: 56 }
+        Self { column: 600, projects: None, services: None, graphs: None, stacked: None }
     }
 }
 
-/// A border that can be dragged.
+/// A border that can be dragged, by what is before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Divider {
     Column,
-    Row,
+    Projects,
+    Services,
+    Graphs,
+    Stacked,
 }
 
 #[derive(Debug, Default)]

@@ -25,8 +25,8 @@ use crate::{
     world::clock,
 };
 
-/// Most that is read at once from one descriptor: what a pipe holds.
-const READ_BYTES: usize = 64 * 1024;
+/// Most that is read at once from one descriptor: a quarter of what a pipe holds. It bounds a batch, and so what queues of batches weigh.
+const READ_BYTES: usize = 16 * 1024;
 
 /// Numbers the lines of one service, over all its runs.
 #[derive(Debug, Default)]

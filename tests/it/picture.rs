@@ -19,6 +19,16 @@ pub(crate) fn svg_from_vt100(screen: &vt100::Screen, title: &str) -> String {
     picture::svg(&buffer_of(screen), title)
 }
 
+/// True where `CAS_PICTURES` asks for pictures.
+pub(crate) fn is_wanted() -> bool {
+    std::env::var_os("CAS_PICTURES").is_some()
+}
+
+/// Writes the picture of a terminal's screen, as [`show`].
+pub(crate) fn show_screen(screen: &vt100::Screen, name: &str) {
+    show(&buffer_of(screen), name);
+}
+
 /// Writes the picture of `buffer` as `NAME.svg` into the directory that `CAS_PICTURES` names; nothing where it names none.
 pub(crate) fn show(buffer: &Buffer, name: &str) {
     let Some(directory) = std::env::var_os("CAS_PICTURES").map(PathBuf::from) else { return };

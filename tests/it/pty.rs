@@ -1,1 +1,9 @@
-//! pty
+//! `cas` as its user has it: the real binary in a real pty, with an emulator that shows what it drew.
+
+mod end;
+mod hostile;
+mod job;
+mod pipes;
+mod share;
+mod terminal;
+mod tour;

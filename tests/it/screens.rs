@@ -8,6 +8,7 @@
 
 mod fixture;
 mod harness;
+mod looks;
 mod robust;
 mod shots;
 mod talk;

@@ -86,7 +86,7 @@ fn a_large_chart_has_more_marks_and_both_curves() {
     };
     let buffer = draw_chart((80, 20), &chart);
     let text = text_of(&buffer);
-    for part in ["256K/s┤", "192K/s┤", "128K/s┤", "64K/s┤", "0┤", "● in 173K/s  ● out 51K/s", "-60s", "-30s", "now"]
+    for part in ["256K┤", "192K┤", "128K┤", "64K┤", "0┤", "● in 173K/s  ● out  51K/s", "-60s", "-30s", "now"]
     {
         assert!(text.contains(part), "{part}:\n{text}");
     }
@@ -214,6 +214,13 @@ fn numbers_are_short_and_say_their_unit() {
     assert_eq!(Unit::Count.text(1500.0), "1.5k");
     assert_eq!(Unit::Percent.tick(50.0), "50%");
     assert_eq!(Unit::Bytes.tick(2.0 * 1024.0 * 1024.0), "2M");
+}
+
+#[test]
+fn a_wide_letter_at_both_ends_of_a_cut_line_leaves_no_column_too_many() {
+    let text = " 0A𐘀ﶒ0୦    A 🕨ΣA ꓐ𘳿A";
+    let cut = log_line::render(text, Fit::Cut { from: 18, columns: 2 }, None, &Theme::default(), Style::new());
+    assert!(width(&cut[0].to_string()) <= 2, "{cut:?}");
 }
 
 proptest! {

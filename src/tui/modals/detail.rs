@@ -166,7 +166,7 @@ fn recent(ui: &Ui, id: &ServiceId, width: usize) -> Vec<Line<'static>> {
 }
 
 /// ` — why`, where there is a why.
-pub(crate) fn because(entry: &Entry) -> String {
+fn because(entry: &Entry) -> String {
     if entry.why.is_empty() { String::new() } else { format!(" — {}", entry.why) }
 }
 

@@ -43,10 +43,13 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     }
 }
 
+/// Width from which the legends say it all.
+const NAMED: u16 = 34;
+
 /// In the middle of the time axis: what two curves that share a chart are about, for where their legend has room for no names.
 fn caption(frame: &mut Frame<'_>, ui: &Ui, tile: &Tile<'_>, place: Rect) {
     let width = u16::try_from(tile.caption.len()).unwrap_or(u16::MAX);
-    if tile.caption.is_empty() || place.height < 5 || place.width < width.saturating_add(16) {
+    if tile.caption.is_empty() || place.height < 5 || place.width < width.saturating_add(16) || place.width >= NAMED {
         return;
     }
     let x = place.x + (place.width - width) / 2 + 3;
@@ -114,7 +117,7 @@ fn tiles(ui: &Ui) -> Vec<Tile<'_>> {
 
 /// Two columns where they are wide enough to be read, else one; as many rows as have room, the last for the service.
 fn places(area: Rect, count: usize) -> Vec<Rect> {
-    let across: usize = if area.width >= 40 { 2 } else { 1 };
+    let across: usize = if area.width >= 34 { 2 } else { 1 };
     let rows = count.div_ceil(across).max(1);
     let gap = u16::from(across == 2);
     let width = (area.width.saturating_sub(gap)) / u16::try_from(across).unwrap_or(1);

@@ -6,7 +6,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{Titles, empty, filter_spans, panel, selection};
+use super::{Picked, Titles, empty, filter_spans, panel, put_row};
 use crate::{
     model::{
         log::{LogBatch, Stream},
@@ -102,15 +102,12 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     for (number, y) in visible(ui, content) {
         let is_selected = range.as_ref().is_some_and(|range| range.contains(&number));
         let lines = row_lines(ui, number, usize::from(content.width));
-        for (y, mut line) in (y..).zip(lines) {
+        for (y, line) in (y..).zip(lines) {
             if y < 0 || y >= i32::from(content.height) {
                 continue;
             }
-            if is_selected {
-                line = line.style(selection(ui, Pane::Logs));
-            }
             let row = Rect { y: content.y + u16::try_from(y).unwrap_or(0), height: 1, ..content };
-            frame.render_widget(line, row);
+            put_row(frame, ui, Pane::Logs, row, line, Picked::when(is_selected));
         }
     }
 }
@@ -181,7 +178,7 @@ fn row_lines(ui: &Ui, number: i64, width: usize) -> Vec<Line<'static>> {
     let Some(batch) = ui.logs.store.batch(slot, serial) else { return vec![Line::default()] };
     match row {
         Row::Run { .. } => {
-            let text = format!(" {} run {} · {} ", batch.service.service, batch.run, ui.zone.clock(batch.wall_us));
+            let text = format!(" {} · run from {} ", batch.service.service, ui.zone.clock(batch.wall_us));
             vec![rule(ui, &text, width)]
         }
         Row::Missed { lines, .. } => {

@@ -9,6 +9,7 @@ pub(crate) mod timeline;
 use ratatui::{
     Frame,
     layout::Rect,
+    style::{Modifier, Style},
     text::{Line, Span},
     widgets::{Block, BorderType, Paragraph},
 };
@@ -64,10 +65,31 @@ fn filter_spans(ui: &Ui, pattern: Option<&Pattern>) -> Vec<Span<'static>> {
     vec![Span::raw(" "), Span::styled(text, ui.theme.style(Role::Match))]
 }
 
-/// The style of the selected row of a pane.
-fn selection(ui: &Ui, pane: Pane) -> ratatui::style::Style {
-    let role = if ui.focus == pane { Role::Selection } else { Role::SelectionInactive };
-    ui.theme.style(role)
+/// Whether the keys act on a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Picked {
+    Yes,
+    No,
+}
+
+impl Picked {
+    const fn when(is_picked: bool) -> Self {
+        if is_picked { Self::Yes } else { Self::No }
+    }
+}
+
+/// A row of a pane's list. The selection lies over the finished row, since some themes bring letters of their own for it.
+fn put_row(frame: &mut Frame<'_>, ui: &Ui, pane: Pane, row: Rect, line: Line<'_>, picked: Picked) {
+    frame.render_widget(line, row);
+    if picked == Picked::Yes {
+        let role = if ui.focus == pane { Role::Selection } else { Role::SelectionInactive };
+        frame.buffer_mut().set_style(row, ui.theme.style(role));
+    }
+}
+
+/// What must be seen before anything else: the same colour, as a block.
+pub(crate) fn alarm(style: Style) -> Style {
+    style.add_modifier(Modifier::BOLD | Modifier::REVERSED)
 }
 
 /// A sentence in the middle of an empty pane, and what to do about it below.

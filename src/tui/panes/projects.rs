@@ -3,10 +3,11 @@
 use ratatui::{
     Frame,
     layout::Rect,
+    style::Modifier,
     text::{Line, Span},
 };
 
-use super::{Titles, bar, empty, filter_spans, panel, selection};
+use super::{Picked, Titles, alarm, bar, empty, filter_spans, panel, put_row};
 use crate::{
     model::snapshot::{Counts, ProjectView},
     tui::{
@@ -16,20 +17,28 @@ use crate::{
     },
 };
 
-/// Counts as marks with numbers, the worst first; what is zero is left out.
-pub(crate) fn count_spans(ui: &Ui, counts: &Counts) -> Vec<Span<'static>> {
+/// Mark, word, number and meaning of each count, the worst first; what is zero is left out.
+pub(crate) fn counted(counts: &Counts) -> impl Iterator<Item = (&'static str, &'static str, usize, Role)> {
     let parts = [
-        ("✗", counts.failed, Role::Error),
-        ("!", counts.unhealthy, Role::Error),
-        ("↻", counts.held, Role::Warning),
-        ("◔", counts.moving, Role::Info),
-        ("●", counts.running, Role::Good),
-        ("○", counts.quiet, Role::Muted),
+        ("✗", "failed", counts.failed, Role::Error),
+        ("!", "unhealthy", counts.unhealthy, Role::Error),
+        ("↻", "held", counts.held, Role::Warning),
+        ("◔", "moving", counts.moving, Role::Info),
+        ("●", "running", counts.running, Role::Good),
+        ("○", "quiet", counts.quiet, Role::Muted),
     ];
+    parts.into_iter().filter(|(_, _, count, _)| *count > 0)
+}
+
+/// Counts as marks with numbers.
+pub(crate) fn count_spans(ui: &Ui, counts: &Counts) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
-    for (mark, count, role) in parts.into_iter().filter(|(_, count, _)| *count > 0) {
+    for (mark, _, count, role) in counted(counts) {
         let gap = if spans.is_empty() { "" } else { " " };
-        spans.push(Span::styled(format!("{gap}{mark}{count}"), ui.theme.style(role)));
+        let style = ui.theme.style(role);
+        // In a frame that is dim the counts are not.
+        let style = if role == Role::Muted { style } else { style.remove_modifier(Modifier::DIM) };
+        spans.push(Span::styled(format!("{gap}{mark}{count}"), style));
     }
     spans
 }
@@ -38,19 +47,12 @@ pub(crate) fn count_spans(ui: &Ui, counts: &Counts) -> Vec<Span<'static>> {
 fn worst(project: &ProjectView) -> (&'static str, &'static str, Role) {
     let counts = &project.counts;
     if !project.exists {
-        return ("⊘", "gone", Role::Error);
+        return ("⊘", "gone", Role::Muted);
     }
     if !project.open {
         return ("·", "closed", Role::Faint);
     }
-    let ranked = [
-        (counts.failed, ("✗", "failed", Role::Error)),
-        (counts.unhealthy, ("!", "unhealthy", Role::Error)),
-        (counts.held, ("↻", "held", Role::Warning)),
-        (counts.moving, ("◔", "moving", Role::Info)),
-        (counts.running, ("●", "running", Role::Good)),
-    ];
-    ranked.into_iter().find(|(count, _)| *count > 0).map_or(("○", "quiet", Role::Muted), |(_, shown)| shown)
+    counted(counts).next().map_or(("○", "quiet", Role::Muted), |(mark, word, _, role)| (mark, word, role))
 }
 
 pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
@@ -75,22 +77,30 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     view.resize(rows.len(), usize::from(content.height));
     for (line, place) in (0_u16..).zip(view.visible()) {
         let row = Rect { y: content.y + line, height: 1, ..content };
-        let mut drawn = project_line(ui, rows[place], usize::from(row.width));
-        if place == view.selected() {
-            drawn = drawn.style(selection(ui, Pane::Projects));
-        }
-        frame.render_widget(drawn, row);
+        let drawn = project_line(ui, rows[place], usize::from(row.width));
+        put_row(frame, ui, Pane::Projects, row, drawn, Picked::when(place == view.selected()));
     }
     bar(frame, ui, &view, content);
 }
 
 fn project_line(ui: &Ui, project: &ProjectView, width: usize) -> Line<'static> {
     let (glyph, word, role) = worst(project);
-    let name_style = if project.open { ui.ink() } else { ui.theme.style(Role::Muted) };
+    let style = ui.theme.style(role);
+    // A project in trouble has its name in the same colour, so that the row is seen from afar.
+    let (name_style, word_style) = if role == Role::Error {
+        (style, alarm(style))
+    } else if role == Role::Warning {
+        (style, style)
+    } else if project.open {
+        (ui.ink(), style)
+    } else {
+        (ui.theme.style(Role::Muted), style)
+    };
     let mut spans = vec![
-        Span::styled(format!(" {glyph} "), ui.theme.style(role)),
+        Span::styled(format!(" {glyph} "), style),
         Span::styled(format::cell(project.name.as_str(), 16.min(width / 3)), name_style),
-        Span::styled(format!(" {word:<10}"), ui.theme.style(role)),
+        Span::styled(format!(" {word:<9} "), word_style),
+        Span::raw(" "),
     ];
     if project.open {
         spans.extend(count_spans(ui, &project.counts));
@@ -100,9 +110,10 @@ fn project_line(ui: &Ui, project: &ProjectView, width: usize) -> Line<'static> {
     }
     let used = format::spans_width(&spans);
     let room = width.saturating_sub(used + 1);
-    if room > 8 {
+    if room > 9 {
+        spans.push(Span::raw(" "));
         spans.push(Span::styled(
-            format::right_cell(&project.root.display().to_string(), room),
+            format::right_cell(&project.root.display().to_string(), room - 1),
             ui.theme.style(Role::Faint),
         ));
         spans.push(Span::raw(" "));

@@ -5,15 +5,17 @@ use std::time::Duration;
 use ratatui::{
     Frame,
     layout::Rect,
+    style::Modifier,
     text::{Line, Span},
 };
 
-use super::{Titles, bar, empty, filter_spans, panel, projects::count_spans, selection};
+use super::{Picked, Titles, alarm, bar, empty, filter_spans, panel, projects::count_spans, put_row};
 use crate::{
     model::{
         ids::ProjectName,
-        phase::Health,
+        phase::{Health, Phase},
         snapshot::{Counts, ServiceView},
+        text,
         time::coarse_duration,
     },
     tui::{
@@ -27,6 +29,9 @@ use crate::{
 
 /// CPU below this share of a core fills less than the whole sparkline, so that noise of a quiet service stays flat.
 const SPARK_FLOOR: f32 = 25.0;
+
+/// The least [`ServiceView::concern`] of what is to catch the eye.
+const WRONG: u8 = 2;
 
 /// What a column shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,9 +110,9 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
         after.push(Span::styled(format!(" ◆{marked} marked"), ui.theme.style(Role::Marked)));
     }
     let widths = widths(ui, area.width.saturating_sub(2));
-    // Why the selected one is where it is, where there is no column for it: the question that a list of states raises.
-    let has_why = widths.iter().any(|(field, _)| *field == Field::Why);
-    let selected = ui.selected_service().filter(|_| !has_why);
+    // Why the selected one is where it is, where its column is missing or too narrow: the question that a list of states raises.
+    let room = widths.iter().find(|(field, _)| *field == Field::Why).map_or(0, |(_, width)| *width);
+    let selected = ui.selected_service().filter(|service| text::width(&service.why) > room);
     let bottom = selected.map(|service| format!("{}: {}", service.id.service, service.why)).unwrap_or_default();
     let content = panel(frame, ui, Pane::Services, area, Titles { after, right: count_spans(ui, &counts), bottom });
     let rows = ui.service_rows();
@@ -131,14 +136,11 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     view.resize(rows.len(), usize::from(list.height));
     for (line, place) in (0_u16..).zip(view.visible()) {
         let row = Rect { y: list.y + line, height: 1, ..list };
-        let mut drawn = match rows[place] {
+        let drawn = match rows[place] {
             ServiceRow::Project(project) => project_line(ui, project),
             ServiceRow::Service(index) => service_line(ui, index, &widths),
         };
-        if place == view.selected() {
-            drawn = drawn.style(selection(ui, Pane::Services));
-        }
-        frame.render_widget(drawn, row);
+        put_row(frame, ui, Pane::Services, row, drawn, Picked::when(place == view.selected()));
     }
     bar(frame, ui, &view, list);
 }
@@ -177,10 +179,24 @@ fn service_line(ui: &Ui, index: usize, widths: &[(Field, usize)]) -> Line<'stati
     } else {
         Span::styled("▎", ui.theme.service(index))
     };
-    let mut spans = vec![mark, Span::styled(format!(" {} ", service.phase.glyph()), ui.theme.phase(&service.phase))];
+    let (glyph, style) = match service.health {
+        Health::Unhealthy { .. } | Health::Misconfigured { .. } => ("!", ui.theme.health(&service.health)),
+        Health::Unknown | Health::Starting { .. } | Health::Healthy { .. } => {
+            (service.phase.glyph(), ui.theme.phase(&service.phase))
+        }
+    };
+    let mut spans = vec![mark, Span::styled(format!(" {glyph} "), style)];
     for (field, width) in widths {
-        spans.push(field_span(ui, service, *field, *width));
-        spans.push(Span::raw(" "));
+        let span = field_span(ui, service, *field, *width);
+        let mut gap = Span::raw(" ");
+        if span.style.add_modifier.contains(Modifier::REVERSED) {
+            // A block has a margin on both sides of its word.
+            if !span.content.ends_with(' ') {
+                gap.style = span.style;
+            }
+            spans.last_mut().into_iter().for_each(|before| before.style = span.style);
+        }
+        spans.extend([span, gap]);
     }
     Line::from(spans)
 }
@@ -197,21 +213,34 @@ fn field_span(ui: &Ui, service: &ServiceView, field: Field, width: usize) -> Spa
     let muted = theme.style(Role::Muted);
     match field {
         Field::Name => {
-            let style = if service.concern() >= 2 { theme.phase(&service.phase) } else { ui.ink() };
+            let style = if service.phase.concern() >= WRONG { theme.phase(&service.phase) } else { ui.ink() };
             let style = match service.health {
                 Health::Unhealthy { .. } | Health::Misconfigured { .. } => theme.health(&service.health),
                 Health::Unknown | Health::Starting { .. } | Health::Healthy { .. } => style,
             };
-            Span::styled(cell(service.id.service.as_str(), width), style)
+            let bold = if service.concern() >= WRONG { Modifier::BOLD } else { Modifier::empty() };
+            Span::styled(cell(service.id.service.as_str(), width), style.add_modifier(bold))
         }
-        Field::Phase => Span::styled(cell(service.phase.label(), width), theme.phase(&service.phase)),
+        Field::Phase => {
+            // What is well says so by its mark; words in colour are for what is not.
+            let style = if matches!(service.phase, Phase::Running { .. }) {
+                muted
+            } else if service.phase.concern() >= WRONG {
+                alarm(theme.phase(&service.phase))
+            } else {
+                theme.phase(&service.phase)
+            };
+            Span::styled(cell(service.phase.label(), width), style)
+        }
         Field::Health => {
             let word = match &service.health {
                 Health::Unknown => "–",
                 Health::Misconfigured { .. } => "misconfig",
                 known @ (Health::Starting { .. } | Health::Healthy { .. } | Health::Unhealthy { .. }) => known.label(),
             };
-            Span::styled(cell(word, width), theme.health(&service.health))
+            let style = theme.health(&service.health);
+            let is_wrong = matches!(service.health, Health::Unhealthy { .. } | Health::Misconfigured { .. });
+            Span::styled(cell(word, width), if is_wrong { alarm(style) } else { style })
         }
         Field::Uptime => {
             let text = service.uptime(ui.snapshot.at).map_or_else(|| "–".to_owned(), steady_uptime);
@@ -237,6 +266,8 @@ fn field_span(ui: &Ui, service: &ServiceView, field: Field, width: usize) -> Spa
             let peak = service.cpu.newest(60).fold(SPARK_FLOOR, f32::max);
             Span::styled(sparkline(&service.cpu, 60, width, Some(peak)), theme.style(Role::GraphCpu))
         }
-        Field::Why => Span::styled(cell(&service.why, width), muted),
+        Field::Why => {
+            Span::styled(cell(&service.why, width), if service.concern() >= WRONG { ui.ink() } else { muted })
+        }
     }
 }

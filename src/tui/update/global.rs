@@ -11,14 +11,15 @@ use crate::{
     },
     tui::{
         action::GlobalKey,
+        layout::Areas,
         message::UiEffect,
         modals::{Modal, palette::Palette, text::TextKind},
-        ui::{Leaving, Pane, Ui},
+        ui::{Divider, Leaving, Pane, Splits, Ui},
     },
 };
 
 /// Percent that one press of a resize key moves a border.
-const STEP: u16 = 4;
+const STEP: i32 = 4;
 
 pub(super) fn act(ui: &mut Ui, action: GlobalKey) -> Vec<UiEffect> {
     match action {
@@ -42,12 +43,23 @@ pub(super) fn act(ui: &mut Ui, action: GlobalKey) -> Vec<UiEffect> {
         GlobalKey::ShowProblems => ui.modal = Some(Modal::text(TextKind::Problems)),
         GlobalKey::Zoom => ui.zoomed = !ui.zoomed,
         GlobalKey::Back => back(ui),
-        GlobalKey::Wider => ui.splits.column = (ui.splits.column + STEP).min(80),
-        GlobalKey::Narrower => ui.splits.column = ui.splits.column.saturating_sub(STEP).max(20),
-        GlobalKey::Taller => ui.splits.row = (ui.splits.row + STEP).min(80),
-        GlobalKey::Shorter => ui.splits.row = ui.splits.row.saturating_sub(STEP).max(20),
+        GlobalKey::Wider => resize(ui, Some(Divider::Column), STEP),
+        GlobalKey::Narrower => resize(ui, Some(Divider::Column), -STEP),
+        GlobalKey::Taller => resize(ui, None, STEP),
+        GlobalKey::Shorter => resize(ui, None, -STEP),
+        GlobalKey::Fit => ui.splits = Splits::default(),
     }
     Vec::new()
+}
+
+/// Moves a border; none: the one below or above the focused pane.
+fn resize(ui: &mut Ui, divider: Option<Divider>, percent: i32) {
+    let Some(areas) = Areas::of(ui) else { return };
+    let Some(divider) = divider.or_else(|| areas.divider_of(ui.focus)) else { return };
+    let Some(place) = areas.place_of(divider) else { return };
+    let room = if divider == Divider::Column { areas.body.width } else { areas.body.height };
+    let place = i32::from(place) + i32::from(room) * percent / 100;
+    areas.move_to(&mut ui.splits, divider, u16::try_from(place).unwrap_or(0));
 }
 
 fn neighbour(pane: Pane, step: usize) -> Pane {

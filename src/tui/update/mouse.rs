@@ -132,12 +132,9 @@ fn select_row(ui: &mut Ui, pane: Pane, row: usize) {
 
 fn drag(ui: &mut Ui, at: Position) {
     let (Some(divider), Some(areas)) = (ui.drag, Areas::of(ui)) else { return };
-    let percent = |at: u16, from: u16, room: u16| {
-        let part = u32::from(at.saturating_sub(from)) * 100 / u32::from(room.max(1));
-        u16::try_from(part).unwrap_or(100).clamp(20, 80)
+    let place = match divider {
+        Divider::Column => at.x.saturating_sub(areas.body.x),
+        Divider::Projects | Divider::Services | Divider::Graphs | Divider::Stacked => at.y.saturating_sub(areas.body.y),
     };
-    match divider {
-        Divider::Column => ui.splits.column = percent(at.x, areas.body.x, areas.body.width),
-        Divider::Row => ui.splits.row = percent(at.y, areas.body.y, areas.body.height),
-    }
+    areas.move_to(&mut ui.splits, divider, place);
 }

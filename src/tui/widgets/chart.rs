@@ -9,11 +9,11 @@ mod scale;
 use ratatui::{
     buffer::Buffer,
     layout::Rect,
-    style::Style,
     text::{Line, Span},
 };
 
 use super::{
+    fit::fit_right,
     samples::{group, grouped},
     sparkline::sparkline,
     units::Unit,
@@ -115,7 +115,8 @@ impl Chart<'_> {
         let used = u16::from(legend.is_some()) + u16::from(times.is_some());
         let height = area.height - used;
         let ticks = scale::ticks(height);
-        let widest = (0..=ticks).map(|tick| width(&self.tick_text(top, tick, ticks))).max().unwrap_or(0) as u16;
+        let widest =
+            (0..=ticks).map(|tick| width(&self.tick_text(top, tick, ticks))).max().unwrap_or(0).max(LABELS) as u16;
         let labels = if widest + 1 + 8 <= area.width { widest + 1 } else { 0 };
         let plot =
             Rect { x: area.x + labels, y: area.y + u16::from(legend.is_some()), width: area.width - labels, height };
@@ -177,28 +178,39 @@ impl Chart<'_> {
 
     /// `● cpu 12.3%  ● memory 1.2G`, at the right end of the row.
     fn draw_legend(&self, area: Rect, row: u16, buffer: &mut Buffer, theme: &Theme) {
-        for labels in [true, false] {
-            let line = self.legend(labels, theme);
-            let wide = line.width() as u16;
-            if wide <= area.width || !labels {
-                buffer.set_line(area.right() - wide.min(area.width), row, &line, area.width);
-                return;
-            }
-        }
+        let forms = [Legend::Labels, Legend::Words, Legend::Letters].map(|form| self.legend(form, theme));
+        let fits = |line: &&Line<'static>| line.width() <= usize::from(area.width);
+        let line = forms.iter().find(fits).unwrap_or(&forms[2]);
+        let wide = line.width().min(usize::from(area.width)) as u16;
+        buffer.set_line(area.right() - wide, row, line, area.width);
     }
 
-    fn legend(&self, with_labels: bool, theme: &Theme) -> Line<'static> {
+    fn legend(&self, form: Legend, theme: &Theme) -> Line<'static> {
+        let number = theme.style(Role::Text).add_modifier(BOLD);
         let mut spans = Vec::with_capacity(self.series.len() * 4);
         for (index, series) in self.series.iter().enumerate() {
             if index > 0 {
                 spans.push(Span::raw("  "));
             }
-            spans.push(Span::styled("● ", theme.style(series.role)));
-            if with_labels && !series.label.is_empty() {
-                spans.push(Span::styled(format!("{} ", series.label), theme.style(Role::Muted)));
+            let last_word = series.label.rsplit(' ').next().unwrap_or_default();
+            let name = match form {
+                Legend::Labels => series.label,
+                Legend::Words => last_word,
+                Legend::Letters => last_word.split_at_checked(1).map_or("", |(letter, _)| letter),
+            };
+            let mark = if form == Legend::Labels || self.series.len() == 1 { "● " } else { "" };
+            let name_style = if mark.is_empty() { series.role } else { Role::Muted };
+            spans.push(Span::styled(mark, theme.style(series.role)));
+            if !name.is_empty() && (self.series.len() > 1 || form == Legend::Labels) {
+                spans.push(Span::styled(format!("{name} "), theme.style(name_style)));
             }
-            let value = series.history.last().map_or_else(|| "–".to_owned(), |last| self.unit.text(f64::from(last)));
-            spans.push(Span::styled(value, theme.style(Role::Text).patch(Style::new().add_modifier(BOLD))));
+            let (text, columns): (fn(Unit, f64) -> String, usize) = match form {
+                Legend::Labels => (Unit::text, self.unit.columns()),
+                Legend::Words | Legend::Letters => (Unit::tick, LABELS),
+            };
+            let value = series.history.last().map_or_else(|| "–".to_owned(), |last| text(self.unit, f64::from(last)));
+            // Always as wide, so that the names stand still while the numbers change.
+            spans.push(Span::styled(fit_right(&value, width(&value).max(columns)), number));
         }
         Line::from(spans)
     }
@@ -219,6 +231,20 @@ impl Chart<'_> {
         }
     }
 }
+
+/// How much a legend says, by the room that there is. Never by colour alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Legend {
+    /// `● net in 1.2M/s  ● out  34K/s`.
+    Labels,
+    /// `in 1.2M  out  34K`, the words in the colours of the curves.
+    Words,
+    /// `i 1.2M  o  34K`.
+    Letters,
+}
+
+/// Columns that numbers of an axis take at least, so that a plot keeps its width while the scale changes.
+const LABELS: usize = 4;
 
 const BOLD: ratatui::style::Modifier = ratatui::style::Modifier::BOLD;
 

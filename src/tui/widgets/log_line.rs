@@ -198,11 +198,18 @@ fn shorten(row: &mut Vec<Span<'static>>, columns: usize) {
     }
 }
 
-/// Takes the first cluster off; a wide one leaves a space.
+/// Takes the first column off; a wide cluster leaves a space.
 fn drop_first(row: &mut Vec<Span<'static>>) {
-    let Some(span) = row.first_mut() else { return };
-    let Some(cluster) = span.content.graphemes(true).next() else { return };
-    let (len, wide) = (cluster.len(), text::width(cluster));
-    let rest = format!("{}{}", " ".repeat(wide.saturating_sub(1)), &span.content[len..]);
-    span.content = Cow::Owned(rest);
+    while let Some(span) = row.first_mut() {
+        let Some(cluster) = span.content.graphemes(true).next() else {
+            row.remove(0);
+            continue;
+        };
+        let (len, wide) = (cluster.len(), text::width(cluster));
+        let rest = format!("{}{}", " ".repeat(wide.saturating_sub(1)), &span.content[len..]);
+        span.content = Cow::Owned(rest);
+        if wide > 0 {
+            return;
+        }
+    }
 }

@@ -25,6 +25,16 @@ impl Unit {
         }
     }
 
+    /// Columns that [`Unit::text`] takes at most, save for thousands of percent.
+    #[must_use]
+    pub const fn columns(self) -> usize {
+        match self {
+            Self::Percent => 5,
+            Self::Bytes | Self::Count => 4,
+            Self::BytesPerSecond => 6,
+        }
+    }
+
     /// `value` for an axis: as [`Unit::text`], without a fraction that says nothing: `1G`, `50%`.
     #[must_use]
     pub fn tick(self, value: f64) -> String {
@@ -34,7 +44,12 @@ impl Unit {
                 Self::Bytes | Self::BytesPerSecond | Self::Count => "0".to_owned(),
             };
         }
-        self.text(value).replacen(".0", "", 1)
+        let text = match self {
+            // The legend says that it is per second.
+            Self::BytesPerSecond => scaled(value, 1024.0, "B"),
+            Self::Percent | Self::Bytes | Self::Count => self.text(value),
+        };
+        text.replacen(".0", "", 1)
     }
 }
 

@@ -30,6 +30,8 @@ use crate::{
 const QUEUE: usize = 16_384;
 /// Bytes that may wait for the writer.
 const QUEUE_BYTES: usize = 64 << 20;
+/// With more than this waiting, who can wait should.
+const BEHIND_BYTES: usize = 4 << 20;
 /// Longest time from the arrival of a line to its writing.
 const LATEST: Duration = Duration::from_millis(50);
 /// A service's buffer is written when it has grown to this.
@@ -121,6 +123,12 @@ impl LogWriter {
             self.shared.queued.fetch_sub(weight, Ordering::Relaxed);
             self.shared.drop_lines(&batch.service, batch.run, batch.lines.len() as u64);
         }
+    }
+
+    /// True where so much waits that whoever brings more should pause a moment.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.shared.queued.load(Ordering::Relaxed) > BEHIND_BYTES
     }
 
     /// Lines that were dropped so far.

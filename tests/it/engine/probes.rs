@@ -98,6 +98,35 @@ fn row_12_a_flapping_probe_flips_nothing() {
     }
 }
 
+/// GUARANTEES row 12: a service whose health comes and goes is called flapping, and no probe ends it until it has held.
+#[test]
+fn row_12_a_service_that_falls_ill_again_and_again_flaps_and_is_left_alone() {
+    let mut world = with_answer(service("web").probe(ProbeKind::Liveness, |_| ()), ProbeKind::Liveness, Answer::Well);
+    let answer = |world: &mut World, answer: Answer| {
+        world.behave("web", |b| {
+            b.answers.insert(ProbeKind::Liveness, answer);
+        });
+    };
+    for _ in 0..6 {
+        answer(&mut world, Answer::Well);
+        world.run_for(secs(30));
+        answer(&mut world, Answer::Bad);
+        while world.view("web").health.label() == "healthy" {
+            world.run_for(ms(100));
+        }
+    }
+    world.assert_told("web", "flapping: fell ill 4 times");
+    let spawns = world.spawns("web").len();
+    assert_eq!(spawns, 4, "three were ended for their probe, the fourth is left alone");
+    assert_eq!(world.story("web").iter().filter(|line| line.starts_with("flapping")).count(), 1);
+    answer(&mut world, Answer::Well);
+    world.run_for(secs(3600));
+    world.assert_told("web", "steady again");
+    answer(&mut world, Answer::Bad);
+    world.run_for(secs(30));
+    assert!(world.spawns("web").len() > spawns, "its probes count again");
+}
+
 #[test]
 fn one_good_answer_after_a_bad_time_is_not_yet_a_recovery() {
     let mut world = with_answer(service("web").probe(ProbeKind::Readiness, |_| ()), ProbeKind::Readiness, Answer::Bad);

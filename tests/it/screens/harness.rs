@@ -36,14 +36,13 @@ impl Console {
 
     /// One that has asked for earlier output and not yet been answered.
     pub(super) fn before_history(world: World, size: (u16, u16)) -> Self {
-        let setup = Setup {
-            theme: Theme::default(),
-            keymap: Keymap::default(),
-            zone: Zone::Utc,
-            mouse: true,
-            project: None,
-            project_file: None,
-        };
+        Self::themed(world, size, Theme::default())
+    }
+
+    /// The same in other colours.
+    pub(super) fn themed(world: World, size: (u16, u16), theme: Theme) -> Self {
+        let setup =
+            Setup { theme, keymap: Keymap::default(), zone: Zone::Utc, mouse: true, project: None, project_file: None };
         let ui = Ui::new(Size { width: size.0, height: size.1 }, setup);
         let terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
         let mut console = Self { ui, terminal, effects: vec![] };

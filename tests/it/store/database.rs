@@ -58,9 +58,11 @@ const fn number(what: &What) -> usize {
         What::AutopilotSet { .. } => 21,
         What::Stalled { .. } => 22,
         What::Trouble { .. } => 23,
+        What::Flapping { .. } => 24,
+        What::Steady => 25,
     }
 }
-const VARIANTS: usize = 24;
+const VARIANTS: usize = 26;
 
 fn every_what() -> Vec<What> {
     let odd = Duration::new(90_061, 1_002_003);
@@ -96,6 +98,8 @@ fn every_what() -> Vec<What> {
         What::AutopilotSet { mode: Autopilot::Off },
         What::Stalled { gap: odd },
         What::Trouble { text },
+        What::Flapping { falls: 4 },
+        What::Steady,
     ]
 }
 

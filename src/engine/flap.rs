@@ -1,0 +1,64 @@
+//! Flapping: health that comes and goes. Each fall from healthy to unhealthy adds one to a score that halves every ten minutes (an
+//! exponentially weighted moving count); above a threshold the healer holds still until the score has fallen below another.
+//!
+//! Never: counts a service that was not healthy before, since that is the crash-loop breaker's.
+
+use std::time::Duration;
+
+use crate::model::time::Timestamp;
+
+/// The score halves in this time.
+const HALF_LIFE: Duration = Duration::from_mins(10);
+
+/// From this score on a service flaps: four falls close together.
+const BEGINS_AT: f64 = 3.5;
+
+/// Below this score it does no longer.
+const ENDS_BELOW: f64 = 1.0;
+
+/// How one service has flapped lately.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Flap {
+    score: f64,
+    at: Timestamp,
+    is_flapping: bool,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Same,
+    /// After about so many falls.
+    Began(u32),
+    Ended,
+}
+
+impl Flap {
+    fn score_at(&self, now: Timestamp) -> f64 {
+        self.score * (-(now.since(self.at).as_secs_f64() / HALF_LIFE.as_secs_f64())).exp2()
+    }
+
+    /// It was healthy and is not.
+    pub(super) fn fell(&mut self, now: Timestamp) -> Turn {
+        self.score = self.score_at(now) + 1.0;
+        self.at = now;
+        if self.is_flapping || self.score < BEGINS_AT {
+            return Turn::Same;
+        }
+        self.is_flapping = true;
+        Turn::Began(self.score.ceil() as u32)
+    }
+
+    /// Time went by.
+    pub(super) fn rest(&mut self, now: Timestamp) -> Turn {
+        if self.score_at(now) >= ENDS_BELOW {
+            return Turn::Same;
+        }
+        if std::mem::replace(&mut self.is_flapping, false) { Turn::Ended } else { Turn::Same }
+    }
+
+    /// Whether the healer holds still.
+    pub(super) const fn is_flapping(&self) -> bool {
+        self.is_flapping
+    }
+}

@@ -1,0 +1,106 @@
+//! Ends that nobody asked the console for: signals, a panic, a terminal that is gone.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal};
+
+use super::terminal::{CAS, Launch, Project, Terminal, cpu_ticks};
+use crate::support::eventually;
+
+const AUTOSTART: &str = "  web: {command: [sleep, '1000'], autostart: true}
+  worker: {shell: 'while :; do echo tick; sleep 0.05; done', autostart: true}\n";
+
+fn opened(project: &Project, launch: &Launch<'_>) -> Terminal {
+    let terminal = Terminal::launch(project, launch);
+    terminal.eventually("both run", |s| s.is("web", "running") && s.is("worker", "running"));
+    terminal
+}
+
+fn a_signal_ends_it_well(signal: Signal) {
+    let project = Project::yaml(AUTOSTART);
+    let mut terminal = opened(&project, &Launch::default());
+    terminal.signal(signal);
+    assert_eq!(terminal.ends(), 130);
+    terminal.is_given_back();
+    assert_eq!(project.living(""), []);
+}
+
+#[test]
+fn sigterm_stops_services_and_gives_the_terminal_back() {
+    a_signal_ends_it_well(Signal::TERM);
+}
+
+#[test]
+fn sigint_stops_services_and_gives_the_terminal_back() {
+    a_signal_ends_it_well(Signal::INT);
+}
+
+#[test]
+fn sighup_stops_services_and_gives_the_terminal_back() {
+    a_signal_ends_it_well(Signal::HUP);
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_stops_services() {
+    let project = Project::yaml(AUTOSTART);
+    let mut terminal = opened(&project, &Launch { environment: &[("CAS_TEST_PANIC", "1")], ..Launch::default() });
+    terminal.type_keys("\x0c");
+    assert_eq!(terminal.ends(), 1);
+    terminal.is_given_back();
+    terminal.until_shows("asked for by CAS_TEST_PANIC");
+    assert_eq!(project.living(""), []);
+}
+
+/// The pid of the `cas` that is the only child of `of`, or `of` where the shell has become it.
+fn cas_below(of: Pid) -> Pid {
+    let mut at = of.as_raw_nonzero().get();
+    let mut found = None;
+    eventually("the shell has started cas", || {
+        let is_cas = fs::read_link(format!("/proc/{at}/exe")).is_ok_and(|exe| exe == fs::canonicalize(CAS).unwrap());
+        if is_cas {
+            found = Pid::from_raw(at);
+        } else if let Some(child) = fs::read_to_string(format!("/proc/{at}/task/{at}/children"))
+            .ok()
+            .and_then(|children| children.split_whitespace().next()?.parse().ok())
+        {
+            at = child;
+        }
+        is_cas
+    });
+    found.unwrap()
+}
+
+/// `script` is how a shell that ignores SIGHUP starts `cas` ("$0").
+fn a_lost_terminal_ends_it(script: &str) {
+    let project = Project::yaml(AUTOSTART);
+    let arguments = ["-c", script, CAS];
+    let launch = Launch { program: "sh", arguments: &arguments, ..Launch::default() };
+    let mut terminal = opened(&project, &launch);
+    let cas = cas_below(terminal.pid());
+    let before = cpu_ticks(cas).unwrap();
+    terminal.vanish();
+    let mut used = before;
+    eventually("cas ends without its terminal", || {
+        let now = cpu_ticks(cas);
+        used = now.unwrap_or(used);
+        now.is_none()
+    });
+    let spent = (used - before) as f64 / rustix::param::clock_ticks_per_second() as f64;
+    assert!(spent < 2.0, "{spent} s of CPU for ending");
+    assert_eq!(project.living(""), []);
+    eventually("the shell has written the code", || {
+        fs::read_to_string(project.root().join("code")).is_ok_and(|code| code.ends_with('\n'))
+    });
+    let code = fs::read_to_string(project.root().join("code")).unwrap();
+    assert!(["1", "130"].contains(&code.trim()), "exit code {code}");
+}
+
+#[test]
+fn a_terminal_that_vanishes_while_sighup_is_ignored_ends_it() {
+    a_lost_terminal_ends_it("trap '' HUP; \"$0\"; echo $? >code");
+}
+
+#[test]
+fn a_terminal_that_vanishes_without_any_signal_ends_it() {
+    a_lost_terminal_ends_it("trap '' HUP; setsid --wait \"$0\"; echo $? >code");
+}
