@@ -190,7 +190,10 @@ impl Outside for Real {
             open_files: self.open_files,
         })
         .map_err(|error| error.to_string())?;
-        let handle = host.handle.clone();
+        let mut handle = host.handle.clone();
+        // The first picture is empty: names are looked up in one that has the project. An error means that the engine has
+        // ended, which whoever asks it hears.
+        let _known = handle.snapshots.wait_for(|snapshot| !snapshot.projects.is_empty()).await.is_ok();
         let server = match api::server::serve(lock, handle.clone()) {
             Ok(server) => server,
             Err(error) => {

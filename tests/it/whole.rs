@@ -113,7 +113,7 @@ fn a_service_stopped_by_hand_stays_stopped_at_the_next_opening_unless_its_policy
 #[test]
 fn a_service_has_the_limit_of_open_files_that_cas_was_started_with() {
     let place = Place::new(
-        "services:\n  web: {shell: \"echo mine $(ulimit -Sn); echo its $(grep 'open files' /proc/$PPID/limits)\", restart: no}\n",
+        "services:\n  web: {shell: \"echo mine $(ulimit -Sn); echo its $(grep 'open files' /proc/$$PPID/limits)\", restart: no}\n",
     );
     let line = format!("ulimit -Sn 300; exec {} up --no-tui --no-prefix", env!("CARGO_BIN_EXE_cas"));
     let ran = place.command("sh", &["-c", &line]).stdin(Stdio::null()).output().unwrap();
@@ -121,4 +121,22 @@ fn a_service_has_the_limit_of_open_files_that_cas_was_started_with() {
     assert!(text.contains("mine 300\n"), "{text}");
     let its: Vec<&str> = text.lines().find(|line| line.starts_with("its ")).unwrap().split_whitespace().collect();
     assert!(its[4].parse::<u64>().unwrap() > 300, "cas raises its own: {its:?}");
+}
+
+#[test]
+fn a_directory_that_is_gone_is_said_and_no_other_is_taken_for_it() {
+    let place = Place::new("services: {web: {command: sleep 1}}\n");
+    let line = format!("mkdir gone; cd gone; rmdir ../gone; exec {} init -y", env!("CARGO_BIN_EXE_cas"));
+    let ran = place.command("sh", &["-c", &line]).output().unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("does not exist any more"), "{ran:?}");
+}
+
+#[test]
+fn services_named_at_once_are_known_however_fast_the_engine_is_asked() {
+    let place = Place::new("services: {web: {shell: \"true\", restart: no}, db: {shell: \"true\", restart: no}}\n");
+    for _ in 0..10 {
+        let ran = place.cas(&["up", "--no-tui", "db", "web"]);
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    }
 }
