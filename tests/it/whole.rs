@@ -140,3 +140,18 @@ fn services_named_at_once_are_known_however_fast_the_engine_is_asked() {
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     }
 }
+
+#[test]
+fn reloading_a_file_that_cannot_be_taken_fails_with_its_problems_and_changes_nothing() {
+    let place = Place::new("services: {web: {command: sleep 1000, autostart: true}}\n");
+    let console = place.console();
+    place.is("web", "running");
+    assert_eq!(place.cas(&["reload"]).status.code(), Some(0));
+    fs::write(place.file("cas.yaml"), "services: {web: {comand: sleep 1000}}\n").unwrap();
+    let ran = place.cas(&["reload"]);
+    assert_eq!(ran.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("did you mean \"command\"?"), "{ran:?}");
+    place.is("web", "running");
+    fs::write(place.file("cas.yaml"), "services: {web: {command: sleep 1000, autostart: true}}\n").unwrap();
+    console.ends(&place);
+}
