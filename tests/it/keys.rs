@@ -1,5 +1,4 @@
 //! The page of keys and the keymap are one.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use cas::tui::keymap::{DEFAULTS, Keymap};
 

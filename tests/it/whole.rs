@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Write,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
 };
@@ -66,10 +65,6 @@ impl Place {
 struct Session(Child);
 
 impl Session {
-    fn types(&mut self, keys: &str) {
-        self.0.stdin.as_mut().unwrap().write_all(keys.as_bytes()).unwrap();
-    }
-
     fn ends(mut self, place: &Place) {
         let down = place.cas(&["down"]);
         assert!(down.status.success(), "{}", String::from_utf8_lossy(&down.stderr));
