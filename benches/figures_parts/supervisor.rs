@@ -61,6 +61,8 @@ pub(crate) fn crash_to_replacement() -> Vec<Figure> {
             budget: Budget { burst: 1000, refill_per_10s: 1000 },
             seed: 1,
             environment: std::env::vars().collect(),
+            withheld: std::collections::BTreeMap::new(),
+            open_files: None,
         })
         .expect("an engine");
         let mut snapshots = host.handle.snapshots.clone();

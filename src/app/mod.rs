@@ -19,6 +19,7 @@ use crate::{
         context::{Context, Terminals, Zone},
     },
     config::paths::Paths,
+    world::limits,
 };
 
 /// Most threads of the runtime; the console or the follower has the main thread besides.
@@ -33,6 +34,8 @@ pub fn run() -> ExitCode {
     }
     // Never locked for long: a panic in any thread must be able to restore the terminal.
     let (mut stdout, stderr) = (io::stdout(), io::stderr());
+    let here = std::env::current_dir();
+    let is_lost = here.is_err();
     let paths = Paths::from_env();
     let mut ctx = Context {
         terminals: Terminals {
@@ -44,7 +47,7 @@ pub fn run() -> ExitCode {
         stdin: &mut io::stdin().lock(),
         stdout: &mut stdout,
         stderr: &mut io::LineWriter::new(stderr),
-        cwd: std::env::current_dir().unwrap_or_else(|_| Path::new("/").to_owned()),
+        cwd: here.unwrap_or_else(|_| Path::new("/").to_owned()),
         env: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),
@@ -57,9 +60,16 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(outcome) => return outcome.into(),
     };
+    // Nothing is read or written in a place that nobody named.
+    if is_lost && !cli.directory.as_ref().is_some_and(|directory| directory.is_absolute()) {
+        ctx.say("error: the current directory does not exist any more\nhint: go to one that does, or name one with -C");
+        return ExitCode::FAILURE;
+    }
     let _trace = trace(&paths.trace());
     // The first to install it wins; there is no other.
     let _already = rustls::crypto::ring::default_provider().install_default();
+    // Before the runtime and its threads; services get back what was there.
+    let open_files = limits::raise_open_files();
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, MOST_WORKERS);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build() {
         Ok(runtime) => runtime,
@@ -69,7 +79,7 @@ pub fn run() -> ExitCode {
         }
     };
     let outcome = runtime.block_on(async {
-        let outside = Real::new(paths, ctx.env.clone());
+        let outside = Real::new(paths, ctx.env.clone(), open_files);
         let outcome = cli::run(cli, &mut ctx, &outside).await;
         outside.close().await;
         outcome

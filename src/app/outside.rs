@@ -23,12 +23,12 @@ use crate::{
     engine::Budget,
     host::{self, Host, handle::Handle},
     model::{
-        ids::ProjectName,
+        ids::{ProjectName, ServiceId},
         log::{LogBatch, LogLine},
         project::{ProjectRecord, ProjectSpec},
-        service::ServiceSpec,
+        service::{RestartPolicy, ServiceSpec},
         time::Timestamp,
-        timeline::Entry,
+        timeline::{Entry, stopped_by_hand},
     },
     tui::{
         self,
@@ -45,16 +45,21 @@ use crate::{
 /// How long a second engine waits for the first one, which holds the lock, to listen.
 const HOLDER_LISTENS_WITHIN: Duration = Duration::from_secs(5);
 
+/// So many of a service's newest entries are looked at for how it was left.
+const LAST_ENTRIES: usize = 1000;
+
 /// The rest of cas.
 pub(super) struct Real {
     paths: Paths,
     environment: BTreeMap<String, String>,
+    /// Soft limit of open files that services get, where ours was raised.
+    open_files: Option<u64>,
     hosted: Mutex<Option<(Host, Server)>>,
 }
 
 impl Real {
-    pub(super) fn new(paths: Paths, environment: BTreeMap<String, String>) -> Self {
-        Self { paths, environment, hosted: Mutex::new(None) }
+    pub(super) fn new(paths: Paths, environment: BTreeMap<String, String>, open_files: Option<u64>) -> Self {
+        Self { paths, environment, open_files, hosted: Mutex::new(None) }
     }
 
     /// Ends the engine of this process, if there is one; returns when nothing is left of it.
@@ -118,13 +123,35 @@ impl Real {
     }
 }
 
-/// The project with nothing that starts by itself.
-fn without_autostart(project: &ProjectSpec) -> ProjectSpec {
-    let services = project
-        .services
-        .iter()
-        .map(|service| Arc::new(ServiceSpec { autostart: false, ..ServiceSpec::clone(service) }));
-    ProjectSpec { services: services.collect(), ..project.clone() }
+/// Services that do not start by themselves although their file says so, and why not.
+fn withheld(project: &ProjectSpec, opening: Opening, database: &Path) -> BTreeMap<ServiceId, String> {
+    let why = |service: &ServiceSpec| match opening {
+        Opening::Quiet => Some("not started yet: opened without autostart"),
+        Opening::Autostart if was_stopped_by_hand(database, service) => {
+            Some("stopped by hand before its project was closed, and restart is unless-stopped")
+        }
+        Opening::Autostart => None,
+    };
+    let autostarting = project.services.iter().filter(|service| service.autostart);
+    autostarting.filter_map(|service| Some((service.id.clone(), why(service)?.to_owned()))).collect()
+}
+
+/// Whether `service` is to stay as a person left it: stopped. What cannot be read does not keep anything down.
+fn was_stopped_by_hand(database: &Path, service: &ServiceSpec) -> bool {
+    if service.restart != RestartPolicy::UnlessStopped {
+        return false;
+    }
+    let filter = EntryFilter {
+        limit: LAST_ENTRIES,
+        project: Some(service.id.project.clone()),
+        services: vec![service.id.service.clone()],
+        since_wall_us: None,
+    };
+    let entries = store::read_entries(database, &filter).unwrap_or_else(|error| {
+        tracing::warn!(service = %service.id, %error, "how it ended last time cannot be read");
+        Vec::new()
+    });
+    stopped_by_hand(&entries)
 }
 
 impl Outside for Real {
@@ -150,10 +177,7 @@ impl Outside for Real {
             Ok(Attempt::Held { pid }) => return self.wait_for_holder(&socket, pid).await,
             Err(error) => return Err(format!("cannot take the lock beside {}: {error}", socket.display())),
         };
-        let project = match opening {
-            Opening::Autostart => project,
-            Opening::Quiet => Arc::new(without_autostart(&project)),
-        };
+        let withheld = withheld(&project, opening, &self.paths.database());
         let user = user::load(&self.paths.user_config()).config;
         let host = host::start(host::Config {
             projects: vec![project],
@@ -161,10 +185,15 @@ impl Outside for Real {
             autopilot: user.autopilot,
             budget: Budget::default(),
             seed: clock::now().mono_us,
+            withheld,
             environment: self.environment.clone(),
+            open_files: self.open_files,
         })
         .map_err(|error| error.to_string())?;
-        let handle = host.handle.clone();
+        let mut handle = host.handle.clone();
+        // The first picture is empty: names are looked up in one that has the project. An error means that the engine has
+        // ended, which whoever asks it hears.
+        let _known = handle.snapshots.wait_for(|snapshot| !snapshot.projects.is_empty()).await.is_ok();
         let server = match api::server::serve(lock, handle.clone()) {
             Ok(server) => server,
             Err(error) => {

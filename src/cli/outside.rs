@@ -76,7 +76,7 @@ pub trait Outside {
     fn load(&self, file: &Path, env: &BTreeMap<String, String>) -> Checked {
         let loaded = config::load(file, None, env);
         let json = config::check_json(&loaded);
-        let config::Loaded { file, project, notes, errors } = loaded;
+        let config::Loaded { file, project, notes, errors, .. } = loaded;
         Checked { file, project: project.map(Arc::new), notes, errors, json }
     }
 

@@ -1,25 +1,51 @@
 //! The stable JSON form of a checked file; `docs/cas-yaml.md` describes it. Never: a value of a variable, only names.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use super::Loaded;
-use crate::model::{project::Problem, service::ServiceSpec};
+use crate::model::{project::Problem, service::Dependency};
 
-/// What `cas check --json` prints: `project`, `file`, `services`, `notes`, `errors`. `services` is empty where there are errors.
+/// What could be understood of one service, also where the file has errors. A value that is wrong stands as its default.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Understood {
+    /// Its name.
+    pub name: String,
+    /// Its command as one would type it; none where it is missing or wrong.
+    pub command: Option<String>,
+    /// Absolute directory in which it is executed.
+    pub working_dir: PathBuf,
+    /// Names of services that exist, sorted.
+    pub depends_on: Vec<(String, Dependency)>,
+    /// TCP ports.
+    pub ports: Vec<u16>,
+    /// Names of its variables, sorted.
+    pub environment_names: Vec<String>,
+    /// Question and short text of each probe.
+    pub probes: Vec<(&'static str, String)>,
+    /// Word of its restart policy.
+    pub restart: &'static str,
+    /// Started when the project is opened.
+    pub autostart: bool,
+    /// `file:line:column` of its name.
+    pub source: String,
+}
+
+/// What `cas check --json` prints: `project`, `file`, `services`, `notes`, `errors`. `project` is null where there are errors;
+/// `services` has what was understood in any case.
 #[must_use]
 pub fn check_json(loaded: &Loaded) -> Value {
-    let services: Vec<Value> =
-        loaded.project.iter().flat_map(|project| &project.services).map(|service| service_json(service)).collect();
     json!({
         "project": loaded.project.as_ref().map(|project| project.name.as_str()),
         "file": loaded.file,
-        "services": services,
+        "services": loaded.understood.iter().map(service_json).collect::<Vec<_>>(),
         "notes": loaded.notes.iter().map(problem_json).collect::<Vec<_>>(),
         "errors": loaded.errors.iter().map(problem_json).collect::<Vec<_>>(),
     })
 }
 
-fn service_json(service: &ServiceSpec) -> Value {
+fn service_json(service: &Understood) -> Value {
     let depends_on: Vec<Value> = service
         .depends_on
         .iter()
@@ -31,22 +57,19 @@ fn service_json(service: &ServiceSpec) -> Value {
             })
         })
         .collect();
-    let probes: serde_json::Map<String, Value> = service
-        .probes
-        .iter()
-        .map(|(kind, probe)| (kind.label().to_owned(), Value::String(probe.check.summary())))
-        .collect();
+    let probes: serde_json::Map<String, Value> =
+        service.probes.iter().map(|(kind, text)| ((*kind).to_owned(), Value::String(text.clone()))).collect();
     json!({
-        "name": service.id.service,
-        "command": service.command.display(),
+        "name": service.name,
+        "command": service.command,
         "working_dir": service.working_dir,
         "depends_on": depends_on,
         "ports": service.ports,
-        "environment_names": service.environment.keys().collect::<Vec<_>>(),
+        "environment_names": service.environment_names,
         "probes": probes,
-        "restart": service.restart.label(),
+        "restart": service.restart,
         "autostart": service.autostart,
-        "source": service.source.to_string(),
+        "source": service.source,
     })
 }
 

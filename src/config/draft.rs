@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{
+    check::Understood,
     command::{self, Programs, Surroundings},
     nearest::did_you_mean,
     ports,
@@ -59,6 +60,24 @@ impl Draft {
     /// When it is started again.
     pub(crate) fn restart(&self) -> RestartPolicy {
         self.settings.restart.unwrap_or(RestartPolicy::OnFailure { max_retries: None })
+    }
+
+    /// What is known of it, whatever is wrong.
+    pub(crate) fn understood(&self, root: &std::path::Path, file: &std::path::Path) -> Understood {
+        let mut depends_on: Vec<_> = self.edges.iter().map(|edge| (edge.to.clone(), edge.dependency)).collect();
+        depends_on.sort_by(|a, b| a.0.cmp(&b.0));
+        Understood {
+            name: self.name.to_string(),
+            command: self.command.as_ref().map(CommandLine::display),
+            working_dir: self.settings.working_dir.clone().unwrap_or_else(|| root.to_owned()),
+            depends_on,
+            ports: self.ports.iter().map(|(port, _)| *port).collect(),
+            environment_names: self.settings.environment.keys().cloned().collect(),
+            probes: self.probes.iter().map(|(kind, probe)| (kind.label(), probe.check.summary())).collect(),
+            restart: self.restart().label(),
+            autostart: self.settings.autostart.unwrap_or(false),
+            source: self.at.in_file(file).to_string(),
+        }
     }
 
     /// The finished service; none where it has no usable command.

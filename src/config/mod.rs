@@ -26,7 +26,7 @@ pub mod user;
 
 use std::path::PathBuf;
 
-pub use check::check_json;
+pub use check::{Understood, check_json};
 pub use find::{FileKind, Found, NotFound, find};
 pub use init::init;
 pub use project::load;
@@ -42,6 +42,8 @@ pub struct Loaded {
     pub file: PathBuf,
     /// The project; none exactly where there are errors.
     pub project: Option<ProjectSpec>,
+    /// The services as far as they were understood, in the order of the file; also where there are errors.
+    pub understood: Vec<Understood>,
     /// What is worth knowing and hinders nothing, in the order of the file.
     pub notes: Vec<Problem>,
     /// What must be changed, in the order of the file.

@@ -56,13 +56,14 @@ fn absolute(file: &Path) -> PathBuf {
 fn give(reader: Reader<'_>, file: PathBuf, name: Option<ProjectName>, drafts: Vec<Draft>) -> Loaded {
     let Reader { root, problems, .. } = reader;
     let (notes, errors) = problems.finish();
+    let understood = drafts.iter().map(|draft| draft.understood(&root, &file)).collect();
     let project = name.filter(|_| errors.is_empty()).map(|name| ProjectSpec {
         services: drafts.into_iter().filter_map(|draft| draft.finish(&name, &root, &file)).map(Arc::new).collect(),
         name,
         root,
         file: file.clone(),
     });
-    Loaded { file, project, notes, errors }
+    Loaded { file, project, understood, notes, errors }
 }
 
 /// The file's text; none after an error.

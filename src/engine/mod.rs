@@ -58,6 +58,8 @@ pub struct Settings {
     pub first_run: u64,
     /// How many restarts the healer may make in all.
     pub budget: Budget,
+    /// Services that do not start by themselves when their project is opened first, and why not.
+    pub withheld: BTreeMap<ServiceId, String>,
 }
 
 impl Default for Settings {
@@ -69,6 +71,7 @@ impl Default for Settings {
             seed: 0,
             first_run: 1,
             budget: Budget::default(),
+            withheld: BTreeMap::new(),
         }
     }
 }

@@ -126,7 +126,13 @@ impl Engine {
         let mut difference = Difference::default();
         for spec in &project.services {
             let Some(service) = self.services.get_mut(&spec.id) else {
-                self.services.insert(spec.id.clone(), Service::new(spec.clone(), now));
+                let mut service = Service::new(spec.clone(), now);
+                if spec.autostart
+                    && let Some(why) = self.settings.withheld.get(&spec.id)
+                {
+                    service.why.clone_from(why);
+                }
+                self.services.insert(spec.id.clone(), service);
                 difference.added.push(spec.id.service.clone());
                 continue;
             };
@@ -183,7 +189,10 @@ impl Engine {
         let new: Vec<ServiceId> = ids(&difference.added)
             .into_iter()
             .filter(|id| self.service(id).is_some_and(|service| service.spec.autostart))
+            .filter(|id| !self.settings.withheld.contains_key(id))
             .collect();
+        // Only the first opening is meant: what comes back into the file later is new.
+        self.settings.withheld.retain(|id, _| id.project != *project);
         for id in graph::needed_for_start(&self.services, &new) {
             let asked = self.service(&id).is_some_and(|service| service.spec.autostart);
             let down = self.service(&id).is_some_and(|service| !service.is_active() && !service.doomed);

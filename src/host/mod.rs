@@ -16,7 +16,9 @@ use self::handle::{Handle, Link, LogFeed, REQUEST_CAPACITY};
 use crate::{
     config::paths::Paths,
     engine::{Budget, Engine, Settings},
-    model::{event::Event, event::TroubleSlot, policy::Autopilot, project::ProjectSpec, snapshot::Snapshot},
+    model::{
+        event::Event, event::TroubleSlot, ids::ServiceId, policy::Autopilot, project::ProjectSpec, snapshot::Snapshot,
+    },
     world::{self, World, clock, log_files, store::Store},
 };
 
@@ -39,8 +41,12 @@ pub struct Config {
     pub budget: Budget,
     /// Seed of the jitter.
     pub seed: u64,
+    /// Services that do not start by themselves at this opening, and why not.
+    pub withheld: BTreeMap<ServiceId, String>,
     /// The process environment, for reading project files again.
     pub environment: BTreeMap<String, String>,
+    /// Soft limit of open files that services get; none: that of this process.
+    pub open_files: Option<u64>,
 }
 
 /// A hosted engine.
@@ -79,7 +85,11 @@ pub fn start(config: Config) -> Result<Host, StartError> {
         log_files::Retention::default(),
         trouble_reporter(events.clone(), TroubleSlot::Logs),
     );
-    let world = World::start(world::Settings::default(), events.clone(), output);
+    let world = World::start(
+        world::Settings { open_files: config.open_files, ..world::Settings::default() },
+        events.clone(),
+        output,
+    );
     let mut engine = Engine::new(
         Settings {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -89,6 +99,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
             // Microseconds since the epoch: runs of later engines never repeat the id of an earlier one.
             first_run: u64::try_from(started.wall_us).unwrap_or(1),
             budget: config.budget,
+            withheld: config.withheld,
         },
         started,
     );

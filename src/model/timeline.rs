@@ -292,6 +292,18 @@ impl Entry {
     }
 }
 
+/// Whether the last that happened to a service, by its `entries` (oldest first), is that a person stopped it.
+#[must_use]
+pub fn stopped_by_hand(entries: &[Entry]) -> bool {
+    let last = entries.iter().rev().find(|entry| {
+        matches!(entry.what, What::Started { .. } | What::Stopping { .. } | What::Killed { .. } | What::Stopped)
+    });
+    last.is_some_and(|entry| match entry.who {
+        Origin::Key | Origin::Palette | Origin::Cli | Origin::Api => !matches!(entry.what, What::Started { .. }),
+        Origin::Config | Origin::Healer | Origin::System => false,
+    })
+}
+
 /// `db (service_healthy, now starting) and the restart budget`.
 #[must_use]
 pub fn holds_text(holds: &[Hold]) -> String {

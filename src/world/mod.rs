@@ -1,6 +1,7 @@
 //! Every contact with the outside, each turning effects into events. Never decides anything.
 
 pub mod clock;
+pub mod limits;
 pub mod log_files;
 mod output;
 mod ports;
@@ -48,13 +49,15 @@ pub struct Settings {
     pub environment: Vec<(OsString, OsString)>,
     /// Processes that are made at the same time, at least 1; others wait for their turn.
     pub launches_at_once: usize,
+    /// Soft limit of open files that services get; none: ours.
+    pub open_files: Option<u64>,
 }
 
 impl Default for Settings {
     /// Our own environment; twice as many launches at once as there are processors.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { environment: std::env::vars_os().collect(), launches_at_once: processors * 2 }
+        Self { environment: std::env::vars_os().collect(), launches_at_once: processors * 2, open_files: None }
     }
 }
 

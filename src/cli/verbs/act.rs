@@ -42,6 +42,10 @@ pub(in crate::cli) async fn act(
     if let Reply::NeedsConsent { plan } = &reply {
         reply = consented(ctx, &handle, &act.command, plan).await?;
     }
+    if act.command == Command::Reload {
+        // The engine keeps what runs and tells every console; whoever asked wants to know it here.
+        super::load(ctx, outside, &file)?;
+    }
     let settled = match &reply {
         Reply::Accepted { .. } if !act.manner.no_wait && !targets.is_empty() => {
             let goal = Goal::of(&act.command, &targets, &before, asked);

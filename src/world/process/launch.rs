@@ -68,7 +68,7 @@ fn spawn(shared: &Shared, tree: TreeId, plan: Plan) -> Result<(u32, Child), Stri
         .stdout(plan.stdout)
         .stderr(plan.stderr)
         .kill_on_drop(false);
-    session::lead_session(&mut command, shared.inherited.clone());
+    session::lead_session(&mut command, shared.inherited.clone(), shared.settings.open_files);
     let spawned = command.spawn();
     let path = command.as_std().get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, value)| value);
     let child = spawned.map_err(|error| explain(&error, program, &plan.directory, path.unwrap_or_default()))?;

@@ -54,7 +54,9 @@ impl Stage {
             autopilot: Autopilot::On,
             budget: Budget::default(),
             seed: 1,
+            withheld: BTreeMap::new(),
             environment,
+            open_files: None,
         })
         .unwrap();
         let server = server::serve(take(&socket), host.handle.clone()).unwrap();

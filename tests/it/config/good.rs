@@ -354,6 +354,21 @@ fn the_json_of_a_checked_file_is_stable() {
 }
 
 #[test]
+fn services_with_errors_are_listed_with_what_is_known_of_them() {
+    let yaml = "services:\n  web: {command: sleep 1, restat: no, ports: [80], depends_on: [db, nosuch]}\n  db: {comand: x, autostart: maybe}\n  fine: {command: sleep 2}\n";
+    let loaded = load(yaml);
+    assert!(loaded.project.is_none() && loaded.errors.len() == 4, "{:#?}", loaded.errors);
+    let json = cas::config::check_json(&loaded);
+    let names: Vec<_> = json["services"].as_array().unwrap().iter().map(|service| &service["name"]).collect();
+    assert_eq!(names, ["web", "db", "fine"]);
+    assert_eq!(json["services"][0]["command"], "sleep 1");
+    assert_eq!(json["services"][0]["ports"][0], 80);
+    assert_eq!(json["services"][0]["depends_on"][0]["service"], "db");
+    assert_eq!(json["services"][1]["command"], serde_json::Value::Null);
+    assert_eq!(json["services"][1]["autostart"], false);
+}
+
+#[test]
 fn the_reference_page_has_every_key() {
     let page = std::fs::read_to_string("docs/cas-yaml.md").unwrap();
     for (heading, table) in cas::config::reference() {

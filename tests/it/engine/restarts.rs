@@ -13,7 +13,7 @@ use cas::{
     },
 };
 
-use super::world::{Build, Life, World, ms, secs, service};
+use super::world::{Build, Life, World, id, ms, secs, service};
 
 fn started(spec: cas::model::service::ServiceSpec) -> World {
     let name = spec.id.service.to_string();
@@ -31,6 +31,24 @@ fn nothing_starts_that_was_not_asked_for() {
     assert_eq!(world.phase("db"), "running");
     assert_eq!(world.view("web").why, "not started yet: autostart is off");
     assert_eq!(world.view("db").why, "started by the project file");
+}
+
+#[test]
+fn what_is_withheld_says_why_and_stays_down_at_the_first_opening_only() {
+    let withheld = [(id("web"), "stopped by hand before".to_owned())].into();
+    let mut world = World::empty(Settings { seed: 7, withheld, ..Settings::default() });
+    let web = || service("web").with(|s| s.autostart = true);
+    world.load("shop", vec![web(), service("db").with(|s| s.autostart = true)]);
+    world.run_for(secs(1));
+    assert_eq!((world.phase("web"), world.phase("db")), ("stopped", "running"));
+    assert_eq!(world.view("web").why, "stopped by hand before");
+    world.load("shop", vec![web(), service("db").with(|s| s.autostart = true)]);
+    world.run_for(secs(1));
+    assert_eq!(world.phase("web"), "stopped");
+    world.load("shop", vec![service("db").with(|s| s.autostart = true)]);
+    world.load("shop", vec![web(), service("db").with(|s| s.autostart = true)]);
+    world.run_for(secs(1));
+    assert_eq!(world.phase("web"), "running", "what comes back into the file is new");
 }
 
 #[test]
