@@ -25,8 +25,9 @@ use crate::{
     model::{
         ids::{ProjectName, ServiceId},
         log::{LogBatch, LogLine},
+        phase::PortHolder,
         project::{ProjectRecord, ProjectSpec},
-        service::{RestartPolicy, ServiceSpec},
+        service::{Port, RestartPolicy, ServiceSpec},
         time::Timestamp,
         timeline::{Entry, stopped_by_hand},
     },
@@ -38,6 +39,7 @@ use crate::{
     world::{
         clock,
         log_files::{self, LogFilter},
+        ports,
         store::{self, EntryFilter, Store},
     },
 };
@@ -157,6 +159,10 @@ fn was_stopped_by_hand(database: &Path, service: &ServiceSpec) -> bool {
 impl Outside for Real {
     fn now(&self) -> Timestamp {
         clock::now()
+    }
+
+    fn port_holders(&self, ports: &[Port]) -> Vec<PortHolder> {
+        ports::listeners(ports)
     }
 
     async fn connect(&self, file: &Path) -> Result<Option<Handle>, String> {

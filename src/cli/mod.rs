@@ -80,7 +80,7 @@ async fn verb<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Resul
         Some(Verb::Logs(logs)) => verbs::logs::logs(ctx, outside, &place, &logs).await,
         Some(Verb::Events(events)) => verbs::events::events(ctx, outside, &place, &events).await,
         Some(Verb::Graph(graph)) => verbs::files::graph(ctx, outside, &place, &graph),
-        Some(Verb::Check(check)) => verbs::files::check(ctx, outside, &place, &check),
+        Some(Verb::Check(check)) => verbs::files::check(ctx, outside, &place, &check).await,
         Some(Verb::Init(init)) => verbs::files::init(ctx, &init),
         Some(Verb::Projects(projects)) => verbs::projects::projects(ctx, outside, &place, &projects).await,
         Some(Verb::Demo(demo)) => verbs::demo::demo(ctx, outside, &demo, theme).await,

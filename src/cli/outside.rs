@@ -18,7 +18,9 @@ use crate::{
     model::{
         ids::{ProjectName, ServiceId},
         log::LogBatch,
+        phase::PortHolder,
         project::{Problem, ProjectRecord, ProjectSpec},
+        service::Port,
         time::Timestamp,
         timeline::Entry,
     },
@@ -79,6 +81,9 @@ pub trait Outside {
         let config::Loaded { file, project, notes, errors, .. } = loaded;
         Checked { file, project: project.map(Arc::new), notes, errors, json }
     }
+
+    /// Who listens on these ports of this machine now.
+    fn port_holders(&self, ports: &[Port]) -> Vec<PortHolder>;
 
     /// The engine that runs the project of `file` now; none where there is none.
     ///

@@ -73,7 +73,9 @@ fn service_json(service: &Understood) -> Value {
     })
 }
 
-fn problem_json(problem: &Problem) -> Value {
+/// One problem as `cas check --json` prints it.
+#[must_use]
+pub fn problem_json(problem: &Problem) -> Value {
     json!({
         "message": problem.message,
         "hint": problem.hint,

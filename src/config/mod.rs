@@ -26,7 +26,7 @@ pub mod user;
 
 use std::path::PathBuf;
 
-pub use check::{Understood, check_json};
+pub use check::{Understood, check_json, problem_json};
 pub use find::{FileKind, Found, NotFound, find};
 pub use init::init;
 pub use project::load;

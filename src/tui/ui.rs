@@ -226,7 +226,7 @@ pub(crate) struct CalmHost {
 
 impl CalmHost {
     /// How long small changes wait.
-    const PATIENCE: Duration = Duration::from_secs(8);
+    const PATIENCE: Duration = Duration::from_secs(12);
 
     /// Percent points of CPU, or bytes per second, that are shown at once.
     const MUCH: (f32, f64) = (4.0, 64.0 * 1024.0);

@@ -4,7 +4,7 @@ pub mod clock;
 pub mod limits;
 pub mod log_files;
 mod output;
-mod ports;
+pub mod ports;
 mod probe;
 mod process;
 pub mod store;

@@ -25,12 +25,19 @@ pub(super) async fn find_holders(shared: &Arc<Shared>, service: &ServiceId, port
     let (shared, service) = (Arc::clone(shared), service.clone());
     let looking = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        holders(&shared, &service, &ports)
+        holders(&ports, |pid| is_run_of(&shared, &service, pid))
     });
     looking.await.unwrap_or_default()
 }
 
-fn holders(shared: &Shared, service: &ServiceId, ports: &[Port]) -> Vec<PortHolder> {
+/// Who listens on these ports, sorted by port.
+#[must_use]
+pub fn listeners(ports: &[Port]) -> Vec<PortHolder> {
+    holders(ports, |_| false)
+}
+
+/// The same, without processes for which `is_ours` holds.
+fn holders(ports: &[Port], is_ours: impl Fn(u32) -> bool) -> Vec<PortHolder> {
     let listening = listening_sockets(ports);
     if listening.is_empty() {
         return Vec::new();
@@ -42,7 +49,7 @@ fn holders(shared: &Shared, service: &ServiceId, ports: &[Port]) -> Vec<PortHold
             continue;
         }
         let pid = owners.get(&inode).copied();
-        if pid.is_some_and(|pid| is_run_of(shared, service, pid)) {
+        if pid.is_some_and(&is_ours) {
             continue;
         }
         let command = pid.and_then(command_line).map(|line| short(&line));

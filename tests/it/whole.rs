@@ -150,3 +150,21 @@ fn reloading_a_file_that_cannot_be_taken_fails_with_its_problems_and_changes_not
     fs::write(place.file("cas.yaml"), "services: {web: {command: sleep 1000, autostart: true}}\n").unwrap();
     console.ends(&place);
 }
+
+#[test]
+fn a_port_that_somebody_else_holds_is_noted_with_its_owner_before_anything_starts() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let place = Place::new(&format!("services:\n  web: {{ command: sleep 1000, ports: [{port}] }}\n"));
+    let text = place.cas(&["check"]);
+    assert!(text.status.success(), "a note hinders nothing");
+    let said = String::from_utf8_lossy(&text.stderr).into_owned();
+    let owner = format!("pid {}", std::process::id());
+    assert!(said.contains(&format!("web: port {port} is held by")) && said.contains(&owner), "{said}");
+    assert!(said.contains("cas.yaml:2:"), "{said}");
+    let json: serde_json::Value = serde_json::from_slice(&place.cas(&["check", "--json"]).stdout).unwrap();
+    assert!(json["notes"][0]["message"].as_str().unwrap().contains(&owner), "{json}");
+    drop(taken);
+    let free: serde_json::Value = serde_json::from_slice(&place.cas(&["check", "--json"]).stdout).unwrap();
+    assert_eq!(free["notes"], serde_json::json!([]));
+}

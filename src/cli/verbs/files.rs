@@ -6,13 +6,15 @@ use crate::{
         args::{Check, Graph, GraphFormat, Init},
         context::Context,
         outcome::{Failure, Outcome},
-        outside::Outside,
+        outside::{Checked, Outside},
         render::{graph as forms, json_document},
         shown_path,
         text::{plain, plain_lines},
     },
     config,
+    model::project::Problem,
 };
+use std::path::Path;
 
 pub(in crate::cli) fn graph(
     ctx: &mut Context<'_>,
@@ -32,7 +34,7 @@ pub(in crate::cli) fn graph(
     Ok(Outcome::Ok)
 }
 
-pub(in crate::cli) fn check(
+pub(in crate::cli) async fn check(
     ctx: &mut Context<'_>,
     outside: &impl Outside,
     place: &Place,
@@ -40,7 +42,8 @@ pub(in crate::cli) fn check(
 ) -> Result<Outcome, Failure> {
     let named = check.path.as_ref().map(|path| ctx.cwd.join(path));
     let file = Place { file: named.or_else(|| place.file.clone()) }.find(ctx, outside)?;
-    let checked = outside.load(&file, &ctx.env);
+    let mut checked = outside.load(&file, &ctx.env);
+    note_ports(outside, &file, &mut checked).await;
     let outcome = if checked.errors.is_empty() { Outcome::Ok } else { Outcome::Usage };
     if check.json {
         ctx.data(&json_document(&checked.json))?;
@@ -67,6 +70,29 @@ pub(in crate::cli) fn check(
     };
     ctx.data(&plain_lines(&verdict))?;
     Ok(outcome)
+}
+
+/// Adds a note for every port of the project that somebody else holds; while its own engine runs, its services do.
+async fn note_ports(outside: &impl Outside, file: &Path, checked: &mut Checked) {
+    let Some(project) = checked.project.clone() else { return };
+    if !matches!(outside.connect(file).await, Ok(None)) {
+        return;
+    }
+    for service in &project.services {
+        for holder in outside.port_holders(&service.ports) {
+            let note = Problem {
+                source: Some(service.source.clone()),
+                message: format!("{}: {holder}", service.id.service),
+                hint: Some(
+                    "end that process, or give the service another port; until then it would be blocked".to_owned(),
+                ),
+            };
+            if let Some(notes) = checked.json.get_mut("notes").and_then(serde_json::Value::as_array_mut) {
+                notes.push(config::problem_json(&note));
+            }
+            checked.notes.push(note);
+        }
+    }
 }
 
 pub(in crate::cli) fn init(ctx: &mut Context<'_>, init: &Init) -> Result<Outcome, Failure> {

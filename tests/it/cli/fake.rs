@@ -22,9 +22,11 @@ use cas::{
         command::Command,
         ids::ProjectName,
         log::LogBatch,
+        phase::PortHolder,
         policy::{Reply, Request},
         project::{Problem, ProjectRecord, ProjectSpec},
         query::{Answer, Query},
+        service::Port,
         snapshot::Snapshot,
         time::Timestamp,
         timeline::Entry,
@@ -169,6 +171,10 @@ impl Outside for Fake {
     async fn host(&self, _project: Arc<ProjectSpec>, opening: Opening) -> Result<Handle, String> {
         self.hosted.borrow_mut().push(opening);
         self.host.clone().ok_or_else(|| "no engine today".to_owned())
+    }
+
+    fn port_holders(&self, _ports: &[Port]) -> Vec<PortHolder> {
+        Vec::new()
     }
 
     async fn console(&self, _handle: Handle, _theme: Option<&str>) -> Result<Outcome, String> {
