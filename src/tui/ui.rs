@@ -226,10 +226,10 @@ pub(crate) struct CalmHost {
 
 impl CalmHost {
     /// How long small changes wait.
-    const PATIENCE: Duration = Duration::from_secs(12);
+    const PATIENCE: Duration = Duration::from_secs(15);
 
     /// Percent points of CPU, or bytes per second, that are shown at once.
-    const MUCH: (f32, f64) = (4.0, 64.0 * 1024.0);
+    const MUCH: (f32, f64) = (4.0, 512.0 * 1024.0);
 
     pub(crate) fn look(&mut self, snapshot: &Snapshot) {
         let is_much = match (&self.view.usage, &snapshot.host.usage) {
