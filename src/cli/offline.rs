@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::model::{
     phase::{Health, Phase},
     project::{ProjectRecord, ProjectSpec},
-    snapshot::{Counts, DependencyView, EngineView, HostView, ProjectView, ServiceView, Snapshot},
+    snapshot::{DependencyView, EngineView, HostView, ProjectView, ServiceView, Snapshot},
     time::{Timestamp, short_duration},
     timeline::{Entry, What},
 };
@@ -37,18 +37,7 @@ pub fn snapshot(
 /// Remembered projects as seen, by name.
 #[must_use]
 pub fn projects(registry: &[ProjectRecord]) -> Vec<ProjectView> {
-    let mut projects: Vec<ProjectView> = registry
-        .iter()
-        .map(|record| ProjectView {
-            name: record.name.clone(),
-            root: record.root.clone(),
-            file: record.file.clone(),
-            open: false,
-            exists: record.exists,
-            counts: Counts { total: record.services, ..Counts::default() },
-            last_opened_us: record.last_opened_us,
-        })
-        .collect();
+    let mut projects: Vec<ProjectView> = registry.iter().map(ProjectView::remembered).collect();
     projects.sort_by(|a, b| (&a.name, &a.root).cmp(&(&b.name, &b.root)));
     projects
 }

@@ -65,15 +65,7 @@ impl Engine {
                     |project: &super::Project| project.spec.name == record.name && project.spec.root == record.root;
                 !self.projects.values().any(same)
             })
-            .map(|record| ProjectView {
-                name: record.name.clone(),
-                root: record.root.clone(),
-                file: record.file.clone(),
-                open: false,
-                exists: record.exists,
-                counts: Counts { total: record.services, ..Counts::default() },
-                last_opened_us: record.last_opened_us,
-            })
+            .map(ProjectView::remembered)
             .collect();
         remembered.sort_by(|a, b| (&a.name, &a.root).cmp(&(&b.name, &b.root)));
         open.chain(remembered).collect()

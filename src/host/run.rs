@@ -121,7 +121,8 @@ impl Loop {
         }
         self.publish();
         self.hub.flush().await;
-        self.store.flush();
+        // Waits for the disk: other tasks go on elsewhere meanwhile.
+        tokio::task::block_in_place(|| self.store.flush());
         for leaver in self.pending.leavers.drain(..) {
             // An error means that the leaver has left already.
             let _left = leaver.send(());

@@ -11,7 +11,7 @@ use super::{
     metric::{HostUsage, RunUsage},
     phase::{Health, Phase},
     policy::Autopilot,
-    project::Problem,
+    project::{Problem, ProjectRecord},
     service::{Condition, Port, ServiceKind, Source},
     time::Timestamp,
     timeline::Entry,
@@ -94,6 +94,22 @@ pub struct ProjectView {
     pub counts: Counts,
     /// When it was last opened, microseconds since the Unix epoch.
     pub last_opened_us: i64,
+}
+
+impl ProjectView {
+    /// One that the registry remembers and that is not open.
+    #[must_use]
+    pub fn remembered(record: &ProjectRecord) -> Self {
+        Self {
+            name: record.name.clone(),
+            root: record.root.clone(),
+            file: record.file.clone(),
+            open: false,
+            exists: record.exists,
+            counts: Counts { total: record.services, ..Counts::default() },
+            last_opened_us: record.last_opened_us,
+        }
+    }
 }
 
 /// A dependency as seen.
