@@ -68,6 +68,7 @@ pub fn run() -> ExitCode {
     let _trace = trace(&paths.trace());
     // The first to install it wins; there is no other.
     let _already = rustls::crypto::ring::default_provider().install_default();
+    limits::share_one_arena();
     // Before the runtime and its threads; services get back what was there.
     let open_files = limits::raise_open_files();
     let workers = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, MOST_WORKERS);

@@ -5,6 +5,7 @@
 
 pub mod action;
 mod app;
+mod backend;
 mod bars;
 mod carry;
 mod draw;

@@ -13,12 +13,14 @@ use std::{
 use crossterm::{
     Command,
     clipboard::CopyToClipboard,
-    cursor::{Hide, Show},
+    cursor::Show,
     event::{DisableBracketedPaste, EnableBracketedPaste},
     queue,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
-use ratatui::{Terminal, backend::CrosstermBackend};
+use ratatui::Terminal;
+
+use super::backend::CalmBackend;
 
 /// Whether a terminal is borrowed just now: all that a panic hook can ask.
 static BORROWED: AtomicBool = AtomicBool::new(false);
@@ -72,7 +74,7 @@ impl Write for Ours {
 
 /// The borrowed terminal.
 pub(crate) struct Screen {
-    terminal: Terminal<CrosstermBackend<Ours>>,
+    terminal: Terminal<CalmBackend<Ours>>,
     mouse: bool,
 }
 
@@ -86,7 +88,7 @@ impl Screen {
                 before(panic);
             }));
         });
-        let backend = CrosstermBackend::new(Ours(BufWriter::with_capacity(64 * 1024, io::stdout())));
+        let backend = CalmBackend::new(Ours(BufWriter::with_capacity(64 * 1024, io::stdout())));
         let mut screen = Self { terminal: Terminal::new(backend)?, mouse };
         screen.borrow()?;
         Ok(screen)
@@ -96,7 +98,8 @@ impl Screen {
         enable_raw_mode()?;
         BORROWED.store(true, Ordering::SeqCst);
         let out = self.terminal.backend_mut();
-        queue!(out, EnterAlternateScreen, EnableBracketedPaste, Hide)?;
+        queue!(out, EnterAlternateScreen, EnableBracketedPaste)?;
+        out.forget_cursor();
         if self.mouse {
             queue!(out, CaptureButtons(true))?;
         }

@@ -21,6 +21,15 @@ fn raised(current: Option<u64>, maximum: Option<u64>) -> Option<u64> {
     current.filter(|current| *current < wanted).map(|_| wanted)
 }
 
+/// Keeps freed memory in one place for all threads. Batches of lines are made by one thread and freed by another: with an
+/// arena for each, as glibc has it (mallopt(3), `M_ARENA_MAX`), each would grow to what a flood needs at its worst. Nothing elsewhere.
+pub fn share_one_arena() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[expect(unsafe_code, reason = "there is no other door to this setting of the C library")]
+    // SAFETY: mallopt takes two numbers and may be called at any time; a value that it refuses changes nothing.
+    let _set = unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+}
+
 /// Sets the soft limit of this process alone. Two system calls: may be called between fork and exec.
 pub(crate) fn set_open_files(soft: u64) {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);

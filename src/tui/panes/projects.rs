@@ -106,7 +106,14 @@ fn project_line(ui: &Ui, project: &ProjectView, width: usize) -> Line<'static> {
         spans.extend(count_spans(ui, &project.counts));
     } else {
         let day = ui.zone.day(project.last_opened_us);
-        spans.push(Span::styled(format!("{} services, {day} ", project.counts.total), ui.theme.style(Role::Muted)));
+        spans.push(Span::styled(
+            format!(
+                "{} {}, {day} ",
+                project.counts.total,
+                if project.counts.total == 1 { "service" } else { "services" }
+            ),
+            ui.theme.style(Role::Muted),
+        ));
     }
     let used = format::spans_width(&spans);
     let room = width.saturating_sub(used + 1);

@@ -68,7 +68,6 @@ impl ColorDepth {
         let ground = style.bg.unwrap_or(ground);
         fitted.fg = style.fg.map(|color| self.text_color(color, ground));
         fitted.bg = style.bg.map(|color| self.color(color));
-        fitted.underline_color = style.underline_color.map(|color| self.color(color));
         fitted
     }
 }
