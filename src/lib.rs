@@ -9,5 +9,6 @@ pub mod config;
 pub mod engine;
 pub mod host;
 pub mod model;
+pub mod shim_format;
 pub mod tui;
 pub mod world;

@@ -10,6 +10,7 @@ use cas::{
     model::{
         effect::Effect,
         event::{Event, Input},
+        heritage::Heritage,
         metric::{HostUsage, RunUsage, Sample},
     },
     tui::{self, Message, Setup, Ui, Zone, keymap::Keymap, theme::Theme},
@@ -158,7 +159,9 @@ fn ui_with(count: usize) -> Ui {
     let mut now = clock::now();
     let mut engine = Engine::new(Settings::default(), now);
     let mut runs = Vec::new();
-    for effect in engine.step(now, Input::Event(Event::ProjectLoaded { project })) {
+    for effect in
+        engine.step(now, Input::Event(Event::ProjectLoaded { project, heritage: Heritage::default(), request: None }))
+    {
         if let Effect::Spawn { run, .. } = effect {
             runs.push(run);
         }

@@ -11,7 +11,7 @@ use tokio::{
 
 use super::wire::{Ask, Hello, VERSION, VERSION_HEADER, WireBatch};
 use crate::{
-    host::handle::{Call, Handle, Link, LogFeed, REQUEST_CAPACITY},
+    host::handle::{Call, Departure, Handle, Link, LogFeed, REQUEST_CAPACITY},
     model::{
         log::LogBatch,
         policy::Reply,
@@ -221,10 +221,14 @@ async fn carry(remote: &Remote, call: Call) {
         Call::Query { query, answer } => {
             let _left = answer.send(answer_over(remote, query).await);
         }
-        Call::Leave { done } => {
+        Call::Leave { departure, done } => {
             // However long it takes: services have their own grace times. The engine may end before its answer is out, so that
             // an error means the same; one that refuses goes on, as its pictures show.
-            if let Err(error) = remote.open(remote.client.post("http://cas/v1/leave")).await {
+            let url = match departure {
+                Departure::StopAll => "http://cas/v1/leave",
+                Departure::LeaveRunning => "http://cas/v1/leave?departure=leave-running",
+            };
+            if let Err(error) = remote.open(remote.client.post(url)).await {
                 tracing::info!("the engine was asked to end: {error}");
             }
             let _left = done.send(());

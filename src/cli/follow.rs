@@ -302,6 +302,12 @@ const fn is_told(entry: &Entry) -> bool {
         | What::ReloadRefused { .. }
         | What::AutopilotSet { .. }
         | What::Stalled { .. }
+        | What::Adopted { .. }
+        | What::Unverifiable { .. }
+        | What::ProjectClosed
+        | What::Released { .. }
+        | What::ShimReplaced
+        | What::OutputDropped { .. }
         | What::Trouble { .. } => true,
     }
 }

@@ -75,6 +75,8 @@ fn service(
         usage: None,
         cpu: crate::model::history::History::default(),
         memory: crate::model::history::History::default(),
+        containment: crate::model::service::Containment::default(),
+        tty: spec.tty,
         command: spec.command.display(),
         working_dir: spec.working_dir.clone(),
         environment_names: spec.environment.keys().cloned().collect(),
@@ -131,6 +133,12 @@ const fn is_an_end(what: &What) -> bool {
         | What::ReloadRefused { .. }
         | What::AutopilotSet { .. }
         | What::Stalled { .. }
+        | What::Adopted { .. }
+        | What::Unverifiable { .. }
+        | What::ProjectClosed
+        | What::Released { .. }
+        | What::ShimReplaced
+        | What::OutputDropped { .. }
         | What::Trouble { .. } => false,
     }
 }

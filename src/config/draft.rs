@@ -16,7 +16,9 @@ use super::{
 use crate::model::{
     ids::{ProjectName, ServiceId, ServiceName},
     probe::{Probe, ProbeKind},
-    service::{CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, StopPlan},
+    service::{
+        CommandLine, Condition, Dependency, Limits, LogPolicy, Port, RestartPolicy, ServiceKind, ServiceSpec, StopPlan,
+    },
 };
 
 const CONDITIONS: [Condition; 4] = [
@@ -97,6 +99,10 @@ impl Draft {
             command: self.command?,
             working_dir: self.settings.working_dir.unwrap_or_else(|| PathBuf::from(root)),
             environment: self.settings.environment,
+            base_environment: None,
+            limits: Limits::default(),
+            logs: LogPolicy::default(),
+            tty: false,
             depends_on,
             probes: self.probes,
             ready_log_line: self.ready_log_line,

@@ -10,6 +10,7 @@ use std::{
 use directories::ProjectDirs;
 
 use super::Sentence;
+use crate::model::ids::ProjectName;
 
 /// Longest path of a socket that is used, in bytes; the system's limit is 108 with the closing NUL (unix(7)).
 const LONGEST_SOCKET: usize = 100;
@@ -74,6 +75,27 @@ impl Paths {
     #[must_use]
     pub fn logs(&self) -> PathBuf {
         self.state.join("logs")
+    }
+
+    /// Key of a project's place in the state directory: its name, and sixteen hexadecimal digits of its real directory, so that
+    /// two projects of one name have two places.
+    #[must_use]
+    pub fn place(name: &ProjectName, root: &Path) -> String {
+        let real = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+        format!("{name}-{:016x}", fnv1a(real.as_os_str().as_encoded_bytes()))
+    }
+
+    /// What cas keeps of a project for the next engine: `journal`, and `slots/SERVICE/` (see [`crate::shim_format`]).
+    #[must_use]
+    pub fn project_dir(&self, place: &str) -> PathBuf {
+        self.state.join("projects").join(place)
+    }
+
+    /// The socket of the daemon.
+    #[must_use]
+    pub fn daemon_socket(&self) -> PathBuf {
+        let socket = self.runtime.join("daemon.sock");
+        if socket.as_os_str().len() < LONGEST_SOCKET { socket } else { private_fallback().join("daemon.sock") }
     }
 
     /// The log of cas itself.

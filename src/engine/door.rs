@@ -99,6 +99,7 @@ impl Engine {
                 });
                 self.effects.extend(files);
             }
+            Command::Open { .. } | Command::Close { .. } => {}
             Command::Autopilot { mode } => self.set_autopilot(*mode, by),
         }
     }
@@ -116,7 +117,11 @@ impl Engine {
 /// Whether a command makes something run.
 const fn starts_something(command: &Command) -> bool {
     match command {
-        Command::Start { .. } | Command::Restart { .. } | Command::Reload => true,
-        Command::Stop { .. } | Command::Kill { .. } | Command::Signal { .. } | Command::Autopilot { .. } => false,
+        Command::Start { .. } | Command::Restart { .. } | Command::Reload | Command::Open { .. } => true,
+        Command::Stop { .. }
+        | Command::Kill { .. }
+        | Command::Signal { .. }
+        | Command::Close { .. }
+        | Command::Autopilot { .. } => false,
     }
 }

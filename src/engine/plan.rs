@@ -77,6 +77,9 @@ impl Engine {
                 let title = "read the project file again".to_owned();
                 Draft { touched: Vec::new(), title, steps: files, idle: "no project is open".to_owned() }
             }
+            Command::Open { .. } | Command::Close { .. } => {
+                Draft { touched: Vec::new(), title: String::new(), steps: Vec::new(), idle: "not yet".to_owned() }
+            }
             Command::Autopilot { mode } => {
                 let title = format!("autopilot {}", mode.label());
                 let idle = format!("autopilot is {} already", mode.label());

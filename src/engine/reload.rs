@@ -43,6 +43,10 @@ fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         command,
         working_dir,
         environment,
+        base_environment: _,
+        limits,
+        logs,
+        tty,
         depends_on,
         probes,
         ready_log_line,
@@ -60,6 +64,9 @@ fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         || *command != new.command
         || *working_dir != new.working_dir
         || *environment != new.environment
+        || *limits != new.limits
+        || *logs != new.logs
+        || *tty != new.tty
         || *depends_on != new.depends_on
         || *probes != new.probes
         || *ready_log_line != new.ready_log_line
@@ -80,6 +87,9 @@ fn needs_restart(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         || old.environment != new.environment
         || old.probes != new.probes
         || old.ready_log_line != new.ready_log_line
+        || old.limits != new.limits
+        || old.logs.split_streams != new.logs.split_streams
+        || old.tty != new.tty
         || old.ports != new.ports
 }
 

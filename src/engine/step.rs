@@ -41,7 +41,12 @@ impl Engine {
 
     fn learn(&mut self, event: Event) {
         match event {
-            Event::ProjectLoaded { project } => self.project_loaded(&project),
+            Event::ProjectLoaded { project, heritage: _, request: _ } => self.project_loaded(&project),
+            Event::OpenRefused { request, reason, hint } => {
+                self.effects
+                    .push(Effect::Reply { request, reply: crate::model::policy::Reply::Refused { reason, hint } });
+            }
+            Event::ShimReplaced { .. } | Event::OutputDropped { .. } | Event::ReleaseAsked => {}
             Event::ProjectRefused { problems } => self.project_refused(problems),
             Event::PortsChecked { service, epoch, holders } => {
                 if self.is_current(&service, epoch) {

@@ -34,6 +34,7 @@ impl Engine {
                 started: self.started,
                 autopilot: self.autopilot,
                 leaving: self.life != Life::Working,
+                daemon: false,
             },
             projects: self.project_views(&services),
             services,
@@ -55,6 +56,7 @@ impl Engine {
                 exists: true,
                 counts: Counts::of(own.map(AsRef::as_ref)),
                 last_opened_us: project.opened_us,
+                under_care_since: None,
             }
         });
         let mut remembered: Vec<ProjectView> = self
@@ -102,6 +104,8 @@ impl Engine {
             usage: service.usage,
             cpu: service.cpu.clone(),
             memory: service.memory.clone(),
+            containment: crate::model::service::Containment::default(),
+            tty: spec.tty,
             command: spec.command.display(),
             working_dir: spec.working_dir.clone(),
             environment_names: spec.environment.keys().cloned().collect(),

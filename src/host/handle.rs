@@ -34,6 +34,16 @@ pub enum Link {
     },
 }
 
+/// What becomes of the services when their engine ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Departure {
+    /// All are stopped first.
+    StopAll,
+    /// They run on, held by their shims, and the next engine adopts them.
+    LeaveRunning,
+}
+
 /// Something said to the engine's task.
 #[derive(Debug)]
 pub enum Call {
@@ -51,8 +61,10 @@ pub enum Call {
         /// Where the answer goes.
         answer: oneshot::Sender<Answer>,
     },
-    /// Stop every service, then end the engine; the sender is dropped when all is done.
+    /// End the engine; the sender is dropped when all is done.
     Leave {
+        /// What becomes of the services.
+        departure: Departure,
         /// Dropped, or sent to, when nothing is left.
         done: oneshot::Sender<()>,
     },
@@ -105,8 +117,13 @@ impl Handle {
 
     /// Stops every service and ends the engine; returns when nothing is left.
     pub async fn leave(&self) {
+        self.depart(Departure::StopAll).await;
+    }
+
+    /// Ends the engine; returns when it has.
+    pub async fn depart(&self, departure: Departure) {
         let (done, finished) = oneshot::channel();
-        if self.calls.send(Call::Leave { done }).await.is_ok() {
+        if self.calls.send(Call::Leave { departure, done }).await.is_ok() {
             // An error means that the engine dropped the sender, which it does when it has ended.
             let _ended = finished.await;
         }

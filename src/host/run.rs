@@ -9,13 +9,14 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{handle::Call, handle::Link, logs::Hub, sampler, timers::Timers};
+use super::{handle::Call, handle::Departure, handle::Link, logs::Hub, sampler, timers::Timers};
 use crate::{
     config,
     engine::Engine,
     model::{
         effect::Effect,
         event::{Event, Input},
+        heritage::Heritage,
         ids::{ProjectName, RequestId},
         policy::Reply,
         project::{Problem, ProjectSpec},
@@ -90,7 +91,7 @@ impl Loop {
         self.read_registry();
         let mut turn = Turn::GoOn;
         for project in projects {
-            turn = self.feed(Event::ProjectLoaded { project }).and(turn);
+            turn = self.feed(Event::ProjectLoaded { project, heritage: Heritage::default(), request: None }).and(turn);
         }
         let mut next_picture = self.publish();
         let mut turned = clock::now();
@@ -148,9 +149,12 @@ impl Loop {
                 self.answer(query, answer);
                 Turn::GoOn
             }
-            Wake::Call(Call::Leave { done }) => {
+            Wake::Call(Call::Leave { departure, done }) => {
                 self.pending.leavers.push(done);
-                self.feed(Event::ShutdownAsked)
+                self.feed(match departure {
+                    Departure::StopAll => Event::ShutdownAsked,
+                    Departure::LeaveRunning => Event::ReleaseAsked,
+                })
             }
             // Nobody can ask any more, nobody can see: leave nothing behind.
             Wake::DoorClosed => self.feed(Event::ShutdownAsked),
@@ -187,7 +191,10 @@ impl Loop {
             | Effect::StopTree { .. }
             | Effect::EndTree { .. }
             | Effect::Probe(_)
+            | Effect::Adopt { .. }
+            | Effect::EndStray { .. }
             | Effect::WatchLog { .. } => self.world.perform(effect),
+            Effect::Remember { .. } | Effect::OpenProject { .. } | Effect::CloseProject(_) => {}
             Effect::Timer { at, key, epoch } => self.timers.arm(at, key, epoch),
             Effect::LoadProject { file, name } => self.load_project(file, name),
             Effect::Record(entry) => self.store.record(entry),
@@ -229,7 +236,9 @@ impl Loop {
         tokio::task::spawn_blocking(move || {
             let loaded = config::load(&file, Some(name), &environment);
             let event = match loaded.project {
-                Some(project) if loaded.errors.is_empty() => Event::ProjectLoaded { project: Arc::new(project) },
+                Some(project) if loaded.errors.is_empty() => {
+                    Event::ProjectLoaded { project: Arc::new(project), heritage: Heritage::default(), request: None }
+                }
                 _ if loaded.errors.is_empty() => Event::ProjectRefused {
                     problems: vec![Problem {
                         source: None,

@@ -1,11 +1,14 @@
 //! Every wish to change the world, defined once: this enum is the CLI verb, the palette line, the JSON form and the help row.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{CommandFactory, Parser};
 use serde::{Deserialize, Serialize};
 
-use super::{phase::Phase, policy::Autopilot, policy::Risk, signal::Signal, time::human};
+use super::{
+    ids::ProjectName, phase::Phase, policy::Autopilot, policy::Risk, service::BaseEnvironment, signal::Signal,
+    time::human,
+};
 
 /// How a person names services: `web`, `shop/web`, or with `*`: `shop/*`, `worker-*`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -92,6 +95,20 @@ pub enum Command {
     },
     /// Read the project file again and apply what changed
     Reload,
+    /// Take a project under care (under a daemon: `cas up --detach` does it)
+    Open {
+        /// Its directory
+        directory: PathBuf,
+        /// What its services begin with.
+        #[arg(skip)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        environment: Option<BaseEnvironment>,
+    },
+    /// Stop a project's services and let go of it
+    Close {
+        /// Its name
+        project: ProjectName,
+    },
     /// Let the healer act, or only watch
     Autopilot {
         /// on or off
@@ -114,14 +131,27 @@ pub enum Verb {
     Signal,
     /// [`Command::Reload`].
     Reload,
+    /// [`Command::Open`].
+    Open,
+    /// [`Command::Close`].
+    Close,
     /// [`Command::Autopilot`].
     Autopilot,
 }
 
 impl Verb {
     /// Every verb, in the order in which help shows them.
-    pub const ALL: [Self; 7] =
-        [Self::Start, Self::Stop, Self::Restart, Self::Kill, Self::Signal, Self::Reload, Self::Autopilot];
+    pub const ALL: [Self; 9] = [
+        Self::Start,
+        Self::Stop,
+        Self::Restart,
+        Self::Kill,
+        Self::Signal,
+        Self::Reload,
+        Self::Open,
+        Self::Close,
+        Self::Autopilot,
+    ];
 
     /// The word, as typed.
     #[must_use]
@@ -133,6 +163,8 @@ impl Verb {
             Self::Kill => "kill",
             Self::Signal => "signal",
             Self::Reload => "reload",
+            Self::Open => "open",
+            Self::Close => "close",
             Self::Autopilot => "autopilot",
         }
     }
@@ -177,7 +209,7 @@ impl Verb {
                 | Phase::GaveUp { .. } => false,
             },
             Self::Signal => matches!(phase, Phase::Running { .. } | Phase::Stopping { .. }),
-            Self::Reload | Self::Autopilot => false,
+            Self::Reload | Self::Open | Self::Close | Self::Autopilot => false,
         }
     }
 }
@@ -193,6 +225,8 @@ impl Command {
             Self::Kill { .. } => Verb::Kill,
             Self::Signal { .. } => Verb::Signal,
             Self::Reload => Verb::Reload,
+            Self::Open { .. } => Verb::Open,
+            Self::Close { .. } => Verb::Close,
             Self::Autopilot { .. } => Verb::Autopilot,
         }
     }
@@ -206,7 +240,7 @@ impl Command {
             | Self::Restart { targets, .. }
             | Self::Kill { targets }
             | Self::Signal { targets, .. } => Some(targets),
-            Self::Reload | Self::Autopilot { .. } => None,
+            Self::Reload | Self::Open { .. } | Self::Close { .. } | Self::Autopilot { .. } => None,
         }
     }
 
@@ -214,15 +248,18 @@ impl Command {
     #[must_use]
     pub const fn risk(&self, count: usize) -> Risk {
         match self {
-            Self::Start { .. } | Self::Autopilot { .. } => Risk::Reversible,
+            Self::Start { .. } | Self::Open { .. } | Self::Autopilot { .. } => Risk::Reversible,
             Self::Restart { .. } if count <= 1 => Risk::Reversible,
             Self::Reload if count == 0 => Risk::Reversible,
             Self::Signal {
                 signal: Signal::Hup | Signal::Usr1 | Signal::Usr2 | Signal::Winch | Signal::Cont, ..
             } if count <= 1 => Risk::Reversible,
-            Self::Stop { .. } | Self::Restart { .. } | Self::Kill { .. } | Self::Signal { .. } | Self::Reload => {
-                Risk::Disruptive
-            }
+            Self::Stop { .. }
+            | Self::Restart { .. }
+            | Self::Kill { .. }
+            | Self::Signal { .. }
+            | Self::Reload
+            | Self::Close { .. } => Risk::Disruptive,
         }
     }
 
@@ -249,6 +286,12 @@ impl Command {
         }
         if let Self::Autopilot { mode } = self {
             words.push(mode.label().to_owned());
+        }
+        if let Self::Open { directory, .. } = self {
+            words.push(directory.to_string_lossy().into_owned());
+        }
+        if let Self::Close { project } = self {
+            words.push(project.to_string());
         }
         if let Some(targets) = self.targets() {
             if targets.all {
@@ -319,6 +362,8 @@ mod tests {
             Command::Kill { targets: on(&["web"]) },
             Command::Signal { signal: Signal::Hup, targets: on(&["web"]) },
             Command::Reload,
+            Command::Open { directory: "/srv/shop".into(), environment: None },
+            Command::Close { project: crate::model::ids::ProjectName::new("shop").unwrap() },
             Command::Autopilot { mode: Autopilot::Off },
         ];
         for command in commands {

@@ -8,7 +8,7 @@ use super::{
     policy::Reply,
     probe::{ProbeKind, ProbeRound},
     project::ProjectRecord,
-    service::{Port, ServiceSpec},
+    service::{BaseEnvironment, Port, ServiceSpec},
     signal::Signal,
     time::Timestamp,
     timeline::Entry,
@@ -32,6 +32,27 @@ pub enum Effect {
         run: RunId,
         /// What.
         spec: Arc<ServiceSpec>,
+    },
+    /// Take a run over that was found (see [`super::heritage`]) → from now on its events come as if it had been spawned, also `Exited` if it has ended meanwhile.
+    Adopt {
+        /// Its id.
+        run: RunId,
+        /// What it is now declared as.
+        spec: Arc<ServiceSpec>,
+    },
+    /// End a run that was found and that no project wants: SIGTERM, ten seconds, SIGKILL → `TreeEnded`.
+    EndStray {
+        /// Which.
+        run: RunId,
+        /// Whose it was.
+        service: ServiceId,
+    },
+    /// Keep this for the next engine, in the place of what was kept for the service before; on disk before the next effect is begun.
+    Remember {
+        /// Whose.
+        service: ServiceId,
+        /// One line of JSON; only the engine understands it.
+        record: Arc<str>,
     },
     /// Deliver a signal to the main process only. A run that is gone is not an error.
     Signal {
@@ -83,6 +104,17 @@ pub enum Effect {
         /// The name it must keep.
         name: ProjectName,
     },
+    /// Find and read the project of a directory → `ProjectLoaded` with its heritage, or `OpenRefused`.
+    OpenProject {
+        /// Absolute.
+        directory: PathBuf,
+        /// What its services begin with; none: the engine's own environment.
+        environment: Option<BaseEnvironment>,
+        /// Who asked.
+        request: RequestId,
+    },
+    /// Nothing of the project runs any more: let go of its lock and its shims.
+    CloseProject(ProjectName),
     /// Keep this entry.
     Record(Arc<Entry>),
     /// Keep this project in the registry → `RegistryRead`.

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::{Epoch, RunId, ServiceId},
+    heritage::Heritage,
+    ids::{Epoch, RequestId, RunId, ServiceId},
     metric::Sample,
     phase::{Exit, PortHolder},
     policy::Request,
@@ -46,6 +47,19 @@ pub enum Event {
     ProjectLoaded {
         /// The project.
         project: Arc<ProjectSpec>,
+        /// What earlier engines left; empty where it is only read again.
+        heritage: Heritage,
+        /// The request of `Effect::OpenProject`, which this answers.
+        request: Option<RequestId>,
+    },
+    /// The project of `Effect::OpenProject` cannot be opened.
+    OpenRefused {
+        /// Answers this request.
+        request: RequestId,
+        /// Why, a sentence.
+        reason: String,
+        /// What to do next.
+        hint: Option<String>,
     },
     /// `Effect::LoadProject` found a file that cannot be taken.
     ProjectRefused {
@@ -136,8 +150,24 @@ pub enum Event {
         /// A sentence with what, where and what next; none: it is over.
         text: Option<String>,
     },
+    /// A shim died or hung and was replaced; its service was not touched.
+    ShimReplaced {
+        /// Whose.
+        service: ServiceId,
+        /// What was wrong with the old one: `killed by SIGKILL`.
+        why: String,
+    },
+    /// Output of a service could not be kept (disk full) or was removed before it was read.
+    OutputDropped {
+        /// Whose.
+        service: ServiceId,
+        /// Bytes, since the last such event.
+        bytes: u64,
+    },
     /// Everybody who could watch is leaving: stop everything, then answer with `Effect::Quit`.
     ShutdownAsked,
+    /// End at once and leave every service running, for the next engine to adopt: answered with `Effect::Quit`.
+    ReleaseAsked,
 }
 
 /// Which part of cas is in trouble.
@@ -154,4 +184,8 @@ pub enum TroubleSlot {
     Socket,
     /// The project file.
     Config,
+    /// The shims.
+    Shims,
+    /// Records of services for the next engine.
+    Journal,
 }

@@ -3,8 +3,10 @@
 pub mod command;
 pub mod effect;
 pub mod event;
+pub mod heritage;
 pub mod history;
 pub mod ids;
+pub mod intake;
 pub mod log;
 pub mod metric;
 pub mod phase;

@@ -14,6 +14,13 @@ pub enum Exit {
     Code(i32),
     /// Ended by a signal (its number).
     Signal(i32),
+    /// Ended by the kernel's out-of-memory killer.
+    OutOfMemory {
+        /// The memory limit of its cgroup, bytes; none: the machine itself had none left.
+        limit_bytes: Option<u64>,
+    },
+    /// The machine was started anew while it ran.
+    Rebooted,
     /// It could never be executed: the sentence says why (no such program, no such directory, not permitted).
     SpawnFailed(String),
     /// It is gone and nobody saw how.
@@ -33,6 +40,11 @@ impl fmt::Display for Exit {
         match self {
             Self::Code(code) => write!(f, "exit code {code}"),
             Self::Signal(number) => write!(f, "{}", signal_name(*number)),
+            Self::OutOfMemory { limit_bytes: Some(limit) } => {
+                write!(f, "killed by the kernel, out of memory (limit {} MiB)", limit >> 20)
+            }
+            Self::OutOfMemory { limit_bytes: None } => write!(f, "killed by the kernel, out of memory"),
+            Self::Rebooted => write!(f, "ended with the machine's restart"),
             Self::SpawnFailed(why) => write!(f, "could not be started: {why}"),
             Self::Unknown => write!(f, "ended, exit status unknown"),
         }

@@ -190,6 +190,78 @@ pub struct Dependency {
     pub required: bool,
 }
 
+/// The environment that a service begins with, below what its file sets: that of whoever opened the project. May hold secrets.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BaseEnvironment(pub Arc<BTreeMap<String, String>>);
+
+impl std::fmt::Debug for BaseEnvironment {
+    /// How many, never which.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} variables", self.0.len())
+    }
+}
+
+/// How the processes of a service are held together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Containment {
+    /// Session, descent and marks in the environment: what clears them all may escape, and limits are not enforced.
+    #[default]
+    ProcessGroup,
+    /// A cgroup: nothing escapes, use is exact, limits hold.
+    Cgroup,
+}
+
+/// What a service may use at most (compose's `deploy.resources.limits`); none: what the machine gives.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Limits {
+    /// Cores, such as 1.5.
+    pub cpus: Option<f64>,
+    /// Bytes of memory.
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads.
+    pub pids: Option<u32>,
+}
+
+/// What happens to output that a full disk does not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFull {
+    /// It is dropped, counted and marked; the service goes on.
+    #[default]
+    Drop,
+    /// The service waits in its write(2) until there is room.
+    Block,
+}
+
+/// How output of a service is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPolicy {
+    /// Bytes on disk over all segments, archives included. Default 64 MiB; at least 64 KiB.
+    pub max_size: u64,
+    /// Closed segments whose newest line is older are removed; none: kept.
+    pub max_age: Option<Duration>,
+    /// On a full disk.
+    pub on_full: OnFull,
+    /// Standard error apart from standard output. Where false both go through one FIFO and keep their order exactly.
+    pub split_streams: bool,
+}
+
+impl Default for LogPolicy {
+    fn default() -> Self {
+        Self { max_size: 64 << 20, max_age: None, on_full: OnFull::Drop, split_streams: true }
+    }
+}
+
+impl LogPolicy {
+    /// Bytes after which a segment is closed: an eighth of all, between 32 KiB and 8 MiB.
+    #[must_use]
+    pub fn segment_bytes(&self) -> u64 {
+        (self.max_size / 8).clamp(32 << 10, 8 << 20)
+    }
+}
+
 /// A place in a file of the user's; lines and columns from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Source {
@@ -225,6 +297,14 @@ pub struct ServiceSpec {
     pub working_dir: PathBuf,
     /// What is added to or overrides cas's own environment. May hold secrets: never in a snapshot, only the names are.
     pub environment: BTreeMap<String, String>,
+    /// The environment that it begins with; none: cas's own.
+    pub base_environment: Option<BaseEnvironment>,
+    /// What it may use.
+    pub limits: Limits,
+    /// How its output is kept.
+    pub logs: LogPolicy,
+    /// It runs in a pseudo-terminal.
+    pub tty: bool,
     /// What must hold before it starts.
     pub depends_on: BTreeMap<ServiceName, Dependency>,
     /// Probes by question.

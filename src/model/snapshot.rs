@@ -56,6 +56,8 @@ pub struct EngineView {
     pub autopilot: Autopilot,
     /// It is stopping everything in order to end.
     pub leaving: bool,
+    /// It runs in the background; else in a console or a command.
+    pub daemon: bool,
 }
 
 /// How many services stand where.
@@ -94,6 +96,8 @@ pub struct ProjectView {
     pub counts: Counts,
     /// When it was last opened, microseconds since the Unix epoch.
     pub last_opened_us: i64,
+    /// Since when it is under care of this engine; none where it is not open.
+    pub under_care_since: Option<Timestamp>,
 }
 
 impl ProjectView {
@@ -108,6 +112,7 @@ impl ProjectView {
             exists: record.exists,
             counts: Counts { total: record.services, ..Counts::default() },
             last_opened_us: record.last_opened_us,
+            under_care_since: None,
         }
     }
 }
@@ -165,6 +170,10 @@ pub struct ServiceView {
     pub cpu: History,
     /// Resident bytes, one a second; 0 while nothing runs.
     pub memory: History,
+    /// How its processes are held together: `cgroup`, else `process group`.
+    pub containment: super::service::Containment,
+    /// It has a pseudo-terminal that can be attached to.
+    pub tty: bool,
     /// What it executes.
     pub command: String,
     /// Where.

@@ -193,6 +193,33 @@ pub enum What {
         #[serde(with = "human")]
         gap: Duration,
     },
+    /// An engine took over a run that an earlier one had started.
+    Adopted {
+        /// Its main process.
+        pid: u32,
+        /// Nobody looked after it for so long, as far as is known.
+        #[serde(with = "human")]
+        away: Duration,
+    },
+    /// What has the number of an earlier run cannot be told from a stranger: it is not touched.
+    Unverifiable {
+        /// That process.
+        pid: u32,
+    },
+    /// The project was closed: it is no longer under care.
+    ProjectClosed,
+    /// The engine ended and left services running.
+    Released {
+        /// How many.
+        running: usize,
+    },
+    /// A shim died or hung and was replaced; its service was not touched.
+    ShimReplaced,
+    /// Output could not be kept.
+    OutputDropped {
+        /// Bytes.
+        bytes: u64,
+    },
     /// Something of cas's own is in trouble (its store, its logs); services are not.
     Trouble {
         /// A sentence with what, where, and what next.
@@ -213,13 +240,20 @@ impl Entry {
             | What::Signalled { .. }
             | What::Reloaded { .. }
             | What::AutopilotSet { .. }
+            | What::Adopted { .. }
+            | What::ProjectClosed
+            | What::Released { .. }
             | What::Held { .. } => Severity::Info,
             What::Ready { .. } | What::Recovered { .. } | What::Stable { .. } | What::Steady => Severity::Good,
             What::Exited { exit, .. } => match exit {
                 Exit::Code(0) => Severity::Info,
+                Exit::OutOfMemory { .. } => Severity::Error,
+                Exit::Rebooted => Severity::Info,
                 Exit::Code(_) | Exit::Signal(_) | Exit::SpawnFailed(_) | Exit::Unknown => Severity::Warning,
             },
-            What::RestartScheduled { .. } | What::Killed { .. } | What::Stalled { .. } => Severity::Warning,
+            What::RestartScheduled { .. } | What::Killed { .. } | What::Stalled { .. } | What::ShimReplaced => {
+                Severity::Warning
+            }
             What::Unhealthy { .. }
             | What::Flapping { .. }
             | What::SpawnFailed { .. }
@@ -228,6 +262,8 @@ impl Entry {
             | What::RestartWithheld { .. }
             | What::Survivors { .. }
             | What::ReloadRefused { .. }
+            | What::Unverifiable { .. }
+            | What::OutputDropped { .. }
             | What::Trouble { .. } => Severity::Error,
         }
     }
@@ -253,7 +289,7 @@ impl Entry {
             What::Exited { exit: Exit::Code(code), after, .. } => {
                 format!("exited with code {code} after {}", short_duration(*after))
             }
-            What::Exited { exit: exit @ Exit::Signal(_), after, .. } => {
+            What::Exited { exit: exit @ (Exit::Signal(_) | Exit::OutOfMemory { .. }), after, .. } => {
                 format!("ended by {exit} after {}", short_duration(*after))
             }
             What::Exited { exit: Exit::SpawnFailed(why), .. } | What::SpawnFailed { error: why } => {
@@ -262,6 +298,7 @@ impl Entry {
             What::Exited { exit: Exit::Unknown, after, .. } => {
                 format!("ended, exit status unknown, after {}", short_duration(*after))
             }
+            What::Exited { exit: exit @ Exit::Rebooted, .. } => exit.to_string(),
             What::RestartScheduled { delay, attempt } if delay.is_zero() => format!("restart {attempt} at once"),
             What::RestartScheduled { delay, attempt } => format!("restart {attempt} in {}", short_duration(*delay)),
             What::RestartWithheld { exit } => format!("not restarted after {exit}"),
@@ -287,6 +324,19 @@ impl Entry {
             }
             What::AutopilotSet { mode } => format!("autopilot {}", mode.label()),
             What::Stalled { gap } => format!("cas did not run for {}, probes discarded", short_duration(*gap)),
+            What::Adopted { pid, away } if away.is_zero() => format!("taken over, pid {pid}"),
+            What::Adopted { pid, away } => {
+                format!("taken over, pid {pid}, after {} without an engine", short_duration(*away))
+            }
+            What::Unverifiable { pid } => {
+                format!(
+                    "pid {pid} may be an earlier run or a stranger: it is not touched; end it by hand if it is yours"
+                )
+            }
+            What::ProjectClosed => "project closed".to_owned(),
+            What::Released { running } => format!("cas ended, {running} service{} left running", plural(*running)),
+            What::ShimReplaced => "its shim was replaced; the service was not touched".to_owned(),
+            What::OutputDropped { bytes } => format!("{bytes} bytes of output could not be kept"),
             What::Trouble { text } => text.clone(),
         }
     }

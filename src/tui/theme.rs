@@ -137,7 +137,8 @@ impl Theme {
             Phase::BackingOff { .. } | Phase::Blocked { .. } => Role::Warning,
             Phase::GaveUp { .. } => Role::Error,
             Phase::Exited { exit, .. } => match exit {
-                Exit::Code(0) => Role::Muted,
+                Exit::Code(0) | Exit::Rebooted => Role::Muted,
+                Exit::OutOfMemory { .. } => Role::Error,
                 Exit::Code(_) | Exit::Signal(_) | Exit::SpawnFailed(_) | Exit::Unknown => Role::Error,
             },
             Phase::Stopped { .. } => Role::Muted,

@@ -150,6 +150,11 @@ impl World {
             }
             // The host carries these out itself: timers, files, memory, replies and its own end.
             Effect::Timer { .. }
+            | Effect::Adopt { .. }
+            | Effect::EndStray { .. }
+            | Effect::Remember { .. }
+            | Effect::OpenProject { .. }
+            | Effect::CloseProject(_)
             | Effect::LoadProject { .. }
             | Effect::Record(_)
             | Effect::Register(_)

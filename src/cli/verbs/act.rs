@@ -165,7 +165,11 @@ impl Goal {
             Command::Start { .. } => Want::Up,
             Command::Restart { .. } => Want::UpAnew,
             Command::Stop { .. } | Command::Kill { .. } => Want::Down,
-            Command::Signal { .. } | Command::Reload | Command::Autopilot { .. } => Want::Nothing,
+            Command::Signal { .. }
+            | Command::Reload
+            | Command::Open { .. }
+            | Command::Close { .. }
+            | Command::Autopilot { .. } => Want::Nothing,
         };
         let run = |id: &ServiceId| before.service(id).and_then(|view| view.phase.run());
         Self { targets: targets.iter().map(|id| (id.clone(), run(id))).collect(), want, asked }

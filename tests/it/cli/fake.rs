@@ -103,7 +103,7 @@ pub(crate) fn engine_leaving(
                 Call::Query { query: Query::ShellContext { .. }, answer } => {
                     let _ = answer.send(Answer::Unavailable("no".to_owned()));
                 }
-                Call::Leave { done } => match leaving {
+                Call::Leave { departure: _, done } => match leaving {
                     Leaving::AtOnce => drop(done),
                     Leaving::WhenKilled => asked_to_leave = Some(done),
                 },

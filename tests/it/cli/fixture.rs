@@ -39,6 +39,8 @@ pub(crate) fn source(line: u32) -> Source {
 
 pub(crate) fn view(service: &str, phase: Phase, why: &str) -> ServiceView {
     ServiceView {
+        containment: cas::model::service::Containment::default(),
+        tty: false,
         id: id(service),
         kind: ServiceKind::Process,
         pid: if let Phase::Running { pid, .. } = &phase { Some(*pid) } else { None },
@@ -86,6 +88,7 @@ pub(crate) fn snapshot() -> Snapshot {
         revision: 41,
         at: at(200),
         engine: EngineView {
+            daemon: false,
             version: "0.1.0".to_owned(),
             pid: 77,
             started: at(0),
@@ -93,6 +96,7 @@ pub(crate) fn snapshot() -> Snapshot {
             leaving: false,
         },
         projects: vec![ProjectView {
+            under_care_since: None,
             name: ProjectName::new("shop").unwrap(),
             root: PathBuf::from("/srv/shop"),
             file: PathBuf::from("/srv/shop/cas.yaml"),
@@ -157,6 +161,10 @@ pub(crate) fn batch(service: &str, first_seq: u64, lines: &[&str]) -> Arc<LogBat
 fn spec(service: &str, line: u32, depends_on: &[(&str, Condition)]) -> Arc<ServiceSpec> {
     let edge = |condition| Dependency { condition, restart: false, required: true };
     Arc::new(ServiceSpec {
+        base_environment: None,
+        limits: cas::model::service::Limits::default(),
+        logs: cas::model::service::LogPolicy::default(),
+        tty: false,
         id: id(service),
         kind: ServiceKind::Process,
         command: CommandLine::Argv(vec![format!("./{service}"), "--serve".to_owned()]),

@@ -30,6 +30,10 @@ pub(super) fn id(name: &str) -> ServiceId {
 /// A service that restarts always, with exact waits of 1 s, 2 s … at most, and is stable after 10 s.
 pub(super) fn service(name: &str) -> ServiceSpec {
     ServiceSpec {
+        base_environment: None,
+        limits: cas::model::service::Limits::default(),
+        logs: cas::model::service::LogPolicy::default(),
+        tty: false,
         id: id(name),
         kind: ServiceKind::Process,
         command: CommandLine::Shell(format!("run {name}")),

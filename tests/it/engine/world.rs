@@ -123,7 +123,7 @@ impl World {
             self.removed.remove(&spec.id);
         }
         self.allow(new);
-        self.tell(Event::ProjectLoaded { project });
+        self.tell(Event::ProjectLoaded { project, heritage: cas::model::heritage::Heritage::default(), request: None });
     }
 
     pub(super) fn behave(&mut self, name: &str, change: impl FnOnce(&mut Behaviour)) -> &mut Self {
@@ -413,6 +413,11 @@ impl World {
                 self.timers.insert(key, self.serial);
             }
             Effect::LoadProject { .. } | Effect::Register(_) => {}
+            Effect::Adopt { .. }
+            | Effect::EndStray { .. }
+            | Effect::Remember { .. }
+            | Effect::OpenProject { .. }
+            | Effect::CloseProject(_) => {}
             Effect::Record(entry) => {
                 if let (Some(project), Some(service)) = (&entry.project, &entry.service) {
                     let id = ServiceId { project: project.clone(), service: service.clone() };

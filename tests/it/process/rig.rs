@@ -96,6 +96,10 @@ impl Rig {
 
     pub(crate) fn spec(&self, name: &str, command: CommandLine) -> ServiceSpec {
         ServiceSpec {
+            base_environment: None,
+            limits: cas::model::service::Limits::default(),
+            logs: cas::model::service::LogPolicy::default(),
+            tty: false,
             id: service(name),
             kind: ServiceKind::Process,
             command,

@@ -72,6 +72,8 @@ pub(super) fn running(seconds: u64) -> Phase {
 pub(super) fn service(project: &str, name: &str, phase: Phase, why: &str) -> ServiceView {
     let is_up = phase.run().is_some();
     ServiceView {
+        containment: cas::model::service::Containment::default(),
+        tty: false,
         id: id(project, name),
         kind: ServiceKind::Process,
         health: Health::Unknown,
@@ -99,6 +101,7 @@ pub(super) fn service(project: &str, name: &str, phase: Phase, why: &str) -> Ser
 
 fn project(name: &str, services: &[Arc<ServiceView>]) -> ProjectView {
     ProjectView {
+        under_care_since: None,
         name: ProjectName::new(name).unwrap(),
         root: PathBuf::from(format!("/srv/{name}")),
         file: PathBuf::from(format!("/srv/{name}/cas.yaml")),
@@ -111,6 +114,7 @@ fn project(name: &str, services: &[Arc<ServiceView>]) -> ProjectView {
 
 pub(super) fn remembered(name: &str, total: usize, exists: bool) -> ProjectView {
     ProjectView {
+        under_care_since: None,
         name: ProjectName::new(name).unwrap(),
         root: PathBuf::from(format!("/home/ann/{name}")),
         file: PathBuf::from(format!("/home/ann/{name}/cas.yaml")),
@@ -154,6 +158,7 @@ pub(super) fn world(services: Vec<ServiceView>, timeline: Vec<Entry>) -> World {
         revision: 1,
         at: NOW,
         engine: EngineView {
+            daemon: false,
             version: "0.1.0".to_owned(),
             pid: 4000,
             started: ago(4000),

@@ -60,9 +60,15 @@ const fn number(what: &What) -> usize {
         What::Trouble { .. } => 23,
         What::Flapping { .. } => 24,
         What::Steady => 25,
+        What::Adopted { .. } => 26,
+        What::Unverifiable { .. } => 27,
+        What::ProjectClosed => 28,
+        What::Released { .. } => 29,
+        What::ShimReplaced => 30,
+        What::OutputDropped { .. } => 31,
     }
 }
-const VARIANTS: usize = 26;
+const VARIANTS: usize = 32;
 
 fn every_what() -> Vec<What> {
     let odd = Duration::new(90_061, 1_002_003);
@@ -98,6 +104,12 @@ fn every_what() -> Vec<What> {
         What::AutopilotSet { mode: Autopilot::Off },
         What::Stalled { gap: odd },
         What::Trouble { text },
+        What::Adopted { pid: 7, away: odd },
+        What::Unverifiable { pid: 7 },
+        What::ProjectClosed,
+        What::Released { running: 3 },
+        What::ShimReplaced,
+        What::OutputDropped { bytes: 4096 },
         What::Flapping { falls: 4 },
         What::Steady,
     ]

@@ -1,0 +1,3 @@
+//! The shim of one service slot.
+
+fn main() {}
