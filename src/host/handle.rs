@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::model::{
+    ids::ServiceId,
     log::{LogBatch, LogNews},
     policy::{Reply, Request},
     query::{Answer, Query},
@@ -67,6 +68,31 @@ pub enum Call {
         departure: Departure,
         /// Dropped, or sent to, when nothing is left.
         done: oneshot::Sender<()>,
+    },
+    /// Attach to the pseudo-terminal of a service; dropping `input` lets go of it.
+    Tty {
+        /// Whose.
+        service: ServiceId,
+        /// What is typed, and how large the window is.
+        input: mpsc::Receiver<TtyInput>,
+        /// What the service writes. Ends when the service has.
+        output: mpsc::Sender<Vec<u8>>,
+        /// Said at once: attached, or a sentence why not.
+        answer: oneshot::Sender<Result<(), String>>,
+    },
+}
+
+/// Something for a pseudo-terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TtyInput {
+    /// As typed.
+    Bytes(Vec<u8>),
+    /// The window has another size.
+    Resize {
+        /// Lines.
+        rows: u16,
+        /// Columns.
+        cols: u16,
     },
 }
 
