@@ -1,8 +1,10 @@
 //! The command line: sentences that are typed, forms that are printed, codes that are returned.
 
 mod args;
+mod daemon;
 mod fake;
 mod fixture;
 mod forms;
 mod hostile;
+mod story;
 mod verbs;

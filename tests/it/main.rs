@@ -6,6 +6,7 @@ mod api;
 mod architecture;
 mod cli;
 mod config;
+mod daemon;
 mod demo;
 mod engine;
 mod keys;

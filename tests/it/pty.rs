@@ -5,5 +5,5 @@ mod hostile;
 mod job;
 mod pipes;
 mod share;
-mod terminal;
+pub(crate) mod terminal;
 mod tour;

@@ -16,39 +16,61 @@ fn opened(project: &Project, launch: &Launch<'_>) -> Terminal {
     terminal
 }
 
-fn a_signal_ends_it_well(signal: Signal) {
+/// The main process of `web`, which makes no other.
+fn web(project: &Project) -> Vec<Pid> {
+    project.living("web")
+}
+
+/// What runs on is the same process as before, is known, and ends when it is asked to.
+fn runs_on_and_can_be_stopped(project: &Project, before: &[Pid]) {
+    assert_eq!(web(project), before, "it was not touched");
+    let status = project.cas(&["status"], &[]);
+    assert!(String::from_utf8_lossy(&status.stdout).contains("without an engine"), "{status:?}");
+    let down = project.cas(&["down"], &[]);
+    assert!(down.status.success(), "{down:?}");
+    eventually("nothing is left", || project.relatives().is_empty());
+}
+
+fn a_signal_leaves_services_running(signal: Signal) {
     let project = Project::yaml(AUTOSTART);
     let mut terminal = opened(&project, &Launch::default());
+    let before = web(&project);
     terminal.signal(signal);
+    assert_eq!(terminal.ends(), 130);
+    terminal.is_given_back();
+    runs_on_and_can_be_stopped(&project, &before);
+}
+
+#[test]
+fn sigterm_leaves_services_running_and_gives_the_terminal_back() {
+    a_signal_leaves_services_running(Signal::TERM);
+}
+
+#[test]
+fn sighup_leaves_services_running_and_gives_the_terminal_back() {
+    a_signal_leaves_services_running(Signal::HUP);
+}
+
+#[test]
+fn sigint_stops_services_and_gives_the_terminal_back() {
+    let project = Project::yaml(AUTOSTART);
+    let mut terminal = opened(&project, &Launch::default());
+    terminal.signal(Signal::INT);
     assert_eq!(terminal.ends(), 130);
     terminal.is_given_back();
     assert_eq!(project.living(""), []);
 }
 
 #[test]
-fn sigterm_stops_services_and_gives_the_terminal_back() {
-    a_signal_ends_it_well(Signal::TERM);
-}
-
-#[test]
-fn sigint_stops_services_and_gives_the_terminal_back() {
-    a_signal_ends_it_well(Signal::INT);
-}
-
-#[test]
-fn sighup_stops_services_and_gives_the_terminal_back() {
-    a_signal_ends_it_well(Signal::HUP);
-}
-
-#[test]
-fn a_panic_gives_the_terminal_back_and_stops_services() {
+fn a_panic_gives_the_terminal_back_and_leaves_services_running() {
     let project = Project::yaml(AUTOSTART);
     let mut terminal = opened(&project, &Launch { environment: &[("CAS_TEST_PANIC", "1")], ..Launch::default() });
+    let before = web(&project);
     terminal.type_keys("\x0c");
     assert_eq!(terminal.ends(), 1);
     terminal.is_given_back();
     terminal.until_shows("asked for by CAS_TEST_PANIC");
-    assert_eq!(project.living(""), []);
+    runs_on_and_can_be_stopped(&project, &before);
 }
 
 /// The pid of the `cas` that is the only child of `of`, or `of` where the shell has become it.
@@ -77,6 +99,7 @@ fn a_lost_terminal_ends_it(script: &str) {
     let launch = Launch { program: "sh", arguments: &arguments, ..Launch::default() };
     let mut terminal = opened(&project, &launch);
     let cas = cas_below(terminal.pid());
+    let served = web(&project);
     let before = cpu_ticks(cas).unwrap();
     terminal.vanish();
     let mut used = before;
@@ -87,12 +110,13 @@ fn a_lost_terminal_ends_it(script: &str) {
     });
     let spent = (used - before) as f64 / rustix::param::clock_ticks_per_second() as f64;
     assert!(spent < 2.0, "{spent} s of CPU for ending");
-    assert_eq!(project.living(""), []);
+    assert_eq!(web(&project), served, "services are not touched by that");
     eventually("the shell has written the code", || {
         fs::read_to_string(project.root().join("code")).is_ok_and(|code| code.ends_with('\n'))
     });
     let code = fs::read_to_string(project.root().join("code")).unwrap();
     assert!(["1", "130"].contains(&code.trim()), "exit code {code}");
+    runs_on_and_can_be_stopped(&project, &served);
 }
 
 #[test]

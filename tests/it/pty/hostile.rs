@@ -98,7 +98,7 @@ fn hostile_output_changes_neither_the_terminal_nor_the_frames() {
     for payload in ["UEFZTE9BRA==", "PWNED-TITLE", "PWNED-LINK", "PWNED-DCS"] {
         assert!(!contains(&raw, payload.as_bytes()), "{payload} came through");
     }
-    terminal.type_keys("qy");
+    terminal.type_keys("qs");
     assert_eq!(terminal.ends(), 0);
     terminal.is_given_back();
     assert_eq!(project.living(""), []);
@@ -143,7 +143,7 @@ fn a_window_that_changes_its_size_all_the_time_stays_usable_in_a_flood() {
     terminal.resize(120, 36, true);
     terminal.type_keys("2");
     terminal.eventually("all is there again", |s| s.is("flood", "running") && s.is("web", "running"));
-    terminal.type_keys("qy");
+    terminal.type_keys("qs");
     assert_eq!(terminal.ends(), 0);
     terminal.is_given_back();
     assert_eq!(project.living(""), []);
@@ -157,7 +157,7 @@ fn without_colours_there_is_none_at_all() {
     terminal.eventually("it runs", |s| s.is("web", "running"));
     terminal.type_keys("?");
     terminal.until_shows("Everywhere");
-    terminal.type_keys("qqy");
+    terminal.type_keys("qqs");
     assert_eq!(terminal.ends(), 0);
     let raw = String::from_utf8(terminal.raw()).unwrap();
     for sequence in raw.split("\x1b[").skip(1) {

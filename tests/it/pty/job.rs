@@ -100,8 +100,8 @@ fn a_procfile_is_operated_in_eighty_columns_through_tabs() {
 
     // Leaving asks, because the services run in this console.
     terminal.type_keys("q");
-    terminal.until_shows("stop 2 services and quit");
-    terminal.type_keys("y");
+    terminal.until_shows("2 services run in this console");
+    terminal.type_keys("s");
     assert_eq!(terminal.ends(), 0);
     terminal.is_given_back();
     assert_eq!(project.living(""), []);
@@ -164,7 +164,7 @@ fn an_edit_brings_a_new_service_and_garbage_changes_nothing() {
     terminal.eventually("all stays", |s| s.is("web", "running") && s.is("extra", "stopped"));
     assert_eq!(project.living("web"), first, "the same process");
 
-    terminal.type_keys("qy");
+    terminal.type_keys("qs");
     assert_eq!(terminal.ends(), 0);
     assert_eq!(project.living(""), []);
 }

@@ -31,7 +31,7 @@ fn a_second_console_attaches_and_leaves_without_stopping_anything() {
     second.is_given_back();
     assert_eq!(project.living("").len(), 2, "the services belong to the first");
     first.eventually("they run", |s| s.is("web", "running") && s.is("worker", "running"));
-    first.type_keys("qy");
+    first.type_keys("qs");
     assert_eq!(first.ends(), 0);
     assert_eq!(project.living(""), []);
 }

@@ -104,10 +104,30 @@ impl Project {
     }
 }
 
+impl Project {
+    /// Everything that was started with the directories of this project: engines, shims, services.
+    pub(crate) fn relatives(&self) -> Vec<Pid> {
+        let mark = format!("CAS_STATE_DIR={}", self.home.path().join("cas_state_dir").display());
+        let entries = fs::read_dir("/proc").unwrap().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let has_mark = |pid: &i32| {
+            let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environ.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+        };
+        pids.filter(has_mark).filter_map(Pid::from_raw).collect()
+    }
+}
+
 impl Drop for Project {
     fn drop(&mut self) {
-        // Of a failed test; each by its pid, because its mark was seen.
-        for pid in self.living("") {
+        // Engines first, so that none heals what is killed after it; each by its pid, because its mark was seen.
+        let relatives = self.relatives();
+        let is_engine = |pid: &Pid| {
+            let pid = pid.as_raw_nonzero();
+            fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == fs::canonicalize(CAS).unwrap())
+        };
+        let (engines, others): (Vec<Pid>, Vec<Pid>) = relatives.into_iter().partition(is_engine);
+        for pid in engines.into_iter().chain(others).chain(self.living("")) {
             let _ended = kill_process(pid, Signal::KILL);
         }
     }

@@ -41,8 +41,15 @@ impl Console {
 
     /// The same in other colours.
     pub(super) fn themed(world: World, size: (u16, u16), theme: Theme) -> Self {
-        let setup =
-            Setup { theme, keymap: Keymap::default(), zone: Zone::Utc, mouse: true, project: None, project_file: None, read_only: false };
+        Self::with_setup(world, size, setup(theme))
+    }
+
+    /// One that reached its engine where commands are refused.
+    pub(super) fn only_looking(world: World, size: (u16, u16)) -> Self {
+        Self::with_setup(world, size, Setup { read_only: true, ..setup(Theme::default()) })
+    }
+
+    fn with_setup(world: World, size: (u16, u16), setup: Setup) -> Self {
         let ui = Ui::new(Size { width: size.0, height: size.1 }, setup);
         let terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
         let mut console = Self { ui, terminal, effects: vec![] };
@@ -166,6 +173,11 @@ impl Console {
         self.say(Message::Snapshot(Arc::new(snapshot)));
         self
     }
+}
+
+fn setup(theme: Theme) -> Setup {
+    let (keymap, zone) = (Keymap::default(), Zone::Utc);
+    Setup { theme, keymap, zone, mouse: true, project: None, project_file: None, read_only: false }
 }
 
 /// The screen after those keys.

@@ -67,7 +67,7 @@ shots! {
     retrying_small: "retrying", SMALL, "";
     connected_autopilot_off: "connected", MEDIUM, "";
     marked_three: "demo", MEDIUM, "<space><space><space>";
-    marked_all: "demo", SMALL, "a";
+    marked_all: "demo", SMALL, "*";
     marked_logs_merged: "demo", MEDIUM, "<space>jj<space>4";
     logs_all_with_times: "demo", MEDIUM, "4Ltz";
     logs_filtered: "demo", MEDIUM, "4/500|error<enter>";
@@ -101,6 +101,7 @@ shots! {
     signal_picker: "demo", SMALL, "xjj";
     theme_picker: "demo", SMALL, "Tj";
     leave_asks: "demo", SMALL, "q";
+    leave_asks_medium: "demo", MEDIUM, "q";
 }
 
 #[test]

@@ -38,13 +38,13 @@ fn restart_asks_for_the_selected_service_by_its_full_name() {
 fn one_key_starts_what_is_down_and_stops_what_is_up() {
     assert_eq!(asked("two_down", "s"), ["stop shop/web"]);
     assert_eq!(asked("two_down", "js"), ["start shop/db"]);
-    assert_eq!(asked("two_down", "as"), ["start shop/db shop/mailer"]);
+    assert_eq!(asked("two_down", "*s"), ["start shop/db shop/mailer"]);
 }
 
 #[test]
 fn a_command_goes_to_all_that_are_marked() {
     assert_eq!(asked("demo", "<space><space>r"), ["restart demo/api demo/cache"]);
-    assert_eq!(asked("demo", "aAr"), ["restart demo/api"]);
+    assert_eq!(asked("demo", "*Ar"), ["restart demo/api"]);
 }
 
 #[test]
@@ -117,11 +117,19 @@ fn signals_are_picked_from_a_list() {
 }
 
 #[test]
-fn quitting_asks_where_services_would_stop_and_not_where_a_daemon_keeps_them() {
+fn quitting_asks_what_becomes_of_services_and_not_where_another_process_keeps_them() {
+    let mut left = Console::open("demo", MEDIUM);
+    left.keys("qy<enter>r");
+    assert_eq!(left.effects, [], "yes is no answer to it, and it stays open");
+    left.keys("d");
+    assert_eq!(left.effects, [UiEffect::LeaveRunning]);
+    let mut stays = Console::open("demo", MEDIUM);
+    stays.keys("q<esc>d");
+    assert_eq!(stays.effects, [], "d is the key of the detail again");
     let mut local = Console::open("demo", MEDIUM);
     local.keys("q");
     assert!(local.effects.is_empty());
-    local.keys("y");
+    local.keys("s");
     assert_eq!(local.effects, [UiEffect::StopAllAndQuit]);
     local.keys("q");
     assert_eq!(local.effects, [UiEffect::StopAllAndQuit, UiEffect::Quit]);
@@ -131,6 +139,42 @@ fn quitting_asks_where_services_would_stop_and_not_where_a_daemon_keeps_them() {
     let mut empty = Console::open("empty", MEDIUM);
     empty.keys("q");
     assert_eq!(empty.effects, [UiEffect::Quit]);
+}
+
+#[test]
+fn a_service_with_a_terminal_is_attached_to_and_the_others_say_why_not() {
+    let mut world = named("demo");
+    let api = Arc::make_mut(&mut world.snapshot.services[0]);
+    api.tty = true;
+    let id = api.id.clone();
+    let mut console = Console::new(world, MEDIUM);
+    console.keys("a");
+    assert_eq!(console.effects, [UiEffect::Attach(id)]);
+    let mut other = Console::open("demo", MEDIUM);
+    other.keys("a");
+    assert_eq!(other.effects, []);
+    assert!(other.text().contains("attach: api has no terminal"), "{}", other.text());
+}
+
+#[test]
+fn the_header_says_how_long_the_daemon_runs_and_whether_one_only_looks() {
+    let mut world = named("connected");
+    world.snapshot.engine.daemon = true;
+    world.snapshot.engine.version = env!("CARGO_PKG_VERSION").to_owned();
+    let mut console = Console::new(world, LARGE);
+    assert!(console.text().lines().next().unwrap().contains("⇄ daemon "), "{}", console.text());
+    assert!(!console.text().contains("read-only"));
+    let mut looking = Console::only_looking(named("connected"), LARGE);
+    assert!(looking.text().lines().next().unwrap().contains("read-only"), "{}", looking.text());
+}
+
+#[test]
+fn a_daemon_of_another_version_is_a_line_with_what_to_do() {
+    let mut world = named("connected");
+    world.snapshot.engine.daemon = true;
+    world.snapshot.engine.version = "0.0.9".to_owned();
+    let mut console = Console::new(world, LARGE);
+    assert!(console.text().contains("the daemon is cas 0.0.9") && console.text().contains("cas daemon restart"));
 }
 
 #[test]

@@ -1,0 +1,286 @@
+//! The daemon as it is, with the real binary: what it takes under care outlives consoles, command lines, and the daemon itself.
+
+use std::{
+    fs,
+    process::{Child, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{
+    pty::terminal::{Launch, Project, Terminal},
+    support::eventually,
+};
+
+const TWO: &str = "  web: {shell: 'n=0; while :; do n=$((n+1)); echo line $n; sleep 0.05; done'}\n  worker: {command: [sleep, '1001']}\n";
+
+fn json(project: &Project, arguments: &[&str]) -> serde_json::Value {
+    let ran = project.cas(arguments, &[]);
+    serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
+}
+
+fn good(project: &Project, arguments: &[&str]) -> String {
+    let ran = project.cas(arguments, &[]);
+    assert!(ran.status.success(), "cas {arguments:?}: {ran:?}");
+    String::from_utf8_lossy(&ran.stderr).into_owned()
+}
+
+fn daemon_pid(project: &Project) -> Option<i32> {
+    let ran = project.cas(&["daemon", "status", "--json"], &[]);
+    let json: serde_json::Value = serde_json::from_slice(&ran.stdout).ok()?;
+    i32::try_from(json["pid"].as_i64()?).ok()
+}
+
+fn service(project: &Project, name: &str) -> serde_json::Value {
+    let status = json(project, &["status", "--json"]);
+    let services = status["services"].as_array().cloned().unwrap_or_default();
+    services.into_iter().find(|service| service["name"] == name).unwrap_or_default()
+}
+
+/// Both services run; their processes.
+fn both(project: &Project) -> (Vec<Pid>, Vec<Pid>) {
+    eventually("both run", || {
+        service(project, "web")["phase"] == "running" && service(project, "worker")["phase"] == "running"
+    });
+    (project.living("web"), project.living("worker"))
+}
+
+fn nothing_is_left(project: &Project) {
+    eventually("neither a daemon nor a shim nor a service is left", || project.relatives().is_empty());
+}
+
+#[test]
+fn up_detached_returns_and_everybody_who_looks_sees_the_same() {
+    let project = Project::yaml(TWO);
+    let said = good(&project, &["up", "--detach"]);
+    assert!(said.starts_with("started the daemon") && said.contains("under care"), "{said}");
+    let before = both(&project);
+    let daemon = daemon_pid(&project).unwrap();
+    let cmdline = fs::read(format!("/proc/{daemon}/cmdline")).unwrap();
+    assert!(cmdline.starts_with(b"cas\0daemon\0run\0"), "ps shows what it is: {:?}", String::from_utf8_lossy(&cmdline));
+    assert!(good(&project, &["up", "--detach"]).contains(&daemon.to_string()), "twice is once");
+    assert_eq!(both(&project), before);
+
+    let mut console = Terminal::open(&project);
+    console.eventually("it is attached", |s| s.is("web", "running") && s.shows("⇄ daemon"));
+    good(&project, &["restart", "worker"]);
+    console.until_shows("command line");
+    console.type_keys("q");
+    assert_eq!(console.ends(), 0);
+    assert_eq!(project.living("web"), before.0, "a console that was attached only leaves");
+
+    let status = json(&project, &["daemon", "status", "--json"]);
+    assert_eq!(status["projects"][0]["name"], project.name.as_str());
+    assert!(status["projects"][0]["under_care_since"].is_string(), "{status}");
+    good(&project, &["down"]);
+    assert_eq!(project.living(""), []);
+    assert_eq!(daemon_pid(&project), Some(daemon), "down lets go of the project and not of the daemon");
+    good(&project, &["daemon", "stop"]);
+    nothing_is_left(&project);
+}
+
+#[test]
+fn a_daemon_that_is_stopped_and_kept_leaves_services_to_the_next_one() {
+    let project = Project::yaml(TWO);
+    good(&project, &["up", "--detach"]);
+    let before = both(&project);
+    let refused = project.cas(&["daemon", "stop"], &[]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    good(&project, &["daemon", "stop", "--keep"]);
+    assert_eq!(project.cas(&["daemon", "status"], &[]).status.code(), Some(3));
+    assert_eq!((project.living("web"), project.living("worker")), before);
+    assert!(service(&project, "web")["why"].as_str().unwrap().contains("without an engine"));
+
+    good(&project, &["daemon", "start"]);
+    assert_eq!(both(&project), before, "taken over, not started anew");
+    eventually("its story goes on", || {
+        let ran = project.cas(&["daemon", "logs"], &[]);
+        String::from_utf8_lossy(&ran.stdout).contains("taken over")
+    });
+    good(&project, &["daemon", "stop", "--down"]);
+    assert_eq!(project.living(""), []);
+    nothing_is_left(&project);
+}
+
+#[test]
+fn a_killed_daemon_loses_nothing_and_the_next_one_takes_over() {
+    let project = Project::yaml(TWO);
+    good(&project, &["up", "--detach"]);
+    let before = both(&project);
+    let web = project.living("web")[0];
+    kill_process(web, Signal::KILL).unwrap();
+    eventually("it is healed", || service(&project, "web")["restarts"] == 1 && !project.living("web").is_empty());
+    let before = (both(&project).0, before.1);
+    for _ in 0..3 {
+        let daemon = daemon_pid(&project).unwrap();
+        kill_process(Pid::from_raw(daemon).unwrap(), Signal::KILL).unwrap();
+        eventually("it is gone", || daemon_pid(&project) != Some(daemon));
+        assert_eq!((project.living("web"), project.living("worker")), before);
+        good(&project, &["daemon", "start"]);
+        assert_eq!(both(&project), before);
+        assert_eq!(service(&project, "web")["restarts"], 1, "the count goes on");
+    }
+    let lines = project.cas(&["logs", "web", "--no-prefix"], &[]);
+    let text = String::from_utf8_lossy(&lines.stdout).into_owned();
+    let numbers: Vec<u64> =
+        text.lines().filter_map(|line| line.strip_prefix("line ")?.trim().parse().ok()).collect();
+    let second = numbers.iter().skip(1).position(|number| *number == 1).map_or(0, |at| at + 1);
+    let run = &numbers[second..];
+    assert!(run.len() > 10, "{text}");
+    assert!(run.windows(2).all(|pair| pair[1] == pair[0] + 1), "none is missing, none twice: {run:?}");
+    good(&project, &["daemon", "stop", "--down"]);
+    nothing_is_left(&project);
+}
+
+#[test]
+fn a_restart_is_a_new_engine_for_the_same_services() {
+    let project = Project::yaml(TWO);
+    good(&project, &["up", "--detach"]);
+    let before = both(&project);
+    let first = daemon_pid(&project).unwrap();
+    let mut console = Terminal::open(&project);
+    console.eventually("it is attached", |s| s.is("web", "running") && s.shows("⇄ daemon"));
+    console.until_shows("asked: start");
+    good(&project, &["daemon", "restart"]);
+    assert_ne!(daemon_pid(&project), Some(first));
+    assert_eq!(both(&project), before);
+    console.eventually("it is back, with what it knew", |s| {
+        s.shows("⇄ daemon") && s.shows("taken over") && s.shows("asked: start")
+    });
+    console.type_keys("q");
+    assert_eq!(console.ends(), 0);
+    good(&project, &["daemon", "stop", "--down"]);
+    nothing_is_left(&project);
+}
+
+#[test]
+fn an_attached_console_says_that_its_engine_is_gone_and_comes_back_by_itself() {
+    let project = Project::yaml(TWO);
+    good(&project, &["up", "--detach"]);
+    both(&project);
+    let mut console = Terminal::open(&project);
+    console.eventually("it is attached", |s| s.is("web", "running") && s.shows("⇄ daemon"));
+    let daemon = daemon_pid(&project).unwrap();
+    kill_process(Pid::from_raw(daemon).unwrap(), Signal::KILL).unwrap();
+    console.eventually("it says so and keeps the picture", |s| s.shows("⇄ retrying") && s.is("web", "running"));
+    good(&project, &["daemon", "start"]);
+    console.eventually("it is back", |s| s.shows("⇄ daemon") && s.is("web", "running"));
+    console.type_keys("q");
+    assert_eq!(console.ends(), 0);
+    good(&project, &["daemon", "stop", "--down"]);
+    nothing_is_left(&project);
+}
+
+#[test]
+fn of_twenty_that_are_started_at_once_one_runs() {
+    let project = Project::yaml(TWO);
+    let start = || {
+        let mut command = project.command(&["daemon", "start"], &[]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let all: Vec<Child> = (0..20).map(|_| start()).collect();
+    let said: Vec<String> = all
+        .into_iter()
+        .map(|child| {
+            let ran = child.wait_with_output().unwrap();
+            assert!(ran.status.success(), "{ran:?}");
+            String::from_utf8_lossy(&ran.stderr).into_owned()
+        })
+        .collect();
+    let daemon = daemon_pid(&project).unwrap();
+    for said in &said {
+        assert!(said.contains(&format!("(pid {daemon})")), "all name the one that runs, {daemon}: {said}");
+    }
+    assert_eq!(said.iter().filter(|said| said.contains("the daemon runs (pid")).count(), 1, "{said:?}");
+    eventually("the others are gone", || project.relatives().len() == 1);
+    good(&project, &["daemon", "stop"]);
+    nothing_is_left(&project);
+}
+
+#[test]
+fn a_console_that_is_left_hands_its_services_to_the_daemon() {
+    let project = Project::yaml(TWO);
+    let mut console = Terminal::open(&project);
+    console.eventually("it is shown", |s| s.is("web", "stopped"));
+    console.type_keys("S");
+    console.eventually("both run", |s| s.is("web", "running") && s.is("worker", "running"));
+    let before = (project.living("web"), project.living("worker"));
+    console.type_keys("q");
+    console.until_shows("2 services run in this console");
+    console.type_keys("d");
+    assert_eq!(console.ends(), 0);
+    console.is_given_back();
+    assert_eq!(both(&project), before);
+    assert!(daemon_pid(&project).is_some());
+    good(&project, &["daemon", "stop", "--down"]);
+    nothing_is_left(&project);
+}
+
+#[test]
+fn one_project_has_one_engine_and_the_daemon_says_who_it_is() {
+    let project = Project::yaml(TWO);
+    let mut console = Terminal::open(&project);
+    console.eventually("it is shown", |s| s.is("web", "stopped"));
+    good(&project, &["daemon", "start"]);
+    let refused = project.cas(&["open", "."], &[]);
+    assert_eq!(refused.status.code(), Some(5), "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("another cas (pid "), "{said}");
+    let said = good(&project, &["up", "--detach"]);
+    assert!(said.contains("which was there already"), "{said}");
+    console.eventually("they run in the console", |s| s.is("web", "running") && s.is("worker", "running"));
+    console.type_keys("qs");
+    assert_eq!(console.ends(), 0);
+    good(&project, &["open", "."]);
+    eventually("the daemon has it now", || service(&project, "web")["phase"] == "stopped");
+    good(&project, &["daemon", "stop", "--down"]);
+    nothing_is_left(&project);
+}
+
+#[test]
+fn who_only_looks_is_refused_behind_the_door() {
+    let project = Project::yaml(TWO);
+    good(&project, &["up", "--detach"]);
+    let before = both(&project);
+    let refused = project.cas(&["--read-only", "restart", "web"], &[]);
+    assert!(!refused.status.success(), "{refused:?}");
+    assert!(project.cas(&["--read-only", "status"], &[]).status.success());
+    let mut console = Terminal::launch(&project, &Launch { arguments: &["--read-only"], ..Launch::default() });
+    console.eventually("it says so", |s| s.shows("read-only") && s.is("web", "running"));
+    console.type_keys("r");
+    console.until_shows("read-only");
+    console.type_keys("q");
+    assert_eq!(console.ends(), 0);
+    assert_eq!(both(&project), before);
+    good(&project, &["daemon", "stop", "--down"]);
+    nothing_is_left(&project);
+}
+
+#[test]
+fn sigterm_ends_the_daemon_and_no_service_and_sighup_reads_the_files_again() {
+    let project = Project::yaml(TWO);
+    good(&project, &["up", "--detach"]);
+    let before = both(&project);
+    let daemon = Pid::from_raw(daemon_pid(&project).unwrap()).unwrap();
+    project.write("cas.yaml", &project.yaml_of(&format!("{TWO}  extra: {{command: [sleep, '1002']}}\n")));
+    kill_process(daemon, Signal::HUP).unwrap();
+    eventually("the new service is known", || service(&project, "extra")["phase"] == "stopped");
+    kill_process(daemon, Signal::TERM).unwrap();
+    eventually("it ends", || daemon_pid(&project).is_none());
+    assert_eq!((project.living("web"), project.living("worker")), before);
+    good(&project, &["down"]);
+    nothing_is_left(&project);
+}
+
+#[test]
+fn in_the_foreground_a_second_daemon_is_refused_by_name() {
+    let project = Project::yaml(TWO);
+    good(&project, &["daemon", "start"]);
+    let daemon = daemon_pid(&project).unwrap();
+    let second = project.cas(&["daemon", "run"], &[]);
+    assert_eq!(second.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(said.contains(&format!("another daemon (pid {daemon}) runs already")), "{said}");
+    good(&project, &["daemon", "stop"]);
+    nothing_is_left(&project);
+}
