@@ -30,7 +30,8 @@ pub struct Cli {
     #[arg(short = 'f', long, value_name = "PATH")]
     pub file: Option<PathBuf>,
     /// Work as if started in this directory
-    #[arg(short = 'C', long, value_name = "DIR", global = true)]
+    // Its id must be its own: commands have arguments of that name, and one that is global would take their values.
+    #[arg(id = "working-directory", short = 'C', long = "directory", value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,
     /// No colours (so does the variable `NO_COLOR`)
     #[arg(long, global = true)]

@@ -72,6 +72,26 @@ fn a_file_named_before_the_verb_and_a_log_that_is_followed_do_not_mix() {
 }
 
 #[test]
+fn the_directory_of_a_command_is_not_the_one_to_work_in() {
+    let cli = typed("cas open blog").unwrap();
+    assert_eq!(cli.directory, None);
+    let cli = typed("cas -C /srv open blog").unwrap();
+    assert_eq!(cli.directory.unwrap().to_str(), Some("/srv"));
+    let Some(Verb::Act(act)) = cli.verb else { panic!() };
+    assert_eq!(act.command.to_line(), "open blog");
+}
+
+#[test]
+fn detaching_and_the_daemon_have_their_contradictions() {
+    for line in ["cas up --detach --no-tui", "cas daemon stop --keep --down"] {
+        assert_eq!(refused(line).0, ErrorKind::ArgumentConflict, "{line}");
+    }
+    assert_eq!(refused("cas up --timeout 3s").0, ErrorKind::MissingRequiredArgument);
+    assert!(typed("cas daemon status --read-only --system").unwrap().read_only);
+    assert!(!definition().find_subcommand_mut("daemon").unwrap().render_long_help().to_string().contains("detached"));
+}
+
+#[test]
 fn directory_and_colour_may_stand_anywhere() {
     for line in ["cas -C /srv --no-color status", "cas status -C /srv --no-color"] {
         let cli = typed(line).unwrap();

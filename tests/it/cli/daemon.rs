@@ -479,12 +479,12 @@ async fn its_activity_is_told_in_sentences_without_an_engine_too() {
 #[tokio::test]
 async fn following_its_activity_tells_a_story_when_it_is_over() {
     let engine = daemon(under_daemon(), |_| None);
-    let outside = Fake {
-        entries: fixture::entries(),
-        daemon: Some(engine.handle.clone()),
-        daemon_runs: Cell::new(true),
-        ..here()
-    };
+    let mut entries = fixture::entries();
+    for (entry, seconds) in entries.iter_mut().zip([197, 198, 198]) {
+        entry.at = fixture::at(seconds);
+    }
+    let daemon = Some(engine.handle.clone());
+    let outside = Fake { entries, daemon, daemon_runs: Cell::new(true), ..here() };
     let script = async {
         interrupted(&outside).await;
         let mut snapshot = under_daemon();
@@ -492,7 +492,7 @@ async fn following_its_activity_tells_a_story_when_it_is_over() {
             (4, What::Started { pid: 4008, attempt: 1 }),
             (5, What::Ready { after: Duration::from_millis(1900) }),
         ] {
-            let entry = fixture::entry(seq, 4, "web", Origin::Healer, what, "");
+            let entry = fixture::entry(seq, 199, "web", Origin::Healer, what, "");
             snapshot.timeline.push(std::sync::Arc::new(entry));
         }
         engine.snapshots.send_replace(std::sync::Arc::new(snapshot));
@@ -506,7 +506,7 @@ async fn following_its_activity_tells_a_story_when_it_is_over() {
     assert_eq!(ran.outcome, Outcome::Interrupted);
     assert_eq!(
         ran.stdout,
-        "10:00 shop/web started by command line\n10:00 shop/web crashed (exit code 1), restarted after 1 s, healthy after 1.9 s\n"
+        "10:03 shop/web started by command line\n10:03 shop/web crashed (exit code 1), restarted after 1 s, healthy after 1.9 s\n"
     );
 }
 
