@@ -15,7 +15,7 @@ use super::{
     panes::{alarm, projects::counted},
     pattern::{Pattern, Reading},
     theme::Role,
-    ui::{FilterPrompt, Leaving, LogPosition, Pane, Ui},
+    ui::{Access, FilterPrompt, Leaving, LogPosition, Pane, Ui},
     widgets::{badge, key_hints, units},
 };
 use crate::{
@@ -33,7 +33,7 @@ pub(crate) fn header(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     left.push(Span::styled(format!("{title}  "), ui.theme.style(Role::Title)));
     left.extend(tally(ui, &counts, area.width >= ROOM_FOR_WORDS));
     left.push(Span::raw(" "));
-    if ui.read_only {
+    if ui.access == Access::Looking {
         left.push(badge("read-only", ui.theme.style(Role::Info), &ui.theme));
         left.push(Span::raw(" "));
     }

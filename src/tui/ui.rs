@@ -190,6 +190,15 @@ pub(crate) struct Toast {
     pub(crate) until: Timestamp,
 }
 
+/// What the engine takes from this console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Commands.
+    Full,
+    /// Questions only.
+    Looking,
+}
+
 /// Whether the console is being left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Leaving {
@@ -269,7 +278,7 @@ pub struct Ui {
     pub(crate) zone: Zone,
     pub(crate) mouse: bool,
     pub(crate) project_file: Option<PathBuf>,
-    pub(crate) read_only: bool,
+    pub(crate) access: Access,
     pub(crate) focus: Pane,
     pub(crate) zoomed: bool,
     pub(crate) splits: Splits,
@@ -303,7 +312,7 @@ impl Ui {
             zone: setup.zone,
             mouse: setup.mouse,
             project_file: setup.project_file,
-            read_only: setup.read_only,
+            access: if setup.read_only { Access::Looking } else { Access::Full },
             focus: Pane::Services,
             zoomed: false,
             splits: Splits::default(),

@@ -2,7 +2,7 @@
 //!
 //! Never leaves out that something went wrong; leaves out what only says how it was asked for, because who did it stands in the outcome.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use super::super::{
     context::Zone,
@@ -121,13 +121,14 @@ impl Stories {
                 let plot = Plot::Illness { sentence: entry.sentence() };
                 self.open.insert(key, Story { began: at, last: at, plot });
             }
-            (_, Some(story)) => match ending(&story, entry) {
-                Some(ending) => self.tell(&key, &story, &ending),
-                None => {
+            (_, Some(story)) => {
+                if let Some(ending) = ending(&story, entry) {
+                    self.tell(&key, &story, &ending);
+                } else {
                     self.say(entry);
                     self.keep(key, Some(story));
                 }
-            },
+            }
             (_, None) => self.say(entry),
         }
     }
@@ -236,15 +237,17 @@ impl Crash {
             }
         };
         match (self.restarted, self.delay) {
-            (Some(after), _) => sentence.push_str(&format!(", restarted after {}", short_duration(after))),
+            (Some(after), _) => {
+                let _ = write!(sentence, ", restarted after {}", short_duration(after));
+            }
             (None, Some(delay)) if *ending == Ending::Open => {
-                sentence.push_str(&format!(", restarts after {}", short_duration(delay)));
+                let _ = write!(sentence, ", restarts after {}", short_duration(delay));
             }
             (None, _) => {}
         }
         let severity = match ending {
             Ending::Healthy(after) => {
-                sentence.push_str(&format!(", healthy after {}", short_duration(*after)));
+                let _ = write!(sentence, ", healthy after {}", short_duration(*after));
                 Severity::Warning
             }
             Ending::Stable => {
@@ -252,7 +255,7 @@ impl Crash {
                 Severity::Warning
             }
             Ending::GaveUp(attempts) => {
-                sentence.push_str(&format!(", gave up after {attempts} starts that never held"));
+                let _ = write!(sentence, ", gave up after {attempts} starts that never held");
                 Severity::Error
             }
             Ending::Withheld => {
@@ -288,7 +291,7 @@ fn started(who: Origin, adopted: Option<Duration>, ending: &Ending) -> (String, 
         Some(away) => format!("taken over after {} without an engine", short_duration(away)),
     };
     if let (None, Ending::Healthy(after)) = (adopted, ending) {
-        sentence.push_str(&format!(", healthy after {}", short_duration(*after)));
+        let _ = write!(sentence, ", healthy after {}", short_duration(*after));
     }
     (sentence, Severity::Info)
 }
@@ -311,7 +314,9 @@ fn stopped(
     };
     match killed {
         Some(after) if after.is_zero() => sentence.push_str(", by SIGKILL"),
-        Some(after) => sentence.push_str(&format!(", killed: it was still there after {}", short_duration(after))),
+        Some(after) => {
+            let _ = write!(sentence, ", killed: it was still there after {}", short_duration(after));
+        }
         None => {}
     }
     (sentence, if killed.is_some() { Severity::Warning } else { Severity::Info })

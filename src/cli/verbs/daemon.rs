@@ -218,7 +218,9 @@ async fn tell(ctx: &mut Context<'_>, outside: &impl Outside, logs: DaemonLogs) -
     }
     let entries = outside.stored_entries(None, since_us, ENTRIES).map_err(Failure::failed)?;
     let mut stories = Stories::default();
-    entries.iter().for_each(|entry| stories.take(entry));
+    for entry in &entries {
+        stories.take(entry);
+    }
     let Some(handle) = daemon else {
         return print(ctx, outside, &stories.finish()).map(|()| Outcome::Ok);
     };

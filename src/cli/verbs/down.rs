@@ -31,13 +31,13 @@ pub(in crate::cli) async fn down(
     let file = place.find(ctx, outside)?;
     let reached = match outside.connect(&file, place.access).await.map_err(Failure::failed)? {
         Some(handle) => Reached::on(handle, &file),
-        None => match take_over(ctx, outside, place, &file).await? {
-            Some(reached) => reached,
-            None => {
+        None => {
+            let Some(reached) = take_over(ctx, outside, place, &file).await? else {
                 ctx.say("nothing to do: no engine is running for this project");
                 return Ok(Outcome::Ok);
-            }
-        },
+            };
+            reached
+        }
     };
     let end = match (&reached.project, reached.handle.snapshot().engine.daemon) {
         (Some(project), true) => End::Project(project.clone()),

@@ -113,8 +113,8 @@ pub(in crate::cli) fn open_project<'a>(snapshot: &'a Snapshot, file: &Path) -> O
     let root = file.parent().unwrap_or(file);
     let real = root.canonicalize();
     let real = real.as_deref().unwrap_or(root);
-    let open = snapshot.projects.iter().filter(|project| project.open);
-    open.filter(|project| project.root == root || project.root == real).next_back()
+    let is_it = |project: &&ProjectView| project.open && (project.root == root || project.root == real);
+    snapshot.projects.iter().find(is_it)
 }
 
 impl Place {

@@ -31,7 +31,7 @@ fn demo(project: &Project, size: (u16, u16), keys: &str) -> Terminal {
 fn leave(mut terminal: Terminal) {
     terminal.type_keys("q");
     terminal.until_shows("are you sure?");
-    terminal.type_keys("y");
+    terminal.type_keys("s");
     assert_eq!(terminal.ends(), 0);
     terminal.is_given_back();
 }
