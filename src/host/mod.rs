@@ -4,6 +4,7 @@
 
 pub mod handle;
 mod logs;
+mod projects;
 mod run;
 mod sampler;
 mod timers;
@@ -12,6 +13,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use tokio::{sync::mpsc, sync::watch, task::JoinHandle};
 
+pub use self::projects::{Care, Gate};
 use self::handle::{Handle, Link, LogFeed, REQUEST_CAPACITY};
 use crate::{
     config::paths::Paths,
@@ -28,8 +30,11 @@ const EVENT_CAPACITY: usize = 4096;
 /// Log batches that may wait for the hub; more make the readers of output wait (back-pressure).
 const OUTPUT_CAPACITY: usize = 32;
 
+/// Projects that may wait to be taken in; more wait in their tasks.
+const OPENING_CAPACITY: usize = 4;
+
 /// What an engine is hosted with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// Projects to open at once.
     pub projects: Vec<Arc<ProjectSpec>>,
@@ -47,6 +52,14 @@ pub struct Config {
     pub environment: BTreeMap<String, String>,
     /// Soft limit of open files that services get; none: that of this process.
     pub open_files: Option<u64>,
+    /// The engine runs in the background.
+    pub daemon: bool,
+    /// The program `cas-shim`.
+    pub shim: PathBuf,
+    /// Takes each project that is opened for this engine alone; none: whoever hosts it has done so.
+    pub gate: Option<Gate>,
+    /// Told of every change of what is open.
+    pub care: Option<Care>,
 }
 
 /// A hosted engine.
@@ -79,14 +92,11 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let (output, captured) = mpsc::channel(OUTPUT_CAPACITY);
     let (calls, door) = mpsc::channel(REQUEST_CAPACITY);
 
-    let store = Store::open(config.paths.database(), trouble_reporter(events.clone(), TroubleSlot::Store));
-    let writer = log_files::LogWriter::start(
-        config.paths.logs(),
-        log_files::Retention::default(),
-        trouble_reporter(events.clone(), TroubleSlot::Logs),
-    );
+    let (openings, opened) = mpsc::channel(OPENING_CAPACITY);
+
+    let store = Arc::new(Store::open(config.paths.database(), trouble_reporter(events.clone(), TroubleSlot::Store)));
     let world = World::start(
-        world::Settings { open_files: config.open_files, ..world::Settings::default() },
+        world::Settings { open_files: config.open_files, shim: config.shim, ..world::Settings::default() },
         events.clone(),
         output,
     );
@@ -100,12 +110,15 @@ pub fn start(config: Config) -> Result<Host, StartError> {
             first_run: u64::try_from(started.wall_us).unwrap_or(1),
             budget: config.budget,
             withheld: config.withheld,
+            daemon: config.daemon,
+            boot_id: clock::boot_id(),
         },
         started,
     );
 
     let feed = LogFeed::new();
-    let hub = logs::Hub::start(captured, feed.clone(), writer);
+    let taking = Arc::clone(&store);
+    let hub = logs::Hub::start(captured, feed.clone(), Box::new(move |intake| taking.take_in(intake)));
     let disk_path = config.projects.first().map_or_else(|| PathBuf::from("/"), |project| project.root.clone());
     let sampler = sampler::start(disk_path, world.clone(), events.clone())?;
 
@@ -114,18 +127,29 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let task = tokio::spawn(
         run::Loop {
             engine,
+            projects: projects::Projects::new(
+                projects::Means {
+                    paths: config.paths,
+                    world: world.clone(),
+                    store: Arc::clone(&store),
+                    hub: hub.clone(),
+                    gate: config.gate,
+                    environment: Arc::new(config.environment),
+                    openings,
+                },
+                config.care,
+            ),
             world,
             store,
             hub,
             timers: timers::Timers::default(),
             snapshots,
             events,
-            environment: Arc::new(config.environment),
             pending: run::Pending::default(),
             _sampler: sampler,
             _link: link,
         }
-        .run(inbox, door, config.projects),
+        .run(inbox, door, opened, config.projects),
     );
     Ok(Host { handle: Handle { calls, snapshots: pictures, logs: feed, link: linked }, task })
 }
