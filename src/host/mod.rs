@@ -13,8 +13,8 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use tokio::{sync::mpsc, sync::watch, task::JoinHandle};
 
-pub use self::projects::{Care, Gate};
 use self::handle::{Handle, Link, LogFeed, REQUEST_CAPACITY};
+pub use self::projects::{Care, Gate};
 use crate::{
     config::paths::Paths,
     engine::{Budget, Engine, Settings},

@@ -159,7 +159,10 @@ impl Projects {
     }
 
     /// The environment in which a project's file is read, and what its services begin with.
-    pub(super) fn environment_of(&self, name: &ProjectName) -> (Arc<BTreeMap<String, String>>, Option<BaseEnvironment>) {
+    pub(super) fn environment_of(
+        &self,
+        name: &ProjectName,
+    ) -> (Arc<BTreeMap<String, String>>, Option<BaseEnvironment>) {
         let own = self.places.get(name).and_then(|place| place.environment.clone());
         (own.as_ref().map_or_else(|| Arc::clone(&self.means.environment), |own| Arc::clone(&own.0)), own)
     }
