@@ -2,7 +2,7 @@
 
 use crate::{
     Figure,
-    measure::{CAS, Project, Terminal, cpu_seconds, ms_since, pause, quantile, wait_until},
+    measure::{CAS, Project, Terminal, cpu_seconds, ms_since, pause, quantile, shims_of, wait_until},
 };
 use cas::{
     api,
@@ -74,18 +74,6 @@ impl Daemon {
         let handle = runtime.block_on(async { api::connect(&socket, clock::now).await }).expect("the daemon answers");
         wait_until(what, 1, || holds(&handle.snapshot()));
     }
-
-    fn shims(&self) -> Vec<u32> {
-        let needle = self.project.path().to_string_lossy().into_owned();
-        let pids = fs::read_dir("/proc").expect("/proc").flatten();
-        pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .filter(|pid: &u32| {
-                let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                let command = String::from_utf8_lossy(&command).into_owned();
-                command.contains("cas-shim") && command.contains(&needle)
-            })
-            .collect()
-    }
 }
 
 impl Drop for Daemon {
@@ -105,7 +93,7 @@ fn all_run(snapshot: &Snapshot, count: usize) -> bool {
 fn adopt(count: usize, rounds: usize) -> (f64, f64) {
     let mut daemon = Daemon::start(Project::sleepers(count, true));
     daemon.see("all run", |snapshot| all_run(snapshot, count));
-    let shims = daemon.shims();
+    let shims = shims_of(daemon.project.path());
     let pss: f64 = shims.iter().map(|pid| pss_mib(*pid)).sum::<f64>() / shims.len() as f64;
     let mut times: Vec<f64> = (0..rounds)
         .map(|_| {

@@ -56,6 +56,19 @@ pub(crate) fn resident_mib(pid: u32) -> f64 {
     line.split_whitespace().nth(1).expect("a number").parse::<f64>().expect("a number") / 1024.0
 }
 
+/// The shims of whatever keeps its state below `directory`.
+pub(crate) fn shims_of(directory: &Path) -> Vec<u32> {
+    let needle = directory.to_string_lossy().into_owned();
+    let pids = fs::read_dir("/proc").expect("/proc").flatten();
+    pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid: &u32| {
+            let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&command).into_owned();
+            command.contains("cas-shim") && command.contains(&needle)
+        })
+        .collect()
+}
+
 /// Number of children of a process.
 pub(crate) fn children(pid: u32) -> usize {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
