@@ -18,7 +18,7 @@ use cas::{
 use rustix::process::{Pid, Signal, kill_process};
 
 const CAS: &str = env!("CARGO_BIN_EXE_cas");
-const SHIM: &str = env!("CARGO_BIN_EXE_cas-shim");
+pub(crate) const SHIM: &str = env!("CARGO_BIN_EXE_cas-shim");
 
 /// Everything of one trial.
 pub(crate) struct Rig {
