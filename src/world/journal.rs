@@ -137,7 +137,9 @@ impl Journal {
     fn sentence(&self, error: &io::Error) -> String {
         let path = self.path.display();
         if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
-            return format!("{path} is a symbolic link and is not followed: remove it; until then cas remembers nothing for its next start");
+            return format!(
+                "{path} is a symbolic link and is not followed: remove it; until then cas remembers nothing for its next start"
+            );
         }
         format!(
             "{path} cannot be used ({error}): if cas were killed now, the next one would know less of restarts and backoff; \

@@ -41,15 +41,17 @@ use crate::model::{
     timeline::Entry,
 };
 
+pub use self::{fault::StoreError, status::StoreStatus};
 use self::{
     intake::MinuteFilter,
     status::Shared,
     writer::{Answer, Message, Question, Writer},
 };
-pub use self::{fault::StoreError, status::StoreStatus};
 
 /// How long a blocking question waits for its answer: the writer may be waiting for another program's lock just then.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// The same where services wait to be taken over, and can be without an answer.
+const CURSORS_WITHIN: Duration = Duration::from_secs(2);
 
 /// How much is kept, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,13 +148,13 @@ impl Store {
         self.send(Message::TakenIn);
     }
 
-    /// How far each service of a place was taken in, what is not yet written included. **Blocks**.
+    /// How far each service of a place was taken in, what is not yet written included. **Blocks**, for two seconds at most.
     ///
-    /// Where the database cannot be read, only what this store was given is found. What comes from that place is then compared
+    /// Where the database cannot be read by then, only what this store was given is found. What comes from that place is then compared
     /// with what the database holds when it can be written again, so that output that is read a second time counts once.
     #[must_use]
     pub fn cursors(&self, place: &str) -> BTreeMap<ServiceName, Cursor> {
-        let answer = self.ask_for(|answer| Question::Cursors(Arc::from(place), answer));
+        let answer = self.ask_for(CURSORS_WITHIN, |answer| Question::Cursors(Arc::from(place), answer));
         if let Some(Ok(found)) = answer {
             return found;
         }
@@ -245,11 +247,11 @@ impl Store {
     }
 
     fn ask<T: Default + Send + 'static>(&self, question: impl FnOnce(Answer<T>) -> Question) -> T {
-        self.ask_for(question).unwrap_or_default()
+        self.ask_for(ANSWER_WITHIN, question).unwrap_or_default()
     }
 
     /// None where there is no answer.
-    fn ask_for<T: Send + 'static>(&self, question: impl FnOnce(Answer<T>) -> Question) -> Option<T> {
+    fn ask_for<T: Send + 'static>(&self, limit: Duration, question: impl FnOnce(Answer<T>) -> Question) -> Option<T> {
         let (answer, answered) = mpsc::sync_channel(1);
         let question = question(Box::new(move |found| {
             // An error means that the asker has stopped waiting.
@@ -258,7 +260,7 @@ impl Store {
         if !self.send_for_certain(Message::Ask(question)) {
             return None;
         }
-        answered.recv_timeout(ANSWER_WITHIN).ok()
+        answered.recv_timeout(limit).ok()
     }
 }
 

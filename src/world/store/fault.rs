@@ -26,7 +26,9 @@ pub enum StoreError {
         known: i64,
     },
     /// It is not a database, or no longer.
-    #[error("the history {path} is damaged ({detail}): cas moves it aside and goes on with its last backup, or a new one, when it next runs")]
+    #[error(
+        "the history {path} is damaged ({detail}): cas moves it aside and goes on with its last backup, or a new one, when it next runs"
+    )]
     Damaged {
         /// The database.
         path: PathBuf,

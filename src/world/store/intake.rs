@@ -45,7 +45,10 @@ impl Taken {
     }
 
     fn lines(&self) -> u64 {
-        self.minutes.values().map(|minute| minute.stdout_lines.saturating_add(minute.stderr_lines)).fold(0, u64::saturating_add)
+        self.minutes
+            .values()
+            .map(|minute| minute.stdout_lines.saturating_add(minute.stderr_lines))
+            .fold(0, u64::saturating_add)
     }
 
     /// Takes `lines` lines off, oldest first, and of the bytes as large a part.
@@ -200,7 +203,8 @@ impl Batches {
         };
         let key = (Arc::clone(&asked.place), asked.service.clone());
         // Its commit may have succeeded without our knowing.
-        let trying = self.trying.as_ref().filter(|(number, _)| *number != batch).and_then(|(_, services)| services.get(&key));
+        let trying =
+            self.trying.as_ref().filter(|(number, _)| *number != batch).and_then(|(_, services)| services.get(&key));
         trying.into_iter().chain(waiting.services.get(&key)).for_each(&mut merge);
         for minute in stored {
             add(all.minutes.entry(minute.minute).or_default(), &minute, minute.minute);

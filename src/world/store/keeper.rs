@@ -207,10 +207,10 @@ impl Keeper {
         released
     }
 
-    /// After a write: keeps the reserve while there is space for it. Where there is little, gives it up and says so.
+    /// After a write: keeps the reserve while there is space for it and others. Where there is little, gives it up and says so.
     pub(super) fn mind_space(&mut self) -> Option<String> {
         let space = Space::around(&self.path)?;
-        if space.is_low() {
+        if self.ballast.without(space).is_low() {
             self.give_way();
             return Some(format!(
                 "only {} KiB are free for the history {}: its reserve was given up; free some space there before events can no \

@@ -14,7 +14,8 @@ const OLDEST_LIBRARY: i32 = 3_051_003;
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// One step per format; the format is the number of steps taken, kept in `user_version`. Steps are never changed, only added.
-const STEPS: [&str; KNOWN as usize] = ["
+const STEPS: [&str; KNOWN as usize] = [
+    "
     CREATE TABLE project (
         root           ANY     NOT NULL PRIMARY KEY,  -- absolute path: text, or bytes where it is not UTF-8
         name           TEXT    NOT NULL,
@@ -37,7 +38,8 @@ const STEPS: [&str; KNOWN as usize] = ["
         severity       TEXT    NOT NULL
     ) STRICT;
     CREATE INDEX event_of_service ON event (project, service);
-", "
+",
+    "
     CREATE TABLE cursors (
         place          TEXT    NOT NULL,              -- a project's place in the state directory
         service        TEXT    NOT NULL,
@@ -65,7 +67,8 @@ const STEPS: [&str; KNOWN as usize] = ["
         wall_us        INTEGER NOT NULL,
         mono_us        INTEGER NOT NULL
     ) STRICT;
-"];
+",
+];
 
 /// The newest format that is known here.
 pub(super) const KNOWN: i64 = 2;
@@ -199,9 +202,9 @@ fn check_schema(path: &Path, db: &Connection) -> Result<(), StoreError> {
         schema(&model)
     };
     let expected = expected().map_err(|error| StoreError::of(path, &error))?;
-    let found = schema(db).map_err(|error| match StoreError::of(path, &error) {
-        StoreError::Other { detail, .. } => damaged(path, detail),
-        known => known,
+    let found = schema(db).map_err(|error| {
+        let fault = StoreError::of(path, &error);
+        if let StoreError::Other { detail, .. } = fault { damaged(path, detail) } else { fault }
     })?;
     match expected.difference(&found).next() {
         None => Ok(()),

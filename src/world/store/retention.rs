@@ -38,7 +38,9 @@ impl Pass {
 /// Whether the wall clock went another way than the boot clock since `last`. In another boot, or where nothing is known of an
 /// earlier pass, it may have.
 fn clock_was_moved(last: Option<&Pass>, now: &Pass) -> bool {
-    let Some(last) = last.filter(|last| last.boot == now.boot && last.at.mono_us <= now.at.mono_us) else { return true };
+    let Some(last) = last.filter(|last| last.boot == now.boot && last.at.mono_us <= now.at.mono_us) else {
+        return true;
+    };
     let by_boot = i64::try_from(now.at.mono_us - last.at.mono_us).unwrap_or(i64::MAX);
     let by_wall = now.at.wall_us.saturating_sub(last.at.wall_us);
     by_wall.abs_diff(by_boot) > MOVED_US

@@ -64,6 +64,16 @@ impl Ballast {
         Self { path: beside(database, ".ballast") }
     }
 
+    /// What is free for all others: the reserve counts as used also while it is given up, so that it is not taken and given up in
+    /// turns.
+    pub(super) fn without(&self, space: Space) -> Space {
+        if self.is_held() { space } else { Space { free: space.free.saturating_sub(RESERVE), ..space } }
+    }
+
+    fn is_held(&self) -> bool {
+        self.path.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() == RESERVE)
+    }
+
     /// Gives the space back; true where there was some.
     pub(super) fn release(&self) -> bool {
         fs::remove_file(&self.path).is_ok()
@@ -71,11 +81,10 @@ impl Ballast {
 
     /// Takes it, unless it is held or there is not enough for everybody. A failure leaves nothing behind.
     pub(super) fn take(&self, space: Space) {
-        let held = self.path.symlink_metadata();
-        if held.as_ref().is_ok_and(|found| found.is_file() && found.len() == RESERVE) || !space.has_room_for(RESERVE) {
+        if self.is_held() || !self.without(space).has_room_for(0) {
             return;
         }
-        if held.is_err() || self.release() {
+        if self.path.symlink_metadata().is_err() || self.release() {
             // Without a reserve all goes on; it is tried again after the next write.
             let _later = self.fill().inspect_err(|_| _ = self.release());
         }

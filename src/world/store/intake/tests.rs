@@ -75,7 +75,11 @@ fn a_batch_whose_commit_succeeded_unknown_to_us_counts_once() {
     waiting.add(vec![intake(9, vec![minute(1, 4)])]);
     batches.draw(&mut waiting);
     let shown = batches.apply_to_minutes(&waiting, &all(), minutes(&db, &all()).unwrap());
-    assert_eq!(shown, [Minute { stdout_lines: 7, stderr_lines: 2, ..minute(1, 9) }], "what is asked meanwhile is right, too");
+    assert_eq!(
+        shown,
+        [Minute { stdout_lines: 7, stderr_lines: 2, ..minute(1, 9) }],
+        "what is asked meanwhile is right, too"
+    );
     write(&mut db, &mut batches, true);
     assert_eq!(lines(&db), (5, 5));
     batches.draw(&mut waiting);
@@ -87,7 +91,8 @@ fn a_batch_whose_commit_succeeded_unknown_to_us_counts_once() {
 
 #[test]
 fn output_that_is_read_again_as_the_cursor_was_not_known_counts_once() {
-    for (stored, steps) in [(100, [30, 30, 60, 80]), (100, [100, 0, 0, 50]), (0, [1, 2, 3, 4]), (100, [150, 10, 0, 5])] {
+    for (stored, steps) in [(100, [30, 30, 60, 80]), (100, [100, 0, 0, 50]), (0, [1, 2, 3, 4]), (100, [150, 10, 0, 5])]
+    {
         let (mut db, mut batches, mut waiting) = (database(), Batches::default(), Waiting::default());
         waiting.add(vec![intake(stored, vec![minute(1, stored)])]);
         batches.draw(&mut waiting);
