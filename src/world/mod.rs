@@ -1,6 +1,7 @@
 //! Every contact with the outside, each turning effects into events. Never decides anything.
 
 pub mod clock;
+pub mod journal;
 pub mod limits;
 pub mod log_files;
 mod output;

@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod demo;
 mod engine;
+mod journal;
 mod keys;
 mod picture;
 mod probes;
