@@ -103,6 +103,21 @@ impl fmt::Debug for ServeOptions {
     }
 }
 
+/// The number of a group for [`ServeOptions::group`]: a name of `/etc/group`, or the number itself.
+///
+/// # Errors
+/// A sentence: there is no such group.
+pub fn group_number(group: &str) -> Result<u32, String> {
+    if let Ok(number) = group.parse() {
+        return Ok(number);
+    }
+    let groups = std::fs::read_to_string("/etc/group").map_err(|error| format!("/etc/group cannot be read: {error}"))?;
+    let mut lines = groups.lines().map(|line| line.split(':'));
+    lines
+        .find_map(|mut fields| (fields.next() == Some(group)).then(|| fields.nth(1)?.parse().ok())?)
+        .ok_or_else(|| format!("there is no group \"{group}\" in /etc/group"))
+}
+
 /// The read-only socket beside `socket`: `NAME-ro.sock` of `NAME.sock`.
 #[must_use]
 pub fn read_only_path(socket: &Path) -> PathBuf {
