@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use crate::{
-    api::{self, client::ConnectError, lock::Attempt, lock::Lock, server::Server},
+    api::{self, client::ConnectError, lock::Attempt, lock::Lock, server::{ServeOptions, Server}},
     cli::{
         interrupts::{self, Interrupt},
         outcome::Outcome,
@@ -180,7 +180,7 @@ impl Outside for Real {
         self.paths.ensure_for_socket(&socket).map_err(|error| error.to_string())?;
         let lock = match Lock::take(&socket) {
             Ok(Attempt::Taken(lock)) => lock,
-            Ok(Attempt::Held { pid }) => return self.wait_for_holder(&socket, pid).await,
+            Ok(Attempt::Held { pid, .. }) => return self.wait_for_holder(&socket, pid).await,
             Err(error) => return Err(format!("cannot take the lock beside {}: {error}", socket.display())),
         };
         let withheld = withheld(&project, opening, &self.paths.database());
@@ -200,7 +200,7 @@ impl Outside for Real {
         // The first picture is empty: names are looked up in one that has the project. An error means that the engine has
         // ended, which whoever asks it hears.
         let _known = handle.snapshots.wait_for(|snapshot| !snapshot.projects.is_empty()).await.is_ok();
-        let server = match api::server::serve(lock, handle.clone()) {
+        let server = match api::server::serve(lock, handle.clone(), ServeOptions::default()) {
             Ok(server) => server,
             Err(error) => {
                 handle.leave().await;

@@ -180,6 +180,11 @@ impl Loop {
                     }
                 }
             }
+            Wake::Call(Call::Tty { answer, .. }) => {
+                // An error means that the asker has left.
+                let _left = answer.send(Err("not yet".to_owned()));
+                Turn::GoOn
+            }
             // Nobody can ask any more, nobody can see: leave nothing behind.
             Wake::DoorClosed => self.feed(Event::ShutdownAsked),
             Wake::Time => Turn::GoOn,

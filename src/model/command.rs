@@ -11,7 +11,7 @@ use super::{
 };
 
 /// How a person names services: `web`, `shop/web`, or with `*`: `shop/*`, `worker-*`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct ServiceRef(pub String);
 
@@ -28,7 +28,7 @@ impl fmt::Display for ServiceRef {
 }
 
 /// Which services a command is about.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, clap::Args)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema, clap::Args)]
 pub struct Targets {
     /// Services: NAME, PROJECT/NAME, or a pattern with `*`.
     #[arg(value_name = "SERVICE", required_unless_present = "all")]
@@ -41,7 +41,7 @@ pub struct Targets {
 }
 
 /// A wish to change the world.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, clap::Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::Subcommand)]
 #[serde(rename_all = "kebab-case", tag = "command")]
 pub enum Command {
     /// Start services, and first what they depend on
@@ -60,6 +60,7 @@ pub enum Command {
         /// Time before SIGKILL, such as 3s (default: the service's own)
         #[arg(long, value_parser = human::parse)]
         #[serde(default, with = "human::option", skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
         grace: Option<Duration>,
     },
     /// Stop services and start them again
@@ -75,6 +76,7 @@ pub enum Command {
         /// Time before SIGKILL, such as 3s (default: the service's own)
         #[arg(long, value_parser = human::parse)]
         #[serde(default, with = "human::option", skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
         grace: Option<Duration>,
     },
     /// End services at once with SIGKILL; they stay down

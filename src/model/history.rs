@@ -81,6 +81,15 @@ impl Serialize for History {
     }
 }
 
+impl schemars::JsonSchema for History {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "History".into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        generator.subschema_for::<Vec<f32>>()
+    }
+}
+
 impl<'de> Deserialize<'de> for History {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let mut history = Self::default();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{RunId, ServiceId};
 
 /// Which descriptor a line came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
     /// Descriptor 1.

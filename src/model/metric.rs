@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{ids::RunId, time::Timestamp};
 
 /// What a whole run (its process tree) uses.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RunUsage {
     /// Percent of one core since the last sample: 150 is one and a half cores.
     pub cpu_percent: f32,
@@ -18,7 +18,7 @@ pub struct RunUsage {
 }
 
 /// The machine.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HostUsage {
     /// 0 to 100, all cores together, since the last sample.
     pub cpu_percent: f32,

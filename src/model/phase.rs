@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{ids::RunId, ids::ServiceName, probe::ProbeKind, service::Condition, signal::signal_name, time::Timestamp};
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "kind", content = "value")]
 pub enum Exit {
     /// `exit(code)`, 0 to 255.
@@ -52,7 +52,7 @@ impl fmt::Display for Exit {
 }
 
 /// Who holds a port that a service wants.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PortHolder {
     /// The port.
     pub port: u16,
@@ -73,7 +73,7 @@ impl fmt::Display for PortHolder {
 }
 
 /// What a service waits for before it may start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "for")]
 pub enum Hold {
     /// A dependency whose condition does not hold yet.
@@ -90,7 +90,7 @@ pub enum Hold {
 }
 
 /// What happens after the run that is being stopped is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum AfterStop {
     /// Stay stopped.
@@ -102,7 +102,7 @@ pub enum AfterStop {
 }
 
 /// Where a service stands. One truth: everything else about it follows from this and its spec.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "name")]
 pub enum Phase {
     /// Not wanted, not there.
@@ -257,7 +257,7 @@ impl Phase {
 }
 
 /// What the probes say about the present run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum Health {
     /// There is no probe, or nothing runs.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{command::Command, ids::RequestId};
 
 /// Who asks. Written on the timeline with everything that is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// A key or a click in the console.
@@ -40,7 +40,7 @@ impl Origin {
 }
 
 /// What a command can do to the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Risk {
     /// Undone by one other command, disturbs at most one service for a moment.
@@ -63,7 +63,7 @@ pub enum Verdict {
 }
 
 /// Whether the healer may act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Autopilot {
     /// It watches and says what it would do.
@@ -101,7 +101,7 @@ pub const fn verdict(origin: Origin, risk: Risk) -> Verdict {
 }
 
 /// What is asked for besides the command itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Consent {
     /// Do it if policy allows, else say what would happen and ask.
@@ -114,7 +114,7 @@ pub enum Consent {
 }
 
 /// A wish at the door.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Request {
     /// Carried back by the reply.
     pub id: RequestId,
@@ -128,7 +128,7 @@ pub struct Request {
 }
 
 /// What a command would do, in words, bound to the state in which it was asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Plan {
     /// One line: `stop web and 2 dependents`.
     pub title: String,
@@ -141,7 +141,7 @@ pub struct Plan {
 }
 
 /// The answer at the door. Accepted means that it is being done, not that it is done: the snapshot shows that.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "reply")]
 pub enum Reply {
     /// It is being done; `note` says what, in one line.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{ids::RunId, time::human};
 
 /// The three questions, kept apart (names and meaning as in Kubernetes' pod lifecycle).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProbeKind {
     /// Has it come up yet? Until it has, the other two are not asked. Failing for good ends the run.
@@ -34,7 +34,7 @@ impl ProbeKind {
 }
 
 /// How the question is put.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Check {
     /// Runs a command in the service's directory and environment; exit code 0 is success.
@@ -74,15 +74,17 @@ impl Check {
 }
 
 /// One probe with its rhythm. The words are compose's (`interval`, `timeout`, `retries`, `start_period`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Probe {
     /// How it asks.
     pub check: Check,
     /// From the end of one round to the start of the next; at least 100 ms. Default 10 s (startup: 1 s).
     #[serde(with = "human")]
+    #[schemars(with = "String")]
     pub interval: Duration,
     /// A round that has no answer by then has failed and is torn down. Default 5 s.
     #[serde(with = "human")]
+    #[schemars(with = "String")]
     pub timeout: Duration,
     /// Consecutive failures that count as unhealthy, at least 1. Default 3; 60 for startup.
     pub retries: u32,
@@ -90,11 +92,12 @@ pub struct Probe {
     pub successes: u32,
     /// Failures within this time of the start of the run do not count. Default 0.
     #[serde(with = "human")]
+    #[schemars(with = "String")]
     pub start_period: Duration,
 }
 
 /// What one round found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "outcome", content = "detail")]
 pub enum ProbeOutcome {
     /// As it should be.

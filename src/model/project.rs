@@ -31,7 +31,7 @@ impl ProjectSpec {
 }
 
 /// One thing that is wrong (or noteworthy) in a file of the user's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Problem {
     /// Where, if it has a place.
     pub source: Option<Source>,
@@ -53,7 +53,7 @@ impl std::fmt::Display for Problem {
 }
 
 /// A project that was opened at some time, from the registry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ProjectRecord {
     /// Its name.
     pub name: ProjectName,

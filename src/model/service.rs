@@ -12,7 +12,7 @@ use super::{
 };
 
 /// What is executed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CommandLine {
     /// An argument vector; no shell sees it. Never empty.
@@ -42,7 +42,7 @@ impl CommandLine {
 }
 
 /// What a service is, to the eye. Containers join in a later part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServiceKind {
     /// A process of this machine.
@@ -60,7 +60,7 @@ impl ServiceKind {
 }
 
 /// When a dependency lets its dependents start (compose's words, and `service_log_ready`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// It runs.
@@ -87,7 +87,7 @@ impl Condition {
 }
 
 /// When a service that ended is started again (compose's words).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartPolicy {
     /// Never.
@@ -120,18 +120,21 @@ impl RestartPolicy {
 ///
 /// Delay before restart `n` (1-based) is uniform in `0..=min(ceiling, base * factor^(n-1))`: "full jitter", Marc Brooker,
 /// "Exponential Backoff and Jitter", AWS Architecture Blog, 2015. The first restart after a stable run waits for nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Backoff {
     /// First bound. Default 500 ms; 0 means at once, always.
     #[serde(with = "human")]
+    #[schemars(with = "String")]
     pub base: Duration,
     /// Growth per consecutive restart, at least 1. Default 2.
     pub factor: f64,
     /// Largest bound. Default 60 s.
     #[serde(with = "human")]
+    #[schemars(with = "String")]
     pub ceiling: Duration,
     /// A run that lasted this long (and is not unhealthy) was stable: counts start anew. Default 10 s.
     #[serde(with = "human")]
+    #[schemars(with = "String")]
     pub stable: Duration,
     /// Consecutive starts that never became stable after which the breaker opens; 0 means never. Default 8.
     pub give_up_after: u32,
@@ -164,12 +167,13 @@ impl Backoff {
 }
 
 /// How a service is asked to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StopPlan {
     /// The first signal, to the main process's whole group. Default SIGTERM.
     pub signal: Signal,
     /// Time until SIGKILL to everything that is left. Default 10 s.
     #[serde(with = "human")]
+    #[schemars(with = "String")]
     pub grace: Duration,
 }
 
@@ -180,7 +184,7 @@ impl Default for StopPlan {
 }
 
 /// One edge of the dependency graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Dependency {
     /// What must hold before the dependent starts.
     pub condition: Condition,
@@ -191,7 +195,7 @@ pub struct Dependency {
 }
 
 /// The environment that a service begins with, below what its file sets: that of whoever opened the project. May hold secrets.
-#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct BaseEnvironment(pub Arc<BTreeMap<String, String>>);
 
@@ -203,7 +207,7 @@ impl std::fmt::Debug for BaseEnvironment {
 }
 
 /// How the processes of a service are held together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Containment {
     /// Session, descent and marks in the environment: what clears them all may escape, and limits are not enforced.
@@ -214,7 +218,7 @@ pub enum Containment {
 }
 
 /// What a service may use at most (compose's `deploy.resources.limits`); none: what the machine gives.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Limits {
     /// Cores, such as 1.5.
     pub cpus: Option<f64>,
@@ -225,7 +229,7 @@ pub struct Limits {
 }
 
 /// What happens to output that a full disk does not take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFull {
     /// It is dropped, counted and marked; the service goes on.
@@ -236,7 +240,7 @@ pub enum OnFull {
 }
 
 /// How output of a service is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LogPolicy {
     /// Bytes on disk over all segments, archives included. Default 64 MiB; at least 64 KiB.
     pub max_size: u64,
@@ -263,7 +267,7 @@ impl LogPolicy {
 }
 
 /// A place in a file of the user's; lines and columns from 1.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Source {
     /// The file.
     pub file: PathBuf,
@@ -280,7 +284,7 @@ impl std::fmt::Display for Source {
 }
 
 /// A TCP port of this machine that the service will listen on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Port(pub u16);
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 macro_rules! signals {
     ($($name:ident = $word:literal, $number:literal, $about:literal;)*) => {
         /// A POSIX signal that a person may send to a service. Numbers are those of Linux on x86-64 and aarch64 (signal(7)).
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
         #[serde(try_from = "String", into = "String")]
         pub enum Signal { $(#[doc = $about] $name,)* }
 

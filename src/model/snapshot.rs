@@ -18,7 +18,7 @@ use super::{
 };
 
 /// Everything that can be seen at one instant.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Snapshot {
     /// Counts up with every publication.
     pub revision: u64,
@@ -37,6 +37,7 @@ pub struct Snapshot {
     /// What is wrong with cas itself just now.
     pub troubles: BTreeMap<TroubleSlot, String>,
     /// Why the last reading of a project file was refused; empty when all is well.
+    #[schemars(with = "Vec<Problem>")]
     pub problems: Arc<[Problem]>,
 }
 
@@ -44,7 +45,7 @@ pub struct Snapshot {
 pub const TIMELINE_CAPACITY: usize = 500;
 
 /// The engine.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EngineView {
     /// Version of cas.
     pub version: String,
@@ -57,11 +58,12 @@ pub struct EngineView {
     /// It is stopping everything in order to end.
     pub leaving: bool,
     /// It runs in the background; else in a console or a command.
+    #[serde(default)]
     pub daemon: bool,
 }
 
 /// How many services stand where.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Counts {
     /// All.
     pub total: usize,
@@ -80,7 +82,7 @@ pub struct Counts {
 }
 
 /// A project.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ProjectView {
     /// Its name.
     pub name: ProjectName,
@@ -118,7 +120,7 @@ impl ProjectView {
 }
 
 /// A dependency as seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DependencyView {
     /// On whom.
     pub service: ServiceName,
@@ -129,7 +131,7 @@ pub struct DependencyView {
 }
 
 /// A probe as seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ProbeView {
     /// Which question.
     pub kind: super::probe::ProbeKind,
@@ -146,7 +148,7 @@ pub struct ProbeView {
 }
 
 /// A service.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ServiceView {
     /// Project and name.
     pub id: ServiceId,
@@ -171,8 +173,10 @@ pub struct ServiceView {
     /// Resident bytes, one a second; 0 while nothing runs.
     pub memory: History,
     /// How its processes are held together: `cgroup`, else `process group`.
+    #[serde(default)]
     pub containment: super::service::Containment,
     /// It has a pseudo-terminal that can be attached to.
+    #[serde(default)]
     pub tty: bool,
     /// What it executes.
     pub command: String,
@@ -228,7 +232,7 @@ impl ServiceView {
 }
 
 /// The machine.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HostView {
     /// The last sample; none before the first.
     pub usage: Option<HostUsage>,

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 ///
 /// `mono_us` is `CLOCK_BOOTTIME` in microseconds: it never steps, goes on during suspend, and alone decides
 /// durations and deadlines. `wall_us` is microseconds since the Unix epoch (UTC) and is only ever shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Timestamp {
     /// Microseconds on the boot clock.
     pub mono_us: u64,

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// How loudly an entry is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// As expected.
@@ -28,7 +28,7 @@ pub enum Severity {
 }
 
 /// One fact on the timeline.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Entry {
     /// Counts up from 1 within one engine's life.
     pub seq: u64,
@@ -49,7 +49,7 @@ pub struct Entry {
 }
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "what")]
 pub enum What {
     /// A person or program asked for something at the door.
@@ -73,6 +73,7 @@ pub enum What {
     Ready {
         /// After the start.
         #[serde(with = "human")]
+        #[schemars(with = "String")]
         after: Duration,
     },
     /// A probe crossed its threshold.
@@ -86,6 +87,7 @@ pub enum What {
     Recovered {
         /// It was unhealthy for so long.
         #[serde(with = "human")]
+        #[schemars(with = "String")]
         after: Duration,
     },
     /// Its health comes and goes: the healer holds still.
@@ -106,6 +108,7 @@ pub enum What {
         exit: Exit,
         /// It ran for.
         #[serde(with = "human")]
+        #[schemars(with = "String")]
         after: Duration,
         /// The last lines of its output, oldest first, sanitised, at most five.
         last_words: Vec<String>,
@@ -119,6 +122,7 @@ pub enum What {
     RestartScheduled {
         /// In.
         #[serde(with = "human")]
+        #[schemars(with = "String")]
         delay: Duration,
         /// Consecutive restart number, from 1.
         attempt: u32,
@@ -152,6 +156,7 @@ pub enum What {
     Killed {
         /// The grace time that had passed.
         #[serde(with = "human")]
+        #[schemars(with = "String")]
         after: Duration,
     },
     /// Nothing of it is left.
@@ -191,6 +196,7 @@ pub enum What {
     Stalled {
         /// For so long.
         #[serde(with = "human")]
+        #[schemars(with = "String")]
         gap: Duration,
     },
     /// An engine took over a run that an earlier one had started.
@@ -199,6 +205,7 @@ pub enum What {
         pid: u32,
         /// Nobody looked after it for so long, as far as is known.
         #[serde(with = "human")]
+        #[schemars(with = "String")]
         away: Duration,
     },
     /// What has the number of an earlier run cannot be told from a stranger: it is not touched.

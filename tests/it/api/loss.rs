@@ -1,7 +1,11 @@
 //! A client that loses its engine: a state, not an error.
 
 use cas::{
-    api::{self, client::ConnectError, server},
+    api::{
+        self,
+        client::ConnectError,
+        server::{self, ServeOptions},
+    },
     host::handle::Link,
     model::snapshot::Snapshot,
     world::clock,
@@ -18,7 +22,7 @@ async fn a_lost_engine_is_retried_and_a_new_one_on_the_same_socket_is_found() {
     let home = tempfile::tempdir().unwrap();
     let socket = home.path().join("one.sock");
     let (handle, pictures) = showing(Snapshot { revision: 7, ..Snapshot::default() });
-    let server = server::serve(take(&socket), handle).unwrap();
+    let server = server::serve(take(&socket), handle, ServeOptions::default()).unwrap();
 
     let mut client = api::connect(&socket, clock::now).await.unwrap();
     assert_eq!(client.snapshot().revision, 7);
@@ -33,7 +37,7 @@ async fn a_lost_engine_is_retried_and_a_new_one_on_the_same_socket_is_found() {
     assert_eq!(client.snapshot().revision, 8, "the last picture stays");
 
     let (handle, _pictures) = showing(Snapshot { revision: 1, ..Snapshot::default() });
-    let _server = server::serve(take(&socket), handle).unwrap();
+    let _server = server::serve(take(&socket), handle, ServeOptions::default()).unwrap();
     client.link.wait_for(|link| *link == Link::Connected).await.unwrap();
     client.snapshots.wait_for(|picture| picture.revision == 1).await.unwrap();
 }

@@ -9,7 +9,7 @@ use std::{
 use cas::{
     api::{
         lock::{Attempt, Lock},
-        server::{self, Server},
+        server::{self, ServeOptions, Server},
     },
     config::{self, paths::Paths},
     engine::Budget,
@@ -59,7 +59,7 @@ impl Stage {
             open_files: None,
         })
         .unwrap();
-        let server = server::serve(take(&socket), host.handle.clone()).unwrap();
+        let server = server::serve(take(&socket), host.handle.clone(), ServeOptions::default()).unwrap();
         Self { home, host, socket, _server: server }
     }
 

@@ -107,6 +107,9 @@ pub(crate) fn engine_leaving(
                     Leaving::AtOnce => drop(done),
                     Leaving::WhenKilled => asked_to_leave = Some(done),
                 },
+                Call::Tty { answer, .. } => {
+                    let _ = answer.send(Err("no".to_owned()));
+                }
             }
         }
         drop(asked_to_leave);

@@ -66,6 +66,29 @@ fn a_directory_that_others_can_write_is_refused_in_a_sentence() {
 }
 
 #[test]
+fn a_runtime_directory_that_others_can_enter_or_that_is_a_link_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = paths(dir.path());
+    paths.ensure().unwrap();
+    for (mode, refused) in [(0o755, true), (0o750, true), (0o701, true), (0o710, false), (0o700, false)] {
+        fs::set_permissions(&paths.runtime, fs::Permissions::from_mode(mode)).unwrap();
+        let said = paths.ensure().map_err(|error| error.to_string());
+        assert_eq!(said.is_err(), refused, "{mode:o}: {said:?}");
+        if let Err(said) = said {
+            assert!(said.contains("chmod 700") && said.contains(&paths.runtime.display().to_string()), "{said}");
+        }
+    }
+    fs::remove_dir(&paths.runtime).unwrap();
+    let elsewhere = dir.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &paths.runtime).unwrap();
+    let said = paths.ensure().unwrap_err().to_string();
+    assert!(said.contains("symbolic link") && said.contains(&paths.runtime.display().to_string()), "{said}");
+    let said = paths.ensure_for_socket(&paths.daemon_socket()).unwrap_err().to_string();
+    assert!(said.contains("symbolic link"), "{said}");
+}
+
+#[test]
 fn a_directory_that_cannot_be_made_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let paths = paths(dir.path());
