@@ -100,7 +100,8 @@ impl Cgroups {
             return None;
         }
         let why = self.note().unwrap_or_else(|| {
-            "that controller is not handed down to the cgroup that cas may use (see cgroup.controllers there)".to_owned()
+            "that controller is not handed down to the cgroup that cas may use (see cgroup.controllers there)"
+                .to_owned()
         });
         let verb = if missing.len() == 1 { "limit is" } else { "limits are" };
         Some(format!("the {} {verb} not enforced: {why}", missing.join(" and ")))

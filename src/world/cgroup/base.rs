@@ -171,6 +171,9 @@ struct Trial {
 
 impl Trial {
     fn begin(hierarchy: &Hierarchy, parent: PathBuf) -> io::Result<Self> {
+        if !file::is_cgroup(&parent, hierarchy.version) {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "it is no cgroup"));
+        }
         let mut base = Base {
             version: hierarchy.version,
             controllers: hierarchy.controllers.clone(),

@@ -46,9 +46,7 @@ impl Node {
         let order = [Controller::Freezer, Controller::Pids, Controller::Memory, Controller::Cpuacct, Controller::Cpu];
         match self.version {
             Version::V2 => 0,
-            Version::V1 => {
-                1 + order.iter().position(|one| self.controllers.contains(one)).unwrap_or(order.len())
-            }
+            Version::V1 => 1 + order.iter().position(|one| self.controllers.contains(one)).unwrap_or(order.len()),
         }
     }
 }

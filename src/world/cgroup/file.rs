@@ -8,9 +8,12 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Mode, OFlags, open, statfs};
 
-use super::hierarchy::Controller;
+use super::hierarchy::{Controller, Version};
+
+/// `CGROUP_SUPER_MAGIC` and `CGROUP2_SUPER_MAGIC` (linux/magic.h).
+const MAGIC: [u64; 2] = [0x0027_e0eb, 0x6367_7270];
 
 /// Longest file that is read: `memory.stat` has some 3 KiB, `cgroup.procs` eight bytes a process.
 const LONGEST: u64 = 1 << 20;
@@ -18,6 +21,15 @@ const LONGEST: u64 = 1 << 20;
 /// The error with the file's name.
 pub(super) fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// True for a directory of the kernel's, where there are no symbolic links and nobody else's files.
+pub(super) fn is_cgroup(dir: &Path, version: Version) -> bool {
+    let magic = match version {
+        Version::V1 => MAGIC[0],
+        Version::V2 => MAGIC[1],
+    };
+    statfs(dir).is_ok_and(|found| found.f_type as u64 == magic)
 }
 
 /// Opens for reading.
@@ -64,8 +76,7 @@ pub(super) fn value(text: &str, key: &str) -> Option<u64> {
 /// Writes a value in one write(2).
 pub(super) fn write(path: &Path, value: &str) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file: OwnedFd =
-        open(path, flags, Mode::empty()).map_err(|error| named(path, &io::Error::from(error)))?;
+    let file: OwnedFd = open(path, flags, Mode::empty()).map_err(|error| named(path, &io::Error::from(error)))?;
     let length = File::from(file).write(value.as_bytes()).map_err(|error| named(path, &error))?;
     if length == value.len() {
         return Ok(());

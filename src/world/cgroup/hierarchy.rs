@@ -156,15 +156,12 @@ fn unescape(text: &str) -> PathBuf {
                 (b'0'..=b'7').contains(digit).then(|| code * 8 + u16::from(digit - b'0'))
             })
         });
-        match code.and_then(|code| u8::try_from(code).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &others[3..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = others;
-            }
+        if let Some(byte) = code.and_then(|code| u8::try_from(code).ok()) {
+            bytes.push(byte);
+            rest = &others[3..];
+        } else {
+            bytes.push(*first);
+            rest = others;
         }
     }
     PathBuf::from(OsString::from_vec(bytes))

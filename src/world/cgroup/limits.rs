@@ -109,12 +109,7 @@ mod tests {
 
     #[test]
     fn v1_is_told_each_limit_in_its_own_words() {
-        let files = [
-            "cpu.cfs_period_us",
-            "cpu.cfs_quota_us",
-            "memory.limit_in_bytes",
-            "pids.max",
-        ];
+        let files = ["cpu.cfs_period_us", "cpu.cfs_quota_us", "memory.limit_in_bytes", "pids.max"];
         let dir = cgroup(&files);
         write_v1(dir.path(), &|_| true, &LIMITS).expect("a kernel without swap accounting is no error");
         assert_eq!(files.map(|file| told(&dir, file)), ["100000", "150000", "67108864", "100"]);

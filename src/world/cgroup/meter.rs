@@ -67,7 +67,7 @@ impl Meter {
         });
         let tasks = cage.node_with(Controller::Pids).map(|node| Kept::new(node.dir.join("pids.current")));
         let procs = Kept::new(cage.tracker().dir.join("cgroup.procs"));
-        Some(Self { cpu, memory, tasks, procs, cage })
+        Some(Self { cage, cpu, memory, tasks, procs })
     }
 
     /// Microseconds of processor time since the cage was made; none where it is gone.
