@@ -1,5 +1,6 @@
 //! Every contact with the outside, each turning effects into events. Never decides anything.
 
+pub mod cgroup;
 pub mod clock;
 pub mod journal;
 pub mod limits;

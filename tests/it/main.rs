@@ -4,6 +4,7 @@
 
 mod api;
 mod architecture;
+mod cgroup;
 mod cli;
 mod config;
 mod demo;

@@ -157,7 +157,7 @@ fn mistakes_in_the_user_file_are_explained_and_the_rest_holds() {
 error: theem: not a key of the user file (config.yaml:1:1)
     1 | theem: nord
       | ^
-hint: did you mean \"theme\"? one of: theme, keys, mouse, autopilot
+hint: did you mean \"theme\"? one of: theme, keys, mouse, autopilot, detach_key, api
 error: mouse: \"perhaps\" is not true or false (config.yaml:2:8)
     2 | mouse: perhaps
       |        ^
@@ -173,4 +173,23 @@ hint: write action: key, or action: [key, key]
 "
     );
     assert_eq!(loaded.config.theme.as_deref(), Some("$HOME"));
+}
+
+#[test]
+fn the_user_file_names_who_else_may_read_and_how_to_leave_a_terminal() {
+    let project = Project::new()
+        .file("config.yaml", "detach_key: ctrl-]\napi: {group: wheel}\n")
+        .file("slips.yaml", "detach_key: ctrl-a\napi: {grup: wheel}\n")
+        .file("empty.yaml", "api: {group: ''}\n");
+    let loaded = user::load(&project.root().join("config.yaml"));
+    assert!(loaded.errors.is_empty() && loaded.notes.is_empty(), "{loaded:?}");
+    assert_eq!(loaded.config.detach_key.as_deref(), Some("ctrl-]"));
+    assert_eq!(loaded.config.api_group.as_deref(), Some("wheel"));
+    assert_eq!((loaded.config.sources["api.group"].line, loaded.config.sources["detach_key"].line), (2, 1));
+    let slips = user::load(&project.root().join("slips.yaml"));
+    assert_eq!(slips.errors[0].message, "grup: not a key of api");
+    assert!(slips.notes[0].message.contains("screen or tmux"));
+    assert_eq!(slips.config.api_group, None);
+    let empty = user::load(&project.root().join("empty.yaml"));
+    assert!(empty.config.api_group.is_none() && empty.errors.len() == 1);
 }
