@@ -19,7 +19,7 @@ use crate::{
     model::{
         event::Event, event::TroubleSlot, ids::ServiceId, policy::Autopilot, project::ProjectSpec, snapshot::Snapshot,
     },
-    world::{self, World, clock, log_files, store::Store},
+    world::{self, World, clock, log_files::archive::Archivist, store::Store},
 };
 
 /// Facts that may wait for the engine; more make the world wait (back-pressure).
@@ -80,11 +80,6 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let (calls, door) = mpsc::channel(REQUEST_CAPACITY);
 
     let store = Store::open(config.paths.database(), trouble_reporter(events.clone(), TroubleSlot::Store));
-    let writer = log_files::LogWriter::start(
-        config.paths.logs(),
-        log_files::Retention::default(),
-        trouble_reporter(events.clone(), TroubleSlot::Logs),
-    );
     let world = World::start(
         world::Settings { open_files: config.open_files, ..world::Settings::default() },
         events.clone(),
@@ -105,7 +100,8 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     );
 
     let feed = LogFeed::new();
-    let hub = logs::Hub::start(captured, feed.clone(), writer);
+    let archivist = Archivist::start()?;
+    let hub = logs::Hub::start(captured, feed.clone(), Box::new(|_intake| {}), archivist);
     let disk_path = config.projects.first().map_or_else(|| PathBuf::from("/"), |project| project.root.clone());
     let sampler = sampler::start(disk_path, world.clone(), events.clone())?;
 
