@@ -38,7 +38,7 @@ use crate::{
     },
     world::{
         clock,
-        log_files::{self, LogFilter},
+        log_files::{self, LogFilter, Slots},
         ports,
         store::{self, EntryFilter, Store},
     },
@@ -156,6 +156,26 @@ fn was_stopped_by_hand(database: &Path, service: &ServiceSpec) -> bool {
     stopped_by_hand(&entries)
 }
 
+/// The slots of a project: of the one in `root` if it has that name, else of the newest place of its name.
+fn slots_of(paths: &Paths, project: &ProjectName, root: &Path) -> Option<Slots> {
+    let here = paths.project_dir(&Paths::place(project, root));
+    let dir = if here.is_dir() { Some(here) } else { newest_place(&paths.project_dir(""), project) };
+    dir.map(|dir| Slots { project: project.clone(), dir: dir.join("slots") })
+}
+
+fn newest_place(projects: &Path, name: &ProjectName) -> Option<PathBuf> {
+    let is_of = |place: &str| {
+        let key = place.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        key.is_some_and(|key| key.len() == 16 && key.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let places = std::fs::read_dir(projects).ok()?.flatten();
+    places
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_of))
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .max()
+        .map(|(_, path)| path)
+}
+
 impl Outside for Real {
     fn now(&self) -> Timestamp {
         clock::now()
@@ -235,7 +255,11 @@ impl Outside for Real {
             until_wall_us: extent.until_us.map(|until| until.saturating_add(1)),
             tail: None,
         };
-        for line in log_files::read_lines(&self.paths.logs(), &filter) {
+        let root = extent.file.parent().unwrap_or(&extent.file);
+        let mut projects: Vec<&ProjectName> = extent.services.iter().map(|service| &service.project).collect();
+        projects.dedup();
+        let slots: Vec<Slots> = projects.into_iter().filter_map(|project| slots_of(&self.paths, project, root)).collect();
+        for line in log_files::read_lines(&slots, &filter) {
             let len = u32::try_from(line.text.len()).unwrap_or(u32::MAX);
             let batch = LogBatch {
                 service: line.service,

@@ -21,7 +21,7 @@ use crate::{
     model::{
         event::Event, event::TroubleSlot, ids::ServiceId, policy::Autopilot, project::ProjectSpec, snapshot::Snapshot,
     },
-    world::{self, World, clock, log_files, store::Store},
+    world::{self, World, clock, log_files::archive::Archivist, store::Store},
 };
 
 /// Facts that may wait for the engine; more make the world wait (back-pressure).
@@ -118,7 +118,8 @@ pub fn start(config: Config) -> Result<Host, StartError> {
 
     let feed = LogFeed::new();
     let taking = Arc::clone(&store);
-    let hub = logs::Hub::start(captured, feed.clone(), Box::new(move |intake| taking.take_in(intake)));
+    let sink = Box::new(move |intake| taking.take_in(intake));
+    let hub = logs::Hub::start(captured, feed.clone(), sink, Archivist::start()?);
     let disk_path = config.projects.first().map_or_else(|| PathBuf::from("/"), |project| project.root.clone());
     let sampler = sampler::start(disk_path, world.clone(), events.clone())?;
 

@@ -5,7 +5,7 @@ pub mod clock;
 pub mod journal;
 pub mod limits;
 pub mod log_files;
-mod output;
+pub mod output;
 pub mod ports;
 mod probe;
 mod process;
@@ -28,16 +28,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    output::Numbering,
+    output::Taken,
     probe::http::Clients,
-    process::{Errand, Order},
+    process::{Errand, Order, piped::Numbering},
     tree::{Forest, TreeId},
 };
 use crate::model::{
     effect::Effect,
     event::Event,
     ids::{RunId, ServiceId},
-    log::LogBatch,
     service::ServiceSpec,
 };
 
@@ -76,7 +75,7 @@ pub struct World {
 struct Shared {
     settings: Settings,
     events: mpsc::Sender<Event>,
-    output: mpsc::Sender<Arc<LogBatch>>,
+    output: mpsc::Sender<Taken>,
     forest: Forest,
     /// Turns for work that blocks a thread for a moment.
     launches: Arc<Semaphore>,
@@ -112,7 +111,7 @@ impl World {
     /// `events` carries facts and `output` lines; where one is full, the run that has something to say waits (its
     /// process only when its pipe is full too).
     #[must_use]
-    pub fn start(settings: Settings, events: mpsc::Sender<Event>, output: mpsc::Sender<Arc<LogBatch>>) -> Self {
+    pub fn start(settings: Settings, events: mpsc::Sender<Event>, output: mpsc::Sender<Taken>) -> Self {
         give_children_default_signals();
         let shared = Arc::new(Shared {
             launches: Arc::new(Semaphore::new(settings.launches_at_once.max(1))),

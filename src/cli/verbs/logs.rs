@@ -46,6 +46,7 @@ pub(in crate::cli) async fn logs(
     let services = select::services(&logs.services, &known)?;
     let now = outside.now();
     let extent = LogExtent {
+        file,
         services: services.clone(),
         since_us: logs.since.map(|when| when.wall_us(now)),
         until_us: logs.until.map(|when| when.wall_us(now)),

@@ -2,6 +2,7 @@
 //! process has.
 
 pub(super) mod launch;
+pub(super) mod piped;
 mod session;
 
 use std::{ffi::OsString, os::unix::process::ExitStatusExt, process::ExitStatus, sync::Arc, time::Duration};
@@ -12,10 +13,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::launch::Plan;
+use self::{launch::Plan, piped::Capture};
 use super::{
     Shared,
-    output::{Capture, Question},
+    output::Question,
     tree::TreeId,
 };
 use crate::model::{

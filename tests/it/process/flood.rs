@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use cas::world::output::Taken;
 use cas::model::{
     effect::Effect,
-    log::{LogBatch, MAX_LINE_BYTES},
+    log::MAX_LINE_BYTES,
     phase::Exit,
     probe::{Check, Probe, ProbeKind},
     service::CommandLine,
@@ -62,14 +63,14 @@ async fn ten_megabytes_without_a_line_feed_come_in_pieces() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_who_takes_nothing_does_not_keep_an_end_from_being_told() {
-    let (sender, mut output) = mpsc::channel::<Arc<LogBatch>>(1);
+    let (sender, mut output) = mpsc::channel::<Taken>(1);
     let mut rig = Rig::with_output(sender, Arc::default());
     let run = rig.start("seq 30000 & echo last; sleep 0.1; kill -9 $$");
     assert_eq!(rig.exited(run).await.exit, Exit::Signal(9));
     // And nothing is lost for it.
     let mut lines = 0;
     while lines < 30_001 {
-        let batch = output.recv().await.expect("more comes");
+        let batch = output.recv().await.expect("more comes").batch;
         lines += batch.lines.iter().filter(|line| !line.continued).count();
     }
     assert_eq!(lines, 30_001);

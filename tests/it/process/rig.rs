@@ -18,12 +18,12 @@ use cas::{
         effect::Effect,
         event::Event,
         ids::{ProjectName, RunId, ServiceId, ServiceName},
-        log::{LogBatch, Stream},
+        log::Stream,
         phase::Exit,
         probe::{Check, Probe, ProbeKind, ProbeOutcome, ProbeRound},
         service::{Backoff, CommandLine, RestartPolicy, ServiceKind, ServiceSpec, Source, StopPlan},
     },
-    world::{Settings, World},
+    world::{Settings, World, output::Taken},
 };
 use tokio::sync::mpsc;
 
@@ -61,11 +61,11 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new() -> Self {
-        let (sender, mut output) = mpsc::channel::<Arc<LogBatch>>(64);
+        let (sender, mut output) = mpsc::channel::<Taken>(64);
         let lines = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&lines);
         tokio::spawn(async move {
-            while let Some(batch) = output.recv().await {
+            while let Some(Taken { batch, .. }) = output.recv().await {
                 let mut kept = kept.lock().unwrap();
                 for (seq, line) in (batch.first_seq..).zip(&batch.lines) {
                     let text = batch.text_of(*line).to_owned();
@@ -76,7 +76,7 @@ impl Rig {
         Self::with_output(sender, lines)
     }
 
-    pub(crate) fn with_output(output: mpsc::Sender<Arc<LogBatch>>, lines: Arc<Mutex<Vec<Line>>>) -> Self {
+    pub(crate) fn with_output(output: mpsc::Sender<Taken>, lines: Arc<Mutex<Vec<Line>>>) -> Self {
         let (sender, events) = mpsc::channel(256);
         Self {
             world: World::start(Settings::default(), sender, output),
