@@ -56,6 +56,7 @@ impl Engine {
             Event::Spawned { run, pid } => self.spawned(run, pid),
             Event::SpawnFailed { run, error } => self.spawn_failed(run, error),
             Event::Exited { run, exit, last_words, leftover } => self.exited(run, exit, last_words, leftover),
+            Event::LeftoversGone { run: _ } => {}
             Event::TreeEnded { run, survivors } => self.tree_ended(run, survivors),
             Event::Probed { run, kind, round, outcome, took } => self.probed(run, kind, round, outcome, took),
             Event::LogMatched { run, kind } => self.log_matched(run, kind),

@@ -15,6 +15,8 @@ pub struct Heritage {
     pub records: BTreeMap<ServiceName, Arc<str>>,
     /// What the slots hold, also of services that the project no longer has.
     pub found: Vec<Found>,
+    /// When an engine looked after it last, as far as is known.
+    pub last_alive: Option<Timestamp>,
 }
 
 /// One slot.
