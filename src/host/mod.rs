@@ -100,6 +100,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
             first_run: u64::try_from(started.wall_us).unwrap_or(1),
             budget: config.budget,
             withheld: config.withheld,
+            ..Settings::default()
         },
         started,
     );
