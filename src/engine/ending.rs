@@ -222,7 +222,7 @@ impl Engine {
         run.ended = Some(at);
         let (who, mut why) =
             run.ended_by.clone().unwrap_or_else(|| (Origin::System, "nobody asked it to end".to_owned()));
-        if run.unwatched {
+        if run.unseen_end.is_some() {
             why.push_str("; cas did not run then");
         }
         let what = What::Exited { exit, after: at.since(run.since), last_words };
@@ -274,7 +274,7 @@ impl Engine {
         let Some(service) = self.services.get_mut(id) else { return };
         let Some(run) = service.run.as_ref() else { return };
         let (run_id, failed_probe) = (run.id, run.failed_probe);
-        let since = run.ended.filter(|_| run.unwatched).unwrap_or(now);
+        let since = run.unseen_end.unwrap_or(now);
         let ran_well = service.is_stable(now);
         if ran_well || run.became_stable {
             service.streak = 0;

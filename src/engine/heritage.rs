@@ -357,22 +357,21 @@ impl Engine {
             self.recall(id, known);
         }
         let Some(service) = self.services.get_mut(id) else { return };
-        match known.and_then(|known| known.run.as_ref()).filter(|own| own.id == run.id) {
-            Some(own) => run.recall(own, now),
+        if let Some(own) = known.and_then(|known| known.run.as_ref()).filter(|own| own.id == run.id) {
+            run.recall(own, now);
+        } else {
             // It was made after what is noted: the start that was about to be made, or one that nobody knows of.
-            None => {
-                run.forgive(now);
-                if known.is_none() || service.goal == Goal::Down {
-                    let because = "running when cas came back".to_owned();
-                    let (token, queued) = (service.start.token, service.start.queued);
-                    service.start = Start { who: Origin::System, because, attempt: 0, counts: false, token, queued };
-                }
-                service.restarts += u32::from(std::mem::take(&mut service.start.counts));
-                service.goal = Goal::Up;
-                service.due = None;
-                service.stopped_by = None;
-                service.completed = false;
+            run.forgive(now);
+            if known.is_none() || service.goal == Goal::Down {
+                let because = "running when cas came back".to_owned();
+                let (token, queued) = (service.start.token, service.start.queued);
+                service.start = Start { who: Origin::System, because, attempt: 0, counts: false, token, queued };
             }
+            service.restarts += u32::from(std::mem::take(&mut service.start.counts));
+            service.goal = Goal::Up;
+            service.due = None;
+            service.stopped_by = None;
+            service.completed = false;
         }
         service.last_run = service.last_run.max(run.id);
         self.runs.insert(run.id, id.clone());
@@ -386,7 +385,7 @@ impl Engine {
             Some(ServiceState { phase, run: Some(own), .. }) if own.id == end.run => (phase.clone(), own.since),
             Some(_) | None => (Phase::Starting { run: end.run, since: end.at }, end.at),
         };
-        let run = Run { unwatched: true, ..Run::found(service, end.run, None, since) };
+        let run = Run { unseen_end: Some(end.at), ..Run::found(service, end.run, None, since) };
         self.install(id, known, run);
         let why = known.map_or_else(String::new, |known| known.why.clone());
         self.enter(id, phase, why);
@@ -407,7 +406,7 @@ impl Engine {
             (true, _) if forked => {
                 let (pid, stable) = (run.pid.unwrap_or_default(), run.since.plus(run.spec.backoff.stable));
                 if let Some(run) = self.services.get_mut(id).and_then(|service| service.run.as_mut()) {
-                    run.unwatched = false;
+                    run.unseen_end = None;
                 }
                 let why = "its main process had ended before; what it left goes on";
                 self.record(About::Run(id, run_id), Origin::System, What::Adopted { pid, away }, why);
@@ -430,7 +429,7 @@ impl Engine {
             return;
         }
         let Some(run) = self.services.get_mut(id).and_then(|service| service.run.as_mut()) else { return };
-        run.unwatched = false;
+        run.unseen_end = None;
         let stable = run.since.plus(run.spec.backoff.stable);
         self.watch_output(id);
         self.begin_probes(id);

@@ -73,8 +73,8 @@ pub(super) struct Run {
     pub(super) exit: Option<Exit>,
     /// When its main process was gone; none while the run goes on without it.
     pub(super) ended: Option<Timestamp>,
-    /// It ended while no engine looked: the wait for the next counts from then.
-    pub(super) unwatched: bool,
+    /// When it ended, where no engine looked: the wait for the next run counts from then.
+    pub(super) unseen_end: Option<Timestamp>,
     pub(super) push: Push,
     /// Who ends it, and the words for it.
     pub(super) ended_by: Option<(Origin, String)>,
@@ -157,7 +157,7 @@ impl Run {
             pid: None,
             exit: None,
             ended: None,
-            unwatched: false,
+            unseen_end: None,
             push: Push::Nothing,
             ended_by: None,
             failed_probe: None,
