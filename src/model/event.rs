@@ -100,7 +100,12 @@ pub enum Event {
         /// Processes of the run that are still there; 0: nothing is left.
         leftover: usize,
     },
-    /// Answer to `Effect::EndTree`: nothing of the run is left, save the survivors.
+    /// Of a run whose `Exited` named leftovers nothing is left any more, though nobody asked for its end by `Effect::EndTree`.
+    LeftoversGone {
+        /// Which.
+        run: RunId,
+    },
+    /// Answer to `Effect::EndTree` and `Effect::EndStray`: nothing of the run is left, save the survivors.
     TreeEnded {
         /// Which.
         run: RunId,

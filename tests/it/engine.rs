@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+mod care;
 mod checks;
 mod dependencies;
 mod door;
+mod forks;
+mod heritage;
 mod probes;
 mod random;
 mod reload;
@@ -12,5 +15,6 @@ mod restarts;
 mod script;
 mod specs;
 mod stops;
+mod succession;
 mod views;
 mod world;
