@@ -1,16 +1,15 @@
 //! A command as probe. Its whole tree is gone when it is answered, however it ended.
 
-use std::{process::ExitStatus, sync::Arc, time::Duration};
+use std::{io, os::fd::OwnedFd, process::ExitStatus, sync::Arc, time::Duration};
 
 use tokio::{net::unix::pipe, process::Child};
 
 use crate::{
     model::{
-        ids::RunId, probe::ProbeOutcome, service::CommandLine, signal::signal_name, text::plain, time::short_duration,
+        ids::RunId, probe::ProbeOutcome, service::{CommandLine, ServiceSpec}, signal::signal_name, text::plain, time::short_duration,
     },
     world::{
         Running, Shared, clock,
-        output::{open_pipe, read_what_is_there},
         process::{
             environment_of,
             launch::{Plan, launch},
@@ -26,16 +25,37 @@ const QUOTED_CHARACTERS: usize = 200;
 /// A probe that even SIGKILL does not end is waited for in the background after so long.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
+/// A pipe: our end, and the one for the child.
+fn open_pipe() -> io::Result<(pipe::Receiver, OwnedFd)> {
+    let (ours, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    Ok((pipe::Receiver::from_owned_fd(ours)?, theirs))
+}
+
+/// What is in a pipe right now, read past the runtime: it may not have heard of it yet. At most what was there when the
+/// reading began, so that a writer who goes on cannot hold us.
+fn read_what_is_there(pipe: &pipe::Receiver, buffer: &mut Vec<u8>) {
+    let mut waiting = rustix::io::ioctl_fionread(pipe).unwrap_or(0) as usize;
+    loop {
+        buffer.reserve(waiting.max(1));
+        match rustix::io::read(pipe, rustix::buffer::spare_capacity(buffer)) {
+            Ok(read) if read > 0 && read < waiting => waiting -= read,
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(_) | Err(_) => return,
+        }
+    }
+}
+
 /// Runs the command where and as the service runs; none where the run ended first.
 pub(super) async fn ask(
     shared: &Arc<Shared>,
     running: &Running,
+    spec: &ServiceSpec,
     run: RunId,
     command: &CommandLine,
     timeout: Duration,
 ) -> Option<(ProbeOutcome, Duration)> {
     let tree = shared.forest.plant();
-    let answer = match begin(shared, running, run, command, tree).await {
+    let answer = match begin(shared, spec, run, command, tree).await {
         Ok((child, output)) => answer(shared, running, tree, child, output, timeout).await,
         Err(why) => Some((ProbeOutcome::Broken(why), Duration::ZERO)),
     };
@@ -45,7 +65,7 @@ pub(super) async fn ask(
 
 async fn begin(
     shared: &Arc<Shared>,
-    running: &Running,
+    spec: &ServiceSpec,
     run: RunId,
     command: &CommandLine,
     tree: TreeId,
@@ -55,8 +75,9 @@ async fn begin(
     let stderr = stdout.try_clone().map_err(no_pipe)?;
     let plan = Plan {
         argv: command.argv(),
-        directory: running.spec.working_dir.clone(),
-        environment: environment_of(run, &running.spec),
+        directory: spec.working_dir.clone(),
+        base: spec.base_environment.clone(),
+        environment: environment_of(run, spec),
         stdout,
         stderr,
     };
@@ -90,7 +111,7 @@ async fn answer(
     if shared.forest.leftover(tree) > 0 {
         let survivors = shared.forest.end(tree, Duration::ZERO).await;
         if !survivors.is_empty() {
-            tracing::warn!(?survivors, service = %running.spec.id, "processes of a probe cannot be ended");
+            tracing::warn!(?survivors, service = %running.service, "processes of a probe cannot be ended");
         }
     }
     wait_for(child).await;
