@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::handle::LogFeed;
 use crate::{
     model::{ids::ServiceId, log::LogBatch},
-    world::{clock, log_files::LogWriter},
+    world::{Taken, clock, log_files::LogWriter},
 };
 
 /// Bytes of output that are kept in memory over all services.
@@ -45,7 +45,7 @@ pub(super) struct Hub(mpsc::Sender<Question>);
 
 impl Hub {
     /// Starts the hub's task; it ends when the world has gone and nobody can ask.
-    pub(super) fn start(captured: mpsc::Receiver<Arc<LogBatch>>, feed: LogFeed, writer: LogWriter) -> Self {
+    pub(super) fn start(captured: mpsc::Receiver<Taken>, feed: LogFeed, writer: LogWriter) -> Self {
         let (questions, asked) = mpsc::channel(16);
         tokio::spawn(serve(captured, asked, feed, writer));
         Self(questions)
@@ -71,7 +71,7 @@ impl Hub {
 }
 
 async fn serve(
-    mut captured: mpsc::Receiver<Arc<LogBatch>>,
+    mut captured: mpsc::Receiver<Taken>,
     mut asked: mpsc::Receiver<Question>,
     feed: LogFeed,
     writer: LogWriter,
@@ -85,8 +85,8 @@ async fn serve(
     };
     loop {
         tokio::select! {
-            Some(batch) = captured.recv() => {
-                take(batch, &mut ring);
+            Some(taken) = captured.recv() => {
+                take(taken.batch, &mut ring);
                 disk = wait_for_disk(&writer, disk).await;
             }
             // In each arm, an error of `send` means that the asker has left.
@@ -95,8 +95,8 @@ async fn serve(
                     let _left = answer.send(ring.recall(service.as_ref()));
                 }
                 Question::Flush { done } => {
-                    while let Ok(batch) = captured.try_recv() {
-                        take(batch, &mut ring);
+                    while let Ok(taken) = captured.try_recv() {
+                        take(taken.batch, &mut ring);
                     }
                     tokio::task::block_in_place(|| writer.flush());
                     let _left = done.send(());

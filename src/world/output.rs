@@ -1,15 +1,14 @@
-//! Output of a run: read, cut into lines, numbered, handed on. Only this module knows that pipes carry it.
-//!
-//! Never waits for the end of a pipe before the end of a process, and never holds more than one batch that nobody takes.
+//! Output of a slot: tailed, cut into lines, numbered, handed on. A plain reader of segments and their index.
 
 mod lines;
 mod watch;
 
 use std::{
     collections::VecDeque,
-    io,
-    os::fd::OwnedFd,
-    sync::{Arc, Mutex, PoisonError},
+    fs, io,
+    os::{fd::OwnedFd, unix::fs::FileExt},
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tokio::{net::unix::pipe, sync::mpsc};
@@ -19,24 +18,25 @@ pub(super) use self::watch::Question;
 use crate::{
     model::{
         ids::{RunId, ServiceId},
+        intake::{Cursor, Position},
         log::{LogBatch, Stream},
         service::ServiceSpec,
     },
-    world::clock,
+    shim_format::{INDEX_BYTES, IndexKind, IndexRecord, STDERR},
 };
 
-/// Most that is read at once from one descriptor: a quarter of what a pipe holds. It bounds a batch, and so what queues of batches weigh.
-const READ_BYTES: usize = 16 * 1024;
+/// Most that is read at once.
+const READ_BYTES: usize = 256 * 1024;
 
-/// Numbers the lines of one service, over all its runs.
-#[derive(Debug, Default)]
-pub(super) struct Numbering(Mutex<u64>);
-
-/// One descriptor's end that we read.
-#[derive(Debug)]
-struct Source {
-    pipe: Option<pipe::Receiver>,
-    cutter: Cutter,
+/// What goes to the hub: a batch for readers and how far it brings the cursor.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// The lines.
+    pub batch: Arc<LogBatch>,
+    /// Key of the project.
+    pub place: Arc<str>,
+    /// How far output is taken in with them.
+    pub cursor: Cursor,
 }
 
 /// A pipe: our end, and the one for the child.
@@ -61,154 +61,146 @@ pub(super) fn read_what_is_there(pipe: &pipe::Receiver, buffer: &mut Vec<u8>) ->
     }
 }
 
-impl Source {
-    fn read(&mut self, buffer: &mut Vec<u8>, draft: &mut Draft) {
-        let Some(pipe) = &self.pipe else { return };
-        buffer.clear();
-        match pipe.try_read_buf(buffer) {
-            Ok(0) => self.close(draft),
-            Ok(_) => self.cutter.feed(buffer, draft),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(_) => self.close(draft),
-        }
-    }
-
-    fn drain(&mut self, buffer: &mut Vec<u8>, draft: &mut Draft) {
-        let Some(pipe) = &self.pipe else { return };
-        buffer.clear();
-        let has_ended = read_what_is_there(pipe, buffer);
-        self.cutter.feed(buffer, draft);
-        if has_ended {
-            self.close(draft);
-        } else {
-            self.cutter.show_unfinished(draft);
-        }
-    }
-
-    fn close(&mut self, draft: &mut Draft) {
-        self.cutter.finish(draft);
-        self.pipe = None;
-    }
-
-    async fn readable(&self) {
-        match &self.pipe {
-            // An error is found again, and handled, by the read that follows.
-            Some(pipe) => drop(pipe.readable().await),
-            None => std::future::pending().await,
-        }
-    }
-}
-
-/// The child's ends.
-#[derive(Debug)]
-pub(super) struct ChildEnds {
-    /// For descriptor 1.
-    pub(super) stdout: OwnedFd,
-    /// For descriptor 2.
-    pub(super) stderr: OwnedFd,
-}
-
-/// The output of one run.
+/// The reader of one slot, over all its runs.
 #[derive(Debug)]
 pub(super) struct Capture {
+    slot: PathBuf,
+    place: Arc<str>,
     service: ServiceId,
     run: RunId,
-    numbering: Arc<Numbering>,
-    stdout: Source,
-    stderr: Source,
-    pending: VecDeque<(i64, Draft)>,
+    at: Position,
+    records: u64,
+    next_seq: u64,
+    cutters: [Cutter; 2],
+    pending: VecDeque<(i64, RunId, Position, Draft)>,
     words: LastWords,
     watches: watch::Watches,
     answered: Vec<Question>,
+    dropped: u64,
 }
 
 impl Capture {
-    /// Opens the pipes.
-    ///
-    /// # Errors
-    /// Those of pipe(2): too many open files.
-    pub(super) fn open(run: RunId, spec: &ServiceSpec, numbering: Arc<Numbering>) -> io::Result<(Self, ChildEnds)> {
-        let (out, stdout) = open_pipe()?;
-        let (err, stderr) = open_pipe()?;
-        let capture = Self {
-            service: spec.id.clone(),
-            run,
-            numbering,
-            stdout: Source { pipe: Some(out), cutter: Cutter::new(Stream::Stdout) },
-            stderr: Source { pipe: Some(err), cutter: Cutter::new(Stream::Stderr) },
+    pub(super) fn open(slot: &Path, place: Arc<str>, service: ServiceId, cursor: Cursor) -> Self {
+        Self {
+            slot: slot.to_owned(),
+            place,
+            service,
+            run: RunId(0),
+            at: cursor.stdout.min(cursor.stderr),
+            records: 0,
+            next_seq: cursor.next_seq,
+            cutters: [Cutter::new(Stream::Stdout), Cutter::new(Stream::Stderr)],
             pending: VecDeque::new(),
             words: LastWords::default(),
-            watches: watch::Watches::of(spec),
+            watches: watch::Watches::default(),
             answered: Vec::new(),
+            dropped: 0,
+        }
+    }
+
+    pub(super) fn begin_run(&mut self, run: RunId, spec: &ServiceSpec) {
+        self.run = run;
+        self.words = LastWords::default();
+        self.watches = watch::Watches::of(spec);
+    }
+
+    pub(super) fn read(&mut self) -> bool {
+        if self.at.segment == 0 || !self.file("log").exists() {
+            let Some(first) = self.first_segment() else { return false };
+            self.at = Position { segment: first, offset: 0 };
+            self.records = 0;
+        }
+        let mut budget = READ_BYTES;
+        let (Ok(log), Ok(index)) = (fs::File::open(self.file("log")), fs::File::open(self.file("idx"))) else {
+            return false;
         };
-        Ok((capture, ChildEnds { stdout, stderr }))
+        while budget > 0 {
+            let mut bytes = [0; INDEX_BYTES];
+            if index.read_exact_at(&mut bytes, self.records * INDEX_BYTES as u64).is_err() {
+                let next = Position { segment: self.at.segment + 1, offset: 0 };
+                let has_next = self.slot.join(format!("idx.{:06}", next.segment)).exists();
+                if has_next {
+                    (self.at, self.records) = (next, 0);
+                }
+                return has_next;
+            }
+            self.records += 1;
+            let Some(record) = IndexRecord::decode(&bytes) else { continue };
+            budget = budget.saturating_sub(record.len as usize + INDEX_BYTES);
+            self.take(&log, &record);
+        }
+        true
     }
 
-    /// Waits until there is something to read; for ever where both pipes have ended.
-    pub(super) async fn readable(&self) {
-        tokio::select! {
-            () = self.stdout.readable() => {}
-            () = self.stderr.readable() => {}
+    fn take(&mut self, log: &fs::File, record: &IndexRecord) {
+        match record.kind {
+            IndexKind::Dropped | IndexKind::Removed => self.dropped += record.count,
+            IndexKind::Data | IndexKind::Recovered if record.offset + u64::from(record.len) > self.at.offset => {
+                let from = record.offset.max(self.at.offset);
+                let end = record.offset + u64::from(record.len);
+                let mut bytes = vec![0; (end - from) as usize];
+                if log.read_exact_at(&mut bytes, from).is_ok() {
+                    let mut draft = Draft::default();
+                    self.cutters[usize::from(record.stream == STDERR)].feed(&bytes, &mut draft);
+                    self.at.offset = end;
+                    self.push(record.wall_us, RunId(record.run), draft);
+                }
+            }
+            IndexKind::Data | IndexKind::Recovered => {}
         }
     }
 
-    /// Reads once what is there.
-    pub(super) fn read(&mut self) {
-        // Made anew each time: a thousand quiet services must not keep a thousand buffers.
-        let mut buffer = Vec::with_capacity(READ_BYTES);
-        let mut draft = Draft::default();
-        self.stdout.read(&mut buffer, &mut draft);
-        self.stderr.read(&mut buffer, &mut draft);
-        self.take(draft);
-    }
-
-    /// The main process is gone: reads all that is there now, an unfinished line too.
-    pub(super) fn drain(&mut self) {
-        let mut buffer = Vec::new();
-        let mut draft = Draft::default();
-        self.stdout.drain(&mut buffer, &mut draft);
-        self.stderr.drain(&mut buffer, &mut draft);
-        self.take(draft);
-    }
-
-    fn take(&mut self, draft: Draft) {
-        if draft.lines.is_empty() {
-            return;
+    fn push(&mut self, wall_us: i64, run: RunId, draft: Draft) {
+        if !draft.lines.is_empty() {
+            self.words.hear(&draft);
+            self.answered.append(&mut self.watches.look(&draft));
+            self.pending.push_back((wall_us, run, self.at, draft));
         }
-        self.words.hear(&draft);
-        self.answered.append(&mut self.watches.look(&draft));
-        self.pending.push_back((clock::now().wall_us, draft));
     }
 
-    /// True while a batch waits to be taken.
+    pub(super) fn drain(&mut self, end: Position) {
+        while self.at < end && (self.read() || self.at < end && self.file("idx").exists() && self.read()) {}
+        let mut draft = Draft::default();
+        for cutter in &mut self.cutters {
+            cutter.show_unfinished(&mut draft);
+        }
+        self.push(super::clock::now().wall_us, self.run, draft);
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.slot.join(format!("{name}.{:06}", self.at.segment))
+    }
+
+    fn first_segment(&self) -> Option<u64> {
+        let names = fs::read_dir(&self.slot).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter_map(|name| name.strip_prefix("log.")?.parse().ok()).filter(|found| *found >= self.at.segment).min()
+    }
+
+    pub(super) fn end(&self) -> Position {
+        self.at
+    }
+
     pub(super) fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// Both pipes have ended and everything was handed on.
-    pub(super) fn is_finished(&self) -> bool {
-        self.stdout.pipe.is_none() && self.stderr.pipe.is_none() && self.pending.is_empty()
-    }
-
-    /// Hands the oldest waiting batch on.
-    pub(super) fn hand_on(&mut self, place: mpsc::Permit<'_, Arc<LogBatch>>) {
-        let Some((wall_us, draft)) = self.pending.pop_front() else { return };
-        // Numbers and order agree even where an older run of the service still speaks.
-        let mut next = self.numbering.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let first_seq = *next;
-        *next += draft.lines.len() as u64;
-        place.send(Arc::new(LogBatch {
+    pub(super) fn hand_on(&mut self, place: mpsc::Permit<'_, Taken>) {
+        let Some((wall_us, run, at, draft)) = self.pending.pop_front() else { return };
+        let first_seq = self.next_seq;
+        self.next_seq += draft.lines.len() as u64;
+        let batch = Arc::new(LogBatch {
             service: self.service.clone(),
-            run: self.run,
+            run,
             wall_us,
             first_seq,
             text: draft.text.into_boxed_str(),
             lines: draft.lines.into_boxed_slice(),
-        }));
+        });
+        let cursor = Cursor { stdout: at, stderr: at, next_seq: self.next_seq };
+        place.send(Taken { batch, place: Arc::clone(&self.place), cursor });
     }
 
-    /// Hands on what there is room for now.
-    pub(super) fn hand_on_now(&mut self, output: &mpsc::Sender<Arc<LogBatch>>) {
+    pub(super) fn hand_on_now(&mut self, output: &mpsc::Sender<Taken>) {
         while self.has_pending() {
             match output.try_reserve() {
                 Ok(place) => self.hand_on(place),
@@ -218,34 +210,27 @@ impl Capture {
         }
     }
 
-    /// Nobody takes output any more.
     pub(super) fn drop_pending(&mut self) {
         self.pending.clear();
     }
 
-    /// Watches for a pattern; true where it has appeared already.
-    ///
-    /// # Errors
-    /// A sentence where the pattern cannot be compiled.
     pub(super) fn watch(&mut self, question: Question, pattern: &str) -> Result<bool, String> {
         self.watches.ask(question, pattern)
     }
 
-    /// True where the pattern has appeared.
-    ///
-    /// # Errors
-    /// As [`Self::watch`].
     pub(super) fn has_matched(&mut self, pattern: &str) -> Result<bool, String> {
         self.watches.has_matched(pattern)
     }
 
-    /// Questions answered since it was last asked.
     pub(super) fn take_answered(&mut self) -> Vec<Question> {
         std::mem::take(&mut self.answered)
     }
 
-    /// The last lines, oldest first, fit for a screen.
     pub(super) fn last_words(&self) -> Vec<String> {
         self.words.spoken()
+    }
+
+    pub(super) fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
     }
 }

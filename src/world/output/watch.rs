@@ -29,7 +29,7 @@ impl Watch {
 /// Every pattern of one run.
 ///
 /// Those that the service's declaration names are looked for from the first line on, also before anybody asked.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Watches(Vec<Watch>);
 
 impl Watches {
