@@ -1,6 +1,6 @@
 //! A command as probe. Its whole tree is gone when it is answered, however it ended.
 
-use std::{io, os::fd::OwnedFd, process::ExitStatus, sync::Arc, time::Duration};
+use std::{process::ExitStatus, sync::Arc, time::Duration};
 
 use tokio::{net::unix::pipe, process::Child};
 
@@ -10,6 +10,7 @@ use crate::{
     },
     world::{
         Running, Shared, clock,
+        output::{open_pipe, read_what_is_there},
         process::{
             environment_of,
             launch::{Plan, launch},
@@ -24,26 +25,6 @@ const KEPT_BYTES: usize = 4096;
 const QUOTED_CHARACTERS: usize = 200;
 /// A probe that even SIGKILL does not end is waited for in the background after so long.
 const LAST_WAIT: Duration = Duration::from_secs(1);
-
-/// A pipe: our end, and the one for the child.
-fn open_pipe() -> io::Result<(pipe::Receiver, OwnedFd)> {
-    let (ours, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    Ok((pipe::Receiver::from_owned_fd(ours)?, theirs))
-}
-
-/// What is in a pipe right now, read past the runtime: it may not have heard of it yet. At most what was there when the
-/// reading began, so that a writer who goes on cannot hold us.
-fn read_what_is_there(pipe: &pipe::Receiver, buffer: &mut Vec<u8>) {
-    let mut waiting = rustix::io::ioctl_fionread(pipe).unwrap_or(0) as usize;
-    loop {
-        buffer.reserve(waiting.max(1));
-        match rustix::io::read(pipe, rustix::buffer::spare_capacity(buffer)) {
-            Ok(read) if read > 0 && read < waiting => waiting -= read,
-            Err(rustix::io::Errno::INTR) => {}
-            Ok(_) | Err(_) => return,
-        }
-    }
-}
 
 /// Runs the command where and as the service runs; none where the run ended first.
 pub(super) async fn ask(

@@ -174,7 +174,7 @@ async fn begin(shared: &Arc<Shared>, slot: &Path) -> Attempt {
     let (world, slot) = (Arc::clone(shared), slot.to_owned());
     let started = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        start::start(&world.settings.shim, &slot, theirs.as_fd(), &world.inherited)
+        start::start(&world.settings.shim, &slot, theirs.as_fd())
     });
     let pid = match started.await {
         Ok(Ok(pid)) => pid,

@@ -16,7 +16,7 @@ use self::{
     run::{Run, Stage},
 };
 use super::{
-    Birth, Cage, Order, Pulse, RunOrder, Seat,
+    Cage, Order, Pulse, RunOrder, Seat,
     cage::cage_of,
     connect::Effort,
     payload::Known,

@@ -12,7 +12,7 @@ use std::{
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::shim_format::{ExitFile, StateFile};
+use crate::shim_format::ExitFile;
 
 /// A state or exit file is never longer.
 const RECORD_BYTES: u64 = 4096;
@@ -63,14 +63,14 @@ fn record(slot: &Path, name: &str) -> Option<String> {
     let directory = open(slot).ok()?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = fs::File::from(rustix::fs::openat(directory, name, flags, Mode::empty()).ok()?);
-    let mut text = String::new();
-    file.take(RECORD_BYTES).read_to_string(&mut text).ok()?;
-    Some(text)
+    let mut bytes = Vec::new();
+    file.take(RECORD_BYTES).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The text of the slot's `state`, where it is whole.
+/// The text of the slot's `state`, damaged or not.
 pub(super) fn state(slot: &Path) -> Option<String> {
-    record(slot, "state").filter(|text| StateFile::parse(text).is_some())
+    record(slot, "state")
 }
 
 /// How the last run that ended did, where that is known.

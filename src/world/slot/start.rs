@@ -17,23 +17,18 @@ use std::{
 /// Where the shim expects its connection.
 const CONNECTION: RawFd = 3;
 
-/// Starts `program SLOT` with `connection` as its descriptor 3, and closes `inherited` in it; its process number. Blocks for the
-/// moment that an exec takes.
+/// Starts `program SLOT` with `connection` as its descriptor 3; its process number. Blocks for the moment that an exec takes. What
+/// else is open here and not close-on-exec, the shim closes itself.
 ///
 /// # Errors
 /// Those of posix_spawn(3), which are those of fork(2) and execve(2).
 #[expect(unsafe_code, reason = "std can map the three standard descriptors only, and forks where it is given a closure")]
-pub(super) fn start(
-    program: &Path,
-    slot: &Path,
-    connection: BorrowedFd<'_>,
-    inherited: &[RawFd],
-) -> io::Result<u32> {
+pub(super) fn start(program: &Path, slot: &Path, connection: BorrowedFd<'_>) -> io::Result<u32> {
     let path = CString::new(program.as_os_str().as_bytes())?;
     let arguments = [CString::new("cas-shim")?, CString::new(slot.as_os_str().as_bytes())?];
     let argv = [arguments[0].as_ptr().cast_mut(), arguments[1].as_ptr().cast_mut(), ptr::null_mut()];
     let envp = [ptr::null_mut()];
-    let actions = Actions::new(connection.as_raw_fd(), inherited)?;
+    let actions = Actions::new(connection.as_raw_fd())?;
     let attributes = Attributes::new()?;
     let mut pid = 0;
     // SAFETY: all strings and both arrays live until the call returns, the arrays end with a null pointer, and both objects
@@ -53,17 +48,13 @@ struct Actions(libc::posix_spawn_file_actions_t);
 
 impl Actions {
     #[expect(unsafe_code, reason = "a C object")]
-    fn new(connection: RawFd, inherited: &[RawFd]) -> io::Result<Self> {
+    fn new(connection: RawFd) -> io::Result<Self> {
         let mut actions = MaybeUninit::uninit();
         // SAFETY: the object is ours, and is taken for initialised only after the call that does it has succeeded.
         let mut actions = unsafe {
             check(libc::posix_spawn_file_actions_init(actions.as_mut_ptr()))?;
             Self(actions.assume_init())
         };
-        for number in inherited {
-            // SAFETY: the object is initialised; any number may be named.
-            check(unsafe { libc::posix_spawn_file_actions_addclose(&raw mut actions.0, *number) })?;
-        }
         // SAFETY: the object is initialised; the numbers are those of open descriptors, the path is a C string.
         unsafe {
             check(libc::posix_spawn_file_actions_adddup2(&raw mut actions.0, connection, CONNECTION))?;

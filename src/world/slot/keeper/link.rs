@@ -1,6 +1,8 @@
 //! The keeper's connection: made, doubted, lost, made again. Never given up while a run needs it.
 
-use std::{io, pin::Pin, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
+
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Keeper, Turn, run::{Run, Stage}};
 use crate::{
@@ -32,7 +34,7 @@ const LAST_CHANCE: Duration = Duration::from_secs(5);
 /// Shortest and longest pause before another attempt.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-type Connecting = Pin<Box<dyn Future<Output = Result<Option<Connected>, String>> + Send>>;
+type Connecting = AbortOnDropHandle<Result<Option<Connected>, String>>;
 
 /// The connection.
 pub(super) enum Link {
@@ -76,7 +78,9 @@ impl Link {
     pub(super) async fn next(&mut self) -> LinkEvent {
         match self {
             Self::Down | Self::Failed { .. } => std::future::pending().await,
-            Self::Connecting { attempt, .. } => LinkEvent::Connected(attempt.await),
+            Self::Connecting { attempt, .. } => {
+                LinkEvent::Connected(attempt.await.unwrap_or_else(|_| Err("cas is ending".to_owned())))
+            }
             Self::Up { socket, .. } => LinkEvent::Heard(socket.hear().await),
         }
     }
@@ -110,8 +114,8 @@ impl Keeper {
         if self.link.is_connecting() || self.link.is_up() {
             return;
         }
-        let attempt = Box::pin(connect(Arc::clone(&self.shared), self.seat.directory.clone(), effort, old));
-        self.link = Link::Connecting { attempt, pause: self.link.pause() };
+        let attempt = tokio::spawn(connect(Arc::clone(&self.shared), self.seat.directory.clone(), effort, old));
+        self.link = Link::Connecting { attempt: AbortOnDropHandle::new(attempt), pause: self.link.pause() };
     }
 
     /// Sends a packet. One that is not taken is no loss: the shim is asked again when it answers, or replaced.
