@@ -90,6 +90,11 @@ pub fn start(config: Config) -> Result<Host, StartError> {
         events.clone(),
         output,
     );
+    for project in &config.projects {
+        let place = Paths::place(&project.name, &project.root);
+        let slots = config.paths.project_dir(&place).join("slots");
+        world.open_project(&project.name, place.into(), slots, BTreeMap::new());
+    }
     let mut engine = Engine::new(
         Settings {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -90,6 +90,7 @@ impl Loop {
     ) {
         self.read_registry();
         let mut turn = Turn::GoOn;
+        let open: Vec<_> = projects.iter().map(|project| project.name.clone()).collect();
         for project in projects {
             turn = self.feed(Event::ProjectLoaded { project, heritage: Heritage::default(), request: None }).and(turn);
         }
@@ -121,6 +122,9 @@ impl Loop {
             }
         }
         self.publish();
+        for project in open {
+            self.world.close_project(&project).await;
+        }
         self.hub.flush().await;
         // Waits for the disk: other tasks go on elsewhere meanwhile.
         tokio::task::block_in_place(|| self.store.flush());
