@@ -14,6 +14,7 @@ mod probes;
 mod process;
 mod pty;
 mod screens;
+mod shim;
 mod store;
 mod support;
 mod system;
