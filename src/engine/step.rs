@@ -76,6 +76,11 @@ impl Engine {
             Event::LogMatched { run, kind } => self.log_matched(run, kind),
             Event::TimerFired { key, epoch } => self.woken(key, epoch),
             Event::Sampled(sample) => self.sampled(&sample),
+            Event::ContainmentKnown(containment) => {
+                self.settings.containment = containment;
+                self.services.values_mut().for_each(|service| service.view = None);
+                self.changed = true;
+            }
             Event::Stalled { gap } => self.stalled(gap),
             Event::RegistryRead(records) => {
                 self.registry = records;

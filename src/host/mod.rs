@@ -19,7 +19,7 @@ use crate::{
     config::paths::Paths,
     engine::{Budget, Engine, Settings},
     model::{
-        event::Event, event::TroubleSlot, ids::ServiceId, policy::Autopilot, project::ProjectSpec, snapshot::Snapshot,
+        event::Event, event::TroubleSlot, ids::ServiceId, policy::Autopilot, project::ProjectSpec, service::Containment, snapshot::Snapshot,
     },
     world::{self, World, clock, log_files::archive::Archivist, store::Store},
 };
@@ -100,6 +100,11 @@ pub fn start(config: Config) -> Result<Host, StartError> {
         events.clone(),
         output,
     );
+    for project in &config.projects {
+        let place = Paths::place(&project.name, &project.root);
+        let slots = config.paths.project_dir(&place).join("slots");
+        world.open_project(&project.name, place.into(), slots, BTreeMap::new());
+    }
     let mut engine = Engine::new(
         Settings {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -112,6 +117,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
             withheld: config.withheld,
             daemon: config.daemon,
             boot_id: clock::boot_id(),
+            containment: Containment::default(),
         },
         started,
     );

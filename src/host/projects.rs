@@ -12,26 +12,29 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::logs::Hub;
+use super::logs::{Hub, Opened};
 use crate::{
     config::{self, paths::Paths},
     model::{
         event::Event,
         heritage::Heritage,
         ids::{ProjectName, RequestId, ServiceId},
-        intake::Cursor,
         project::{Problem, ProjectSpec},
         service::BaseEnvironment,
         time::Timestamp,
     },
-    world::{World, clock, journal::Journal, store::Store},
+    world::{
+        World, clock,
+        journal::{self, Journal},
+        store::Store,
+    },
 };
 
 /// How long the shims of a project may take to answer when it is opened. Those that do not are replaced.
 const PATIENCE: Duration = Duration::from_millis(800);
 
 /// Takes a project for this engine alone: what it returns is held while the project is open. An error is a sentence.
-pub type Gate = Arc<dyn Fn(&ProjectSpec) -> Result<Box<dyn Any + Send>, String> + Send + Sync>;
+pub type Gate = Arc<dyn Fn(&ProjectSpec) -> Result<Box<dyn Any + Send + Sync>, String> + Send + Sync>;
 
 /// Told when the set of open projects changes: `cas daemon` remembers them for its next start.
 pub type Care = Arc<dyn Fn(&[Arc<ProjectSpec>]) + Send + Sync>;
@@ -43,7 +46,7 @@ struct Place {
     directory: PathBuf,
     journal: Journal,
     /// Dropped when the project is closed.
-    guard: Option<Box<dyn Any + Send>>,
+    guard: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// A project that was read and gathered, on its way to the loop.
@@ -154,7 +157,9 @@ impl Projects {
     /// Says that this engine is alive: the next one reads how long nobody looked.
     pub(super) fn touch(&self) {
         for place in self.places.values() {
-            place.journal.touch();
+            if let Err(error) = place.journal.touch() {
+                tracing::debug!(%error, "a journal cannot be touched");
+            }
         }
     }
 
@@ -214,14 +219,14 @@ impl Means {
         &self,
         spec: Arc<ProjectSpec>,
         environment: Option<BaseEnvironment>,
-        guard: Option<Box<dyn Any + Send>>,
+        guard: Option<Box<dyn Any + Send + Sync>>,
         request: Option<RequestId>,
     ) -> Opening {
         let key: Arc<str> = Paths::place(&spec.name, &spec.root).into();
         let directory = self.paths.project_dir(&key);
         let (store, place, dir) = (Arc::clone(&self.store), Arc::clone(&key), directory.clone());
         let kept = tokio::task::spawn_blocking(move || {
-            let last_alive = Journal::last_alive_wall_us(&dir);
+            let last_alive = journal::last_alive_wall_us(&dir);
             let (journal, records, troubles) = Journal::open(&dir);
             (journal, records, troubles, last_alive, store.cursors(&place))
         });
@@ -229,7 +234,15 @@ impl Means {
             return refused(request, "reading its records failed by a defect of cas".to_owned(), None);
         };
         let slots = directory.join("slots");
-        self.refill(&spec, &key, &slots, &cursors).await;
+        let policies = spec.services.iter().map(|service| (service.id.service.clone(), service.logs)).collect();
+        let opened = Opened {
+            project: spec.name.clone(),
+            place: Arc::clone(&key),
+            slots: slots.clone(),
+            cursors: cursors.clone(),
+            policies,
+        };
+        self.hub.refill(opened).await;
         self.world.open_project(&spec.name, Arc::clone(&key), slots, cursors);
         let found = self.world.survey(&spec.name, PATIENCE).await;
         let last_alive = last_alive.map(|wall_us| at_wall(wall_us, clock::now()));
@@ -240,16 +253,6 @@ impl Means {
         };
         let place = Place { spec, environment, directory, journal, guard };
         Opening { place: Some(place), event, troubles }
-    }
-
-    async fn refill(
-        &self,
-        spec: &ProjectSpec,
-        key: &Arc<str>,
-        slots: &Path,
-        cursors: &BTreeMap<crate::model::ids::ServiceName, Cursor>,
-    ) {
-        self.hub.refill(&spec.name, Arc::clone(key), slots.to_owned(), cursors.clone()).await;
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     policy::Request,
     probe::{ProbeKind, ProbeOutcome},
     project::{Problem, ProjectRecord, ProjectSpec},
+    service::Containment,
 };
 
 /// What the engine is stepped with.
@@ -155,6 +156,8 @@ pub enum Event {
         /// A sentence with what, where and what next; none: it is over.
         text: Option<String>,
     },
+    /// How the processes of services are held together here; told once, soon after the start.
+    ContainmentKnown(Containment),
     /// A shim died or hung and was replaced; its service was not touched.
     ShimReplaced {
         /// Whose.

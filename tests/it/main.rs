@@ -16,6 +16,7 @@ mod probes;
 mod process;
 mod pty;
 mod screens;
+mod shim;
 mod store;
 mod support;
 mod system;
