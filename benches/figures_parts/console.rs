@@ -186,6 +186,7 @@ fn ui_with(count: usize) -> Ui {
             mouse: false,
             project: None,
             project_file: None,
+            read_only: false,
         },
     );
     tui::update(&mut ui, Message::LogHistory(Vec::new()));

@@ -71,6 +71,14 @@ pub async fn connect(socket: &Path, now: fn() -> Timestamp) -> Result<Handle, Co
     Ok(Handle { calls, snapshots: pictures, logs, link: linked })
 }
 
+/// The document at `path` of the engine on `socket`, whatever it holds.
+///
+/// # Errors
+/// [`ConnectError`].
+pub async fn fetch(socket: &Path, path: &str) -> Result<serde_json::Value, ConnectError> {
+    Remote::new(socket)?.get(path).await
+}
+
 /// Follows the pictures.
 struct Follower {
     remote: Remote,

@@ -1,18 +1,22 @@
 //! The binary behind `main`: wires rooms together. Promise: an exit code is always set and the terminal always restored.
 //! Never decides about services.
 
+mod daemon;
+mod keeper;
+mod left;
+mod notify;
 mod outside;
 
 use std::{
     ffi::OsString,
     io::{self, IsTerminal},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use tracing_subscriber::EnvFilter;
 
-use self::outside::Real;
+use self::outside::{Real, Setup};
 use crate::{
     cli::{
         self,
@@ -36,7 +40,7 @@ pub fn run() -> ExitCode {
     let (mut stdout, stderr) = (io::stdout(), io::stderr());
     let here = std::env::current_dir();
     let is_lost = here.is_err();
-    let paths = Paths::from_env();
+    let mut paths = Paths::from_env();
     let mut ctx = Context {
         terminals: Terminals {
             stdin: io::stdin().is_terminal(),
@@ -52,7 +56,7 @@ pub fn run() -> ExitCode {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),
         zone: Zone::Local,
-        exe: std::env::current_exe().unwrap_or_else(|_| Path::new("cas").to_owned()),
+        exe: own_program(),
         state_dir: paths.state.clone(),
         no_color: false,
     };
@@ -64,6 +68,10 @@ pub fn run() -> ExitCode {
     if is_lost && !cli.directory.as_ref().is_some_and(|directory| directory.is_absolute()) {
         ctx.say("error: the current directory does not exist any more\nhint: go to one that does, or name one with -C");
         return ExitCode::FAILURE;
+    }
+    if cli.system {
+        paths = system_paths();
+        ctx.state_dir.clone_from(&paths.state);
     }
     let _trace = trace(&paths.trace());
     // The first to install it wins; there is no other.
@@ -80,7 +88,8 @@ pub fn run() -> ExitCode {
         }
     };
     let outcome = runtime.block_on(async {
-        let outside = Real::new(paths, ctx.env.clone(), open_files);
+        let setup = Setup { environment: ctx.env.clone(), exe: ctx.exe.clone(), open_files, is_system: cli.system };
+        let outside = Real::new(paths, setup);
         let outcome = cli::run(cli, &mut ctx, &outside).await;
         outside.close().await;
         outcome
@@ -100,4 +109,23 @@ fn trace(file: &Path) -> Option<tracing_appender::non_blocking::WorkerGuard> {
     let filter = EnvFilter::try_from_env("CAS_LOG").unwrap_or_else(|_| EnvFilter::new("info,hyper=warn,reqwest=warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false).init();
     Some(guard)
+}
+
+/// This program, also where another has taken its place on disk since it was started: the kernel then says `(deleted)` behind its name.
+fn own_program() -> PathBuf {
+    let exe = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("cas"));
+    match exe.to_str().and_then(|path| path.strip_suffix(" (deleted)")) {
+        Some(path) => PathBuf::from(path),
+        None => exe,
+    }
+}
+
+/// Where the machine's daemon keeps its things, as the file system hierarchy standard has it.
+fn system_paths() -> Paths {
+    Paths {
+        state: PathBuf::from("/var/lib/cas"),
+        runtime: PathBuf::from("/run/cas"),
+        config: PathBuf::from("/etc/cas"),
+        cache: PathBuf::from("/var/cache/cas"),
+    }
 }

@@ -10,14 +10,16 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::{daemon, keeper, left};
 use crate::{
     api::{self, client::ConnectError, lock::Attempt, lock::Lock, server::{ServeOptions, Server}},
     cli::{
+        care::Kept,
         interrupts::{self, Interrupt},
-        outcome::Outcome,
-        outside::{LogExtent, Opening, Outside},
+        outside::{Access, Left, LogExtent, Opening, Outside, Ran, Running, Shown},
     },
     config::{self, paths::Paths, user},
     engine::Budget,
@@ -28,6 +30,7 @@ use crate::{
         phase::PortHolder,
         project::{ProjectRecord, ProjectSpec},
         service::{Port, RestartPolicy, ServiceSpec},
+        snapshot::{ProjectView, Snapshot},
         time::Timestamp,
         timeline::{Entry, stopped_by_hand},
     },
@@ -50,24 +53,37 @@ const HOLDER_LISTENS_WITHIN: Duration = Duration::from_secs(5);
 /// So many of a service's newest entries are looked at for how it was left.
 const LAST_ENTRIES: usize = 1000;
 
+/// With what this process was started.
+pub(super) struct Setup {
+    /// Its environment.
+    pub(super) environment: BTreeMap<String, String>,
+    /// Its program.
+    pub(super) exe: PathBuf,
+    /// Soft limit of open files that services get, where ours was raised.
+    pub(super) open_files: Option<u64>,
+    /// It is about the machine's daemon.
+    pub(super) is_system: bool,
+}
+
 /// The rest of cas.
 pub(super) struct Real {
-    paths: Paths,
-    environment: BTreeMap<String, String>,
-    /// Soft limit of open files that services get, where ours was raised.
-    open_files: Option<u64>,
+    pub(super) paths: Paths,
+    pub(super) setup: Setup,
     hosted: Mutex<Option<(Host, Server)>>,
 }
 
 impl Real {
-    pub(super) fn new(paths: Paths, environment: BTreeMap<String, String>, open_files: Option<u64>) -> Self {
-        Self { paths, environment, open_files, hosted: Mutex::new(None) }
+    pub(super) const fn new(paths: Paths, setup: Setup) -> Self {
+        Self { paths, setup, hosted: Mutex::new(None) }
+    }
+
+    fn take_hosted(&self) -> Option<(Host, Server)> {
+        self.hosted.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Ends the engine of this process, if there is one; returns when nothing is left of it.
     pub(super) async fn close(&self) {
-        let hosted = self.hosted.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((host, server)) = hosted {
+        if let Some((host, server)) = self.take_hosted() {
             host.handle.leave().await;
             // An error means that its task has panicked; the panic was said already.
             let _ended = host.task.await;
@@ -75,15 +91,39 @@ impl Real {
         }
     }
 
+    /// The shims' program: beside this one, or where `CAS_SHIM` says.
+    pub(super) fn shim(&self) -> PathBuf {
+        let named = self.setup.environment.get("CAS_SHIM").filter(|path| !path.is_empty());
+        named.map_or_else(|| self.setup.exe.with_file_name("cas-shim"), PathBuf::from)
+    }
+
+    /// With what an engine of this process begins, before any project.
+    pub(super) fn host_config(&self) -> host::Config {
+        host::Config {
+            projects: Vec::new(),
+            paths: self.paths.clone(),
+            autopilot: user::load(&self.paths.user_config()).config.autopilot,
+            budget: Budget::default(),
+            seed: clock::now().mono_us,
+            withheld: BTreeMap::new(),
+            environment: self.setup.environment.clone(),
+            open_files: self.setup.open_files,
+            daemon: false,
+            shim: self.shim(),
+            gate: None,
+            care: None,
+        }
+    }
+
     /// How the console looks and what keys do: the user's file, then the command line.
-    fn console_options(&self, handle: &Handle, theme: Option<&str>) -> Result<tui::Options, String> {
+    fn console_options(&self, handle: &Handle, access: Access, theme: Option<&str>) -> Result<tui::Options, String> {
         let file = self.paths.user_config();
         let user = user::load(&file);
         if !user.errors.is_empty() {
             return Err(config::render(&user.errors, false).trim_end().to_owned());
         }
         let themes = self.paths.themes();
-        let depth = ColorDepth::of_environment(|name| self.environment.get(name).cloned());
+        let depth = ColorDepth::of_environment(|name| self.setup.environment.get(name).cloned());
         let theme = match theme.or(user.config.theme.as_deref()) {
             Some(name) => Theme::load(name, Some(&themes))?,
             None => Theme::default(),
@@ -91,12 +131,16 @@ impl Real {
         let keymap = Keymap::with_user_keys(&user.config.keys, &file.display().to_string())
             .map_err(|problems| problems.join("\n"))?;
         let snapshot = handle.snapshot();
-        let open = snapshot.projects.iter().find(|project| project.open);
+        let here = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok());
+        let is_here = |project: &&ProjectView| here.as_ref().is_some_and(|here| here.starts_with(&project.root));
+        let mut open = snapshot.projects.iter().filter(|project| project.open);
+        let open = open.clone().find(is_here).or_else(|| open.next());
         Ok(tui::Options {
             theme: theme.for_depth(depth),
             keymap,
             themes_dir: Some(themes),
             mouse: user.config.mouse,
+            read_only: access == Access::ReadOnly,
             project: open.map(|project| project.name.clone()),
             project_file: open.map(|project| project.file.clone()),
             ..tui::Options::default()
@@ -123,6 +167,14 @@ impl Real {
             }
         }
     }
+}
+
+/// Whether the engine has the project of `file` open.
+fn shows(handle: &Handle, file: &Path) -> bool {
+    let root = file.parent().unwrap_or(file);
+    let real = root.canonicalize();
+    let real = real.as_deref().unwrap_or(root);
+    handle.snapshot().projects.iter().any(|project| project.open && (project.root == root || project.root == real))
 }
 
 /// Services that do not start by themselves although their file says so, and why not.
@@ -185,13 +237,75 @@ impl Outside for Real {
         ports::listeners(ports)
     }
 
-    async fn connect(&self, file: &Path) -> Result<Option<Handle>, String> {
-        let socket = self.socket(file);
-        match api::connect(&socket, clock::now).await {
-            Ok(handle) => Ok(Some(handle)),
-            Err(ConnectError::Absent(_)) => Ok(None),
-            Err(error @ ConnectError::Unusable { .. }) => Err(error.to_string()),
+    async fn connect(&self, file: &Path, access: Access) -> Result<Option<Handle>, String> {
+        let own = self.socket(file);
+        let serving = daemon::serving(&own).unwrap_or_else(|| own.clone());
+        let Some(handle) = daemon::reach(&serving, access).await? else { return Ok(None) };
+        // What stands in a lock may be old: a daemon that is there need not run this project any more.
+        let runs_it = serving == own || shows(&handle, file);
+        Ok(runs_it.then_some(handle))
+    }
+
+    async fn daemon(&self, access: Access) -> Result<Option<Handle>, String> {
+        daemon::reach(&self.paths.daemon_socket(), access).await
+    }
+
+    async fn daemon_view(&self) -> Result<Option<Value>, String> {
+        daemon::view(&self.paths.daemon_socket()).await
+    }
+
+    async fn start_daemon(&self) -> Result<Running, String> {
+        daemon::start(self).await
+    }
+
+    async fn terminate_daemon(&self) -> Result<u32, String> {
+        daemon::terminate(&self.paths.daemon_socket()).await
+    }
+
+    async fn daemon_gone(&self, pid: u32) -> Result<(), String> {
+        daemon::gone(pid).await
+    }
+
+    async fn run_daemon(&self, detached: bool) -> Result<(), String> {
+        daemon::run(self, detached).await
+    }
+
+    fn under_care(&self) -> Vec<Kept> {
+        keeper::read(&self.paths).unwrap_or_else(|why| {
+            tracing::warn!("{why}");
+            Vec::new()
+        })
+    }
+
+    fn left_running(&self, project: &ProjectSpec) -> Vec<Left> {
+        let place = Paths::place(&project.name, &project.root);
+        left::running(&self.paths.project_dir(&place).join("slots"), clock::now())
+    }
+
+    fn tool(&self, program: &str, arguments: &[&str]) -> Ran {
+        let ran = std::process::Command::new(program).args(arguments).stdin(std::process::Stdio::null()).output();
+        match ran {
+            Ok(output) if output.status.success() => Ran::Well,
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                Ran::Badly(if said.is_empty() { output.status.to_string() } else { said })
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ran::Missing,
+            Err(error) => Ran::Badly(error.to_string()),
         }
+    }
+
+    fn unit_directory(&self) -> PathBuf {
+        if self.setup.is_system {
+            return PathBuf::from("/etc/systemd/system");
+        }
+        let set = |name: &str| self.setup.environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let config = set("XDG_CONFIG_HOME").or_else(|| set("HOME").map(|home| home.join(".config")));
+        config.unwrap_or_else(|| self.paths.config.clone()).join("systemd/user")
+    }
+
+    fn is_system(&self) -> bool {
+        self.setup.is_system
     }
 
     async fn host(&self, project: Arc<ProjectSpec>, opening: Opening) -> Result<Handle, String> {
@@ -200,26 +314,23 @@ impl Outside for Real {
         self.paths.ensure_for_socket(&socket).map_err(|error| error.to_string())?;
         let lock = match Lock::take(&socket) {
             Ok(Attempt::Taken(lock)) => lock,
-            Ok(Attempt::Held { pid, .. }) => return self.wait_for_holder(&socket, pid).await,
+            Ok(Attempt::Held { pid, socket: serving }) => {
+                return self.wait_for_holder(&serving.unwrap_or(socket), pid).await;
+            }
             Err(error) => return Err(format!("cannot take the lock beside {}: {error}", socket.display())),
         };
         let withheld = withheld(&project, opening, &self.paths.database());
-        let user = user::load(&self.paths.user_config()).config;
-        let host = host::start(host::Config {
-            projects: vec![project],
-            paths: self.paths.clone(),
-            autopilot: user.autopilot,
-            budget: Budget::default(),
-            seed: clock::now().mono_us,
-            withheld,
-            environment: self.environment.clone(),
-            open_files: self.open_files,
-        })
-        .map_err(|error| error.to_string())?;
+        let file = project.file.clone();
+        let host = host::start(host::Config { projects: vec![project], withheld, ..self.host_config() })
+            .map_err(|error| error.to_string())?;
         let mut handle = host.handle.clone();
         // The first picture is empty: names are looked up in one that has the project. An error means that the engine has
         // ended, which whoever asks it hears.
-        let _known = handle.snapshots.wait_for(|snapshot| !snapshot.projects.is_empty()).await.is_ok();
+        let is_known = |snapshot: &Arc<Snapshot>| {
+            snapshot.projects.iter().any(|project| project.open && project.file == file)
+                || !snapshot.problems.is_empty()
+        };
+        let _known = handle.snapshots.wait_for(is_known).await.is_ok();
         let server = match api::server::serve(lock, handle.clone(), ServeOptions::default()) {
             Ok(server) => server,
             Err(error) => {
@@ -231,17 +342,33 @@ impl Outside for Real {
         Ok(handle)
     }
 
-    async fn console(&self, handle: Handle, theme: Option<&str>) -> Result<Outcome, String> {
-        let options = self.console_options(&handle, theme)?;
-        // An engine of this process is ended by the caller, and with it what still runs: also after a panic of the console.
+    async fn let_go(&self) {
+        if let Some((host, server)) = self.take_hosted() {
+            // An error means that its task has panicked; the panic was said already.
+            let _ended = host.task.await;
+            drop(server);
+        }
+    }
+
+    async fn console(&self, handle: Handle, access: Access, theme: Option<&str>) -> Result<Shown, String> {
+        let options = self.console_options(&handle, access, theme)?;
+        // What becomes of an engine of this process and of its services is the caller's to say: also after a panic of the console.
         match AssertUnwindSafe(tui::run(handle, options)).catch_unwind().await {
             Ok(Ok(
                 tui::Outcome::Quit | tui::Outcome::StoppedAll | tui::Outcome::StillStopping | tui::Outcome::EngineEnded,
-            )) => Ok(Outcome::Ok),
-            Ok(Ok(tui::Outcome::Signalled(_))) => Ok(Outcome::Interrupted),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_said) => Err("the console has ended by a defect of cas; the sentence above says where".to_owned()),
+            )) => Ok(Shown::Left),
+            Ok(Ok(tui::Outcome::LeaveRunning)) => Ok(Shown::LeaveRunning),
+            Ok(Ok(tui::Outcome::Signalled(number))) => Ok(Shown::Signalled(number)),
+            Ok(Err(error @ tui::TuiError::NoTerminal(_))) => Err(error.to_string()),
+            Ok(Err(error @ (tui::TuiError::Io(_) | tui::TuiError::TerminalLost))) => Ok(Shown::Lost(error.to_string())),
+            Err(_said) => Ok(Shown::Lost(
+                "the console has ended by a defect of cas; the sentence above says where".to_owned(),
+            )),
         }
+    }
+
+    async fn attach(&self, handle: &Handle, service: &ServiceId) -> Result<(), String> {
+        tui::attach(handle, service).await
     }
 
     fn stored_logs(
@@ -276,9 +403,13 @@ impl Outside for Real {
         Ok(())
     }
 
-    fn stored_entries(&self, project: &ProjectName, since_us: Option<i64>, limit: usize) -> Result<Vec<Entry>, String> {
-        let filter =
-            EntryFilter { limit, project: Some(project.clone()), services: Vec::new(), since_wall_us: since_us };
+    fn stored_entries(
+        &self,
+        project: Option<&ProjectName>,
+        since_us: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, String> {
+        let filter = EntryFilter { limit, project: project.cloned(), services: Vec::new(), since_wall_us: since_us };
         store::read_entries(&self.paths.database(), &filter).map_err(|error| error.to_string())
     }
 

@@ -16,6 +16,7 @@ Examples:
   cas restart web              restart one, wait until it is well again
   cas logs -f --grep error     follow what goes wrong
   cas status --json | jq .     read everything from a script
+  cas up --detach              start them in the background and return
   cas demo                     see it work, nothing to install
 
 Exit codes: 0 done · 1 failed · 2 usage or invalid project file · 3 no engine is running
@@ -34,6 +35,12 @@ pub struct Cli {
     /// No colours (so does the variable `NO_COLOR`)
     #[arg(long, global = true)]
     pub no_color: bool,
+    /// Only look: commands are refused behind the door
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// The daemon of the whole machine (root's), not your own
+    #[arg(long, global = true)]
+    pub system: bool,
     /// How the console looks.
     #[command(flatten)]
     pub look: Look,
@@ -77,6 +84,15 @@ pub enum Verb {
     Init(Init),
     /// List every project that cas has seen
     Projects(Projects),
+    /// Type into a service that has a terminal (`tty: true`); Ctrl-] lets go of it
+    Attach(Attach),
+    /// Keep projects running in the background, also while nobody looks
+    #[command(after_help = DAEMON_EXAMPLES)]
+    Daemon {
+        /// What to do with it.
+        #[command(subcommand)]
+        action: DaemonAction,
+    },
     /// Run a small project that lives in this binary
     Demo(Demo),
     /// Print a completion script for a shell
@@ -95,7 +111,16 @@ const UP_EXAMPLES: &str = "\
 Examples:
   cas up                  start all, open the console
   cas up web              start web and what it depends on
-  cas up --no-tui         no console: one log, Ctrl-C stops everything, twice kills it";
+  cas up --no-tui         no console: one log, Ctrl-C stops everything, twice kills it
+  cas up --detach         start them under the daemon, wait until they are well, return";
+
+const DAEMON_EXAMPLES: &str = "\
+Examples:
+  cas up --detach         begin: the daemon is started where none runs
+  cas daemon status       is it well, and what has it under care
+  cas daemon logs -f      what it does, in sentences
+  cas daemon restart      a new engine, the same services: none is restarted
+  cas daemon install      start it with the machine, by systemd";
 
 const LOGS_EXAMPLES: &str = "\
 Examples:
@@ -112,12 +137,89 @@ pub struct Up {
     /// Print one merged log instead of opening the console
     #[arg(long)]
     pub no_tui: bool,
+    /// Run them under the daemon (started where none runs), wait until they are well, return
+    #[arg(short = 'd', long, conflicts_with = "no_tui")]
+    pub detach: bool,
+    /// With --detach: wait at most so long
+    #[arg(long, value_name = "TIME", value_parser = human::parse, default_value = "60s", requires = "detach")]
+    pub timeout: Duration,
     /// How the merged log is written.
     #[command(flatten)]
     pub lines: LineLook,
     /// How the console looks.
     #[command(flatten)]
     pub look: Look,
+}
+
+/// `cas attach`.
+#[derive(Debug, Args)]
+pub struct Attach {
+    /// The service: NAME or PROJECT/NAME
+    #[arg(value_name = "SERVICE")]
+    pub service: ServiceRef,
+}
+
+/// What to do with the daemon.
+#[derive(Debug, Subcommand)]
+pub enum DaemonAction {
+    /// Start it; one that runs is left as it is
+    Start,
+    /// End it; asks what becomes of running services
+    Stop(DaemonStop),
+    /// Say how it is, what it has under care, and what it uses
+    Status {
+        /// JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what it did, in sentences: what crashed, why, and how it went on
+    Logs(DaemonLogs),
+    /// Start it anew with the program as it is now; no service is restarted
+    Restart,
+    /// Have it started with the machine: writes and enables a systemd user unit (launchd: prints one)
+    Install(DaemonInstall),
+    /// Undo `install`
+    Uninstall,
+    /// Be the daemon, in the foreground (what systemd runs).
+    #[command(hide = true)]
+    Run {
+        /// Leave the session of whoever started it.
+        #[arg(long)]
+        detached: bool,
+    },
+}
+
+/// `cas daemon stop`.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct DaemonStop {
+    /// Leave services running; the next engine takes them over
+    #[arg(long, conflicts_with = "down")]
+    pub keep: bool,
+    /// Stop services first
+    #[arg(long)]
+    pub down: bool,
+}
+
+/// `cas daemon logs`.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct DaemonLogs {
+    /// Go on as things happen
+    #[arg(short = 'f', long)]
+    pub follow: bool,
+    /// From: 10m, 2026-11-22T10:00:00Z or "2026-11-22 10:00"
+    #[arg(long, value_name = "TIME", value_parser = When::parse)]
+    pub since: Option<When>,
+}
+
+/// `cas daemon install`.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct DaemonInstall {
+    /// Only print what would be written
+    #[arg(long)]
+    pub print: bool,
+    /// For launchd (macOS) instead of systemd: prints a property list
+    #[arg(long)]
+    pub launchd: bool,
 }
 
 /// How lines of a log are written.
@@ -316,6 +418,8 @@ impl Cli {
                 | Verb::Check(_)
                 | Verb::Init(_)
                 | Verb::Projects(_)
+                | Verb::Attach(_)
+                | Verb::Daemon { .. }
                 | Verb::Completions { .. }
                 | Verb::Man(_)
                 | Verb::DemoService(_),

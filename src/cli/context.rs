@@ -125,14 +125,18 @@ impl Context<'_> {
 
     /// Asks a question on stderr; true on `y` or `yes`. False where nobody can answer.
     pub fn confirm(&mut self, question: &str) -> bool {
-        if !self.terminals.stdin {
-            return false;
-        }
-        let _nobody_listens = write!(self.stderr, "{question} [y/N] ").and_then(|()| self.stderr.flush());
+        let answer = self.question(&format!("{question} [y/N]"));
+        matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    }
+
+    /// Asks a question on stderr and gives the line that was answered; an empty one where nobody can answer.
+    pub fn question(&mut self, question: &str) -> String {
         let mut answer = String::new();
-        match self.stdin.read_line(&mut answer) {
-            Ok(_) => matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"),
-            Err(_) => false,
+        if self.terminals.stdin {
+            let _nobody_listens = write!(self.stderr, "{question} ").and_then(|()| self.stderr.flush());
+            // An answer that cannot be read is none.
+            let _read = self.stdin.read_line(&mut answer);
         }
+        answer
     }
 }

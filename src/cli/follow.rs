@@ -12,7 +12,7 @@ use super::{
         events::clause,
         logs::{LogLook, LogPrinter, OneLine},
     },
-    verbs::{self, events::newer, logs::missed},
+    verbs::{self, events::newer, logs::missed, reach::Reached},
 };
 use crate::{
     host::handle::{Handle, LogSubscription},
@@ -58,7 +58,8 @@ const CHUNK_BYTES: usize = 64 * 1024;
 ///
 /// # Errors
 /// stdout cannot be written. Services are stopped then, too, where the engine is ours.
-pub async fn follow(handle: &Handle, ctx: &mut Context<'_>, how: Follow) -> Result<Outcome, Failure> {
+pub(super) async fn follow(reached: &Reached, ctx: &mut Context<'_>, how: Follow) -> Result<Outcome, Failure> {
+    let handle = &reached.handle;
     let Follow { look, ending, mut interrupts, asked } = how;
     let feed = handle.logs.subscribe();
     let told = match ending {
@@ -67,6 +68,7 @@ pub async fn follow(handle: &Handle, ctx: &mut Context<'_>, how: Follow) -> Resu
         Ending::LeaveRunning => handle.snapshot().timeline.last().map_or(0, |entry| entry.seq),
     };
     let mut follower = Follower {
+        reached: reached.clone(),
         printer: LogPrinter::new(look),
         ending,
         asked,
@@ -83,6 +85,7 @@ pub async fn follow(handle: &Handle, ctx: &mut Context<'_>, how: Follow) -> Resu
 }
 
 struct Follower {
+    reached: Reached,
     printer: LogPrinter,
     ending: Ending,
     asked: Timestamp,
@@ -147,7 +150,7 @@ impl Follower {
         loop {
             // What a service wrote comes before what became of it.
             self.drain(ctx, feed)?;
-            let snapshot = snapshots.borrow_and_update().clone();
+            let snapshot = self.reached.part(&snapshots.borrow_and_update());
             self.tell(ctx, &snapshot);
             if let Some(outcome) = all_ended(&snapshot, self.asked) {
                 self.drain(ctx, feed)?;
@@ -180,14 +183,14 @@ impl Follower {
         let mut killed = false;
         loop {
             self.drain(ctx, feed)?;
-            let snapshot = snapshots.borrow_and_update().clone();
+            let snapshot = self.reached.part(&snapshots.borrow_and_update());
             self.tell(ctx, &snapshot);
             tokio::select! {
                 // The leave first: the engine hears of it before it hears of a kill.
                 biased;
                 () = &mut left => {
                     self.drain(ctx, feed)?;
-                    let snapshot = snapshots.borrow_and_update().clone();
+                    let snapshot = self.reached.part(&snapshots.borrow_and_update());
                     self.tell(ctx, &snapshot);
                     return Ok(());
                 }
@@ -229,6 +232,9 @@ impl Follower {
             LogNews::Batch(batch) => batch,
             LogNews::Missed { batches } => return ctx.say(&missed(*batches)),
         };
+        if self.reached.project.as_ref().is_some_and(|project| *project != batch.service.project) {
+            return;
+        }
         let next = self.next.entry(batch.service.clone()).or_insert(0);
         let skip = usize::try_from(next.saturating_sub(batch.first_seq)).unwrap_or(usize::MAX);
         *next = (batch.first_seq + batch.lines.len() as u64).max(*next);

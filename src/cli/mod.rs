@@ -3,6 +3,7 @@
 
 pub mod act;
 pub mod args;
+pub mod care;
 pub mod context;
 pub mod demo;
 pub mod follow;
@@ -26,7 +27,7 @@ use self::{
     args::{Cli, Verb},
     context::Context,
     outcome::{Failure, Outcome},
-    outside::Outside,
+    outside::{Access, Outside},
 };
 
 /// Reads the command line `args` (the program's name first). Help and complaints are written where they belong.
@@ -70,7 +71,8 @@ pub async fn run<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Ou
 async fn verb<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Result<Outcome, Failure> {
     let theme = cli.theme().map(str::to_owned);
     let theme = theme.as_deref();
-    let place = verbs::Place { file: cli.file.as_ref().map(|file| ctx.cwd.join(file)) };
+    let access = if cli.read_only { Access::ReadOnly } else { Access::Full };
+    let place = verbs::Place { file: cli.file.as_ref().map(|file| ctx.cwd.join(file)), access };
     match cli.verb {
         None => verbs::up::console(ctx, outside, &place, theme).await,
         Some(Verb::Up(up)) => verbs::up::up(ctx, outside, &place, &up, theme).await,
@@ -83,7 +85,9 @@ async fn verb<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Resul
         Some(Verb::Check(check)) => verbs::files::check(ctx, outside, &place, &check).await,
         Some(Verb::Init(init)) => verbs::files::init(ctx, &init),
         Some(Verb::Projects(projects)) => verbs::projects::projects(ctx, outside, &place, &projects).await,
-        Some(Verb::Demo(demo)) => verbs::demo::demo(ctx, outside, &demo, theme).await,
+        Some(Verb::Attach(attach)) => verbs::attach::attach(ctx, outside, &place, &attach).await,
+        Some(Verb::Daemon { action }) => verbs::daemon::daemon(ctx, outside, action).await,
+        Some(Verb::Demo(demo)) => verbs::demo::demo(ctx, outside, &place, &demo, theme).await,
         Some(Verb::Completions { shell }) => verbs::papers::completions(ctx, shell),
         Some(Verb::Man(man)) => verbs::papers::man(ctx, &man),
         Some(Verb::DemoService(service)) => {

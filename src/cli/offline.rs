@@ -1,7 +1,8 @@
-//! The picture of a project that no engine runs: from its file and what is stored. Never guesses that something runs.
+//! The picture of a project that no engine runs: from its file, what is stored, and what shims left on disk. Never guesses that something runs.
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use super::outside::Left;
 use crate::model::{
     phase::{Health, Phase},
     project::{ProjectRecord, ProjectSpec},
@@ -13,10 +14,14 @@ use crate::model::{
 /// Why every service of such a project is stopped.
 pub const WHY: &str = "no engine is running: cas up starts it";
 
-/// The picture. `entries` are the newest stored ones, oldest first.
+/// Why a service runs nevertheless.
+pub const LEFT: &str = "running without an engine: cas takes it over, cas down stops it";
+
+/// The picture. `left` are services that run without an engine, `entries` the newest stored ones, oldest first.
 #[must_use]
 pub fn snapshot(
     project: Option<&ProjectSpec>,
+    left: &[Left],
     registry: &[ProjectRecord],
     entries: &[Entry],
     now: Timestamp,
@@ -26,7 +31,7 @@ pub fn snapshot(
         at: now,
         engine: EngineView::default(),
         projects: projects(registry),
-        services: project.map(|project| services(project, entries, now)).unwrap_or_default(),
+        services: project.map(|project| services(project, left, entries, now)).unwrap_or_default(),
         host: HostView::default(),
         timeline: entries.iter().cloned().map(Arc::new).collect(),
         troubles: BTreeMap::new(),
@@ -42,13 +47,15 @@ pub fn projects(registry: &[ProjectRecord]) -> Vec<ProjectView> {
     projects
 }
 
-fn services(project: &ProjectSpec, entries: &[Entry], now: Timestamp) -> Vec<Arc<ServiceView>> {
-    project.services.iter().map(|spec| Arc::new(service(project, spec, entries, now))).collect()
+fn services(project: &ProjectSpec, left: &[Left], entries: &[Entry], now: Timestamp) -> Vec<Arc<ServiceView>> {
+    let of = |spec: &crate::model::service::ServiceSpec| left.iter().find(|left| left.service == spec.id.service);
+    project.services.iter().map(|spec| Arc::new(service(project, spec, of(spec), entries, now))).collect()
 }
 
 fn service(
     project: &ProjectSpec,
     spec: &crate::model::service::ServiceSpec,
+    left: Option<&Left>,
     entries: &[Entry],
     now: Timestamp,
 ) -> ServiceView {
@@ -66,11 +73,15 @@ fn service(
     ServiceView {
         id: spec.id.clone(),
         kind: spec.kind,
-        phase: Phase::Stopped { since: now },
+        phase: left.map_or(Phase::Stopped { since: now }, |left| Phase::Running {
+            run: left.run,
+            pid: left.pid,
+            since: left.since,
+        }),
         health: Health::Unknown,
-        why: why(spec, entries, now),
-        pid: None,
-        run: None,
+        why: if left.is_some() { LEFT.to_owned() } else { why(spec, entries, now) },
+        pid: left.map(|left| left.pid),
+        run: left.map(|left| left.run),
         restarts: 0,
         usage: None,
         cpu: crate::model::history::History::default(),

@@ -11,12 +11,12 @@ use std::{
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::{interrupts::Interrupt, outcome::Outcome};
+use super::{care::Kept, interrupts::Interrupt};
 use crate::{
     config,
     host::handle::Handle,
     model::{
-        ids::{ProjectName, ServiceId},
+        ids::{ProjectName, RunId, ServiceId, ServiceName},
         log::LogBatch,
         phase::PortHolder,
         project::{Problem, ProjectRecord, ProjectSpec},
@@ -48,6 +48,68 @@ pub enum Opening {
     Autostart,
     /// None: what is wanted will be asked for.
     Quiet,
+}
+
+/// What may be asked of an engine that is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// Everything.
+    #[default]
+    Full,
+    /// Only reads: it is reached by a socket behind which commands are refused.
+    ReadOnly,
+}
+
+/// A daemon that runs now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Running {
+    /// It was started just now.
+    New {
+        /// Its process.
+        pid: u32,
+    },
+    /// It ran already.
+    Already {
+        /// Its process.
+        pid: u32,
+    },
+}
+
+/// How a console was left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    /// By its user, or the engine has ended: what still runs in an engine of this process is to be stopped.
+    Left,
+    /// By its user, who wants services to run on under the daemon.
+    LeaveRunning,
+    /// By this signal (its number).
+    Signalled(i32),
+    /// Its terminal is gone, or it failed: a sentence.
+    Lost(String),
+}
+
+/// A service that runs while no engine looks after it, by what its shim left on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Which.
+    pub service: ServiceName,
+    /// In which run.
+    pub run: RunId,
+    /// Its main process.
+    pub pid: u32,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What came of a program that was run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ran {
+    /// It ended well.
+    Well,
+    /// It ended otherwise: its last words.
+    Badly(String),
+    /// There is no such program.
+    Missing,
 }
 
 /// Which part of the stored output is wanted.
@@ -87,11 +149,62 @@ pub trait Outside {
     /// Who listens on these ports of this machine now.
     fn port_holders(&self, ports: &[Port]) -> Vec<PortHolder>;
 
-    /// The engine that runs the project of `file` now; none where there is none.
+    /// The engine that runs the project of `file` now, hosted or daemon; none where there is none.
     ///
     /// # Errors
     /// There is one, and it cannot be talked to.
-    fn connect(&self, file: &Path) -> impl Future<Output = Result<Option<Handle>, String>>;
+    fn connect(&self, file: &Path, access: Access) -> impl Future<Output = Result<Option<Handle>, String>>;
+
+    /// The daemon; none where none runs.
+    ///
+    /// # Errors
+    /// There is one, and it cannot be talked to: it is of another version, most likely.
+    fn daemon(&self, access: Access) -> impl Future<Output = Result<Option<Handle>, String>>;
+
+    /// What the daemon says of itself (`GET /v1/daemon`); none where none runs.
+    ///
+    /// # Errors
+    /// As [`Outside::daemon`].
+    fn daemon_view(&self) -> impl Future<Output = Result<Option<Value>, String>>;
+
+    /// Sees to it that a daemon runs: returns when it answers.
+    ///
+    /// # Errors
+    /// Why it cannot be started, with the last lines of its log.
+    fn start_daemon(&self) -> impl Future<Output = Result<Running, String>>;
+
+    /// Asks the daemon by SIGTERM to end and leave services running: for one that cannot be talked to. Gives its process.
+    ///
+    /// # Errors
+    /// There is none, or it is not ours.
+    fn terminate_daemon(&self) -> impl Future<Output = Result<u32, String>>;
+
+    /// Returns when the daemon that was process `pid` is gone.
+    ///
+    /// # Errors
+    /// It stays.
+    fn daemon_gone(&self, pid: u32) -> impl Future<Output = Result<(), String>>;
+
+    /// Is the daemon until it is told to end.
+    ///
+    /// # Errors
+    /// Why it cannot be: another one runs, most likely.
+    fn run_daemon(&self, detached: bool) -> impl Future<Output = Result<(), String>>;
+
+    /// Projects that a daemon has under care, or will have when it is started.
+    fn under_care(&self) -> Vec<Kept>;
+
+    /// Services of `project` that run although no engine looks after them.
+    fn left_running(&self, project: &ProjectSpec) -> Vec<Left>;
+
+    /// Runs a program of the system to its end, without a terminal.
+    fn tool(&self, program: &str, arguments: &[&str]) -> Ran;
+
+    /// The directory of systemd's units of this user, or of the machine where the daemon is the machine's.
+    fn unit_directory(&self) -> PathBuf;
+
+    /// True where the daemon is that of the machine.
+    fn is_system(&self) -> bool;
 
     /// Starts an engine in this process.
     ///
@@ -99,11 +212,25 @@ pub trait Outside {
     /// Why it cannot be.
     fn host(&self, project: Arc<ProjectSpec>, opening: Opening) -> impl Future<Output = Result<Handle, String>>;
 
+    /// Gives up what an engine of this process held, after that engine has ended: another one may take the project.
+    fn let_go(&self) -> impl Future<Output = ()>;
+
     /// Shows the console until the person leaves it, and says how it was left. An engine of this process is left running.
     ///
     /// # Errors
-    /// Why it cannot be shown (any more).
-    fn console(&self, handle: Handle, theme: Option<&str>) -> impl Future<Output = Result<Outcome, String>>;
+    /// Why it cannot be shown.
+    fn console(
+        &self,
+        handle: Handle,
+        access: Access,
+        theme: Option<&str>,
+    ) -> impl Future<Output = Result<Shown, String>>;
+
+    /// Gives the terminal to a service that has one, until it is let go of or the service ends.
+    ///
+    /// # Errors
+    /// Why it cannot be: a sentence.
+    fn attach(&self, handle: &Handle, service: &ServiceId) -> impl Future<Output = Result<(), String>>;
 
     /// Gives stored output to `each`, oldest first over all services, until it breaks. Run and first sequence number of
     /// each batch are those with which it was published.
@@ -113,11 +240,16 @@ pub trait Outside {
     fn stored_logs(&self, extent: &LogExtent, each: &mut dyn FnMut(&LogBatch) -> ControlFlow<()>)
     -> Result<(), String>;
 
-    /// The newest `limit` stored entries about `project`, not before `since_us`, oldest first.
+    /// The newest `limit` stored entries about `project` (none: about anything), not before `since_us`, oldest first.
     ///
     /// # Errors
     /// Why they cannot be read.
-    fn stored_entries(&self, project: &ProjectName, since_us: Option<i64>, limit: usize) -> Result<Vec<Entry>, String>;
+    fn stored_entries(
+        &self,
+        project: Option<&ProjectName>,
+        since_us: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, String>;
 
     /// Every project that cas has seen.
     ///

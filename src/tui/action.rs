@@ -151,6 +151,7 @@ actions! {
         Kill = "kill",
         Signal = "signal",
         Shell = "shell",
+        Attach = "attach",
         MarkAll = "mark-all",
         MarkNone = "mark-none",
         Logs = "logs",
@@ -175,5 +176,7 @@ actions! {
     Confirm(ConfirmKey) {
         Agree = "agree",
         Decline = "decline",
+        LeaveRunning = "leave-running",
+        StopAndQuit = "stop-and-quit",
     }
 }

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     host::handle::{Handle, LogSubscription},
     model::{
-        ids::ProjectName,
+        ids::{ProjectName, ServiceId},
         log::{LogBatch, LogNews},
         query::{Answer, Query},
     },
@@ -49,6 +49,8 @@ pub struct Options {
     pub project_file: Option<PathBuf>,
     /// Command line of the editor; none: `$VISUAL`, `$EDITOR`, then `vi`.
     pub editor: Option<String>,
+    /// The engine was reached where commands are refused.
+    pub read_only: bool,
     /// Program of the shell beside a service; none: `$SHELL`, then `/bin/sh`.
     pub shell: Option<String>,
 }
@@ -63,6 +65,7 @@ impl Default for Options {
             zone: Zone::Local,
             project: None,
             project_file: None,
+            read_only: false,
             editor: None,
             shell: None,
         }
@@ -76,6 +79,8 @@ pub enum Outcome {
     Quit,
     /// By its user, after every service had been stopped and the engine ended.
     StoppedAll,
+    /// By its user, who wants services of an engine in this process to go on under the daemon.
+    LeaveRunning,
     /// By its user while services were still being stopped: wait for the engine before exiting.
     StillStopping,
     /// By this signal (its number).
@@ -158,6 +163,7 @@ pub async fn run(handle: Handle, options: Options) -> Result<Outcome, TuiError> 
         mouse: options.mouse,
         project: options.project.clone(),
         project_file: options.project_file.clone(),
+        read_only: options.read_only,
     };
     let ui = Ui::new(size, setup);
     let (messages, results) = mpsc::channel(64);
@@ -360,7 +366,9 @@ impl App {
                 self.leaving = true;
                 self.carrier.spawn_leave();
             }
+            UiEffect::LeaveRunning => return Ok(Some(Outcome::LeaveRunning)),
             UiEffect::Suspend => self.suspend().await?,
+            UiEffect::Attach(service) => self.attach(&service).await?,
             UiEffect::Shell(service) => match self.carrier.shell(&service).await {
                 Ok(command) => self.beside(command, None).await?,
                 Err(sentence) => self.say(sentence),
@@ -398,6 +406,25 @@ impl App {
         self.input = Some(Input::start()?);
         self.signals = Signals::listen()?;
         self.resized()
+    }
+
+    /// Lets a service have the terminal, and takes output in meanwhile.
+    async fn attach(&mut self, service: &ServiceId) -> Result<(), TuiError> {
+        super::terminal::give_back();
+        self.stop_input();
+        let handle = self.handle.clone();
+        let mut attached = std::pin::pin!(super::attach(&handle, service));
+        let ended = loop {
+            tokio::select! {
+                ended = &mut attached => break ended,
+                Some(news) = self.logs.next() => { update(&mut self.ui, Message::Log(news)); }
+            }
+        };
+        self.come_back()?;
+        if let Err(sentence) = ended {
+            self.say(sentence);
+        }
+        Ok(())
     }
 
     /// Lets another program have the terminal, and takes output in meanwhile.

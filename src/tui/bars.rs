@@ -33,6 +33,10 @@ pub(crate) fn header(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     left.push(Span::styled(format!("{title}  "), ui.theme.style(Role::Title)));
     left.extend(tally(ui, &counts, area.width >= ROOM_FOR_WORDS));
     left.push(Span::raw(" "));
+    if ui.read_only {
+        left.push(badge("read-only", ui.theme.style(Role::Info), &ui.theme));
+        left.push(Span::raw(" "));
+    }
     if ui.leaving == Leaving::StoppingAll || ui.snapshot.engine.leaving {
         left.push(badge("leaving", ui.theme.style(Role::Warning), &ui.theme));
     }
@@ -148,7 +152,15 @@ fn autopilot_spans(ui: &Ui, form: Form) -> Vec<Span<'static>> {
 fn link_spans(ui: &Ui) -> Option<Vec<Span<'static>>> {
     match ui.link {
         Link::Local => None,
-        Link::Connected => Some(vec![Span::styled(" ⇄ connected", ui.theme.style(Role::Muted))]),
+        Link::Connected => {
+            let engine = &ui.snapshot.engine;
+            let text = if engine.daemon {
+                format!(" ⇄ daemon {}", coarse_duration(ui.snapshot.at.since(engine.started)))
+            } else {
+                " ⇄ connected".to_owned()
+            };
+            Some(vec![Span::styled(text, ui.theme.style(Role::Muted))])
+        }
         Link::Retrying { .. } => Some(vec![Span::styled(" ⇄ retrying", ui.theme.style(Role::Error))]),
     }
 }
@@ -176,6 +188,8 @@ pub(crate) fn banner(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
         )
     } else if let Some(trouble) = ui.snapshot.troubles.values().next() {
         (Role::Warning, format!("▲ {trouble}"))
+    } else if let Some(note) = ui.other_version() {
+        (Role::Info, format!("▲ {note}"))
     } else {
         return;
     };
@@ -284,9 +298,12 @@ const fn modal_keys(modal: &Modal) -> &'static [Action] {
             Action::Prompt(PromptKey::PreviousChoice),
             Action::Prompt(PromptKey::Cancel),
         ],
-        Modal::Confirm { .. } | Modal::Leave { .. } => {
-            &[Action::Confirm(ConfirmKey::Agree), Action::Confirm(ConfirmKey::Decline)]
-        }
+        Modal::Confirm { .. } => &[Action::Confirm(ConfirmKey::Agree), Action::Confirm(ConfirmKey::Decline)],
+        Modal::Leave { .. } => &[
+            Action::Confirm(ConfirmKey::LeaveRunning),
+            Action::Confirm(ConfirmKey::StopAndQuit),
+            Action::Confirm(ConfirmKey::Decline),
+        ],
         Modal::Signals { .. } | Modal::Themes { .. } => &[
             Action::List(ListKey::Open),
             Action::List(ListKey::Down),

@@ -93,6 +93,12 @@ fn wait(tty: BorrowedFd<'_>, stopped: BorrowedFd<'_>, wanted: PollFlags) -> Opti
     }
 }
 
+/// Waits for something typed on `tty`; false where waiting is over, or the terminal gone.
+pub(crate) fn wait_for_keys(tty: BorrowedFd<'_>, stopped: BorrowedFd<'_>) -> bool {
+    wait(tty, stopped, PollFlags::IN)
+        .is_some_and(|ready| !ready.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL))
+}
+
 fn read(to: &mpsc::Sender<FromTerminal>, tty: BorrowedFd<'_>, stopped: BorrowedFd<'_>) {
     while let Some(ready) = wait(tty, stopped, PollFlags::IN) {
         if ready.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {

@@ -63,6 +63,12 @@ impl Chord {
         KeyEvent::new(self.code, self.modifiers)
     }
 
+    /// True for Esc.
+    #[must_use]
+    pub fn is_escape(self) -> bool {
+        self.code == KeyCode::Esc && self.modifiers.is_empty()
+    }
+
     /// The short form for footers: `^d`, `Esc`, `⏎`.
     #[must_use]
     pub fn short(self) -> String {

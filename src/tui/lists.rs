@@ -152,6 +152,19 @@ impl Ui {
                 Link::Retrying { .. } => true,
                 Link::Local | Link::Connected => false,
             }
+            || self.other_version().is_some()
+    }
+
+    /// What is to be known where the daemon is of another version than this console.
+    pub(crate) fn other_version(&self) -> Option<String> {
+        let (engine, own) = (&self.snapshot.engine, env!("CARGO_PKG_VERSION"));
+        let is_other = engine.daemon && self.link != Link::Local && engine.version != own;
+        is_other.then(|| {
+            format!(
+                "the daemon is cas {}, this console {own}: `cas daemon restart` makes it the same, and no service is restarted",
+                engine.version
+            )
+        })
     }
 }
 

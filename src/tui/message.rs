@@ -82,6 +82,10 @@ pub enum UiEffect {
     Suspend,
     /// Stop every service, then end the engine and the console.
     StopAllAndQuit,
+    /// End the console; services are to go on under the daemon.
+    LeaveRunning,
+    /// Give the terminal to a service that has one.
+    Attach(ServiceId),
     /// End the console now.
     Quit,
 }

@@ -5,6 +5,7 @@
 
 pub mod action;
 mod app;
+mod attach;
 mod backend;
 mod bars;
 mod carry;
@@ -31,6 +32,7 @@ pub mod widgets;
 mod zone;
 
 pub use app::{Options, Outcome, TuiError, run};
+pub use attach::attach;
 pub use draw::draw;
 pub use message::{Message, UiEffect};
 pub use terminal::can_run;

@@ -214,6 +214,8 @@ pub struct Setup {
     pub project: Option<ProjectName>,
     /// The file that `e` opens where nothing is selected.
     pub project_file: Option<PathBuf>,
+    /// Commands are refused behind the door; this only says so.
+    pub read_only: bool,
 }
 
 /// The machine as it is shown: taken anew at once where it changed much, else every few seconds, so that the noise of a quiet
@@ -267,6 +269,7 @@ pub struct Ui {
     pub(crate) zone: Zone,
     pub(crate) mouse: bool,
     pub(crate) project_file: Option<PathBuf>,
+    pub(crate) read_only: bool,
     pub(crate) focus: Pane,
     pub(crate) zoomed: bool,
     pub(crate) splits: Splits,
@@ -300,6 +303,7 @@ impl Ui {
             zone: setup.zone,
             mouse: setup.mouse,
             project_file: setup.project_file,
+            read_only: setup.read_only,
             focus: Pane::Services,
             zoomed: false,
             splits: Splits::default(),

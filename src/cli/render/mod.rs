@@ -2,10 +2,13 @@
 
 pub mod events;
 pub mod graph;
+pub mod health;
 pub mod logs;
 pub mod projects;
 pub mod reply;
 pub mod status;
+pub mod story;
+pub mod unit;
 
 use std::fmt::Write as _;
 

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Place, connect, ids};
+use super::{
+    Place,
+    reach::{Reach, Reached},
+};
 use crate::{
     cli::{
         act::Act,
@@ -18,6 +21,7 @@ use crate::{
         ids::{RequestId, RunId, ServiceId},
         phase::{Health, Phase},
         policy::{Consent, Origin, Plan, Reply, Request},
+        service::BaseEnvironment,
         snapshot::{ServiceView, Snapshot},
         time::{Timestamp, short_duration},
     },
@@ -29,27 +33,30 @@ pub(in crate::cli) async fn act(
     place: &Place,
     act: &Act,
 ) -> Result<Outcome, Failure> {
-    let file = place.find(ctx, outside)?;
-    let handle = connect(outside, &file).await?.ok_or_else(Failure::no_engine)?;
-    let before = handle.snapshot();
+    let reached = engine_for(ctx, outside, place, &act.command).await?;
+    let handle = &reached.handle;
+    let before = reached.snapshot();
     let targets = match act.command.targets() {
-        Some(targets) => select::services(&targets.services, &ids(&before))?,
+        Some(targets) => select::services(&targets.services, &reached.ids(&before))?,
         None => Vec::new(),
     };
     let asked = outside.now();
     let consent = if act.manner.dry_run { Consent::DryRun } else { Consent::Ask };
-    let mut reply = ask(&handle, &act.command, consent).await?;
+    let command = reached.command(&absolute(ctx, &act.command));
+    let mut reply = ask(handle, &command, consent).await?;
     if let Reply::NeedsConsent { plan } = &reply {
-        reply = consented(ctx, &handle, &act.command, plan).await?;
+        reply = consented(ctx, handle, &command, plan).await?;
     }
-    if act.command == Command::Reload {
+    if act.command == Command::Reload
+        && let Ok(file) = place.find(ctx, outside)
+    {
         // The engine keeps what runs and tells every console; whoever asked wants to know it here.
         super::load(ctx, outside, &file)?;
     }
     let settled = match &reply {
         Reply::Accepted { .. } if !act.manner.no_wait && !targets.is_empty() => {
             let goal = Goal::of(&act.command, &targets, &before, asked);
-            Some(goal.wait(&handle, act.manner.timeout).await?)
+            Some(goal.wait(handle, act.manner.timeout).await?)
         }
         Reply::Accepted { .. }
         | Reply::Unchanged { .. }
@@ -58,6 +65,93 @@ pub(in crate::cli) async fn act(
         | Reply::Refused { .. } => None,
     };
     report(ctx, act, &reply, settled.as_ref(), &targets)
+}
+
+/// The engine that a wish is put to. Where none runs the project, a start has the daemon open it first, and so has whatever is about services that
+/// run without an engine.
+async fn engine_for(
+    ctx: &mut Context<'_>,
+    outside: &impl Outside,
+    place: &Place,
+    command: &Command,
+) -> Result<Reached, Failure> {
+    if matches!(command, Command::Open { .. } | Command::Close { .. })
+        && let Some(daemon) = place.everything(outside).await?
+    {
+        return Ok(daemon);
+    }
+    if let Command::Open { .. } = command {
+        return Err(no_daemon());
+    }
+    let file = match place.reach(ctx, outside).await? {
+        Reach::Engine(reached) => return Ok(reached),
+        Reach::Nobody(file) => file,
+    };
+    let left = match outside.load(&file, &ctx.env).project {
+        Some(project) => outside.left_running(&project),
+        None => Vec::new(),
+    };
+    if (matches!(command, Command::Start { .. }) || !left.is_empty())
+        && let Some(reached) = place.open_under_daemon(ctx, outside, &file).await?
+    {
+        return Ok(reached);
+    }
+    if left.is_empty() {
+        return Err(Failure::no_engine());
+    }
+    let names = left.iter().map(|left| left.service.as_str()).collect::<Vec<_>>().join(", ");
+    Err(Failure::with_hint(
+        Outcome::NoEngine,
+        format!("no engine is running for this project; these run on by themselves: {names}"),
+        "\"cas\" or \"cas up --detach\" takes them over, \"cas down\" stops them",
+    ))
+}
+
+/// There is no daemon, and one is needed.
+pub(in crate::cli) fn no_daemon() -> Failure {
+    Failure::with_hint(
+        Outcome::NoEngine,
+        "no daemon is running",
+        "\"cas daemon start\" starts one, \"cas up --detach\" starts it with the project of this directory",
+    )
+}
+
+/// A directory as typed means one below where it was typed.
+fn absolute(ctx: &Context<'_>, command: &Command) -> Command {
+    match command {
+        Command::Open { directory, environment: _ } => {
+            let directory = ctx.cwd.join(directory);
+            Command::Open {
+                directory: directory.canonicalize().unwrap_or(directory),
+                environment: Some(BaseEnvironment(Arc::new(ctx.env.clone()))),
+            }
+        }
+        Command::Start { .. }
+        | Command::Stop { .. }
+        | Command::Restart { .. }
+        | Command::Kill { .. }
+        | Command::Signal { .. }
+        | Command::Reload
+        | Command::Close { .. }
+        | Command::Autopilot { .. } => command.clone(),
+    }
+}
+
+/// Waits until all of `targets` are up and well, and says how they are.
+pub(in crate::cli) async fn wait_until_up(
+    ctx: &mut Context<'_>,
+    handle: &Handle,
+    targets: &[ServiceId],
+    asked: Timestamp,
+    timeout: Duration,
+) -> Result<Outcome, Failure> {
+    let goal = Goal { targets: targets.iter().map(|id| (id.clone(), None)).collect(), want: Want::Up, asked };
+    let settled = goal.wait(handle, timeout).await?;
+    settled.say(ctx, targets);
+    Ok(match settled.end {
+        End::Done => Outcome::Ok,
+        End::Failed | End::TimedOut { .. } => Outcome::Failed,
+    })
 }
 
 /// Puts a command at the door for the command line.

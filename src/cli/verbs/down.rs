@@ -1,15 +1,26 @@
-//! `cas down`: stop every service, dependents first, and end the engine.
+//! `cas down`: stop every service of the project, dependents first, and end its engine; under a daemon: let go of the project.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
-use super::{Place, connect};
+use super::{
+    Place,
+    act::ask,
+    load,
+    reach::{Reached, open_project},
+};
 use crate::{
     cli::{
         context::Context,
         outcome::{Failure, Outcome},
-        outside::Outside,
+        outside::{Opening, Outside},
     },
-    model::{ids::ServiceId, snapshot::Snapshot},
+    host::handle::Handle,
+    model::{
+        command::Command,
+        ids::{ProjectName, ServiceId},
+        policy::{Consent, Reply},
+        snapshot::Snapshot,
+    },
 };
 
 pub(in crate::cli) async fn down(
@@ -18,26 +29,39 @@ pub(in crate::cli) async fn down(
     place: &Place,
 ) -> Result<Outcome, Failure> {
     let file = place.find(ctx, outside)?;
-    let Some(handle) = connect(outside, &file).await? else {
-        ctx.say("nothing to do: no engine is running for this project");
-        return Ok(Outcome::Ok);
+    let reached = match outside.connect(&file, place.access).await.map_err(Failure::failed)? {
+        Some(handle) => Reached::on(handle, &file),
+        None => match take_over(ctx, outside, place, &file).await? {
+            Some(reached) => reached,
+            None => {
+                ctx.say("nothing to do: no engine is running for this project");
+                return Ok(Outcome::Ok);
+            }
+        },
+    };
+    let end = match (&reached.project, reached.handle.snapshot().engine.daemon) {
+        (Some(project), true) => End::Project(project.clone()),
+        (Some(_) | None, _) => End::Engine,
     };
     let mut interrupts = outside.interrupts().map_err(Failure::failed)?;
-    let mut there = with_a_run(&handle.snapshot());
+    let mut there = with_a_run(&reached.snapshot());
     ctx.say(&format!("stopping {} service{}", there.len(), if there.len() == 1 { "" } else { "s" }));
-    let mut snapshots = handle.snapshots.clone();
-    let mut left = std::pin::pin!(handle.leave());
+    let mut snapshots = reached.handle.snapshots.clone();
+    let mut ended = std::pin::pin!(end.bring_about(&reached.handle, &file));
     loop {
         tokio::select! {
-            // The leave first, so that it has been said whatever comes.
+            // The wish first, so that it has been said whatever comes.
             biased;
-            () = &mut left => break,
+            done = &mut ended => {
+                done?;
+                break;
+            }
             Some(_) = interrupts.recv() => {
                 ctx.say("cas: it goes on stopping without you; \"cas status\" shows how far it is");
                 return Ok(Outcome::Interrupted);
             }
             Ok(()) = snapshots.changed() => {
-                let now = with_a_run(&snapshots.borrow_and_update());
+                let now = with_a_run(&reached.part(&Arc::clone(&snapshots.borrow_and_update())));
                 for gone in there.difference(&now) {
                     ctx.say(&format!("{} stopped", gone.service));
                 }
@@ -50,6 +74,65 @@ pub(in crate::cli) async fn down(
     }
     ctx.say("everything is stopped");
     Ok(Outcome::Ok)
+}
+
+/// What is to end.
+enum End {
+    /// The engine, and with it all that it runs.
+    Engine,
+    /// One project of the daemon.
+    Project(ProjectName),
+}
+
+impl End {
+    async fn bring_about(&self, handle: &Handle, file: &Path) -> Result<(), Failure> {
+        let project = match self {
+            Self::Engine => {
+                handle.leave().await;
+                return Ok(());
+            }
+            Self::Project(project) => project.clone(),
+        };
+        match ask(handle, &Command::Close { project }, Consent::Ask).await? {
+            Reply::Accepted { .. } | Reply::Unchanged { .. } => {}
+            Reply::Refused { reason, hint } => {
+                return Err(Failure::Said { outcome: Outcome::Refused, message: reason, hint });
+            }
+            Reply::Planned { plan } | Reply::NeedsConsent { plan } => {
+                return Err(Failure::new(Outcome::Refused, format!("not done without consent: {}", plan.title)));
+            }
+        }
+        let mut snapshots = handle.snapshots.clone();
+        // An error means that the daemon has ended, and what it ran is stopped or is the next one's.
+        let _closed = snapshots.wait_for(|snapshot| open_project(snapshot, file).is_none()).await.is_ok();
+        Ok(())
+    }
+}
+
+/// Services that run without an engine have to be taken over before they can be stopped.
+async fn take_over(
+    ctx: &mut Context<'_>,
+    outside: &impl Outside,
+    place: &Place,
+    file: &Path,
+) -> Result<Option<Reached>, Failure> {
+    // A file that cannot be taken any more hides what it declared, not that nothing runs by it.
+    let Some(project) = outside.load(file, &ctx.env).project else { return Ok(None) };
+    let left = outside.left_running(&project).len();
+    if left == 0 {
+        return Ok(None);
+    }
+    ctx.say(&format!(
+        "taking over {left} service{} that run{} without an engine",
+        if left == 1 { "" } else { "s" },
+        if left == 1 { "s" } else { "" }
+    ));
+    if let Some(reached) = place.open_under_daemon(ctx, outside, file).await? {
+        return Ok(Some(reached));
+    }
+    let project = load(ctx, outside, file)?;
+    let handle = outside.host(project, Opening::Quiet).await.map_err(Failure::failed)?;
+    Ok(Some(Reached::on(handle, file)))
 }
 
 fn with_a_run(snapshot: &Snapshot) -> BTreeSet<ServiceId> {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Place, connect, ids, load};
+use super::{
+    Place, ids, load,
+    reach::{Reach, Reached},
+};
 use crate::{
     cli::{
         args::Events,
@@ -17,7 +20,6 @@ use crate::{
         },
         select, text,
     },
-    host::handle::Handle,
     model::{
         ids::ServiceId,
         query::{Answer, Query},
@@ -35,23 +37,23 @@ pub(in crate::cli) async fn events(
     place: &Place,
     events: &Events,
 ) -> Result<Outcome, Failure> {
-    let file = place.find(ctx, outside)?;
     let since_us = events.since.map(|when| when.wall_us(outside.now()));
-    let Some(handle) = connect(outside, &file).await? else {
-        if events.follow {
-            return Err(Failure::no_engine());
+    let reached = match place.reach(ctx, outside).await? {
+        Reach::Engine(reached) => reached,
+        Reach::Nobody(_) if events.follow => return Err(Failure::no_engine()),
+        Reach::Nobody(file) => {
+            let project = load(ctx, outside, &file)?;
+            let entries = outside.stored_entries(Some(&project.name), since_us, LIMIT).map_err(Failure::failed)?;
+            let snapshot = offline::snapshot(Some(&project), &[], &[], &[], outside.now());
+            let teller = Teller::new(ctx, &snapshot, events, since_us)?;
+            teller.tell(ctx, entries.iter())?;
+            return Ok(Outcome::Ok);
         }
-        let project = load(ctx, outside, &file)?;
-        let entries = outside.stored_entries(&project.name, since_us, LIMIT).map_err(Failure::failed)?;
-        let snapshot = offline::snapshot(Some(&project), &[], &[], outside.now());
-        let teller = Teller::new(ctx, &snapshot, events, since_us)?;
-        teller.tell(ctx, entries.iter())?;
-        return Ok(Outcome::Ok);
     };
-    let mut snapshots = handle.snapshots.clone();
-    let snapshot: Arc<Snapshot> = snapshots.borrow_and_update().clone();
+    let mut snapshots = reached.handle.snapshots.clone();
+    let snapshot: Arc<Snapshot> = reached.part(&snapshots.borrow_and_update());
     let teller = Teller::new(ctx, &snapshot, events, since_us)?;
-    let older = older(ctx, &handle, &snapshot).await?;
+    let older = older(ctx, &reached, &snapshot).await?;
     teller.tell(ctx, older.iter().chain(snapshot.timeline.iter().map(AsRef::as_ref)))?;
     if !events.follow {
         return Ok(Outcome::Ok);
@@ -70,7 +72,7 @@ pub(in crate::cli) async fn events(
                 false
             }
         };
-        let snapshot = snapshots.borrow_and_update().clone();
+        let snapshot = reached.part(&snapshots.borrow_and_update());
         teller.tell(ctx, newer(&snapshot, told))?;
         told = snapshot.timeline.last().map_or(told, |entry| entry.seq.max(told));
         if interrupted {
@@ -85,14 +87,14 @@ pub(in crate::cli) fn newer(snapshot: &Snapshot, told: u64) -> impl Iterator<Ite
 }
 
 /// Stored entries from before the picture's first.
-async fn older(ctx: &mut Context<'_>, handle: &Handle, snapshot: &Snapshot) -> Result<Vec<Entry>, Failure> {
-    match handle.query(Query::Entries { limit: LIMIT }).await? {
+async fn older(ctx: &mut Context<'_>, reached: &Reached, snapshot: &Snapshot) -> Result<Vec<Entry>, Failure> {
+    match reached.handle.query(Query::Entries { limit: LIMIT }).await? {
         Answer::Entries(mut entries) => {
             // Numbers begin anew with each engine: an entry of this one is known by number and time together.
             let shown =
                 |entry: &Entry| snapshot.timeline.iter().any(|other| other.seq == entry.seq && other.at == entry.at);
             let first = snapshot.timeline.first().map_or(i64::MAX, |entry| entry.at.wall_us);
-            entries.retain(|entry| entry.at.wall_us <= first && !shown(entry));
+            entries.retain(|entry| entry.at.wall_us <= first && !shown(entry) && reached.concerns(entry));
             Ok(entries)
         }
         Answer::Unavailable(why) => {

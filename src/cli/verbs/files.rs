@@ -6,7 +6,7 @@ use crate::{
         args::{Check, Graph, GraphFormat, Init},
         context::Context,
         outcome::{Failure, Outcome},
-        outside::{Checked, Outside},
+        outside::{Access, Checked, Outside},
         render::{graph as forms, json_document},
         shown_path,
         text::{plain, plain_lines},
@@ -41,7 +41,7 @@ pub(in crate::cli) async fn check(
     check: &Check,
 ) -> Result<Outcome, Failure> {
     let named = check.path.as_ref().map(|path| ctx.cwd.join(path));
-    let file = Place { file: named.or_else(|| place.file.clone()) }.find(ctx, outside)?;
+    let file = Place { file: named.or_else(|| place.file.clone()), access: place.access }.find(ctx, outside)?;
     let mut checked = outside.load(&file, &ctx.env);
     note_ports(outside, &file, &mut checked).await;
     let outcome = if checked.errors.is_empty() { Outcome::Ok } else { Outcome::Usage };
@@ -75,7 +75,7 @@ pub(in crate::cli) async fn check(
 /// Adds a note for every port of the project that somebody else holds; while its own engine runs, its services do.
 async fn note_ports(outside: &impl Outside, file: &Path, checked: &mut Checked) {
     let Some(project) = checked.project.clone() else { return };
-    if !matches!(outside.connect(file).await, Ok(None)) {
+    if !matches!(outside.connect(file, Access::Full).await, Ok(None)) {
         return;
     }
     for service in &project.services {

@@ -7,7 +7,7 @@ use std::{
 
 use regex::Regex;
 
-use super::{Place, connect, ids, load};
+use super::{Place, load, reach::Reach};
 use crate::{
     cli::{
         args::{LineLook, Logs},
@@ -34,14 +34,16 @@ pub(in crate::cli) async fn logs(
     place: &Place,
     logs: &Logs,
 ) -> Result<Outcome, Failure> {
-    let file = place.find(ctx, outside)?;
-    let handle = connect(outside, &file).await?;
-    if logs.follow && handle.is_none() {
-        return Err(Failure::no_engine());
-    }
-    let known = match &handle {
-        Some(handle) => ids(&handle.snapshot()),
-        None => load(ctx, outside, &file)?.services.iter().map(|service| service.id.clone()).collect(),
+    let (handle, known) = match place.reach(ctx, outside).await? {
+        Reach::Engine(reached) => {
+            let known = reached.ids(&reached.handle.snapshot());
+            (Some(reached.handle), known)
+        }
+        Reach::Nobody(_) if logs.follow => return Err(Failure::no_engine()),
+        Reach::Nobody(file) => {
+            let project = load(ctx, outside, &file)?;
+            (None, project.services.iter().map(|service| service.id.clone()).collect())
+        }
     };
     let services = select::services(&logs.services, &known)?;
     let now = outside.now();

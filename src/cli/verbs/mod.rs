@@ -1,13 +1,17 @@
 //! One file per verb, or per family of verbs that share a source. Never formats (the renderers do).
 
 pub(super) mod act;
+pub(super) mod attach;
+pub(super) mod daemon;
 pub(super) mod demo;
 pub(super) mod down;
 pub(super) mod events;
 pub(super) mod files;
+pub(super) mod install;
 pub(super) mod logs;
 pub(super) mod papers;
 pub(super) mod projects;
+pub(super) mod reach;
 pub(super) mod status;
 pub(super) mod up;
 
@@ -19,12 +23,11 @@ use std::{
 use super::{
     context::Context,
     outcome::{Failure, Outcome},
-    outside::{Checked, Outside},
+    outside::{Access, Checked, Outside},
     shown_path,
 };
 use crate::{
     config,
-    host::handle::Handle,
     model::{ids::ServiceId, project::ProjectSpec, snapshot::Snapshot},
 };
 
@@ -33,6 +36,8 @@ use crate::{
 pub(super) struct Place {
     /// The file that was named.
     pub(super) file: Option<PathBuf>,
+    /// Whether it may only look.
+    pub(super) access: Access,
 }
 
 impl Place {
@@ -66,11 +71,6 @@ fn refuse(ctx: &mut Context<'_>, checked: &Checked) -> Failure {
     let count = checked.errors.len();
     let file = shown_path(&checked.file, &ctx.cwd);
     Failure::new(Outcome::Usage, format!("{} has {count} problem{}", file.display(), if count == 1 { "" } else { "s" }))
-}
-
-/// The engine that runs the project of `file`, if one does.
-pub(super) async fn connect(outside: &impl Outside, file: &Path) -> Result<Option<Handle>, Failure> {
-    outside.connect(file).await.map_err(Failure::failed)
 }
 
 /// The services in a picture.

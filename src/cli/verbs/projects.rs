@@ -1,6 +1,6 @@
 //! `cas projects`: every project that cas has seen, and how to forget one.
 
-use super::Place;
+use super::{Place, reach::open_project};
 use crate::{
     cli::{
         args::{Projects, ProjectsAction},
@@ -10,6 +10,7 @@ use crate::{
         outside::Outside,
         render::{json_document, projects as forms},
     },
+    host::handle::Handle,
     model::{project::ProjectRecord, snapshot::ProjectView},
 };
 
@@ -42,9 +43,15 @@ async fn views(ctx: &Context<'_>, outside: &impl Outside, place: &Place) -> Resu
     {
         files.push(here);
     }
+    // The daemon runs several; what it runs is not asked for again. An engine that does not answer is a matter of its own project, not of this list.
+    let mut engines: Vec<Handle> = outside.daemon(place.access).await.ok().flatten().into_iter().collect();
     for file in files {
-        // An engine that does not answer is a matter of its own project, not of this list.
-        let Ok(Some(handle)) = outside.connect(&file).await else { continue };
+        if engines.iter().any(|handle| open_project(&handle.snapshot(), &file).is_some()) {
+            continue;
+        }
+        engines.extend(outside.connect(&file, place.access).await.ok().flatten());
+    }
+    for handle in engines {
         for open in handle.snapshot().projects.iter().filter(|project| project.open) {
             match views.iter_mut().find(|view| view.root == open.root) {
                 Some(view) => *view = open.clone(),

@@ -1,8 +1,11 @@
 //! `cas status`: where services stand and why, once or whenever it changes.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use super::{Place, connect, ids, load};
+use super::{
+    Place, ids, load,
+    reach::{Reach, Reached},
+};
 use crate::{
     cli::{
         args::Status,
@@ -16,7 +19,6 @@ use crate::{
         },
         select,
     },
-    host::handle::Handle,
     model::snapshot::Snapshot,
 };
 
@@ -31,25 +33,26 @@ pub(in crate::cli) async fn status(
     place: &Place,
     status: &Status,
 ) -> Result<Outcome, Failure> {
-    let file = place.find(ctx, outside)?;
-    if let Some(handle) = connect(outside, &file).await? {
-        if status.watch {
-            return watch(ctx, outside, &handle, status).await;
+    let file = match place.reach(ctx, outside).await? {
+        Reach::Engine(reached) if status.watch => return watch(ctx, outside, &reached, status).await,
+        Reach::Engine(reached) => {
+            let snapshot = reached.snapshot();
+            show(ctx, &snapshot, status, Pictured::ByEngine)?;
+            return verdict(&snapshot, status);
         }
-        let snapshot = handle.snapshot();
-        show(ctx, &snapshot, status, Pictured::ByEngine)?;
-        return verdict(&snapshot, status);
-    }
+        Reach::Nobody(file) => file,
+    };
     if status.watch {
         return Err(Failure::no_engine());
     }
     let project = load(ctx, outside, &file)?;
-    let entries = outside.stored_entries(&project.name, None, ENTRIES).unwrap_or_else(|why| {
+    let entries = outside.stored_entries(Some(&project.name), None, ENTRIES).unwrap_or_else(|why| {
         ctx.say(&format!("cas: what happened before cannot be read: {why}"));
         Vec::new()
     });
     let registry = outside.registry().unwrap_or_default();
-    let snapshot = offline::snapshot(Some(&project), &registry, &entries, outside.now());
+    let left = outside.left_running(&project);
+    let snapshot = offline::snapshot(Some(&project), &left, &registry, &entries, outside.now());
     show(ctx, &snapshot, status, Pictured::FromFile)?;
     Ok(if status.exit_code { Outcome::NoEngine } else { Outcome::Ok })
 }
@@ -76,13 +79,13 @@ fn show(ctx: &mut Context<'_>, snapshot: &Snapshot, status: &Status, pictured: P
 async fn watch(
     ctx: &mut Context<'_>,
     outside: &impl Outside,
-    handle: &Handle,
+    reached: &Reached,
     status: &Status,
 ) -> Result<Outcome, Failure> {
     let mut interrupts = outside.interrupts().map_err(Failure::failed)?;
-    let mut snapshots = handle.snapshots.clone();
+    let mut snapshots = reached.handle.snapshots.clone();
     loop {
-        let snapshot = Arc::clone(&snapshots.borrow_and_update());
+        let snapshot = reached.part(&snapshots.borrow_and_update());
         if !status.json && ctx.terminals.stdout {
             if ctx.is_dumb() {
                 ctx.data("\n")?;

@@ -1,19 +1,26 @@
-//! `cas` and `cas up`: reach the project's engine or host one, then show the console or follow the merged log.
+//! `cas` and `cas up`: reach the project's engine (hosted elsewhere, or the daemon) or host one, then show the console or follow the merged log.
+//! What becomes of services when a console that hosts their engine is left is decided here.
 
 use std::path::Path;
 
-use super::{Place, act::ask, connect, ids, load, logs::prefix};
+use super::{
+    Place,
+    act::{ask, wait_until_up},
+    load,
+    logs::prefix,
+    reach::{Reached, open},
+};
 use crate::{
     cli::{
         args::{LineLook, Up},
         context::Context,
         follow::{Ending, Follow, follow},
         outcome::{Failure, Outcome},
-        outside::{Opening, Outside},
+        outside::{Access, Opening, Outside, Running, Shown},
         render::logs::{Form, LogLook},
         select, text,
     },
-    host::handle::{Handle, Link},
+    host::handle::{Departure, Handle, Link},
     model::{
         command::{Command, ServiceRef, Targets},
         policy::{Consent, Reply},
@@ -49,9 +56,16 @@ pub(in crate::cli) async fn console(
             "\"cas status\" shows where services stand, \"cas up --no-tui\" runs them with one merged log",
         ));
     }
-    let file = place.find(ctx, outside)?;
-    let handle = engine(ctx, outside, &file, Opening::Autostart).await?;
-    show(ctx, outside, handle, theme).await
+    let file = match place.find(ctx, outside) {
+        Ok(file) => file,
+        Err(no_project) => {
+            // Outside of all projects: everything that the daemon runs.
+            let everything = place.everything(outside).await?.ok_or(no_project)?;
+            return show(ctx, outside, place, everything.handle, theme).await;
+        }
+    };
+    let reached = engine(ctx, outside, place, &file, Opening::Autostart).await?;
+    show(ctx, outside, place, reached.handle, theme).await
 }
 
 pub(in crate::cli) async fn up(
@@ -62,51 +76,110 @@ pub(in crate::cli) async fn up(
     theme: Option<&str>,
 ) -> Result<Outcome, Failure> {
     let file = place.find(ctx, outside)?;
+    if up.detach {
+        return detach(ctx, outside, place, &file, up).await;
+    }
     let face = if up.no_tui || !ctx.can_show_console() { Face::Lines(&up.lines) } else { Face::Console { theme } };
-    start(ctx, outside, &file, &up.services, &face).await
+    start(ctx, outside, place, &file, &up.services, &face).await
 }
 
 /// Reaches or hosts the engine of `file`, starts `services` (none named: all), and shows it.
 pub(in crate::cli) async fn start(
     ctx: &mut Context<'_>,
     outside: &impl Outside,
+    place: &Place,
     file: &Path,
     services: &[ServiceRef],
     face: &Face<'_>,
 ) -> Result<Outcome, Failure> {
     let opening = if services.is_empty() { Opening::Autostart } else { Opening::Quiet };
-    let handle = engine(ctx, outside, file, opening).await?;
+    let reached = engine(ctx, outside, place, file, opening).await?;
     let asked = outside.now();
-    if let Err(failure) = want(ctx, &handle, services).await {
-        leave_if_ours(ctx, outside, &handle).await;
+    if place.access == Access::Full
+        && let Err(failure) = want(ctx, &reached, services).await
+    {
+        leave_if_ours(ctx, outside, &reached.handle).await;
         return Err(failure);
     }
     match face {
-        Face::Console { theme } => show(ctx, outside, handle, *theme).await,
-        Face::Lines(lines) => print(ctx, outside, &handle, lines, asked).await,
+        Face::Console { theme } => show(ctx, outside, place, reached.handle, *theme).await,
+        Face::Lines(lines) => print(ctx, outside, &reached, lines, asked).await,
     }
 }
 
 async fn engine(
     ctx: &mut Context<'_>,
     outside: &impl Outside,
+    place: &Place,
     file: &Path,
     opening: Opening,
-) -> Result<Handle, Failure> {
-    if let Some(handle) = connect(outside, file).await? {
-        return Ok(handle);
+) -> Result<Reached, Failure> {
+    if let Some(handle) = outside.connect(file, place.access).await.map_err(Failure::failed)? {
+        return Ok(Reached::on(handle, file));
+    }
+    if place.access == Access::ReadOnly {
+        return Err(Failure::with_hint(
+            Outcome::NoEngine,
+            "nothing runs to look at: no engine is running for this project",
+            "without --read-only \"cas\" would host one",
+        ));
     }
     let project = load(ctx, outside, file)?;
-    outside.host(project, opening).await.map_err(Failure::failed)
+    if let Some(reached) = place.open_under_daemon(ctx, outside, file).await? {
+        return Ok(reached);
+    }
+    let handle = outside.host(project, opening).await.map_err(Failure::failed)?;
+    Ok(Reached::on(handle, file))
 }
 
-async fn want(ctx: &mut Context<'_>, handle: &Handle, services: &[ServiceRef]) -> Result<(), Failure> {
-    let snapshot = handle.snapshot();
+/// `cas up --detach`: the services run under the daemon, and the shell is free again.
+async fn detach(
+    ctx: &mut Context<'_>,
+    outside: &impl Outside,
+    place: &Place,
+    file: &Path,
+    up: &Up,
+) -> Result<Outcome, Failure> {
+    if place.access == Access::ReadOnly {
+        return Err(Failure::new(Outcome::Usage, "--read-only and --detach do not go together"));
+    }
+    // What is wrong with the file is said in full, before anything is started.
+    load(ctx, outside, file)?;
+    let reached = match outside.connect(file, Access::Full).await.map_err(Failure::failed)? {
+        Some(handle) => Reached::on(handle, file),
+        None => under_daemon(ctx, outside, file).await?,
+    };
+    let snapshot = reached.snapshot();
+    let targets = select::services(&up.services, &reached.ids(&snapshot))?;
+    let asked = outside.now();
+    want(ctx, &reached, &up.services).await?;
+    let outcome = wait_until_up(ctx, &reached.handle, &targets, asked, up.timeout).await?;
+    let engine = &snapshot.engine;
+    ctx.say(&if engine.daemon {
+        format!("the daemon (pid {}) has them under care; \"cas\" shows them, \"cas down\" stops them", engine.pid)
+    } else {
+        format!("they run in the cas of pid {}, which was there already: leaving that one asks what becomes of them", engine.pid)
+    });
+    Ok(outcome)
+}
+
+/// Starts the daemon where none runs, and has it open the project.
+async fn under_daemon(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path) -> Result<Reached, Failure> {
+    if let Running::New { pid } = outside.start_daemon().await.map_err(Failure::failed)? {
+        ctx.say(&format!("started the daemon (pid {pid})"));
+    }
+    let handle = outside.daemon(Access::Full).await.map_err(Failure::failed)?;
+    let handle = handle.ok_or_else(|| Failure::failed("the daemon has ended again; \"cas daemon logs\" says why"))?;
+    open(ctx, outside, &handle, file).await
+}
+
+async fn want(ctx: &mut Context<'_>, reached: &Reached, services: &[ServiceRef]) -> Result<(), Failure> {
     if !services.is_empty() {
-        select::services(services, &ids(&snapshot))?;
+        select::services(services, &reached.ids(&reached.handle.snapshot()))?;
     }
     let targets = Targets { services: services.to_vec(), all: services.is_empty() };
-    match ask(handle, &Command::Start { targets }, Consent::Ask).await? {
+    let command = reached.command(&Command::Start { targets });
+    match ask(&reached.handle, &command, Consent::Ask).await? {
         Reply::Accepted { note } | Reply::Unchanged { note } => {
             ctx.say(&text::plain(&note));
             Ok(())
@@ -121,21 +194,105 @@ async fn want(ctx: &mut Context<'_>, handle: &Handle, services: &[ServiceRef]) -
 async fn show(
     ctx: &mut Context<'_>,
     outside: &impl Outside,
+    place: &Place,
     handle: Handle,
     theme: Option<&str>,
 ) -> Result<Outcome, Failure> {
-    let shown = outside.console(handle.clone(), theme).await;
-    leave_if_ours(ctx, outside, &handle).await;
-    shown.map_err(Failure::failed)
+    let shown = match outside.console(handle.clone(), place.access, theme).await {
+        Ok(shown) => shown,
+        Err(never_shown) => {
+            leave_if_ours(ctx, outside, &handle).await;
+            return Err(Failure::failed(never_shown));
+        }
+    };
+    match shown {
+        Shown::Left => {
+            leave_if_ours(ctx, outside, &handle).await;
+            Ok(Outcome::Ok)
+        }
+        Shown::LeaveRunning => {
+            if is_ours(&handle) {
+                hand_over(ctx, outside, &handle).await?;
+            }
+            Ok(Outcome::Ok)
+        }
+        // Ctrl-C from outside means what it means to `cas up`; the others are not about services at all.
+        Shown::Signalled(SIGINT) => {
+            leave_if_ours(ctx, outside, &handle).await;
+            Ok(Outcome::Interrupted)
+        }
+        Shown::Signalled(_) => {
+            release_if_ours(ctx, outside, &handle).await;
+            Ok(Outcome::Interrupted)
+        }
+        Shown::Lost(why) => {
+            release_if_ours(ctx, outside, &handle).await;
+            Err(Failure::failed(why))
+        }
+    }
+}
+
+/// Number of the signal that a terminal sends on Ctrl-C (POSIX).
+const SIGINT: i32 = 2;
+
+/// Services with a process now.
+fn running(handle: &Handle) -> usize {
+    handle.snapshot().services.iter().filter(|service| service.phase.run().is_some()).count()
+}
+
+const fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// The engine of this process ends without its services: the next one takes them over.
+async fn release_if_ours(ctx: &mut Context<'_>, outside: &impl Outside, handle: &Handle) {
+    if !is_ours(handle) {
+        return;
+    }
+    let there = running(handle);
+    handle.depart(Departure::LeaveRunning).await;
+    outside.let_go().await;
+    if there > 0 {
+        let (s, s_verb) = (plural(there), if there == 1 { "s" } else { "" });
+        ctx.say(&format!("{there} service{s} run{s_verb} on; \"cas\" takes over, \"cas down\" stops"));
+    }
+}
+
+/// The same, and the daemon is the next one.
+async fn hand_over(ctx: &mut Context<'_>, outside: &impl Outside, handle: &Handle) -> Result<(), Failure> {
+    let there = running(handle);
+    let snapshot = handle.snapshot();
+    let files: Vec<_> =
+        snapshot.projects.iter().filter(|project| project.open).map(|project| project.file.clone()).collect();
+    handle.depart(Departure::LeaveRunning).await;
+    outside.let_go().await;
+    let mut pid = None;
+    for file in &files {
+        match under_daemon(ctx, outside, file).await {
+            Ok(reached) => pid = Some(reached.handle.snapshot().engine.pid),
+            Err(failure) => {
+                ctx.say("cas: services run on by themselves: \"cas\" takes them over, \"cas down\" stops them");
+                return Err(failure);
+            }
+        }
+    }
+    if let Some(pid) = pid {
+        let (s, s_verb) = (plural(there), if there == 1 { "s" } else { "" });
+        ctx.say(&format!(
+            "{there} service{s} run{s_verb} on under the daemon (pid {pid}); \"cas\" shows, \"cas down\" stops"
+        ));
+    }
+    Ok(())
 }
 
 async fn print(
     ctx: &mut Context<'_>,
     outside: &impl Outside,
-    handle: &Handle,
+    reached: &Reached,
     lines: &LineLook,
     asked: Timestamp,
 ) -> Result<Outcome, Failure> {
+    let handle = &reached.handle;
     let interrupts = match outside.interrupts() {
         Ok(interrupts) => interrupts,
         Err(why) => {
@@ -143,7 +300,7 @@ async fn print(
             return Err(Failure::failed(why));
         }
     };
-    let services = ids(&handle.snapshot());
+    let services = reached.ids(&handle.snapshot());
     let look = LogLook {
         prefix: prefix(&services, lines),
         services,
@@ -154,7 +311,7 @@ async fn print(
         form: Form::Text,
     };
     let ending = if is_ours(handle) { Ending::StopAll } else { Ending::LeaveRunning };
-    follow(handle, ctx, Follow { look, ending, interrupts, asked }).await
+    follow(reached, ctx, Follow { look, ending, interrupts, asked }).await
 }
 
 /// True where the engine runs in this process and ends with it.
@@ -167,9 +324,9 @@ async fn leave_if_ours(ctx: &mut Context<'_>, outside: &impl Outside, handle: &H
     if !is_ours(handle) {
         return;
     }
-    let there = handle.snapshot().services.iter().filter(|service| service.phase.run().is_some()).count();
+    let there = running(handle);
     if there > 0 {
-        ctx.say(&format!("stopping {there} service{} (Ctrl-C: kill)", if there == 1 { "" } else { "s" }));
+        ctx.say(&format!("stopping {there} service{} (Ctrl-C: kill)", plural(there)));
     }
     let interrupts = outside.interrupts();
     let mut left = std::pin::pin!(handle.leave());

@@ -76,12 +76,19 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, modal: &Modal, body: Rect) {
                 Risk::Disruptive => Role::Warning,
                 Risk::Irreversible => Role::Error,
             };
-            question(frame, ui, &plan.title, &plan.steps, role, body);
+            let choices = [(ConfirmKey::Agree, "do it"), (ConfirmKey::Decline, "leave things as they are")];
+            question(frame, ui, &Question { title: &plan.title, steps: &plan.steps, role, choices: &choices }, body);
         }
         Modal::Leave { running } => {
-            let title = format!("stop {running} service{} and quit", if *running == 1 { "" } else { "s" });
-            let steps = ["They run inside this console: leaving it stops them, dependents first.".to_owned()];
-            question(frame, ui, &title, &steps, Role::Warning, body);
+            let (s, s_verb) = if *running == 1 { ("", "s") } else { ("s", "") };
+            let title = format!("quit: {running} service{s} run{s_verb} in this console");
+            let steps = ["Under the daemon they go on without it, and \"cas\" shows them again.".to_owned()];
+            let choices = [
+                (ConfirmKey::LeaveRunning, "leave them running"),
+                (ConfirmKey::StopAndQuit, "stop them all"),
+                (ConfirmKey::Decline, "stay"),
+            ];
+            question(frame, ui, &Question { title: &title, steps: &steps, role: Role::Warning, choices: &choices }, body);
         }
     }
 }
@@ -119,7 +126,16 @@ fn draw_list(frame: &mut Frame<'_>, ui: &Ui, title: &str, rows: Vec<Line<'static
     frame.render_widget(Paragraph::new(lines).style(ui.theme.style(Role::Overlay)), content);
 }
 
-fn question(frame: &mut Frame<'_>, ui: &Ui, title: &str, steps: &[String], role: Role, body: Rect) {
+/// Something to be answered.
+struct Question<'a> {
+    title: &'a str,
+    steps: &'a [String],
+    role: Role,
+    choices: &'a [(ConfirmKey, &'a str)],
+}
+
+fn question(frame: &mut Frame<'_>, ui: &Ui, asked: &Question<'_>, body: Rect) {
+    let Question { title, steps, role, choices } = *asked;
     let width = body.width.min(76);
     let inner = usize::from(width).saturating_sub(4);
     let mut lines: Vec<Line<'static>> = format::wrap(title, inner.saturating_sub(2))
@@ -139,7 +155,7 @@ fn question(frame: &mut Frame<'_>, ui: &Ui, title: &str, steps: &[String], role:
     }
     lines.extend(all.into_iter().map(|step| Line::styled(format!("  {step}"), ui.ink())));
     lines.push(Line::default());
-    lines.push(answers(ui));
+    lines.push(answers(ui, choices));
     let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX);
     let area = centred(body, width, height);
     let content = inside(area);
@@ -149,10 +165,16 @@ fn question(frame: &mut Frame<'_>, ui: &Ui, title: &str, steps: &[String], role:
     frame.render_widget(Paragraph::new(lines).style(ui.theme.style(Role::Overlay)), padded);
 }
 
-fn answers(ui: &Ui) -> Line<'static> {
+fn answers(ui: &Ui, choices: &[(ConfirmKey, &str)]) -> Line<'static> {
     let mut spans = Vec::new();
-    for (key, word) in [(ConfirmKey::Agree, "do it"), (ConfirmKey::Decline, "leave things as they are")] {
-        let name = ui.keymap.key(Action::Confirm(key)).unwrap_or_default();
+    for (key, word) in choices {
+        let keys = ui.keymap.binding(Action::Confirm(*key)).map(|binding| binding.keys.as_slice()).unwrap_or_default();
+        // To stay one presses what closes everything else, too.
+        let key = match key {
+            ConfirmKey::Decline if choices.len() > 2 => keys.iter().find(|key| key.is_escape()).or(keys.first()),
+            ConfirmKey::Decline | ConfirmKey::Agree | ConfirmKey::LeaveRunning | ConfirmKey::StopAndQuit => keys.first(),
+        };
+        let name = key.map(|key| key.short()).unwrap_or_default();
         spans.push(Span::styled(format!(" {name} "), ui.theme.style(Role::Key)));
         spans.push(Span::styled(format!("{word}   "), ui.theme.style(Role::KeyLabel)));
     }

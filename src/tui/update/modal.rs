@@ -22,18 +22,28 @@ use crate::{
 
 /// An answer to the open question.
 pub(super) fn answer(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
-    let agreed = match action {
-        Action::Confirm(ConfirmKey::Agree) => true,
-        Action::Confirm(ConfirmKey::Decline) => false,
+    let answer = match action {
+        Action::Confirm(answer) => answer,
         Action::Global(_) | Action::List(_) | Action::Service(_) | Action::Logs(_) | Action::Prompt(_) => {
             return Vec::new();
         }
     };
+    let is_leaving = matches!(ui.modal, Some(Modal::Leave { .. }));
+    // A question with two ways out is not answered by a yes, nor the others by these.
+    let fits = match answer {
+        ConfirmKey::Agree => !is_leaving,
+        ConfirmKey::LeaveRunning | ConfirmKey::StopAndQuit => is_leaving,
+        ConfirmKey::Decline => true,
+    };
+    if !fits {
+        return Vec::new();
+    }
     match ui.modal.take() {
-        Some(Modal::Confirm { request, plan }) if agreed => {
+        Some(Modal::Confirm { request, plan }) if answer == ConfirmKey::Agree => {
             vec![UiEffect::Request(Request { consent: Consent::Given(plan.fingerprint), ..request })]
         }
-        Some(Modal::Leave { running }) if agreed => {
+        Some(Modal::Leave { .. }) if answer == ConfirmKey::LeaveRunning => vec![UiEffect::LeaveRunning],
+        Some(Modal::Leave { running }) if answer == ConfirmKey::StopAndQuit => {
             ui.leaving = Leaving::StoppingAll;
             let key = ui.keymap.key(GlobalKey::Quit.into()).unwrap_or_default();
             let hint = Some(format!("{key} again leaves the screen while they end"));

@@ -55,6 +55,7 @@ pub(super) fn act(ui: &mut Ui, action: ServiceKey) -> Vec<UiEffect> {
             let first = ui.targets().first().map(|service| service.id.clone());
             first.map(UiEffect::Shell).into_iter().collect()
         }
+        ServiceKey::Attach => attach(ui),
         ServiceKey::MarkAll => {
             list::mark_all(ui);
             Vec::new()
@@ -75,6 +76,30 @@ pub(super) fn act(ui: &mut Ui, action: ServiceKey) -> Vec<UiEffect> {
             Vec::new()
         }
     }
+}
+
+/// Asks for the terminal of the service, or says why it has none to give.
+fn attach(ui: &mut Ui) -> Vec<UiEffect> {
+    let Some(service) = ui.targets().first().map(|service| Arc::clone(service)) else {
+        say(ui, Severity::Warning, "attach: no service is selected".to_owned(), None);
+        return Vec::new();
+    };
+    let name = &service.id.service;
+    let refusal = if ui.read_only {
+        Some(("this console only looks: it was opened with --read-only".to_owned(), None))
+    } else if !service.tty {
+        let hint = "write \"tty: true\" for it in its file and restart it".to_owned();
+        Some((format!("attach: {name} has no terminal"), Some(hint)))
+    } else if service.phase.run().is_none() {
+        Some((format!("attach: {name} is {}", service.phase.label()), Some(service.why.clone())))
+    } else {
+        None
+    };
+    if let Some((text, hint)) = refusal {
+        say(ui, Severity::Warning, text, hint);
+        return Vec::new();
+    }
+    vec![UiEffect::Attach(service.id.clone())]
 }
 
 /// In the timeline the service in question is the entry's: select it before going elsewhere.

@@ -39,6 +39,8 @@ fn every_command_of_the_model_is_a_verb_with_the_same_words_as_in_the_palette() 
         "kill web",
         "signal HUP web",
         "reload",
+        "open /srv/shop",
+        "close shop",
         "autopilot off",
     ];
     assert_eq!(lines.len(), Wish::ALL.len());

@@ -14,13 +14,14 @@ use cas::{
         args::Cli,
         context::{Context, Terminals, Zone},
         interrupts::Interrupt,
+        care::Kept,
         outcome::Outcome,
-        outside::{Checked, LogExtent, Opening, Outside},
+        outside::{Access, Checked, Left, LogExtent, Opening, Outside, Ran as Tool, Running, Shown},
     },
-    host::handle::{Call, Handle, Link, LogFeed},
+    host::handle::{Call, Departure, Handle, Link, LogFeed},
     model::{
         command::Command,
-        ids::ProjectName,
+        ids::{ProjectName, ServiceId},
         log::LogBatch,
         phase::PortHolder,
         policy::{Reply, Request},
@@ -43,6 +44,7 @@ pub(crate) struct Engine {
     pub(crate) handle: Handle,
     pub(crate) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(crate) requests: mpsc::UnboundedReceiver<Request>,
+    pub(crate) departures: mpsc::UnboundedReceiver<Departure>,
     _link: watch::Sender<Link>,
 }
 
@@ -78,6 +80,7 @@ pub(crate) fn engine_leaving(
     let (snapshots, watched) = watch::channel(Arc::new(before));
     let (link, linked) = watch::channel(link);
     let (told, requests) = mpsc::unbounded_channel();
+    let (departed, departures) = mpsc::unbounded_channel();
     let feed = LogFeed::new();
     let publisher = snapshots.clone();
     tokio::spawn(async move {
@@ -103,10 +106,13 @@ pub(crate) fn engine_leaving(
                 Call::Query { query: Query::ShellContext { .. }, answer } => {
                     let _ = answer.send(Answer::Unavailable("no".to_owned()));
                 }
-                Call::Leave { departure: _, done } => match leaving {
-                    Leaving::AtOnce => drop(done),
-                    Leaving::WhenKilled => asked_to_leave = Some(done),
-                },
+                Call::Leave { departure, done } => {
+                    let _ = departed.send(departure);
+                    match leaving {
+                        Leaving::AtOnce => drop(done),
+                        Leaving::WhenKilled => asked_to_leave = Some(done),
+                    }
+                }
                 Call::Tty { answer, .. } => {
                     let _ = answer.send(Err("no".to_owned()));
                 }
@@ -115,7 +121,7 @@ pub(crate) fn engine_leaving(
         drop(asked_to_leave);
     });
     let handle = Handle { calls, snapshots: watched, logs: feed, link: linked };
-    Engine { handle, snapshots, requests, _link: link }
+    Engine { handle, snapshots, requests, departures, _link: link }
 }
 
 /// An engine that accepts everything and then looks like `after`.
@@ -141,6 +147,23 @@ pub(crate) struct Fake {
     pub(crate) forgotten: RefCell<Vec<PathBuf>>,
     pub(crate) hosted: RefCell<Vec<Opening>>,
     pub(crate) host: Option<Handle>,
+    /// The daemon, once it runs.
+    pub(crate) daemon: Option<Handle>,
+    /// It runs.
+    pub(crate) daemon_runs: std::cell::Cell<bool>,
+    /// It cannot be talked to.
+    pub(crate) daemon_fault: Option<String>,
+    pub(crate) daemon_view: Option<Value>,
+    pub(crate) kept: Vec<Kept>,
+    pub(crate) left: Vec<Left>,
+    pub(crate) shown: Option<Shown>,
+    pub(crate) units: PathBuf,
+    /// Programs that were run, and what each comes to.
+    pub(crate) tools: RefCell<Vec<String>>,
+    pub(crate) tool: Option<Tool>,
+    pub(crate) let_go: std::cell::Cell<u32>,
+    /// With which access engines were reached.
+    pub(crate) accesses: RefCell<Vec<Access>>,
     pub(crate) interrupts: RefCell<Vec<mpsc::Sender<Interrupt>>>,
 }
 
@@ -167,8 +190,61 @@ impl Outside for Fake {
         }
     }
 
-    async fn connect(&self, _file: &Path) -> Result<Option<Handle>, String> {
+    async fn connect(&self, _file: &Path, access: Access) -> Result<Option<Handle>, String> {
+        self.accesses.borrow_mut().push(access);
         Ok(self.handle.clone())
+    }
+
+    async fn daemon(&self, _access: Access) -> Result<Option<Handle>, String> {
+        match &self.daemon_fault {
+            Some(fault) => Err(fault.clone()),
+            None if self.daemon_runs.get() => Ok(self.daemon.clone()),
+            None => Ok(None),
+        }
+    }
+
+    async fn daemon_view(&self) -> Result<Option<Value>, String> {
+        Ok(if self.daemon_runs.get() { self.daemon_view.clone() } else { None })
+    }
+
+    async fn start_daemon(&self) -> Result<Running, String> {
+        let was = self.daemon_runs.replace(true);
+        Ok(if was { Running::Already { pid: 77 } } else { Running::New { pid: 77 } })
+    }
+
+    async fn terminate_daemon(&self) -> Result<u32, String> {
+        self.tools.borrow_mut().push("SIGTERM".to_owned());
+        Ok(77)
+    }
+
+    async fn daemon_gone(&self, _pid: u32) -> Result<(), String> {
+        self.daemon_runs.set(false);
+        Ok(())
+    }
+
+    async fn run_daemon(&self, _detached: bool) -> Result<(), String> {
+        Err("another daemon (pid 77) runs already".to_owned())
+    }
+
+    fn under_care(&self) -> Vec<Kept> {
+        self.kept.clone()
+    }
+
+    fn left_running(&self, _project: &ProjectSpec) -> Vec<Left> {
+        self.left.clone()
+    }
+
+    fn tool(&self, program: &str, arguments: &[&str]) -> Tool {
+        self.tools.borrow_mut().push(format!("{program} {}", arguments.join(" ")));
+        self.tool.clone().unwrap_or(Tool::Well)
+    }
+
+    fn unit_directory(&self) -> PathBuf {
+        self.units.clone()
+    }
+
+    fn is_system(&self) -> bool {
+        false
     }
 
     async fn host(&self, _project: Arc<ProjectSpec>, opening: Opening) -> Result<Handle, String> {
@@ -180,8 +256,17 @@ impl Outside for Fake {
         Vec::new()
     }
 
-    async fn console(&self, _handle: Handle, _theme: Option<&str>) -> Result<Outcome, String> {
-        Ok(Outcome::Ok)
+    async fn let_go(&self) {
+        self.let_go.set(self.let_go.get() + 1);
+    }
+
+    async fn console(&self, _handle: Handle, _access: Access, _theme: Option<&str>) -> Result<Shown, String> {
+        Ok(self.shown.clone().unwrap_or(Shown::Left))
+    }
+
+    async fn attach(&self, _handle: &Handle, service: &ServiceId) -> Result<(), String> {
+        self.tools.borrow_mut().push(format!("attach {service}"));
+        Ok(())
     }
 
     fn stored_logs(
@@ -195,7 +280,7 @@ impl Outside for Fake {
 
     fn stored_entries(
         &self,
-        _project: &ProjectName,
+        _project: Option<&ProjectName>,
         _since_us: Option<i64>,
         _limit: usize,
     ) -> Result<Vec<Entry>, String> {

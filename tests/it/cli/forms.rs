@@ -140,7 +140,7 @@ fn status_json_keeps_its_form() {
 #[test]
 fn without_an_engine_status_says_so_and_how_it_ended() {
     let project = fixture::project();
-    let snapshot = offline::snapshot(Some(&project), &[], &fixture::entries(), fixture::at(63));
+    let snapshot = offline::snapshot(Some(&project), &[], &[], &fixture::entries(), fixture::at(63));
     let document = status::document(&snapshot, &all(&snapshot), status::Pictured::FromFile);
     assert_eq!(document["engine"], json!(null));
     assert_eq!(document["services"][0]["phase"], "stopped");

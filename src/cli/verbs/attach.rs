@@ -1,0 +1,47 @@
+//! `cas attach`: this terminal becomes that of a service, until it is let go of.
+
+use super::{
+    Place,
+    reach::Reach,
+};
+use crate::cli::{
+    args::Attach,
+    context::Context,
+    outcome::{Failure, Outcome},
+    outside::{Access, Outside},
+    select,
+};
+
+pub(in crate::cli) async fn attach(
+    ctx: &mut Context<'_>,
+    outside: &impl Outside,
+    place: &Place,
+    attach: &Attach,
+) -> Result<Outcome, Failure> {
+    if place.access == Access::ReadOnly {
+        return Err(Failure::new(Outcome::Refused, "attaching types into a service, and --read-only only looks"));
+    }
+    let reached = match place.reach(ctx, outside).await? {
+        Reach::Engine(reached) => reached,
+        Reach::Nobody(_) => return Err(Failure::no_engine()),
+    };
+    let snapshot = reached.snapshot();
+    let chosen = select::services(std::slice::from_ref(&attach.service), &reached.ids(&snapshot))?;
+    let [service] = chosen.as_slice() else {
+        return Err(Failure::new(Outcome::NotFound, format!("\"{}\" is several services: name one", attach.service)));
+    };
+    let view = snapshot.service(service);
+    if !view.is_some_and(|view| view.tty) {
+        return Err(Failure::with_hint(
+            Outcome::Refused,
+            format!("{service} has no terminal to attach to"),
+            "write \"tty: true\" for it in its file and restart it; \"cas logs -f\" follows what it writes",
+        ));
+    }
+    if !ctx.can_show_console() {
+        return Err(Failure::new(Outcome::Usage, "attaching needs a terminal on both sides, and here is none"));
+    }
+    outside.attach(&reached.handle, service).await.map_err(Failure::failed)?;
+    ctx.say(&format!("let go of {service}; it goes on"));
+    Ok(Outcome::Ok)
+}
