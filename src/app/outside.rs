@@ -13,7 +13,13 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use crate::{
-    api::{self, client::ConnectError, lock::Attempt, lock::Lock, server::{ServeOptions, Server}},
+    api::{
+        self,
+        client::ConnectError,
+        lock::Attempt,
+        lock::Lock,
+        server::{ServeOptions, Server},
+    },
     cli::{
         interrupts::{self, Interrupt},
         outcome::Outcome,

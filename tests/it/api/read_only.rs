@@ -26,7 +26,9 @@ async fn it_shows_everything_and_does_nothing() {
     eventually_async("it runs", || async { stage.picture().await["services"][0]["phase"]["name"] == "running" }).await;
     let socket = read_only_path(&stage.socket);
     assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
-    for path in ["/v1", "/v1/snapshot", "/v1/services", "/v1/services/shop/web", "/v1/entries", "/v1/logs", "/v1/metrics"] {
+    for path in
+        ["/v1", "/v1/snapshot", "/v1/services", "/v1/services/shop/web", "/v1/entries", "/v1/logs", "/v1/metrics"]
+    {
         assert_eq!(curl(&socket, "GET", path, &[], b"").await.status, 200, "{path}");
     }
     let stop = br#"{"command":"stop","services":["web"]}"#;
