@@ -39,7 +39,7 @@ fn faults(document: &Value, form: &Value, value: &Value, at: &str) -> Vec<String
     let kinds: Vec<&str> = match &form["type"] {
         Value::String(kind) => vec![kind],
         Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
-        _ => vec![],
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => vec![],
     };
     if !kinds.is_empty() && !kinds.iter().any(|kind| is(kind)) {
         found.push(format!("{at}: {value} is not {kinds:?}"));
@@ -118,10 +118,10 @@ async fn every_route_answers_as_the_document_says() {
             }
             if method == "get" {
                 // It is there: what the document names, the router has.
-                let said: Said = match kinds_are_streams(operation) {
-                    true => continue,
-                    false => stage.get(&concrete).await,
-                };
+                if kinds_are_streams(operation) {
+                    continue;
+                }
+                let said: Said = stage.get(&concrete).await;
                 assert_ne!(said.status, 404, "{path}");
                 assert_ne!(said.status, 405, "{path}");
             }

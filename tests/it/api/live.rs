@@ -1,4 +1,4 @@
-//! The live feed and terminals: WebSockets.
+//! The live feed and terminals: `WebSocket`s.
 
 use std::sync::Arc;
 
@@ -55,7 +55,9 @@ async fn news(socket: &mut WebSocketStream<UnixStream>) -> Value {
         match socket.next().await.expect("it goes on").unwrap() {
             Message::Text(text) => return serde_json::from_str(&text).unwrap(),
             Message::Ping(_) => {}
-            other => panic!("{other:?}"),
+            other @ (Message::Binary(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 }

@@ -62,12 +62,15 @@ async fn a_console_on_it_sees_and_is_refused_in_a_sentence() {
     let request = Request { id: RequestId(0), origin: Origin::Key, command, consent: Consent::Ask };
     match handle.request(request).await.unwrap() {
         Reply::Refused { reason, .. } => assert!(reason.contains("only shows"), "{reason}"),
-        other => panic!("{other:?}"),
+        other @ (Reply::Accepted { .. }
+        | Reply::Unchanged { .. }
+        | Reply::Planned { .. }
+        | Reply::NeedsConsent { .. }) => panic!("{other:?}"),
     }
     let service = handle.snapshot().services[0].id.clone();
     match handle.query(Query::ShellContext { service }).await.unwrap() {
         Answer::Unavailable(why) => assert!(why.contains("only shows"), "{why}"),
-        other => panic!("{other:?}"),
+        other @ (Answer::Logs(_) | Answer::Entries(_) | Answer::ShellContext { .. }) => panic!("{other:?}"),
     }
     // Waits for nothing: an engine that is not to end goes on.
     handle.leave().await;
