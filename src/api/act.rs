@@ -22,8 +22,8 @@ use crate::{
 };
 
 pub(super) async fn request(State(desk): State<Desk>, Whole(body): Whole) -> Result<Response, Refusal> {
-    let ask: Ask = serde_json::from_slice(&body)
-        .map_err(|error| Refusal::bad(format!("the body is not a request: {error}")))?;
+    let ask: Ask =
+        serde_json::from_slice(&body).map_err(|error| Refusal::bad(format!("the body is not a request: {error}")))?;
     put(&desk.handle, ask).await.map(|reply| axum::Json(reply).into_response())
 }
 

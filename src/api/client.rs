@@ -239,7 +239,9 @@ async fn leave_over(remote: &Remote, departure: Departure) {
     };
     let answered = async {
         let response = remote.open(remote.request(Method::POST, path), Body::empty()).await?;
-        axum::body::to_bytes(Body::new(response.into_body()), 0).await.map_err(|error| remote.unusable(error.to_string()))
+        axum::body::to_bytes(Body::new(response.into_body()), 0)
+            .await
+            .map_err(|error| remote.unusable(error.to_string()))
     };
     if let Err(error) = answered.await {
         tracing::info!("the engine was asked to end: {error}");

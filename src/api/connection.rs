@@ -27,7 +27,7 @@ const RATE: f64 = 100.0;
 const STREAM_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The same for one whole answer, which costs nothing more while it waits.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(60);
+const ANSWER_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Who may connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

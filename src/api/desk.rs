@@ -83,7 +83,7 @@ impl Desk {
         if speaks.0 < VERSION {
             return json(&older::picture(picture));
         }
-        self.pictures.get(picture, |picture| json(picture))
+        self.pictures.get(picture, json)
     }
 
     /// A batch as JSON, without a line feed.

@@ -128,13 +128,11 @@ impl Door {
                 return None;
             }
         }
-        match Arc::clone(&self.seats).try_acquire_owned() {
-            Ok(seat) => Some((stream, seat)),
-            Err(_) => {
-                turn_away(&stream, "too many clients are connected: close some, or try again in a moment");
-                None
-            }
-        }
+        let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() else {
+            turn_away(&stream, "too many clients are connected: close some, or try again in a moment");
+            return None;
+        };
+        Some((stream, seat))
     }
 
     /// With the descriptors that were kept back: tells those who wait that there are none.

@@ -50,8 +50,7 @@ pub(super) async fn entries(
 ) -> Result<Response, Refusal> {
     let mut pictures = desk.handle.snapshots.clone();
     let picture = Arc::clone(&pictures.borrow_and_update());
-    let since_us =
-        params.since.as_ref().map(|text| instant("since", text, picture.at.wall_us)).transpose()?;
+    let since_us = params.since.as_ref().map(|text| instant("since", text, picture.at.wall_us)).transpose()?;
     let ranged = since_us.is_some() || params.since_seq.is_some();
     let limit = params.limit.unwrap_or(if ranged { MOST } else { 500 }).min(MOST);
     let mut found: Vec<Arc<Entry>> = match (params.since_seq, params.follow && !ranged) {
@@ -122,9 +121,9 @@ impl News {
         if picture.timeline.last().is_none_or(|entry| entry.seq <= self.last) {
             return (0, Vec::new());
         }
-        let new = after(handle, picture, self.last).await.unwrap_or_else(|_| {
-            picture.timeline.iter().filter(|entry| entry.seq > self.last).cloned().collect()
-        });
+        let new = after(handle, picture, self.last)
+            .await
+            .unwrap_or_else(|_| picture.timeline.iter().filter(|entry| entry.seq > self.last).cloned().collect());
         let missed = new.first().map_or(0, |first| first.seq.saturating_sub(self.last + 1));
         self.last = new.last().map_or(self.last, |entry| entry.seq);
         (missed, new)

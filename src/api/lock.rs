@@ -73,7 +73,9 @@ impl Lock {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Ok(read_holder(&mut file)),
-            Err(error) => return Err(about(lock_path, &io::Error::from(error).to_string(), io::Error::from(error).kind())),
+            Err(error) => {
+                return Err(about(lock_path, &io::Error::from(error).to_string(), io::Error::from(error).kind()));
+            }
         }
         let beside = lock_path.with_extension("sock") == serving;
         let place = if beside {
@@ -111,7 +113,9 @@ fn read_holder(file: &mut File) -> Attempt {
     let mut lines = text.lines();
     let pid = lines.next().and_then(|line| line.trim().parse().ok());
     let usable = |path: &&str| {
-        path.starts_with('/') && path.len() <= LONGEST_SOCKET && !path.contains(|c: char| c.is_control() || c == '\u{fffd}')
+        path.starts_with('/')
+            && path.len() <= LONGEST_SOCKET
+            && !path.contains(|c: char| c.is_control() || c == '\u{fffd}')
     };
     let socket = pid.and(lines.next()).filter(usable).map(PathBuf::from);
     Attempt::Held { pid, socket }
@@ -152,7 +156,10 @@ pub(super) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
         return Err(refused(path, &format!("belongs to another user (uid {}): remove it", found.st_uid)));
     }
     if found.st_mode & 0o022 != 0 {
-        return Err(refused(path, &format!("others can write into it (mode {:03o}): chmod go-w", found.st_mode & 0o777)));
+        return Err(refused(
+            path,
+            &format!("others can write into it (mode {:03o}): chmod go-w", found.st_mode & 0o777),
+        ));
     }
     Ok(directory)
 }

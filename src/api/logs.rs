@@ -83,9 +83,8 @@ impl Wanted {
 
 /// The service that a parameter names.
 pub(super) fn service_of(text: &str) -> Result<ServiceId, Refusal> {
-    let (project, service) = text
-        .split_once('/')
-        .ok_or_else(|| Refusal::bad(format!("service={text:?}: write it as project/name")))?;
+    let (project, service) =
+        text.split_once('/').ok_or_else(|| Refusal::bad(format!("service={text:?}: write it as project/name")))?;
     id_of(project, service)
         .map_err(|Refusal(status, why)| Refusal(status, format!("service={text:?}: write it as project/name; {why}")))
 }
@@ -121,11 +120,7 @@ pub(super) async fn logs(
 }
 
 /// What there is already: stored batches where a range or a long tail asks for them, then those in memory.
-async fn backlog(
-    desk: &Desk,
-    wanted: Wanted,
-    kept: Vec<Arc<LogBatch>>,
-) -> stream::BoxStream<'static, Arc<LogBatch>> {
+async fn backlog(desk: &Desk, wanted: Wanted, kept: Vec<Arc<LogBatch>>) -> stream::BoxStream<'static, Arc<LogBatch>> {
     let ring: Vec<_> = kept.iter().filter(|batch| wanted.takes(batch)).cloned().collect();
     let in_memory: usize = ring.iter().map(|batch| batch.lines.len()).sum();
     let ranged = wanted.since_us.is_some() || wanted.until_us.is_some();
@@ -145,7 +140,9 @@ async fn backlog(
                     newest.push(batch);
                 }
             }
-            ring.into_iter().for_each(|batch| newest.push(batch));
+            for batch in ring {
+                newest.push(batch);
+            }
             stream::iter(newest.batches).boxed()
         }
     }

@@ -61,14 +61,19 @@ fn service_lines(page: &mut Page, services: &[ServiceMetrics]) {
     page.head("cas_service_state", "gauge", "1 for the phase and health that it has.");
     for service in services {
         let (project, name) = (service.id.project.as_str(), service.id.service.as_str());
-        let labels =
-            [("project", project), ("service", name), ("phase", &service.phase), ("health", &service.health)];
+        let labels = [("project", project), ("service", name), ("phase", &service.phase), ("health", &service.health)];
         page.value("cas_service_state", &labels, 1);
     }
-    page.each("cas_service_restarts", "gauge", "Restarts by the healer since the last start on purpose.", services, |service| {
-        Some(f64::from(service.restarts))
+    page.each(
+        "cas_service_restarts",
+        "gauge",
+        "Restarts by the healer since the last start on purpose.",
+        services,
+        |service| Some(f64::from(service.restarts)),
+    );
+    page.each("cas_service_uptime_seconds", "gauge", "Seconds since the run began.", services, |service| {
+        service.uptime_s
     });
-    page.each("cas_service_uptime_seconds", "gauge", "Seconds since the run began.", services, |service| service.uptime_s);
     page.each("cas_service_cpu_percent", "gauge", "Percent of one core, all processes.", services, |service| {
         service.usage.map(|usage| f64::from(usage.cpu_percent))
     });
@@ -93,10 +98,8 @@ impl Page {
 
     fn value(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         let labels: Vec<String> = labels.iter().map(|(label, text)| format!("{label}=\"{}\"", escaped(text))).collect();
-        let _ = match labels.is_empty() {
-            true => writeln!(self.0, "{name} {value}"),
-            false => writeln!(self.0, "{name}{{{}}} {value}", labels.join(",")),
-        };
+        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+        let _ = writeln!(self.0, "{name}{labels} {value}");
     }
 
     fn one(&mut self, name: &str, kind: &str, help: &str, labels: &[(&str, &str)], value: impl Display) {

@@ -1,4 +1,4 @@
-//! The document of the interface (OpenAPI 3.1), made from the table of routes and from the types that travel. Never written by hand.
+//! The document of the interface (`OpenAPI` 3.1), made from the table of routes and from the types that travel. Never written by hand.
 
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};

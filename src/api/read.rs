@@ -28,12 +28,7 @@ use crate::model::{
 };
 
 pub(super) async fn hello() -> Json<Hello> {
-    Json(Hello {
-        api: VERSION,
-        oldest: OLDEST,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        pid: std::process::id(),
-    })
+    Json(Hello { api: VERSION, oldest: OLDEST, version: env!("CARGO_PKG_VERSION").to_owned(), pid: std::process::id() })
 }
 
 pub(super) async fn snapshot(State(desk): State<Desk>, Extension(speaks): Extension<Speaks>) -> Response {

@@ -50,7 +50,10 @@ pub(super) fn spoken(headers: &HeaderMap) -> Result<Speaks, Refusal> {
         Some(version) if (OLDEST..=VERSION).contains(&version) => Ok(Speaks(version)),
         other => {
             let client = other.map_or_else(|| format!("{named:?}"), |version| version.to_string());
-            Err(Refusal(StatusCode::UPGRADE_REQUIRED, mismatch(&client, other.is_some_and(|version| version > VERSION))))
+            Err(Refusal(
+                StatusCode::UPGRADE_REQUIRED,
+                mismatch(&client, other.is_some_and(|version| version > VERSION)),
+            ))
         }
     }
 }

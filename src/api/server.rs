@@ -111,7 +111,8 @@ pub fn group_number(group: &str) -> Result<u32, String> {
     if let Ok(number) = group.parse() {
         return Ok(number);
     }
-    let groups = std::fs::read_to_string("/etc/group").map_err(|error| format!("/etc/group cannot be read: {error}"))?;
+    let groups =
+        std::fs::read_to_string("/etc/group").map_err(|error| format!("/etc/group cannot be read: {error}"))?;
     let mut lines = groups.lines().map(|line| line.split(':'));
     lines
         .find_map(|mut fields| (fields.next() == Some(group)).then(|| fields.nth(1)?.parse().ok())?)

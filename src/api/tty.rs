@@ -81,9 +81,9 @@ async fn carry(desk: Desk, mut socket: WebSocket, typed: mpsc::Sender<TtyInput>,
 fn input(message: Message) -> Option<TtyInput> {
     match message {
         Message::Binary(bytes) => Some(TtyInput::Bytes(bytes.to_vec())),
-        Message::Text(text) => serde_json::from_str(&text)
-            .ok()
-            .map(|WindowSize { rows, cols }| TtyInput::Resize { rows, cols }),
+        Message::Text(text) => {
+            serde_json::from_str(&text).ok().map(|WindowSize { rows, cols }| TtyInput::Resize { rows, cols })
+        }
         Message::Ping(_) | Message::Pong(_) | Message::Close(_) => None,
     }
 }

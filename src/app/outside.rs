@@ -15,7 +15,13 @@ use tokio::sync::mpsc;
 
 use super::{daemon, keeper, left};
 use crate::{
-    api::{self, client::ConnectError, lock::Attempt, lock::Lock, server::{ServeOptions, Server}},
+    api::{
+        self,
+        client::ConnectError,
+        lock::Attempt,
+        lock::Lock,
+        server::{ServeOptions, Server},
+    },
     cli::{
         care::Kept,
         interrupts::{self, Interrupt},

@@ -89,9 +89,9 @@ impl Remote {
             Ok(_) => {}
             Err(_) => return Err(absent()),
         }
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => absent(),
-            _ => self.unusable(error.to_string()),
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| {
+            let nobody = [std::io::ErrorKind::NotFound, std::io::ErrorKind::ConnectionRefused];
+            if nobody.contains(&error.kind()) { absent() } else { self.unusable(error.to_string()) }
         })?;
         let peer = stream.peer_cred().map_err(|error| self.unusable(error.to_string()))?;
         if peer.uid() != rustix::process::geteuid().as_raw() && peer.uid() != 0 {

@@ -79,11 +79,15 @@ impl Timeline {
             self.plain = true;
         }
         let known = |entries: &VecDeque<Arc<Entry>>, entry: &Entry| {
-            entries.iter().rev().any(|known| known.at == entry.at && known.what == entry.what && known.service == entry.service)
+            entries
+                .iter()
+                .rev()
+                .any(|known| known.at == entry.at && known.what == entry.what && known.service == entry.service)
         };
         let first = picture.timeline.first().map(|entry| (entry.seq, entry.at));
         let older = |entry: &Entry| first.is_none_or(|(seq, at)| (entry.seq, entry.at) != (seq, at));
-        let found: Vec<Entry> = found.into_iter().take_while(older).filter(|entry| !known(&self.entries, entry)).collect();
+        let found: Vec<Entry> =
+            found.into_iter().take_while(older).filter(|entry| !known(&self.entries, entry)).collect();
         if began_anew {
             // Of the new engine itself there may be more than its picture holds: those go on from its own first number.
             let of_new = |entry: &Entry| entry.at.wall_us >= identity.1.wall_us;
@@ -115,7 +119,11 @@ impl Timeline {
                 continue;
             }
             self.last = entry.seq;
-            let shown = if self.base == 0 { entry } else { Arc::new(Entry { seq: entry.seq + self.base, ..Entry::clone(&entry) }) };
+            let shown = if self.base == 0 {
+                entry
+            } else {
+                Arc::new(Entry { seq: entry.seq + self.base, ..Entry::clone(&entry) })
+            };
             if self.entries.len() == CAPACITY {
                 self.entries.pop_front();
             }

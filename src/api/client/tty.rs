@@ -11,11 +11,7 @@ use tokio_tungstenite::{
 };
 
 use super::remote::{ConnectError, Remote};
-use crate::{
-    api::wire::WindowSize,
-    host::handle::TtyInput,
-    model::ids::ServiceId,
-};
+use crate::{api::wire::WindowSize, host::handle::TtyInput, model::ids::ServiceId};
 
 /// A connection that has become a WebSocket.
 type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;

@@ -44,7 +44,8 @@ async fn of_a_crowd_that_stays_as_many_are_served_as_there_are_seats_and_the_oth
     let turned_away = curl(&socket, "GET", "/v1", &[], b"").await;
     assert!(turned_away.status == 503 && turned_away.sentence().contains("too many clients"), "{turned_away:?}");
     drop(crowd);
-    eventually_async("there are seats again", || async { curl(&socket, "GET", "/v1", &[], b"").await.status == 200 }).await;
+    eventually_async("there are seats again", || async { curl(&socket, "GET", "/v1", &[], b"").await.status == 200 })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,7 +112,8 @@ async fn more_than_a_hundred_requests_a_second_on_one_connection_are_refused() {
     let (handle, _pictures) = showing(Snapshot::default());
     let _server = server::serve(take(&socket), handle, ServeOptions::default()).unwrap();
     let mut stream = UnixStream::connect(&socket).await.unwrap();
-    let asks = "GET /v1 HTTP/1.1\r\nhost: cas\r\n\r\n".repeat(299) + "GET /v1 HTTP/1.1\r\nhost: cas\r\nconnection: close\r\n\r\n";
+    let asks = "GET /v1 HTTP/1.1\r\nhost: cas\r\n\r\n".repeat(299)
+        + "GET /v1 HTTP/1.1\r\nhost: cas\r\nconnection: close\r\n\r\n";
     stream.write_all(asks.as_bytes()).await.unwrap();
     let mut said = String::new();
     stream.read_to_string(&mut said).await.unwrap();
@@ -175,7 +177,10 @@ async fn an_engine_without_descriptors_refuses_and_does_not_spin() {
     let mut refused = 0;
     for stream in &mut held {
         let mut said = [0; 12];
-        if tokio::time::timeout(Duration::from_secs(20), stream.read_exact(&mut said)).await.is_ok_and(|read| read.is_ok()) {
+        if tokio::time::timeout(Duration::from_secs(20), stream.read_exact(&mut said))
+            .await
+            .is_ok_and(|read| read.is_ok())
+        {
             refused += usize::from(said.ends_with(b"503"));
         }
     }

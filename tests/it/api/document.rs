@@ -10,7 +10,8 @@ use crate::support::eventually_async;
 /// What is wrong with `value` by `form`; a small part of JSON Schema 2020-12, all of it that the document uses for answers.
 fn faults(document: &Value, form: &Value, value: &Value, at: &str) -> Vec<String> {
     if let Some(reference) = form["$ref"].as_str() {
-        let target = document.pointer(reference.trim_start_matches('#')).unwrap_or_else(|| panic!("{reference} at {at}"));
+        let target =
+            document.pointer(reference.trim_start_matches('#')).unwrap_or_else(|| panic!("{reference} at {at}"));
         return faults(document, target, value, at);
     }
     let mut found = Vec::new();
@@ -38,7 +39,7 @@ fn faults(document: &Value, form: &Value, value: &Value, at: &str) -> Vec<String
     let kinds: Vec<&str> = match &form["type"] {
         Value::String(kind) => vec![kind],
         Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
-        _ => vec![],
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => vec![],
     };
     if !kinds.is_empty() && !kinds.iter().any(|kind| is(kind)) {
         found.push(format!("{at}: {value} is not {kinds:?}"));
@@ -87,7 +88,8 @@ async fn every_route_answers_as_the_document_says() {
   blocked: {command: [sleep, '1000'], depends_on: {crash: {condition: service_completed_successfully}}, autostart: true}\n",
     );
     eventually_async("it runs and has written", || async {
-        stage.picture().await["services"][0]["phase"]["name"] == "running" && !stage.get("/v1/logs").await.body.is_empty()
+        stage.picture().await["services"][0]["phase"]["name"] == "running"
+            && !stage.get("/v1/logs").await.body.is_empty()
     })
     .await;
     let document = stage.get("/v1/openapi.json").await.json();
@@ -116,10 +118,10 @@ async fn every_route_answers_as_the_document_says() {
             }
             if method == "get" {
                 // It is there: what the document names, the router has.
-                let said: Said = match kinds_are_streams(operation) {
-                    true => continue,
-                    false => stage.get(&concrete).await,
-                };
+                if kinds_are_streams(operation) {
+                    continue;
+                }
+                let said: Said = stage.get(&concrete).await;
                 assert_ne!(said.status, 404, "{path}");
                 assert_ne!(said.status, 405, "{path}");
             }
@@ -158,7 +160,8 @@ async fn every_command_and_its_reply_are_in_the_document() {
     assert_ne!(faults(&document, body, &json!({"command": "explode"}), "unknown"), Vec::<String>::new());
     let dry = json!({"command": "start", "services": ["web"], "consent": "dry-run"});
     let form = &operation["responses"]["200"]["content"]["application/json"]["schema"];
-    let asks = [dry, json!({"command": "start", "services": ["web"]}), json!({"command": "stop", "services": ["nobody"]})];
+    let asks =
+        [dry, json!({"command": "start", "services": ["web"]}), json!({"command": "stop", "services": ["nobody"]})];
     for ask in asks {
         let said = stage.ask(&ask).await;
         assert_eq!(faults(&document, form, &said.json(), "reply"), Vec::<String>::new(), "{said:?}");

@@ -19,7 +19,10 @@ async fn it_says_who_it_is_and_shows_its_picture() {
     let stage = Stage::with(TWO);
     let hello = stage.get("/v1").await;
     assert_eq!(hello.status, 200);
-    assert_eq!(hello.json(), json!({"api": VERSION, "oldest": OLDEST, "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id()}));
+    assert_eq!(
+        hello.json(),
+        json!({"api": VERSION, "oldest": OLDEST, "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id()})
+    );
     let names: Vec<_> = stage.picture().await["services"].as_array().unwrap().iter().map(|s| s["id"].clone()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
     assert_eq!(stage.get("/v2").await.status, 404);

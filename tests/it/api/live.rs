@@ -1,4 +1,4 @@
-//! The live feed and terminals: WebSockets.
+//! The live feed and terminals: `WebSocket`s.
 
 use std::sync::Arc;
 
@@ -55,17 +55,24 @@ async fn news(socket: &mut WebSocketStream<UnixStream>) -> Value {
         match socket.next().await.expect("it goes on").unwrap() {
             Message::Text(text) => return serde_json::from_str(&text).unwrap(),
             Message::Ping(_) => {}
-            other => panic!("{other:?}"),
+            other @ (Message::Binary(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_feed_has_the_picture_what_happens_output_and_replies() {
-    let stage = Stage::with("  web: {shell: 'echo hello; exec sleep 1000'}\n  other: {shell: 'while :; do echo other; sleep 0.05; done', autostart: true}\n");
+    let stage = Stage::with(
+        "  web: {shell: 'echo hello; exec sleep 1000'}\n  other: {shell: 'while :; do echo other; sleep 0.05; done', autostart: true}\n",
+    );
     let mut socket = open(&stage.socket, "/v1/live?logs=shop/web").await.unwrap();
     let first = news(&mut socket).await;
-    assert_eq!((first["type"].clone(), first["snapshot"]["services"][0]["phase"]["name"].clone()), ("snapshot".into(), "stopped".into()));
+    assert_eq!(
+        (first["type"].clone(), first["snapshot"]["services"][0]["phase"]["name"].clone()),
+        ("snapshot".into(), "stopped".into())
+    );
     let ask = json!({"id": 41, "command": "start", "services": ["web"]});
     socket.send(Message::Text(ask.to_string().into())).await.unwrap();
     socket.send(Message::Text(json!({"id": 42, "command": "explode"}).to_string().into())).await.unwrap();
@@ -85,7 +92,10 @@ async fn one_feed_has_the_picture_what_happens_output_and_replies() {
             }
             "entries" => {
                 let entries = said["entries"].as_array().unwrap();
-                started += entries.iter().filter(|entry| entry["what"]["what"] == "started" && entry["service"] == "web").count();
+                started += entries
+                    .iter()
+                    .filter(|entry| entry["what"]["what"] == "started" && entry["service"] == "web")
+                    .count();
             }
             "snapshot" => running |= said["snapshot"]["services"][0]["phase"]["name"] == "running",
             other => panic!("{other}: {said}"),
@@ -133,7 +143,9 @@ async fn a_client_that_reads_too_slowly_is_told_and_one_that_does_not_read_is_le
     let path = home.path().join("one.sock");
     let (handle, _pictures, _door, _link) = played();
     let logs = handle.logs.clone();
-    let _server = server::serve(take(&path), handle, ServeOptions { read_only_socket: false, ..ServeOptions::default() }).unwrap();
+    let _server =
+        server::serve(take(&path), handle, ServeOptions { read_only_socket: false, ..ServeOptions::default() })
+            .unwrap();
     let mut slow = open(&path, "/v1/live?logs=*").await.unwrap();
     assert_eq!(news(&mut slow).await["type"], "snapshot");
     let batch = |first_seq| {
@@ -157,10 +169,7 @@ async fn a_client_that_reads_too_slowly_is_told_and_one_that_does_not_read_is_le
     for seq in 2000..4000 {
         logs.publish(batch(seq));
     }
-    eventually_async("its seat is free again", || async {
-        seats(&path).await == 1
-    })
-    .await;
+    eventually_async("its seat is free again", || async { seats(&path).await == 1 }).await;
     drop(slow);
 }
 

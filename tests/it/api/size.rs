@@ -29,7 +29,8 @@ async fn values_of_variables_are_never_in_what_is_shown() {
         assert!(!body.contains("canary"), "{body}");
     }
     assert!(stage.get("/v1/snapshot").await.body.contains("API_KEY"), "names are shown");
-    for path in ["/v1/services", "/v1/services/shop/web", "/v1/metrics", "/v1/daemon", "/v1/health", "/v1/openapi.json"] {
+    for path in ["/v1/services", "/v1/services/shop/web", "/v1/metrics", "/v1/daemon", "/v1/health", "/v1/openapi.json"]
+    {
         let said = stage.get(path).await;
         assert!(!said.body.contains("canary"), "{path}: {said:?}");
     }

@@ -80,7 +80,8 @@ fn greeting(socket: &std::path::Path, hello: &'static str) -> tokio::task::JoinH
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut head = [0; 4096];
             let _read = stream.read(&mut head).await.unwrap();
-            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{hello}", hello.len());
+            let answer =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{hello}", hello.len());
             stream.write_all(answer.as_bytes()).await.unwrap();
         }
     })

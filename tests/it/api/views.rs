@@ -123,7 +123,9 @@ impl StoredLogs for Archive {
     fn read(&self, range: &StoredRange, each: &mut dyn FnMut(&LogBatch) -> ControlFlow<()>) -> Result<(), String> {
         for batch in 0..10_u32 {
             let wall_us = i64::from(batch + 1) * 1_000_000;
-            if range.since_us.is_some_and(|since| wall_us < since) || range.until_us.is_some_and(|until| wall_us > until) {
+            if range.since_us.is_some_and(|since| wall_us < since)
+                || range.until_us.is_some_and(|until| wall_us > until)
+            {
                 continue;
             }
             let line = |place| LogLine { start: place, len: 1, stream: Stream::Stdout, continued: false };
