@@ -76,7 +76,7 @@ pub async fn connect(socket: &Path, now: fn() -> Timestamp) -> Result<Handle, Co
 /// # Errors
 /// [`ConnectError`].
 pub async fn fetch(socket: &Path, path: &str) -> Result<serde_json::Value, ConnectError> {
-    Remote::new(socket)?.get(path).await
+    Remote::new(socket).get(path).await
 }
 
 /// Follows the pictures.

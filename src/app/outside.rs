@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::{daemon, keeper, left};
+use super::{daemon, keeper, left, selfview};
 use crate::{
     api::{
         self,
@@ -118,6 +118,25 @@ impl Real {
             shim: self.shim(),
             gate: None,
             care: None,
+        }
+    }
+
+    /// How an engine of ours is served.
+    pub(super) fn serve_options(&self, host: &host::Host) -> ServeOptions {
+        let facts = host.facts.clone();
+        let group = user::load(&self.paths.user_config()).config.api_group;
+        let group = group.and_then(|name| match api::server::group_number(&name) {
+            Ok(number) => Some(number),
+            Err(why) => {
+                tracing::warn!(why, "the read-only socket is for its owner alone");
+                None
+            }
+        });
+        ServeOptions {
+            group,
+            self_source: Arc::new(move || selfview::facts(&facts)),
+            stored_logs: Some(Arc::new(selfview::Stored { paths: self.paths.clone(), handle: host.handle.clone() })),
+            ..ServeOptions::default()
         }
     }
 
@@ -337,7 +356,7 @@ impl Outside for Real {
                 || !snapshot.problems.is_empty()
         };
         let _known = handle.snapshots.wait_for(is_known).await.is_ok();
-        let server = match api::server::serve(lock, handle.clone(), ServeOptions::default()) {
+        let server = match api::server::serve(lock, handle.clone(), self.serve_options(&host)) {
             Ok(server) => server,
             Err(error) => {
                 handle.leave().await;
@@ -382,30 +401,11 @@ impl Outside for Real {
         extent: &LogExtent,
         each: &mut dyn FnMut(&LogBatch) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        let filter = LogFilter {
-            services: extent.services.clone(),
-            since_wall_us: extent.since_us,
-            until_wall_us: extent.until_us.map(|until| until.saturating_add(1)),
-            tail: None,
-        };
         let root = extent.file.parent().unwrap_or(&extent.file);
         let mut projects: Vec<&ProjectName> = extent.services.iter().map(|service| &service.project).collect();
         projects.dedup();
         let slots: Vec<Slots> = projects.into_iter().filter_map(|project| slots_of(&self.paths, project, root)).collect();
-        for line in log_files::read_lines(&slots, &filter) {
-            let len = u32::try_from(line.text.len()).unwrap_or(u32::MAX);
-            let batch = LogBatch {
-                service: line.service,
-                run: line.run,
-                wall_us: line.wall_us,
-                first_seq: line.seq,
-                text: line.text.into_boxed_str(),
-                lines: Box::new([LogLine { start: 0, len, stream: line.stream, continued: line.continued }]),
-            };
-            if each(&batch).is_break() {
-                break;
-            }
-        }
+        selfview::give(&slots, &extent.services, (extent.since_us, extent.until_us), each);
         Ok(())
     }
 

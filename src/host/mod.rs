@@ -69,6 +69,49 @@ pub struct Host {
     pub handle: Handle,
     /// Ends when the engine has: after [`Handle::leave`].
     pub task: JoinHandle<()>,
+    /// What it knows of itself.
+    pub facts: Facts,
+}
+
+/// Looks at an engine's own parts without asking it.
+#[derive(Clone)]
+pub struct Facts {
+    events: mpsc::WeakSender<Event>,
+    calls: mpsc::WeakSender<handle::Call>,
+    store: Arc<Store>,
+    world: World,
+}
+
+/// What [`Facts`] saw.
+#[derive(Debug, Clone)]
+pub struct FactsNow {
+    /// Name, what waits, what it holds at most.
+    pub queues: Vec<(&'static str, usize, usize)>,
+    /// The store.
+    pub store: world::store::StoreStatus,
+    /// The slots.
+    pub slots: world::SlotCensus,
+}
+
+impl Facts {
+    /// Now. Never waits.
+    #[must_use]
+    pub fn look(&self) -> FactsNow {
+        let mut queues = Vec::new();
+        if let Some(events) = self.events.upgrade() {
+            queues.push(("events", events.max_capacity() - events.capacity(), events.max_capacity()));
+        }
+        if let Some(calls) = self.calls.upgrade() {
+            queues.push(("requests", calls.max_capacity() - calls.capacity(), calls.max_capacity()));
+        }
+        FactsNow { queues, store: self.store.status(), slots: self.world.census() }
+    }
+}
+
+impl std::fmt::Debug for Facts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Facts").finish_non_exhaustive()
+    }
 }
 
 /// Why an engine could not be hosted.
@@ -129,6 +172,12 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let disk_path = config.projects.first().map_or_else(|| PathBuf::from("/"), |project| project.root.clone());
     let sampler = sampler::start(disk_path, world.clone(), events.clone())?;
 
+    let facts = Facts {
+        events: events.downgrade(),
+        calls: calls.downgrade(),
+        store: Arc::clone(&store),
+        world: world.clone(),
+    };
     let (snapshots, pictures) = watch::channel(engine.snapshot(started));
     let (link, linked) = watch::channel(Link::Local);
     let task = tokio::spawn(
@@ -158,7 +207,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
         }
         .run(inbox, door, opened, config.projects),
     );
-    Ok(Host { handle: Handle { calls, snapshots: pictures, logs: feed, link: linked }, task })
+    Ok(Host { handle: Handle { calls, snapshots: pictures, logs: feed, link: linked }, task, facts })
 }
 
 /// Makes the callback by which a part with its own thread reports trouble. Never blocks: the newest trouble matters.

@@ -80,6 +80,8 @@ pub struct SlotCensus {
     pub slots: usize,
     /// Those whose shim is connected.
     pub shims: usize,
+    /// Those whose main process is there.
+    pub running: usize,
     /// Those whose run was made by an earlier engine.
     pub adopted: usize,
 }
