@@ -86,7 +86,11 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn ask(&self, request: Request, fields: &[&[u8]]) {
-        send(&self.socket, &packet(request, fields), SendFlags::NOSIGNAL).unwrap();
+        match send(&self.socket, &packet(request, fields), SendFlags::NOSIGNAL) {
+            // It may have refused and gone already; what it said is still there to be heard.
+            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => {}
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// None where nothing comes for so long, or the other side is gone.
@@ -385,6 +389,11 @@ impl Slot {
     }
 }
 
+/// `count` lines: `before`, a number from 1 on, `after`.
+pub(crate) fn numbered(before: &str, count: u32, after: &str) -> String {
+    (1..=count).map(|i| format!("{before}{i}{after}")).collect::<Vec<_>>().concat()
+}
+
 /// What a slot kept.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
@@ -413,7 +422,9 @@ impl Drop for Slot {
         let mark = format!("CAS_SLOT={}:{}", facts.dev(), facts.ino());
         for _ in 0..50 {
             let left = marked(&mark);
-            left.iter().for_each(|pid| signal(*pid, Signal::KILL));
+            for pid in &left {
+                signal(*pid, Signal::KILL);
+            }
             if left.is_empty() {
                 break;
             }
@@ -468,12 +479,11 @@ pub(crate) fn code(value: i32) -> (u8, i32) {
 pub(crate) fn by_signal(value: i32) -> (u8, i32) {
     (exit_kind::SIGNAL, value)
 }
-pub(crate) const UNKNOWN: (u8, i32) = (exit_kind::UNKNOWN, 0);
 
 impl Service {
     /// In the slot's directory.
     pub(crate) fn within(mut self, slot: &Slot) -> Self {
-        self.directory = slot.dir.to_str().unwrap().to_owned();
+        slot.dir.to_str().unwrap().clone_into(&mut self.directory);
         self
     }
 }
