@@ -2,8 +2,12 @@
 
 use std::fs;
 
-use cas::shim_format::{Request, exit_kind, phase, spawn_flags};
-use rustix::process::Signal;
+use cas::shim_format::{Notice, Request, exit_kind, phase, spawn_flags};
+use rustix::{
+    fs::{CWD, FileType, Mode, mknodat},
+    io::Errno,
+    process::Signal,
+};
 
 use super::rig::{ENDED, RUNNING, Service, Slot, by_signal, code, is_alive, numbered, shell, signal, stat};
 use crate::support::eventually;
@@ -140,7 +144,7 @@ fn a_shim_killed_at_any_moment_of_a_spawn_never_leads_to_two_runs() {
     let (mut begun, mut not_begun) = (0, 0);
     for run in 1..=60_u64 {
         line.order(run, 0, &service);
-        for _ in 0..random.u32(0..40_000) {
+        for _ in 0..random.u32(0..200_000) {
             std::hint::spin_loop();
         }
         slot.kill_shim();
@@ -160,6 +164,30 @@ fn a_shim_killed_at_any_moment_of_a_spawn_never_leads_to_two_runs() {
     let expected = numbered("", 60, "\n");
     println!("{begun} begun, {not_begun} not");
     assert_eq!(slot.text("starts"), expected);
+}
+
+#[test]
+fn a_child_between_fork_and_exec_keeps_the_slot_locked() {
+    let slot = Slot::new();
+    let (line, _) = slot.shim();
+    // Its way into the "cgroup" leads through a FIFO that nobody reads yet.
+    let gate = slot.dir.parent().unwrap().join("gate");
+    mknodat(CWD, &gate, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let mut service = shell("echo up; sleep 300");
+    service.cgroups.push(gate.to_str().unwrap().to_owned());
+    line.order(1, 0, &service);
+    let waiting = line.greet();
+    assert_eq!((waiting.phase, waiting.run), (RUNNING, 1), "the shim does not wait for it");
+    assert_eq!(slot.text("state"), "");
+    slot.kill_shim();
+    let other = slot.launch(None);
+    assert_eq!(other.expect(Notice::Refused).i32(), Errno::BUSY.raw_os_error());
+    assert_eq!(slot.bury(), Some(75));
+    let _open = fs::File::open(&gate).unwrap();
+    let (line, welcome) = slot.shim();
+    assert_eq!((welcome.phase, welcome.run, welcome.pid), (RUNNING, 1, waiting.pid));
+    eventually("it runs", || slot.output().out() == "up\n");
+    assert_eq!(line.end_all(0), [0_u32; 0]);
 }
 
 #[test]

@@ -101,7 +101,13 @@ impl Line {
             assert_eq!(error, Errno::INTR);
         }
         let mut bytes = [0_u8; 4096];
-        let (len, _) = recv(&self.socket, &mut bytes, RecvFlags::DONTWAIT).ok().filter(|(len, _)| *len > 0)?;
+        let once = |bytes: &mut [u8]| recv(&self.socket, bytes, RecvFlags::DONTWAIT);
+        let received = match once(&mut bytes) {
+            // Said once where the other side went without reading all; what it sent before is still there.
+            Err(Errno::CONNRESET) => once(&mut bytes),
+            received => received,
+        };
+        let (len, _) = received.ok().filter(|(len, _)| *len > 0)?;
         let number = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         assert_eq!(number(2), PROTOCOL);
         let notice = Notice::from_number(number(0)).unwrap();
