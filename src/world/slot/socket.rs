@@ -12,7 +12,7 @@ use std::{
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
-use tokio::{io::Interest, net::UnixDatagram};
+use tokio::net::UnixDatagram;
 
 use super::wire::{self, Heard};
 use crate::shim_format::PACKET_BYTES;
@@ -50,12 +50,13 @@ impl Socket {
         Ok((credentials.uid.as_raw(), credentials.pid.as_raw_nonzero().get().cast_unsigned()))
     }
 
-    /// Sends a packet.
+    /// Sends a packet, past the runtime: it may not have heard yet that there is room.
     ///
     /// # Errors
     /// `WouldBlock` where the shim has not read for long; any other: it is gone.
     pub(super) fn send(&self, packet: &[u8]) -> io::Result<()> {
-        self.0.try_send(packet).map(|_all| ())
+        rustix::net::send(&self.0, packet, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
+        Ok(())
     }
 
     /// Sends a packet and a descriptor.
@@ -63,14 +64,13 @@ impl Socket {
     /// # Errors
     /// As [`Self::send`].
     pub(super) fn send_with(&self, packet: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<()> {
-        self.0.try_io(Interest::WRITABLE, || {
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-            let mut control = SendAncillaryBuffer::new(&mut space);
-            let descriptors = [descriptor];
-            control.push(SendAncillaryMessage::ScmRights(&descriptors));
-            rustix::net::sendmsg(&self.0, &[IoSlice::new(packet)], &mut control, SendFlags::NOSIGNAL)?;
-            Ok(())
-        })
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let descriptors = [descriptor];
+        control.push(SendAncillaryMessage::ScmRights(&descriptors));
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        rustix::net::sendmsg(&self.0, &[IoSlice::new(packet)], &mut control, flags)?;
+        Ok(())
     }
 
     /// The next packet. Nothing is lost where this is dropped while it waits.

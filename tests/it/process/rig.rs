@@ -82,13 +82,28 @@ impl Rig {
         Self::with_output(directory, sender, lines)
     }
 
+    /// With another program as shim.
+    pub(crate) fn with_shim(directory: tempfile::TempDir, shim: &str) -> Self {
+        let (sender, _) = mpsc::channel(1);
+        Self::with(directory, sender, Arc::default(), shim)
+    }
+
     pub(crate) fn with_output(
         directory: tempfile::TempDir,
         output: mpsc::Sender<Taken>,
         lines: Arc<Mutex<Vec<Line>>>,
     ) -> Self {
+        Self::with(directory, output, lines, env!("CARGO_BIN_EXE_cas-shim"))
+    }
+
+    fn with(
+        directory: tempfile::TempDir,
+        output: mpsc::Sender<Taken>,
+        lines: Arc<Mutex<Vec<Line>>>,
+        shim: &str,
+    ) -> Self {
         let (sender, events) = mpsc::channel(256);
-        let settings = Settings { shim: env!("CARGO_BIN_EXE_cas-shim").into(), ..Settings::default() };
+        let settings = Settings { shim: shim.into(), ..Settings::default() };
         let world = World::start(settings, sender, output);
         world.open_project(&project(), "test-0".into(), directory.path().join(".slots"), BTreeMap::new());
         Self {
@@ -246,6 +261,10 @@ impl Rig {
     /// Ends the run's tree; the survivors.
     pub(crate) async fn end(&mut self, run: RunId, patience: Duration) -> Vec<u32> {
         self.world.perform(Effect::EndTree { run, patience });
+        self.tree_ended(run).await
+    }
+
+    pub(crate) async fn tree_ended(&mut self, run: RunId) -> Vec<u32> {
         self.event("tree ended", |event| match event {
             Event::TreeEnded { run: of, survivors } if *of == run => Some(survivors.clone()),
             _ => None,
@@ -367,7 +386,7 @@ fn descendants(pid: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
-fn parent_of(pid: u32) -> Option<u32> {
+pub(crate) fn parent_of(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
