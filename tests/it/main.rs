@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod engine;
 mod keys;
+mod output;
 mod picture;
 mod probes;
 mod process;

@@ -4,7 +4,6 @@
 
 mod database;
 mod faults;
-mod logs;
 
 use std::sync::{Arc, Mutex};
 
