@@ -11,7 +11,7 @@ use cas::{
     },
     world::{
         clock,
-        log_files::{self, LogFilter},
+        log_files::{self, LogFilter, Slots},
         store,
     },
 };
@@ -83,12 +83,17 @@ fn judge(rig: &Rig, seconds: f64, lost: usize, orphans: usize, adoption: &mut [f
     let ledger = Ledger::read(&rig.project());
     let name = ProjectName::new("chaos").expect("a name");
     let place = Paths::place(&name, &rig.project());
-    let slots = rig.paths().project_dir(&place).join("slots");
+    let dir = rig.paths().project_dir(&place).join("slots");
     let stored: Vec<String> =
-        log_files::read_lines(&slots, &name, &LogFilter::default()).map(|line| line.text).collect();
+        log_files::read_lines(&[Slots { project: name, dir }], &LogFilter::default()).map(|line| line.text).collect();
     let findings = compare(&ledger, stored.iter().map(String::as_str));
-    let intake = store::read_intake(&rig.paths().database(), &place).expect("the store can be read");
-    let counted: u64 = intake.iter().map(|(_, _, lines)| *lines).sum();
+    let database = rig.paths().database();
+    let cursors = store::read_cursors(&database, &place).expect("the store can be read");
+    let counted: u64 = cursors
+        .keys()
+        .flat_map(|service| store::read_minutes(&database, &place, service, 0, i64::MAX).expect("the store can be read"))
+        .map(|minute| minute.stdout_lines + minute.stderr_lines)
+        .sum();
     let entries = store::read_entries(
         &rig.paths().database(),
         &store::EntryFilter { limit: usize::MAX, ..store::EntryFilter::default() },

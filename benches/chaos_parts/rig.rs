@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -123,9 +123,6 @@ impl Rig {
         }
     }
 
-    pub(crate) fn daemon_pid(&self) -> u32 {
-        self.daemon.as_ref().map(Child::id).expect("a daemon runs")
-    }
 
     /// A client's end of the daemon.
     pub(crate) fn connect(&self) -> Handle {

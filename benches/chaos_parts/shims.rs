@@ -7,7 +7,7 @@ use cas::{
     model::{ids::ProjectName, phase::Phase},
     world::{
         clock,
-        log_files::{self, LogFilter},
+        log_files::{self, LogFilter, Slots},
     },
 };
 use rustix::process::Signal;
@@ -54,9 +54,9 @@ pub(crate) fn kill(rounds: usize) -> Vec<Count> {
     wait_until("shims have ended", || rig.shims().is_empty());
     let ledger = Ledger::read(&rig.project());
     let name = ProjectName::new("chaos").expect("a name");
-    let slots = rig.paths().project_dir(&Paths::place(&name, &rig.project())).join("slots");
+    let dir = rig.paths().project_dir(&Paths::place(&name, &rig.project())).join("slots");
     let stored: Vec<String> =
-        log_files::read_lines(&slots, &name, &LogFilter::default()).map(|line| line.text).collect();
+        log_files::read_lines(&[Slots { project: name, dir }], &LogFilter::default()).map(|line| line.text).collect();
     let findings = compare(&ledger, stored.iter().map(String::as_str));
     times.sort_by(f64::total_cmp);
     vec![

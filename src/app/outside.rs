@@ -32,7 +32,7 @@ use crate::{
     host::{self, Host, handle::Handle},
     model::{
         ids::{ProjectName, ServiceId},
-        log::{LogBatch, LogLine},
+        log::LogBatch,
         phase::PortHolder,
         project::{ProjectRecord, ProjectSpec},
         service::{Port, RestartPolicy, ServiceSpec},
@@ -47,7 +47,7 @@ use crate::{
     },
     world::{
         clock,
-        log_files::{self, LogFilter, Slots},
+        log_files::Slots,
         ports,
         store::{self, EntryFilter, Store},
     },
@@ -122,7 +122,7 @@ impl Real {
     }
 
     /// How an engine of ours is served.
-    pub(super) fn serve_options(&self, host: &host::Host) -> ServeOptions {
+    pub(super) fn serve_options(&self, host: &Host) -> ServeOptions {
         let facts = host.facts.clone();
         let group = user::load(&self.paths.user_config()).config.api_group;
         let group = group.and_then(|name| match api::server::group_number(&name) {

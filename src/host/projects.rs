@@ -46,7 +46,7 @@ struct Place {
     directory: PathBuf,
     journal: Journal,
     /// Dropped when the project is closed.
-    guard: Option<Box<dyn Any + Send + Sync>>,
+    _guard: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// A project that was read and gathered, on its way to the loop.
@@ -251,7 +251,7 @@ impl Means {
             heritage: Heritage { records, found, last_alive },
             request,
         };
-        let place = Place { spec, environment, directory, journal, guard };
+        let place = Place { spec, environment, directory, journal, _guard: guard };
         Opening { place: Some(place), event, troubles }
     }
 }

@@ -177,7 +177,10 @@ impl Capture {
             Progress::Entered(segment) if self.assembly.counts_at(Position { segment, offset: 0 }) => {
                 self.bases.note(self.walk.slot(), segment, self.assembly.next_seq());
             }
-            Progress::Anew => self.assembly.begin_anew(),
+            Progress::Anew => {
+                self.assembly.begin_anew();
+                self.bases.note(self.walk.slot(), self.walk.at().segment, self.assembly.next_seq());
+            }
             Progress::Entered(_) | Progress::Read | Progress::End => {}
         }
         self.dropped = self.dropped.saturating_add(self.walk.take_lost());

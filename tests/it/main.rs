@@ -11,6 +11,7 @@ mod demo;
 mod engine;
 mod journal;
 mod keys;
+mod output;
 mod picture;
 mod probes;
 mod process;

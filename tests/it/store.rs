@@ -4,7 +4,6 @@
 
 mod database;
 mod faults;
-mod logs;
 mod repair;
 mod taken;
 

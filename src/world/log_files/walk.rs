@@ -2,7 +2,13 @@
 //!
 //! Never holds more than two descriptors, and its buffers belong to the thread: a thousand quiet slots keep none.
 
-use std::{cell::RefCell, fs::File, path::PathBuf};
+use std::{
+    cell::RefCell,
+    fs::{self, File},
+    io::{self, ErrorKind},
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+};
 
 use super::{
     data::Data,
@@ -12,6 +18,7 @@ use super::{
 use crate::{
     model::{ids::RunId, intake::Position, log::Stream},
     shim_format::{IndexKind, IndexRecord, STDERR},
+    world::clock,
 };
 
 /// Records that were written within so many microseconds are taken as one.
@@ -22,6 +29,9 @@ const INDEX_CHUNK: usize = 32 * 1024;
 
 /// Bytes that nobody indexed are left alone for so long, in microseconds: their record may be about to be written.
 const SETTLED_US: i64 = 1_000_000;
+
+/// The time of a directory advances in steps of less, in microseconds.
+const COARSE_US: i64 = 50_000;
 
 /// What is found on the way, in the order in which it was written.
 #[derive(Debug)]
@@ -109,12 +119,14 @@ pub(in crate::world) struct Walk {
     before: Option<(RunId, i64)>,
     unindexed: Unindexed,
     lost: u64,
+    /// There was no later segment when the slot's directory bore this time, seconds and nanoseconds.
+    alone_at: Option<(i64, i64)>,
 }
 
 impl Walk {
     /// Begins at `from`; segment 0 is before the oldest that there is.
     pub(in crate::world) const fn new(slot: PathBuf, from: Position, unindexed: Unindexed) -> Self {
-        Self { slot, at: from, open: None, index_at: 0, before: None, unindexed, lost: 0 }
+        Self { slot, at: from, open: None, index_at: 0, before: None, unindexed, lost: 0, alone_at: None }
     }
 
     /// Everything before was read.
@@ -162,87 +174,120 @@ impl Walk {
                 if self.read_indexed(budget, &mut visit) || self.read_rest(budget, u64::MAX, &mut visit) {
                     return Progress::Read;
                 }
-                self.enter(next)
+                self.open = None;
+                self.begin_segment(next);
+                // Where it cannot be opened the next step tries, and looks for others.
+                match self.open_segment(next) {
+                    Ok(()) => Progress::Entered(next),
+                    Err(error) if is_foreign(&error) => self.open_here().unwrap_or(Progress::End),
+                    Err(_) => Progress::End,
+                }
             }
             None if self.read_unindexed(budget, &mut visit) => Progress::Read,
             None => Progress::End,
         }
     }
 
-    /// Opens the segment where it stands, or the next that is there. None where there is no segment at all.
+    /// Opens the segment where it stands, or the next that is there. None where there is none, or none can be opened now.
     fn open_here(&mut self) -> Option<Progress> {
-        if self.at.segment > 0 && self.open_segment(self.at.segment) {
+        let here = if self.at.segment > 0 { self.open_segment(self.at.segment) } else { Err(ErrorKind::NotFound.into()) };
+        if here.is_ok() {
             let length = self.open.as_ref().and_then(|open| open.data.length());
             if length.is_none_or(|length| length >= self.at.offset) {
                 return Some(Progress::Read);
             }
             // Shorter than what was read of it: it is another.
-            self.at.offset = 0;
-            self.begin_segment();
+            self.begin_segment(self.at.segment);
             return Some(Progress::Anew);
         }
-        let there = segments::list(&self.slot);
-        let oldest = there.first()?.number;
-        let Some(next) = there.iter().map(|segment| segment.number).find(|number| *number >= self.at.segment) else {
-            self.at = Position { segment: oldest, offset: 0 };
-            self.begin_segment();
-            return self.open_segment(oldest).then_some(Progress::Anew);
-        };
-        let left = self.at;
-        let entered = self.enter(next);
-        if left.segment > 0 && next > left.segment && entered == Progress::Entered(next) {
-            // Segments are of about one size.
-            let size = self.open.as_ref().and_then(|open| open.data.length()).unwrap_or(0);
-            let size = index::last_record(&self.slot, next).map_or(size, |last| last.offset + u64::from(last.len));
-            let between = (next - left.segment - 1).saturating_mul(size);
-            self.lost = self.lost.saturating_add(between).saturating_add(size.saturating_sub(left.offset));
+        let there: Vec<u64> = segments::list(&self.slot).iter().map(|segment| segment.number).collect();
+        let newest = *there.last()?;
+        if newest < self.at.segment {
+            self.begin_segment(*there.first()?);
+            return Some(Progress::Anew);
         }
-        Some(entered)
+        let left = self.at;
+        for number in there.into_iter().filter(|number| *number >= left.segment) {
+            let opened = if number == left.segment {
+                match &here {
+                    Err(error) if is_foreign(error) => continue,
+                    // It is there and could not be opened a moment ago.
+                    Ok(()) | Err(_) => return None,
+                }
+            } else {
+                self.open_segment(number)
+            };
+            match opened {
+                Ok(()) => {
+                    self.begin_segment(number);
+                    self.count_lost(left);
+                    return Some(Progress::Entered(number));
+                }
+                // It was put there by somebody else, and no shim ever writes to it.
+                Err(error) if is_foreign(&error) => {}
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
-    fn open_segment(&mut self, number: u64) -> bool {
-        let data = [Form::Raw, Form::Archive, Form::Raw]
-            .into_iter()
-            .find_map(|form| Data::open(&self.slot, Segment { number, form }).ok());
-        let Some(data) = data else { return false };
-        let index = segments::open(&segments::index_file(&self.slot, number)).ok();
+    /// Segments between `left` and here are gone. They are of about one size.
+    fn count_lost(&mut self, left: Position) {
+        let here = self.at.segment;
+        if left.segment == 0 || here <= left.segment {
+            return;
+        }
+        let size = self.open.as_ref().and_then(|open| open.data.length()).unwrap_or(0);
+        let size = index::last_record(&self.slot, here).map_or(size, |last| last.offset + u64::from(last.len));
+        let between = (here - left.segment - 1).saturating_mul(size);
+        self.lost = self.lost.saturating_add(between).saturating_add(size.saturating_sub(left.offset));
+    }
+
+    /// Opens a segment and its index. An error may pass (too many open files) where [`is_foreign`] says no.
+    fn open_segment(&mut self, number: u64) -> io::Result<()> {
+        let open = |form| Data::open(&self.slot, Segment { number, form });
+        // It may be compressed between two tries.
+        let data = open(Form::Raw).or_else(|error| match error.kind() {
+            ErrorKind::NotFound => open(Form::Archive).or_else(|_| open(Form::Raw)),
+            _ => Err(error),
+        })?;
+        let index = match segments::open(&segments::index_file(&self.slot, number)) {
+            Ok(index) => Some(index),
+            Err(error) if error.kind() == ErrorKind::NotFound || is_foreign(&error) => None,
+            Err(error) => return Err(error),
+        };
         self.open = Some(Open { data, index });
-        true
+        Ok(())
     }
 
-    const fn begin_segment(&mut self) {
+    const fn begin_segment(&mut self, number: u64) {
+        self.at = Position { segment: number, offset: 0 };
         self.index_at = 0;
         self.before = None;
-    }
-
-    fn enter(&mut self, number: u64) -> Progress {
-        self.at = Position { segment: number, offset: 0 };
-        self.begin_segment();
-        self.open = None;
-        if self.open_segment(number) { Progress::Entered(number) } else { Progress::End }
+        self.alone_at = None;
     }
 
     /// The segment after the one where it stands, once there is one: then this one does not grow any more.
     fn following(&mut self) -> Option<u64> {
-        let open = self.open.as_ref()?;
-        let next = self.at.segment + 1;
-        if segments::raw_file(&self.slot, next).exists() {
-            return Some(next);
-        }
-        let has_ended = match &open.data {
-            Data::Raw(_) => open.data.is_unlinked(),
-            Data::Archive { .. } => true,
-        };
-        if !has_ended {
+        let changed = fs::metadata(&self.slot).map(|slot| (slot.mtime(), slot.mtime_nsec())).ok();
+        if changed.is_some() && self.alone_at == changed {
             return None;
         }
         let there = segments::list(&self.slot);
         let following = there.iter().map(|segment| segment.number).find(|number| *number > self.at.segment);
-        if following.is_none() && !there.iter().any(|segment| segment.number == self.at.segment) {
+        if following.is_some() {
+            return following;
+        }
+        if self.open.as_ref().is_some_and(|open| open.data.is_unlinked()) {
             // Deleted, and perhaps begun anew: the next step looks.
             self.open = None;
         }
-        following
+        // What changes right after it was looked at may bear the same time.
+        self.alone_at = changed.filter(|(seconds, nanos)| {
+            let changed_us = seconds.saturating_mul(1_000_000).saturating_add(nanos / 1000);
+            clock::now().wall_us.saturating_sub(changed_us) > COARSE_US
+        });
+        None
     }
 
     /// Reads what records speak of. False where there is no such thing now.
@@ -352,6 +397,12 @@ impl Walk {
         self.at.offset = to;
         seen || (to > from && matches!(open.data, Data::Raw(_)))
     }
+}
+
+/// No plain file of ours is there, and trying again will not change that.
+fn is_foreign(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::PermissionDenied)
+        || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
 /// Plans what a record speaks of, and bytes before it of which none does. False where `limit` ends within.

@@ -73,8 +73,8 @@ pub(in crate::world) struct Assembly {
     next_seq: u64,
     run: Option<RunId>,
     last_us: i64,
-    /// Sentences that stand before the next line.
-    notes: Vec<String>,
+    /// Sentences that stand before the next line, and before which byte.
+    notes: Vec<(Position, String)>,
     open: Option<Open>,
     /// Begun in the middle: of these streams the bytes up to the first line feed belong to a line that began before.
     fragments: [bool; 2],
@@ -144,7 +144,7 @@ impl Assembly {
             Piece::Mark { at, text, .. } => {
                 // It is taken with the next line, which is the only thing that a cursor can stand behind.
                 if self.from.stdout.max(self.from.stderr) <= at {
-                    self.notes.push(text);
+                    self.notes.push((at, text));
                 }
             }
         }
@@ -175,6 +175,9 @@ impl Assembly {
             };
             from += feed + 1;
             self.fragments[stream as usize] = false;
+            // The half line was one that counts: those before it cannot be numbered from behind.
+            self.open = None;
+            ready.clear();
         }
         if self.run.is_some_and(|before| before != run) {
             self.finish(ready);
@@ -194,9 +197,7 @@ impl Assembly {
                 Stream::Stderr => &mut self.stderr,
             };
             if !self.notes.is_empty() && cutter.would_complete(chunk) {
-                for note in self.notes.drain(..) {
-                    open.gathering.one(Stream::Stderr, note.as_bytes(), false);
-                }
+                self.notes.drain(..).for_each(|note| note_down(&note, open));
             }
             open.gathering.bytes.reserve(chunk.len());
             cutter.feed(Position { segment: at.segment, offset: at.offset + from as u64 }, chunk, &mut open.gathering);
@@ -215,6 +216,9 @@ impl Assembly {
         if self.stdout.unfinished().is_some() || self.stderr.unfinished().is_some() {
             let open =
                 self.open.get_or_insert_with(|| Open { run, wall_us, gathering: Gathering::default() });
+            // Only what the cursor will be behind.
+            let reached = self.reached;
+            self.notes.extract_if(.., |(at, _)| *at < reached).for_each(|note| note_down(&note, open));
             self.stdout.finish(&mut open.gathering);
             self.stderr.finish(&mut open.gathering);
         }
@@ -227,7 +231,7 @@ impl Assembly {
         for note in std::mem::take(&mut self.notes) {
             let open =
                 self.open.get_or_insert_with(|| Open { run, wall_us, gathering: Gathering::default() });
-            open.gathering.one(Stream::Stderr, note.as_bytes(), false);
+            note_down(&note, open);
         }
         self.close(ready);
     }
@@ -253,6 +257,10 @@ impl Assembly {
             next_seq: self.next_seq,
         }
     }
+}
+
+fn note_down((_, text): &(Position, String), open: &mut Open) {
+    open.gathering.one(Stream::Stderr, text.as_bytes(), false);
 }
 
 /// How much of `bytes` is taken at once: whole lines that fit into `room`, else one, else all.

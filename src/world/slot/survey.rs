@@ -104,7 +104,8 @@ impl World {
     #[must_use]
     pub fn census(&self) -> SlotCensus {
         let slots = self.shared.slots();
-        let mut census = SlotCensus { slots: slots.len(), ..SlotCensus::default() };
+        let running = self.runs().len();
+        let mut census = SlotCensus { slots: slots.len(), running, ..SlotCensus::default() };
         for slot in slots.values() {
             let seen = slot.pulse.seen();
             census.shims += usize::from(seen.has_shim);

@@ -57,6 +57,10 @@ impl Stage {
             withheld: BTreeMap::new(),
             environment,
             open_files: None,
+            daemon: false,
+            shim: env!("CARGO_BIN_EXE_cas-shim").into(),
+            gate: None,
+            care: None,
         })
         .unwrap();
         let server = server::serve(take(&socket), host.handle.clone(), ServeOptions::default()).unwrap();
