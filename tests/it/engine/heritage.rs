@@ -485,18 +485,3 @@ fn who_waited_for_a_dependency_or_a_port_waits_on_and_says_so_once() {
     world.run_for(secs(5));
     assert_eq!((world.phase("db"), world.phase("web")), ("running", "running"));
 }
-
-#[test]
-fn the_restart_budget_also_bounds_what_crashed_meanwhile() {
-    let specs: Vec<ServiceSpec> = (0..30).map(|n| service(&format!("s{n}"))).collect();
-    let mut world = up(specs);
-    world.die();
-    for n in 0..30 {
-        world.crash(&format!("s{n}"), Exit::Signal(9));
-    }
-    world.run_for(secs(60));
-    world.revive();
-    assert_eq!(world.spawned.len(), 30 + 10);
-    world.run_for(secs(60));
-    assert_eq!(world.alive(), 30);
-}

@@ -213,3 +213,18 @@ fn a_week_with_an_engine_death_an_hour_does_not_grow() {
     assert!(world.succession.largest < 2000, "a record of {} bytes", world.succession.largest);
     assert_eq!(world.succession.records.len(), 12);
 }
+
+#[test]
+fn the_restart_budget_also_bounds_what_crashed_meanwhile() {
+    let specs: Vec<ServiceSpec> = (0..30).map(|n| service(&format!("s{n}"))).collect();
+    let mut world = up(specs);
+    world.die();
+    for n in 0..30 {
+        world.crash(&format!("s{n}"), Exit::Signal(9));
+    }
+    world.run_for(secs(60));
+    world.revive();
+    assert_eq!(world.spawned.len(), 30 + 10);
+    world.run_for(secs(60));
+    assert_eq!(world.alive(), 30);
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cas::model::{
     ids::{RunId, ServiceId},
-    phase::Health,
+    phase::{Exit, Health},
     probe::ProbeKind,
     service::{Condition, ServiceSpec},
     snapshot::Snapshot,
@@ -83,5 +83,16 @@ impl World {
         self.tokens_at = self.now;
         let with_ports = self.specs.values().filter(|spec| !spec.ports.is_empty()).count();
         assert!(self.tokens >= -(with_ports as f64) - 1e-6, "more restarts than the budget allows: {}", self.tokens);
+    }
+
+    /// A signal to all of a run; what hears it ends, main process or what it left.
+    pub(super) fn stop_tree(&mut self, run: RunId) {
+        let Some(process) = self.processes.get(&run) else { panic!("a signal to {run}, which never was") };
+        let ends_in = self.behaviours.entry(process.service.clone()).or_default().ends_in;
+        let main = process.main || !process.told;
+        if let Some(wait) = ends_in {
+            let wait = self.vary(wait);
+            self.at(wait, if main { Happening::Dies(run, Exit::Signal(15)) } else { Happening::LeftoversGone(run) });
+        }
     }
 }

@@ -490,16 +490,6 @@ impl World {
             }
         }
     }
-
-    fn stop_tree(&mut self, run: RunId) {
-        let Some(process) = self.processes.get(&run) else { panic!("a signal to {run}, which never was") };
-        let ends_in = self.behaviours.entry(process.service.clone()).or_default().ends_in;
-        let main = process.main || !process.told;
-        if let Some(wait) = ends_in {
-            let wait = self.vary(wait);
-            self.at(wait, if main { Happening::Dies(run, Exit::Signal(15)) } else { Happening::LeftoversGone(run) });
-        }
-    }
 }
 
 /// The main process of a run.
