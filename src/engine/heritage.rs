@@ -27,6 +27,7 @@ use crate::model::{
 
 use super::{
     Engine,
+    fate::{Ended, Fate, fate, is_stopped_by_hand},
     flap::Flap,
     graph,
     state::{Push, Run, Service, Stage, Standing, Start},
@@ -42,92 +43,6 @@ pub(super) struct Inherited {
     pub(super) again: Vec<ServiceId>,
     /// Runs that were taken over.
     pub(super) adopted: usize,
-}
-
-/// What became of a service.
-#[derive(Debug, PartialEq)]
-enum Fate {
-    /// Nothing is known, or its project was closed: as at a first opening.
-    Fresh,
-    /// As it was.
-    Resume,
-    /// Its run is there.
-    Adopt { run: RunId, pid: u32, since: Timestamp },
-    /// The main process of its run ended.
-    Ended(Ended),
-    /// It ended with the machine; how, where its shim had time to say so.
-    Rebooted(Option<Exit>),
-    /// Something that may be its run is there, and cannot be told from a stranger.
-    Unverifiable { pid: u32 },
-}
-
-/// An end that nobody saw.
-#[derive(Debug, PartialEq)]
-struct Ended {
-    run: RunId,
-    exit: Exit,
-    at: Timestamp,
-    leftover: usize,
-}
-
-/// What became of a service, and the run of its slot that is none of its own any more and has processes left.
-fn fate(record: Option<&ServiceRecord>, boot: &str, found: Option<Found>, now: Timestamp) -> (Fate, Option<RunId>) {
-    let known = record.map(|record| &record.state);
-    // The run of the record, or one that it does not know yet.
-    let is_current = |run: RunId| {
-        known.is_none_or(|known| run > known.last_run || known.run.as_ref().is_some_and(|own| own.id == run))
-    };
-    let rebooted = record.is_some_and(|record| *record.boot != *boot && !boot.is_empty() && !record.boot.is_empty());
-    match found {
-        Some(Found { run, state: FoundState::Running { pid, since }, .. }) if is_current(run) => {
-            (Fate::Adopt { run, pid, since }, None)
-        }
-        // An earlier engine had given it up as one that could not be ended.
-        Some(Found { run, state: FoundState::Running { .. }, .. }) => (without_found(known, now), Some(run)),
-        Some(Found { run, state: FoundState::Ended { exit, leftover, .. }, .. }) if rebooted => {
-            let ended = is_current(run).then_some(exit);
-            (Fate::Rebooted(ended), (leftover > 0).then_some(run))
-        }
-        Some(Found { state: FoundState::Rebooted, .. }) => {
-            (if known.is_some() { Fate::Rebooted(None) } else { Fate::Fresh }, None)
-        }
-        Some(Found { .. }) | None if rebooted => (Fate::Rebooted(None), None),
-        Some(Found { run, state: FoundState::Unverifiable { pid }, .. }) if is_current(run) => {
-            (Fate::Unverifiable { pid }, None)
-        }
-        Some(Found { run, state: FoundState::Ended { exit, at, leftover }, .. }) => {
-            let is_own = |own: &RunState| own.id == run;
-            let matters = known.is_some_and(|known| known.goal == Goal::Up || known.run.as_ref().is_some_and(is_own));
-            if matters && is_current(run) {
-                return (Fate::Ended(Ended { run, exit, at, leftover }), None);
-            }
-            (without_found(known, now), (leftover > 0).then_some(run))
-        }
-        Some(Found { state: FoundState::Unverifiable { .. }, .. }) | None => (without_found(known, now), None),
-    }
-}
-
-/// What became of a service whose slot holds nothing of its present run.
-fn without_found(known: Option<&ServiceState>, now: Timestamp) -> Fate {
-    let Some(known) = known else { return Fate::Fresh };
-    match &known.run {
-        Some(RunState { id, pid: Some(_), .. }) => {
-            Fate::Ended(Ended { run: *id, exit: Exit::Unknown, at: now, leftover: 0 })
-        }
-        // A start that was never carried out.
-        Some(RunState { pid: None, .. }) => Fate::Resume,
-        None if known.closed => Fate::Fresh,
-        None => Fate::Resume,
-    }
-}
-
-/// Whether a person stopped it, so that it stays as it is.
-fn is_stopped_by_hand(known: &ServiceState) -> bool {
-    let by_hand = match known.stopped_by {
-        Some(Origin::Key | Origin::Palette | Origin::Cli | Origin::Api) => true,
-        Some(Origin::Config | Origin::Healer | Origin::System) | None => false,
-    };
-    by_hand && known.goal == Goal::Down
 }
 
 impl Engine {
@@ -184,6 +99,13 @@ impl Engine {
             self.take_end(&id, end, away);
         }
         self.see_off(project, found);
+        // Every run that was ever made has been judged: only those of this engine are news to the next one.
+        let judged = RunId(self.next_run.saturating_sub(1));
+        for id in &ids {
+            if let Some(service) = self.services.get_mut(id) {
+                service.last_run = service.last_run.max(judged);
+            }
+        }
         if self.autopilot == Autopilot::Off {
             self.withhold_all();
         }

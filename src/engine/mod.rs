@@ -8,6 +8,7 @@
 mod budget;
 mod door;
 mod ending;
+mod fate;
 mod flap;
 mod graph;
 mod health;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::model::{
-    ids::{ProjectName, ServiceId, ServiceName},
+    ids::{ProjectName, RunId, ServiceId, ServiceName},
     phase::{AfterStop, Phase},
     policy::Origin,
     project::{Problem, ProjectSpec},
@@ -132,6 +132,7 @@ impl Engine {
         for spec in &project.services {
             let Some(service) = self.services.get_mut(&spec.id) else {
                 let mut service = Service::new(spec.clone(), now);
+                service.last_run = RunId(self.next_run.saturating_sub(1));
                 if spec.autostart
                     && let Some(why) = self.settings.withheld.get(&spec.id)
                 {

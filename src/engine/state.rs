@@ -193,7 +193,7 @@ pub(super) struct Service {
     pub(super) completed: bool,
     /// How the last run ended.
     pub(super) last_exit: Option<Exit>,
-    /// The newest run that was ever made.
+    /// No run up to this one is news to the next engine, save the one that is there.
     pub(super) last_run: RunId,
     /// Who stopped it; none where nobody did since it was started.
     pub(super) stopped_by: Option<Origin>,

@@ -85,7 +85,7 @@ pub struct ServiceState {
     /// The run that is there, or under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunState>,
-    /// The newest run that was ever made.
+    /// The newest run that can have been made before this was written; runs up to it are over, save `run`.
     pub last_run: RunId,
     /// An ending that was decided and waits for its turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]

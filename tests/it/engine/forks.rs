@@ -8,7 +8,7 @@ use cas::model::{
     timeline::{Severity, What},
 };
 
-use super::world::{Build, World, id, secs, service};
+use super::world::{Build, World, secs, service};
 
 /// Its main process has just ended with code 0 and left two others.
 fn forked(spec: ServiceSpec) -> World {
@@ -130,7 +130,6 @@ fn a_service_that_forked_while_no_engine_looked_is_known_as_one() {
     assert!(world.view("web").why.starts_with("running (forked)"), "{}", world.view("web").why);
     assert_eq!((world.phase("web"), ends(&world)), ("running", 0));
     assert!(world.entries.iter().any(|entry| entry.what == What::Forked { left: 2 }));
-    let _same = id("web");
 }
 
 #[test]

@@ -153,7 +153,7 @@ impl World {
         self.awake();
         for project in projects {
             let heritage = self.heritage(&project.name);
-            self.succeed(project, heritage);
+            self.succeed(&project, heritage);
         }
     }
 
@@ -177,7 +177,7 @@ impl World {
     }
 
     /// The next engine opens a project, and what must hold then.
-    pub(super) fn succeed(&mut self, project: Arc<ProjectSpec>, heritage: Heritage) {
+    pub(super) fn succeed(&mut self, project: &Arc<ProjectSpec>, heritage: Heritage) {
         let before: BTreeMap<ServiceId, ServiceState> =
             self.specs.keys().filter_map(|id| Some((id.clone(), self.succession.state(id)?))).collect();
         let found = heritage.found.clone();
