@@ -3,7 +3,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help run demo test test-needs bench check pictures deny
+.PHONY: help run demo test test-needs bench chaos check pictures deny
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ check: ## format, lints, documentation
 
 bench: ## measure the figures and compare them with the recorded baseline
 	$(CARGO) bench --locked --bench figures
+
+chaos: ## kill engines, shims and services over and over, and count what is lost (ROUNDS="engines=1000 shims=1000 …" for more)
+	$(CARGO) bench --locked --bench chaos -- $(ROUNDS)
 
 pictures: ## render the pictures of the README from a real run
 	CAS_PICTURES=$(CURDIR)/assets $(CARGO) test --locked --test it pty::tour

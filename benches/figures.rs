@@ -7,6 +7,8 @@
 
 #[path = "figures_parts/console.rs"]
 mod console;
+#[path = "figures_parts/daemon.rs"]
+mod daemon;
 #[path = "figures_parts/measure.rs"]
 mod measure;
 #[path = "figures_parts/supervisor.rs"]
@@ -38,6 +40,9 @@ const GROUPS: &[Group] = &[
     ("idle", console::idle_console),
     ("key", console::key_under_flood),
     ("memory", console::memory_after_ten_million_lines),
+    ("adopt", daemon::adoption),
+    ("lines", daemon::lines),
+    ("attach", daemon::attach),
 ];
 
 fn main() {

@@ -126,7 +126,12 @@ pub fn check(bytes: &[u8]) -> u16 {
 /// FNV-1a, 64 bits. The argv hash of [`StateFile`] is that of every argument followed by a NUL, as in `/proc/PID/cmdline`.
 #[must_use]
 pub fn fnv1a(bytes: &[u8]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    fnv1a_on(0xcbf2_9ce4_8422_2325, bytes)
+}
+
+/// [`fnv1a`] carried on from the hash of what came before.
+#[must_use]
+pub fn fnv1a_on(mut hash: u64, bytes: &[u8]) -> u64 {
     for byte in bytes {
         hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     }

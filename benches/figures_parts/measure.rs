@@ -56,6 +56,19 @@ pub(crate) fn resident_mib(pid: u32) -> f64 {
     line.split_whitespace().nth(1).expect("a number").parse::<f64>().expect("a number") / 1024.0
 }
 
+/// The shims of whatever keeps its state below `directory`.
+pub(crate) fn shims_of(directory: &Path) -> Vec<u32> {
+    let needle = directory.to_string_lossy().into_owned();
+    let pids = fs::read_dir("/proc").expect("/proc").flatten();
+    pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid: &u32| {
+            let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let command = String::from_utf8_lossy(&command).into_owned();
+            command.contains("cas-shim") && command.contains(&needle)
+        })
+        .collect()
+}
+
 /// Number of children of a process.
 pub(crate) fn children(pid: u32) -> usize {
     let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
@@ -115,6 +128,8 @@ pub(crate) struct Terminal {
     screen: Arc<Mutex<vt100::Parser>>,
     seen: Arc<Mutex<Seen>>,
     _master: Box<dyn MasterPty + Send>,
+    /// Directory and environment of the project whose services are to be ended with it; none under a daemon.
+    hosts: Option<(PathBuf, Vec<(&'static str, PathBuf)>)>,
 }
 
 impl Terminal {
@@ -153,7 +168,9 @@ impl Terminal {
             }
         });
         let writer = pty.master.take_writer().expect("the master can be written");
-        Self { child, writer, screen, seen, _master: pty.master }
+        let has_daemon = project.path().join("cas_runtime_dir/daemon.sock").exists();
+        let hosts = (!has_daemon).then(|| (project.path().to_owned(), project.environment()));
+        Self { child, writer, screen, seen, _master: pty.master, hosts }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -176,9 +193,15 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
+        if let Some(project) = self.hosts.take() {
+            // Services outlive their console: they are ended first.
+            let mut down = std::process::Command::new(CAS);
+            down.arg("down").current_dir(&project.0).envs(project.1).stdin(std::process::Stdio::null());
+            let _down = down.output();
+        }
         let pid = rustix::process::Pid::from_raw(self.pid().cast_signed());
         if let Some(pid) = pid {
-            // It stops its services on SIGTERM; an error means that it has ended.
+            // An error means that it has ended.
             let _ended = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
         let _status = self.child.wait();

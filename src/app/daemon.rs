@@ -270,7 +270,7 @@ pub(super) async fn run(real: &Real, detached: bool) -> Result<(), String> {
     })
     .map_err(|error| error.to_string())?;
     let handle = host.handle.clone();
-    let server = match api::server::serve(lock, handle.clone()) {
+    let server = match api::server::serve(lock, handle.clone(), real.serve_options(&host)) {
         Ok(server) => server,
         Err(error) => {
             handle.leave().await;
@@ -318,7 +318,7 @@ fn gate(paths: Paths, serving: PathBuf) -> host::Gate {
         let socket = paths.socket(spec.file.parent().unwrap_or(&spec.root));
         let lock = socket.with_extension("lock");
         match Lock::take_for(&lock, &serving) {
-            Ok(Attempt::Taken(lock)) => Ok(Box::new(lock) as Box<dyn std::any::Any + Send>),
+            Ok(Attempt::Taken(lock)) => Ok(Box::new(lock) as Box<dyn std::any::Any + Send + Sync>),
             Ok(Attempt::Held { pid, .. }) => {
                 let who = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
                 Err(format!("another cas{who} runs {}: leave that one first", spec.name))

@@ -6,6 +6,7 @@ mod keeper;
 mod left;
 mod notify;
 mod outside;
+mod selfview;
 
 use std::{
     ffi::OsString,

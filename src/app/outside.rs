@@ -13,9 +13,15 @@ use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::{daemon, keeper, left};
+use super::{daemon, keeper, left, selfview};
 use crate::{
-    api::{self, client::ConnectError, lock::Attempt, lock::Lock, server::Server},
+    api::{
+        self,
+        client::ConnectError,
+        lock::Attempt,
+        lock::Lock,
+        server::{ServeOptions, Server},
+    },
     cli::{
         care::Kept,
         interrupts::{self, Interrupt},
@@ -26,7 +32,7 @@ use crate::{
     host::{self, Host, handle::Handle},
     model::{
         ids::{ProjectName, ServiceId},
-        log::{LogBatch, LogLine},
+        log::LogBatch,
         phase::PortHolder,
         project::{ProjectRecord, ProjectSpec},
         service::{Port, RestartPolicy, ServiceSpec},
@@ -41,7 +47,7 @@ use crate::{
     },
     world::{
         clock,
-        log_files::{self, LogFilter},
+        log_files::Slots,
         ports,
         store::{self, EntryFilter, Store},
     },
@@ -112,6 +118,25 @@ impl Real {
             shim: self.shim(),
             gate: None,
             care: None,
+        }
+    }
+
+    /// How an engine of ours is served.
+    pub(super) fn serve_options(&self, host: &Host) -> ServeOptions {
+        let facts = host.facts.clone();
+        let group = user::load(&self.paths.user_config()).config.api_group;
+        let group = group.and_then(|name| match api::server::group_number(&name) {
+            Ok(number) => Some(number),
+            Err(why) => {
+                tracing::warn!(why, "the read-only socket is for its owner alone");
+                None
+            }
+        });
+        ServeOptions {
+            group,
+            self_source: Arc::new(move || selfview::facts(&facts)),
+            stored_logs: Some(Arc::new(selfview::Stored { paths: self.paths.clone(), handle: host.handle.clone() })),
+            ..ServeOptions::default()
         }
     }
 
@@ -206,6 +231,26 @@ fn was_stopped_by_hand(database: &Path, service: &ServiceSpec) -> bool {
         Vec::new()
     });
     stopped_by_hand(&entries)
+}
+
+/// The slots of a project: of the one in `root` if it has that name, else of the newest place of its name.
+fn slots_of(paths: &Paths, project: &ProjectName, root: &Path) -> Option<Slots> {
+    let here = paths.project_dir(&Paths::place(project, root));
+    let dir = if here.is_dir() { Some(here) } else { newest_place(&paths.project_dir(""), project) };
+    dir.map(|dir| Slots { project: project.clone(), dir: dir.join("slots") })
+}
+
+fn newest_place(projects: &Path, name: &ProjectName) -> Option<PathBuf> {
+    let is_of = |place: &str| {
+        let key = place.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        key.is_some_and(|key| key.len() == 16 && key.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let places = std::fs::read_dir(projects).ok()?.flatten();
+    places
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_of))
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .max()
+        .map(|(_, path)| path)
 }
 
 impl Outside for Real {
@@ -311,7 +356,7 @@ impl Outside for Real {
                 || !snapshot.problems.is_empty()
         };
         let _known = handle.snapshots.wait_for(is_known).await.is_ok();
-        let server = match api::server::serve(lock, handle.clone()) {
+        let server = match api::server::serve(lock, handle.clone(), self.serve_options(&host)) {
             Ok(server) => server,
             Err(error) => {
                 handle.leave().await;
@@ -356,26 +401,11 @@ impl Outside for Real {
         extent: &LogExtent,
         each: &mut dyn FnMut(&LogBatch) -> ControlFlow<()>,
     ) -> Result<(), String> {
-        let filter = LogFilter {
-            services: extent.services.clone(),
-            since_wall_us: extent.since_us,
-            until_wall_us: extent.until_us.map(|until| until.saturating_add(1)),
-            tail: None,
-        };
-        for line in log_files::read_lines(&self.paths.logs(), &filter) {
-            let len = u32::try_from(line.text.len()).unwrap_or(u32::MAX);
-            let batch = LogBatch {
-                service: line.service,
-                run: line.run,
-                wall_us: line.wall_us,
-                first_seq: line.seq,
-                text: line.text.into_boxed_str(),
-                lines: Box::new([LogLine { start: 0, len, stream: line.stream, continued: line.continued }]),
-            };
-            if each(&batch).is_break() {
-                break;
-            }
-        }
+        let root = extent.file.parent().unwrap_or(&extent.file);
+        let mut projects: Vec<&ProjectName> = extent.services.iter().map(|service| &service.project).collect();
+        projects.dedup();
+        let slots: Vec<Slots> = projects.into_iter().filter_map(|project| slots_of(&self.paths, project, root)).collect();
+        selfview::give(&slots, &extent.services, (extent.since_us, extent.until_us), each);
         Ok(())
     }
 

@@ -294,6 +294,7 @@ const fn is_told(entry: &Entry) -> bool {
         | What::Flapping { .. }
         | What::Steady
         | What::Exited { .. }
+        | What::Forked { .. }
         | What::SpawnFailed { .. }
         | What::RestartScheduled { .. }
         | What::RestartWithheld { .. }

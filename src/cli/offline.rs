@@ -132,6 +132,7 @@ const fn is_an_end(what: &What) -> bool {
         | What::Stable { .. }
         | What::Flapping { .. }
         | What::Steady
+        | What::Forked { .. }
         | What::RestartScheduled { .. }
         | What::RestartWithheld { .. }
         | What::Held { .. }

@@ -115,6 +115,8 @@ pub enum Ran {
 /// Which part of the stored output is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogExtent {
+    /// The file of the project that was asked in: of two projects with one name, that one is meant.
+    pub file: PathBuf,
     /// Whose.
     pub services: Vec<ServiceId>,
     /// Not before, microseconds since the Unix epoch.

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::Loaded;
-use crate::model::{project::Problem, service::Dependency};
+use super::{Loaded, logs::on_full_label};
+use crate::model::{
+    project::Problem,
+    service::{Dependency, Limits, LogPolicy},
+};
 
 /// What could be understood of one service, also where the file has errors. A value that is wrong stands as its default.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +31,12 @@ pub struct Understood {
     pub restart: &'static str,
     /// Started when the project is opened.
     pub autostart: bool,
+    /// What it may use.
+    pub limits: Limits,
+    /// How its output is kept.
+    pub logs: LogPolicy,
+    /// It runs in a terminal of its own.
+    pub tty: bool,
     /// `file:line:column` of its name.
     pub source: String,
 }
@@ -69,6 +78,18 @@ fn service_json(service: &Understood) -> Value {
         "probes": probes,
         "restart": service.restart,
         "autostart": service.autostart,
+        "limits": {
+            "cpus": service.limits.cpus,
+            "memory": service.limits.memory_bytes,
+            "pids": service.limits.pids,
+        },
+        "logs": {
+            "max_size": service.logs.max_size,
+            "max_age_seconds": service.logs.max_age.map(|age| age.as_secs()),
+            "on_full": on_full_label(service.logs.on_full),
+            "split_streams": service.logs.split_streams,
+        },
+        "tty": service.tty,
         "source": service.source,
     })
 }

@@ -16,9 +16,7 @@ use super::{
 use crate::model::{
     ids::{ProjectName, ServiceId, ServiceName},
     probe::{Probe, ProbeKind},
-    service::{
-        CommandLine, Condition, Dependency, Limits, LogPolicy, Port, RestartPolicy, ServiceKind, ServiceSpec, StopPlan,
-    },
+    service::{CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, StopPlan},
 };
 
 const CONDITIONS: [Condition; 4] = [
@@ -55,6 +53,7 @@ pub(crate) struct Draft {
     /// None where it was not written; an empty text where it is wrong.
     pub(crate) ready_log_line: Option<String>,
     pub(crate) ports: Vec<(u16, Place)>,
+    pub(crate) tty: bool,
     pub(crate) description: Option<String>,
 }
 
@@ -78,6 +77,9 @@ impl Draft {
             probes: self.probes.iter().map(|(kind, probe)| (kind.label(), probe.check.summary())).collect(),
             restart: self.restart().label(),
             autostart: self.settings.autostart.unwrap_or(false),
+            limits: self.settings.limits,
+            logs: self.settings.logs.complete(),
+            tty: self.tty,
             source: self.at.in_file(file).to_string(),
         }
     }
@@ -100,9 +102,9 @@ impl Draft {
             working_dir: self.settings.working_dir.unwrap_or_else(|| PathBuf::from(root)),
             environment: self.settings.environment,
             base_environment: None,
-            limits: Limits::default(),
-            logs: LogPolicy::default(),
-            tty: false,
+            limits: self.settings.limits,
+            logs: self.settings.logs.complete(),
+            tty: self.tty,
             depends_on,
             probes: self.probes,
             ready_log_line: self.ready_log_line,
@@ -138,6 +140,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &S
     };
     let command = command::read(reader, &fields, (&key.text, key.at), surroundings);
     let probes = super::probes::read(reader, &fields, surroundings);
+    let tty = fields.get("tty").and_then(|node| reader.truth("tty", node)).unwrap_or(false);
+    if let Some((key, _)) = fields.find("tty").filter(|_| tty && settings.logs.asks_for_split()) {
+        let message = "tty: split_streams has no effect";
+        reader.note(key.at, message, "a terminal has one stream: leave one of the two out");
+    }
     let is_probed = ["startup", "readiness"].into_iter().any(|key| fields.get(key).is_some());
     let is_checked = fields.get("healthcheck").is_some_and(|node| !is_disabled(node));
     Some(Draft {
@@ -151,6 +158,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &S
             .get("ready_log_line")
             .map(|node| reader.pattern("ready_log_line", node).unwrap_or_default()),
         ports: fields.get("ports").map(|node| ports::read(reader, node)).unwrap_or_default(),
+        tty,
         description: fields.get("description").and_then(|node| reader.text("description", node)),
         settings,
     })

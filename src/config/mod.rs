@@ -10,6 +10,8 @@ mod find;
 mod graph;
 mod init;
 mod interpolate;
+mod limits;
+mod logs;
 mod nearest;
 pub mod paths;
 mod ports;

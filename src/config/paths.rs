@@ -1,5 +1,6 @@
 //! Where cas keeps its own things, by the XDG base directory specification. Promise: directories are the user's alone (0700) or
-//! are refused. Never: creates the user's configuration directory.
+//! are refused, and that of sockets and locks is looked at through a descriptor that followed no symbolic link. Never: creates the
+//! user's configuration directory.
 
 use std::{
     env,
@@ -8,6 +9,10 @@ use std::{
 };
 
 use directories::ProjectDirs;
+use rustix::{
+    fs::{Mode, OFlags},
+    io::Errno,
+};
 
 use super::Sentence;
 use crate::model::ids::ProjectName;
@@ -131,50 +136,84 @@ impl Paths {
     /// # Errors
     /// A sentence that names the directory: it cannot be made, belongs to someone else, or others can write into it.
     pub fn ensure(&self) -> Result<(), Sentence> {
-        for directory in [&self.state, &self.logs(), &self.runtime, &self.cache] {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| {
-                Sentence(format!(
-                    "the directory {} cannot be made: {error}; set CAS_STATE_DIR and CAS_RUNTIME_DIR to directories that can",
-                    directory.display()
-                ))
-            })?;
+        for directory in [&self.state, &self.logs(), &self.cache] {
+            make(directory)?;
             check(directory)?;
         }
+        make(&self.runtime)?;
+        check_runtime(&self.runtime)?;
         if self.config.exists() { check(&self.config) } else { Ok(()) }
     }
 
     /// Makes and checks the directory of a socket, which is another than [`Paths::runtime`] where that one's path is too long.
     ///
     /// # Errors
-    /// As [`Paths::ensure`].
+    /// As [`Paths::ensure`]; a symbolic link in its place, or one that others can enter, is refused, too.
     pub fn ensure_for_socket(&self, socket: &Path) -> Result<(), Sentence> {
         let Some(directory) = socket.parent() else { return Ok(()) };
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(|error| Sentence(format!("the directory {} cannot be made: {error}", directory.display())))?;
-        check(directory)
+        make(directory)?;
+        check_runtime(directory)
     }
 }
 
+fn make(directory: &Path) -> Result<(), Sentence> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| {
+        Sentence(format!(
+            "the directory {} cannot be made: {error}; set CAS_STATE_DIR and CAS_RUNTIME_DIR to directories that can",
+            directory.display()
+        ))
+    })
+}
+
 fn check(directory: &Path) -> Result<(), Sentence> {
-    let about = std::fs::metadata(directory)
-        .map_err(|error| Sentence(format!("the directory {} cannot be read: {error}", directory.display())))?;
-    let shown = directory.display();
+    let about = std::fs::metadata(directory).map_err(|error| unreadable(directory, &error))?;
     if !about.is_dir() {
-        return Err(Sentence(format!("{shown} is not a directory; move it away")));
+        return Err(Sentence(format!("{} is not a directory; move it away", directory.display())));
     }
-    if about.uid() != rustix::process::getuid().as_raw() {
+    check_owner(directory, about.uid(), about.mode())
+}
+
+fn unreadable(directory: &Path, error: &std::io::Error) -> Sentence {
+    Sentence(format!("the directory {} cannot be read: {error}", directory.display()))
+}
+
+fn check_owner(directory: &Path, uid: u32, mode: u32) -> Result<(), Sentence> {
+    let shown = directory.display();
+    if uid != rustix::process::geteuid().as_raw() {
         return Err(Sentence(format!(
-            "the directory {shown} belongs to another user (uid {}); remove it, or set CAS_STATE_DIR and CAS_RUNTIME_DIR",
-            about.uid()
+            "the directory {shown} belongs to another user (uid {uid}); remove it, or set CAS_STATE_DIR and CAS_RUNTIME_DIR"
         )));
     }
-    if about.mode() & 0o022 != 0 {
+    if mode & 0o022 != 0 {
         return Err(Sentence(format!(
             "others can write into the directory {shown} (mode {:03o}); run chmod go-w {shown}",
-            about.mode() & 0o777
+            mode & 0o777
+        )));
+    }
+    Ok(())
+}
+
+/// The directory of sockets and locks: what is looked at is what was opened, whatever is put in its place meanwhile. A group may pass
+/// through it (0710) to the read-only socket that was opened to it.
+fn check_runtime(directory: &Path) -> Result<(), Sentence> {
+    let shown = directory.display();
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = match rustix::fs::open(directory, flags, Mode::empty()) {
+        Ok(opened) => opened,
+        Err(Errno::LOOP | Errno::NOTDIR) if directory.is_symlink() => {
+            return Err(Sentence(format!(
+                "{shown} is a symbolic link where the directory of cas's sockets belongs; remove it, or set CAS_RUNTIME_DIR"
+            )));
+        }
+        Err(Errno::NOTDIR) => return Err(Sentence(format!("{shown} is not a directory; move it away"))),
+        Err(error) => return Err(unreadable(directory, &error.into())),
+    };
+    let about = rustix::fs::fstat(&opened).map_err(|error| unreadable(directory, &error.into()))?;
+    check_owner(directory, about.st_uid, about.st_mode)?;
+    if about.st_mode & 0o067 != 0 {
+        return Err(Sentence(format!(
+            "others can enter the directory of cas's sockets {shown} (mode {:03o}); run chmod 700 {shown}",
+            about.st_mode & 0o777
         )));
     }
     Ok(())

@@ -97,6 +97,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, text: &str) -> Vec<Draft> {
             has_health: false,
             ready_log_line: None,
             ports: Vec::new(),
+            tty: false,
             description: None,
         });
     }

@@ -12,6 +12,7 @@ use super::{
     draft::{self, Draft},
     environment::{self, EnvFile, Named},
     graph,
+    logs::PartialLogs,
     problems::{Fault, Place},
     procfile,
     reader::{Fields, Reader},
@@ -125,6 +126,7 @@ fn read_yaml(reader: &mut Reader<'_>, text: &str) -> (Option<ProjectName>, Vec<D
             .map_err(|error| reader.error(node.at, format!("name: {error}"), "such as my-project"))
             .ok()
     });
+    let logs = PartialLogs::read(reader, &fields);
     let defaults = match fields.get("defaults") {
         Some(node) => match reader.fields("defaults", node, &schema::DEFAULTS) {
             Some(fields) => Settings::read(reader, &fields),
@@ -132,6 +134,7 @@ fn read_yaml(reader: &mut Reader<'_>, text: &str) -> (Option<ProjectName>, Vec<D
         },
         None => Settings::default(),
     };
+    let defaults = Settings { logs: defaults.logs.over(logs), ..defaults };
     (name, read_services(reader, &fields, &defaults))
 }
 

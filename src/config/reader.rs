@@ -243,6 +243,17 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Bytes, at least `least`.
+    pub(crate) fn size(&mut self, what: &str, node: &Node, least: u64) -> Option<u64> {
+        self.parsed(what, node, "write it like 512M or 1.5G; K, M, G and T are powers of 1024", |text| {
+            let bytes = bytes(text).ok_or("is not a size")?;
+            if bytes < least {
+                return Err(format!("is too small, at least {} is needed", short_size(least)));
+            }
+            Ok(bytes)
+        })
+    }
+
     /// A regular expression that compiles.
     pub(crate) fn pattern(&mut self, what: &str, node: &Node) -> Option<String> {
         let text = self.text(what, node)?;
@@ -276,6 +287,33 @@ impl<'a> Reader<'a> {
         };
         Some(clean(&path))
     }
+}
+
+/// A number and a unit, as compose writes them: `b`, `k`, `m`, `g`, `t`, each also with `b` or `ib` behind it, in either case. A bare number
+/// is bytes.
+fn bytes(text: &str) -> Option<u64> {
+    let text = text.trim().to_ascii_lowercase();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let shift = match unit.trim_start() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return None,
+    };
+    let unit = (1_u64 << shift) as f64;
+    let bytes = number.parse::<f64>().ok()? * unit;
+    // 2⁶² is more than any machine has, and far from what the conversion could cut.
+    (bytes.is_finite() && (0.0..=(1_u64 << 62) as f64).contains(&bytes)).then_some(bytes as u64)
+}
+
+/// In the largest unit that gives a whole number.
+fn short_size(bytes: u64) -> String {
+    let units = [(40, "T"), (30, "G"), (20, "M"), (10, "K")];
+    let fits = units.into_iter().find(|(shift, _)| bytes != 0 && bytes.is_multiple_of(1 << shift));
+    fits.map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))
 }
 
 /// Without `.` and, where it is safe to tell, nothing else: `..` stays, for a symbolic link may stand before it.

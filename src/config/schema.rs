@@ -49,6 +49,7 @@ pub(crate) const PROJECT: Table = Table {
         word("name", "text", "Name of the project. Default: the name of the directory."),
         word("services", "map of name to service", "The services, in the order in which they are shown. Required."),
         word("defaults", "map", "What every service has unless it says otherwise; see *Defaults*."),
+        word("logs", "map", "How output is kept, below `defaults` and the services' own; see *logs*."),
     ],
     foreign: &[
         ("version", Unused("it has no meaning any more")),
@@ -94,6 +95,12 @@ pub(crate) const SERVICE: Table = Table {
         word("stop_grace_period", "duration", "Time from the first signal to SIGKILL. Default: `10s`."),
         word("ports", "list", "TCP ports that it listens on, checked before each start; see *Ports*."),
         word("autostart", "true or false", "Started when the project is opened. Default: `false`."),
+        word("tty", "true or false", "It runs in a terminal of its own, which can be attached to. Default: `false`."),
+        word("logs", "map", "How its output is kept; single keys over those of `defaults`; see *logs*."),
+        word("deploy", "map", "Compose's place for `resources.limits`; see *Limits*."),
+        word("cpus", "number", "Short for `deploy.resources.limits.cpus`."),
+        word("mem_limit", "size", "Short for `deploy.resources.limits.memory`."),
+        word("pids_limit", "number from 1", "Short for `deploy.resources.limits.pids`."),
         word("description", "text", "For people."),
     ],
     foreign: &[
@@ -104,7 +111,6 @@ pub(crate) const SERVICE: Table = Table {
         ("post_start", Refused("make it a service that depends on this one")),
         ("pre_stop", Refused("let the service do it on its stop_signal")),
         ("profiles", Unused("a service starts when it is asked for, or with autostart: true")),
-        ("deploy", Unused("one process runs; use restart and backoff")),
         ("scale", Unused("one process runs; write a second service")),
         ("user", Unused("it runs as you")),
         ("group_add", Unused("it runs as you")),
@@ -113,7 +119,7 @@ pub(crate) const SERVICE: Table = Table {
         ("labels", Unused("nothing reads them")),
         ("label_file", Unused("nothing reads them")),
         ("annotations", Unused("nothing reads them")),
-        ("logging", Unused("output is always kept")),
+        ("logging", Unused("output is always kept; use logs")),
         ("attach", Unused("output is always kept")),
         ("networks", Unused("it shares the network of this machine")),
         ("network_mode", Unused("it shares the network of this machine")),
@@ -154,26 +160,22 @@ pub(crate) const SERVICE: Table = Table {
         ("shm_size", Unused("it is not a container")),
         ("storage_opt", Unused("it is not a container")),
         ("sysctls", Unused("it is not a container")),
-        ("ulimits", Unused("limits are not set; use ulimit in a shell line")),
-        ("blkio_config", Unused("limits are not set")),
-        ("cpu_count", Unused("limits are not set")),
-        ("cpu_percent", Unused("limits are not set")),
-        ("cpu_period", Unused("limits are not set")),
-        ("cpu_quota", Unused("limits are not set")),
-        ("cpu_rt_period", Unused("limits are not set")),
-        ("cpu_rt_runtime", Unused("limits are not set")),
-        ("cpu_shares", Unused("limits are not set")),
-        ("cpus", Unused("limits are not set")),
-        ("cpuset", Unused("limits are not set")),
-        ("mem_limit", Unused("limits are not set")),
-        ("mem_reservation", Unused("limits are not set")),
-        ("mem_swappiness", Unused("limits are not set")),
-        ("memswap_limit", Unused("limits are not set")),
-        ("oom_kill_disable", Unused("limits are not set")),
-        ("oom_score_adj", Unused("limits are not set")),
-        ("pids_limit", Unused("limits are not set")),
-        ("stdin_open", Unused("it has no terminal")),
-        ("tty", Unused("it has no terminal")),
+        ("ulimits", Unused("use ulimit in a shell line")),
+        ("blkio_config", Unused("only cpus, mem_limit and pids_limit are set")),
+        ("cpu_count", Unused("use cpus")),
+        ("cpu_percent", Unused("use cpus")),
+        ("cpu_period", Unused("use cpus")),
+        ("cpu_quota", Unused("use cpus")),
+        ("cpu_rt_period", Unused("use cpus")),
+        ("cpu_rt_runtime", Unused("use cpus")),
+        ("cpu_shares", Unused("use cpus")),
+        ("cpuset", Unused("use cpus, or taskset in the command")),
+        ("mem_reservation", Unused("nothing is reserved; use mem_limit")),
+        ("mem_swappiness", Unused("what is limited by mem_limit does not swap")),
+        ("memswap_limit", Unused("what is limited by mem_limit does not swap")),
+        ("oom_kill_disable", Unused("only cpus, mem_limit and pids_limit are set")),
+        ("oom_score_adj", Unused("only cpus, mem_limit and pids_limit are set")),
+        ("stdin_open", Unused("use tty")),
     ],
 };
 
@@ -189,6 +191,73 @@ pub(crate) const DEFAULTS: Table = Table {
         word("stop_signal", "signal", "As in a service."),
         word("stop_grace_period", "duration", "As in a service."),
         word("autostart", "true or false", "As in a service."),
+        word("logs", "map", "As in a service; a service may change single keys of it."),
+        word("deploy", "map", "As in a service; a service may change single limits."),
+        word("cpus", "number", "As in a service."),
+        word("mem_limit", "size", "As in a service."),
+        word("pids_limit", "number from 1", "As in a service."),
+    ],
+    foreign: &[],
+};
+
+/// `logs`.
+pub(crate) const LOGS: Table = Table {
+    owner: "logs",
+    words: &[
+        word(
+            "max_size",
+            "size",
+            "Bytes on disk, archives included, at least `64K`; the oldest go first. Default: `64M`.",
+        ),
+        word("max_age", "duration", "Output that is older is removed, at least `1m`. Default: kept until `max_size`."),
+        word(
+            "on_full",
+            "drop, block",
+            "On a full disk output is dropped, counted and marked, or the service waits in its write. Default: `drop`.",
+        ),
+        word(
+            "split_streams",
+            "true or false",
+            "Standard error is shown apart. False: both share one pipe, in exact order. Default: `true`.",
+        ),
+    ],
+    foreign: &[],
+};
+
+/// `deploy`.
+pub(crate) const DEPLOY: Table = Table {
+    owner: "deploy",
+    words: &[word("resources", "map", "Has one key, `limits`.")],
+    foreign: &[
+        ("mode", Unused("one process runs")),
+        ("replicas", Unused("one process runs; write a second service")),
+        ("endpoint_mode", Unused("one process runs")),
+        ("placement", Unused("it runs on this machine")),
+        ("restart_policy", Unused("use restart and backoff")),
+        ("update_config", Unused("use restart and backoff")),
+        ("rollback_config", Unused("use restart and backoff")),
+        ("labels", Unused("nothing reads them")),
+    ],
+};
+
+/// `deploy.resources`.
+pub(crate) const RESOURCES: Table = Table {
+    owner: "resources",
+    words: &[word("limits", "map", "What it may use at most.")],
+    foreign: &[("reservations", Unused("nothing is reserved; use limits"))],
+};
+
+/// `deploy.resources.limits`.
+pub(crate) const LIMITS: Table = Table {
+    owner: "limits",
+    words: &[
+        word("cpus", "number", "Cores, such as `0.5`; more than 0. Default: no limit."),
+        word(
+            "memory",
+            "size",
+            "Memory, at least `4M`; who needs more is killed, and shown as such. Default: no limit.",
+        ),
+        word("pids", "number from 1", "Processes and threads. Default: 4096."),
     ],
     foreign: &[],
 };
@@ -324,11 +393,24 @@ pub(crate) const USER: Table = Table {
         word("keys", "map of action to key or list of keys", "Keys that replace the built-in ones of an action."),
         word("mouse", "true or false", "Whether the console takes the mouse. Default: `true`."),
         word("autopilot", "on or off", "Whether the healer may act. Default: `on`."),
+        word("detach_key", "key", "The key that leaves a service's terminal again."),
+        word("api", "map", "Who else may read; its key is `group`."),
     ],
     foreign: &[],
 };
 
-const TABLES: [(&str, &Table); 11] = [
+/// `api` of the user's file.
+pub(crate) const API: Table = Table {
+    owner: "api",
+    words: &[word(
+        "group",
+        "text",
+        "A group of this machine whose members may use the read-only socket. Default: nobody.",
+    )],
+    foreign: &[],
+};
+
+const TABLES: [(&str, &Table); 16] = [
     ("Project", &PROJECT),
     ("Service", &SERVICE),
     ("Defaults", &DEFAULTS),
@@ -337,9 +419,14 @@ const TABLES: [(&str, &Table); 11] = [
     ("http as a map", &HTTP),
     ("healthcheck", &HEALTHCHECK),
     ("backoff", &BACKOFF),
+    ("logs", &LOGS),
+    ("deploy", &DEPLOY),
+    ("resources", &RESOURCES),
+    ("Limits", &LIMITS),
     ("env_file entries", &ENV_FILE),
     ("Ports as maps", &PORT),
     ("User file", &USER),
+    ("api of the user file", &API),
 ];
 
 /// The tables of `docs/cas-yaml.md`, in Markdown, from the table that the reader itself uses: pairs of heading and table.

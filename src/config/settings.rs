@@ -1,16 +1,17 @@
-//! What a service may have of its own or from `defaults`: directory, variables, restart, backoff, stop, autostart.
+//! What a service may have of its own or from `defaults`: directory, variables, restart, backoff, stop, autostart, limits, output.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
-    environment,
+    environment, limits,
+    logs::PartialLogs,
     nearest::did_you_mean,
     reader::{Fields, Reader},
     schema,
     tree::Node,
 };
 use crate::model::{
-    service::{Backoff, RestartPolicy},
+    service::{Backoff, Limits, RestartPolicy},
     signal::Signal,
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) stop_signal: Option<Signal>,
     pub(crate) stop_grace_period: Option<Duration>,
     pub(crate) autostart: Option<bool>,
+    pub(crate) limits: Limits,
+    pub(crate) logs: PartialLogs,
 }
 
 /// Single keys of `backoff`.
@@ -76,6 +79,8 @@ impl Settings {
                 .get("stop_grace_period")
                 .and_then(|node| reader.duration("stop_grace_period", node, Duration::ZERO)),
             autostart: fields.get("autostart").and_then(|node| reader.truth("autostart", node)),
+            limits: limits::read(reader, fields),
+            logs: PartialLogs::read(reader, fields),
         }
     }
 
@@ -91,6 +96,8 @@ impl Settings {
             stop_signal: self.stop_signal.or(below.stop_signal),
             stop_grace_period: self.stop_grace_period.or(below.stop_grace_period),
             autostart: self.autostart.or(below.autostart),
+            limits: limits::over(self.limits, below.limits),
+            logs: self.logs.over(below.logs),
         }
     }
 }

@@ -23,7 +23,11 @@ pub struct UserConfig {
     pub mouse: bool,
     /// Whether the healer may act when a project is opened.
     pub autopilot: Autopilot,
-    /// Where values were written: `theme`, and `keys.ACTION`; so that who knows themes and actions can point at a wrong one.
+    /// The key that leaves a service's terminal; none: the built-in one.
+    pub detach_key: Option<String>,
+    /// The group of this machine whose members may use the read-only socket; none: nobody.
+    pub api_group: Option<String>,
+    /// Where values were written: `theme`, `detach_key`, `api.group`, and `keys.ACTION`; so that who knows themes and actions can point at a wrong one.
     pub sources: BTreeMap<String, Source>,
 }
 
@@ -34,6 +38,8 @@ impl Default for UserConfig {
             keys: BTreeMap::new(),
             mouse: true,
             autopilot: Autopilot::default(),
+            detach_key: None,
+            api_group: None,
             sources: BTreeMap::new(),
         }
     }
@@ -85,6 +91,28 @@ fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, config: &mut 
     }
     if let Some(mode) = fields.get("autopilot").and_then(|node| autopilot(reader, node)) {
         config.autopilot = mode;
+    }
+    if let Some(node) = fields.get("detach_key")
+        && let Some(key) = reader.text("detach_key", node)
+    {
+        if matches!(&*key.to_ascii_lowercase(), "ctrl-a" | "ctrl-b") {
+            let message = format!("detach_key: {key} is the first key of screen or tmux");
+            reader.note(node.at, message, "within one of them it would never arrive here");
+        }
+        config.detach_key = Some(key);
+        config.sources.insert("detach_key".to_owned(), node.at.in_file(file));
+    }
+    if let Some(node) = fields.get("api")
+        && let Some(fields) = reader.fields("api", node, &schema::API)
+        && let Some(node) = fields.get("group")
+        && let Some(group) = reader.text("group", node)
+    {
+        if group.is_empty() {
+            reader.error(node.at, "group: it is empty", "write the name of a group of this machine, or remove the key");
+        } else {
+            config.api_group = Some(group);
+            config.sources.insert("api.group".to_owned(), node.at.in_file(file));
+        }
     }
     let Some(node) = fields.get("keys") else { return };
     let Shape::Map(entries) = &node.shape else {

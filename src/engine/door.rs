@@ -18,30 +18,41 @@ use super::{Engine, Life, ending::Order, names::Unresolved, plan::Draft, state::
 impl Engine {
     /// Answers a request, and does it where it may be done.
     pub(super) fn knock(&mut self, request: &Request) {
-        let reply = self.answer(request);
-        self.effects.push(Effect::Reply { request: request.id, reply });
+        if let Some(reply) = self.answer(request) {
+            self.effects.push(Effect::Reply { request: request.id, reply });
+        }
     }
 
-    fn answer(&mut self, request: &Request) -> Reply {
+    /// The answer; none where it comes later.
+    fn answer(&mut self, request: &Request) -> Option<Reply> {
         let Request { origin, command, consent, .. } = request;
+        if self.life == Life::Released {
+            return Some(Reply::Refused {
+                reason: "cas is ending; services run on".to_owned(),
+                hint: Some("start cas again: it takes them over".to_owned()),
+            });
+        }
         if self.life != Life::Working && starts_something(command) {
-            return Reply::Refused {
+            return Some(Reply::Refused {
                 reason: "cas is ending and stops everything".to_owned(),
                 hint: Some("start cas again".to_owned()),
-            };
+            });
         }
         let targets = match command.targets().map(|targets| self.resolve(targets)) {
             None => Vec::new(),
             Some(Ok(targets)) => targets,
-            Some(Err(Unresolved { reason, hint })) => return Reply::Refused { reason, hint },
+            Some(Err(Unresolved { reason, hint })) => return Some(Reply::Refused { reason, hint }),
         };
+        if let Some(Unresolved { reason, hint }) = self.objection(command, &targets) {
+            return Some(Reply::Refused { reason, hint });
+        }
         let draft = self.draft(command, &targets);
         if draft.steps.is_empty() {
-            return Reply::Unchanged { note: draft.idle };
+            return Some(Reply::Unchanged { note: draft.idle });
         }
         let risk = command.risk(draft.touched.len());
         let plan = draft.plan(self, command, risk);
-        match (consent, verdict(*origin, risk)) {
+        Some(match (consent, verdict(*origin, risk)) {
             (_, Verdict::Deny(why)) => {
                 let what = What::Requested { line: command.to_line() };
                 self.record(About::Everything, *origin, what, format!("refused: {why}"));
@@ -56,10 +67,14 @@ impl Engine {
                 let what = What::Requested { line: command.to_line() };
                 let about = if let [one] = draft.touched.as_slice() { About::Service(one) } else { About::Everything };
                 self.record(about, *origin, what, draft.title.clone());
+                if let Command::Open { directory, environment } = command {
+                    self.ask_open(directory, environment.as_ref(), request.id);
+                    return None;
+                }
                 self.carry_out(command, *origin, &targets, &draft);
                 Reply::Accepted { note: draft.title }
             }
-        }
+        })
     }
 
     fn carry_out(&mut self, command: &Command, by: Origin, targets: &[ServiceId], draft: &Draft) {
@@ -93,13 +108,16 @@ impl Engine {
                 }
             }
             Command::Reload => {
-                let files = self.projects.values().map(|project| Effect::LoadProject {
+                let open = self.projects.values().filter(|project| project.closing.is_none());
+                let files = open.map(|project| Effect::LoadProject {
                     file: project.spec.file.clone(),
                     name: project.spec.name.clone(),
                 });
                 self.effects.extend(files);
             }
-            Command::Open { .. } | Command::Close { .. } => {}
+            Command::Close { project } => self.close(project, by),
+            // Answered later, by what it brings.
+            Command::Open { .. } => {}
             Command::Autopilot { mode } => self.set_autopilot(*mode, by),
         }
     }

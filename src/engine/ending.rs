@@ -12,18 +12,15 @@ use crate::model::{
     policy::{Autopilot, Origin},
     probe::ProbeKind,
     signal::Signal,
-    time::short_duration,
+    time::{Timestamp, short_duration},
     timeline::What,
 };
 
 use super::{
     Engine, graph, policy,
-    state::{Due, Goal, Manner, Push, Service, Stage, Start},
+    state::{Due, Goal, Manner, Push, Stage, Start},
     timeline::About,
 };
-
-/// What a crashed main process leaves behind may take so long to end by itself.
-const LEFTOVER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// An ending that someone asks for.
 #[derive(Debug, Clone)]
@@ -53,9 +50,9 @@ impl Engine {
                 }
             }
             let Some(service) = self.services.get_mut(id) else { continue };
-            service.goal = match order.then {
-                AfterStop::StayStopped => Goal::Down,
-                AfterStop::StartAgain | AfterStop::AskPolicy => Goal::Up,
+            (service.goal, service.stopped_by) = match order.then {
+                AfterStop::StayStopped => (Goal::Down, Some(order.by)),
+                AfterStop::StartAgain | AfterStop::AskPolicy => (Goal::Up, None),
             };
             let Order { then, manner, by, because } = order.clone();
             service.due = Some(Due { then, manner, by, because, after });
@@ -146,9 +143,14 @@ impl Engine {
         if now.has_reached(kill_at) {
             return self.kill_now(id, kill_at.since(since));
         }
+        let (run_id, signal) = (run.id, run.spec.stop.signal);
+        if run.exit.is_some() && signal == Signal::Term {
+            // No exit will tell that the others are gone: this does.
+            run.push = Push::Ending;
+            return self.effects.push(Effect::EndTree { run: run_id, patience: kill_at.since(now) });
+        }
         run.push = Push::Asked;
-        let (run, signal) = (run.id, run.spec.stop.signal);
-        self.effects.push(Effect::StopTree { run, signal });
+        self.effects.push(Effect::StopTree { run: run_id, signal });
     }
 
     /// SIGKILL to all that is left, once there is a process to be killed.
@@ -197,67 +199,38 @@ impl Engine {
         self.push_ending(id);
     }
 
-    /// The main process of a run is gone.
-    pub(super) fn exited(&mut self, run_id: RunId, exit: Exit, last_words: Vec<String>, leftover: usize) {
-        let now = self.now;
+    /// The main process of a run is gone since `at`.
+    pub(super) fn exited(
+        &mut self,
+        run_id: RunId,
+        exit: Exit,
+        at: Timestamp,
+        last_words: Vec<String>,
+        leftover: usize,
+    ) {
         let Some(id) = self.runs.get(&run_id).cloned() else { return };
+        let forks = leftover > 0 && self.goes_on_without_main(&id, &exit);
         let Some(service) = self.services.get_mut(&id) else { return };
         let Some(run) = service.run.as_mut().filter(|run| run.exit.is_none()) else { return };
         run.exit = Some(exit.clone());
-        run.ended = Some(now);
-        let (who, why) = run.ended_by.clone().unwrap_or_else(|| (Origin::System, "nobody asked it to end".to_owned()));
-        let what = What::Exited { exit, after: now.since(run.since), last_words };
         service.view = None;
+        self.mark(&id);
+        if forks {
+            return self.forked(&id, run_id, leftover);
+        }
+        let Some(run) = self.services.get_mut(&id).and_then(|service| service.run.as_mut()) else { return };
+        run.ended = Some(at);
+        let (who, mut why) =
+            run.ended_by.clone().unwrap_or_else(|| (Origin::System, "nobody asked it to end".to_owned()));
+        if run.unseen_end.is_some() {
+            why.push_str("; cas did not run then");
+        }
+        let what = What::Exited { exit, after: at.since(run.since), last_words };
         self.record(About::Run(&id, run_id), who, what, why);
         if leftover == 0 {
             return self.gone(&id);
         }
         self.end_leftover(&id, run_id);
-    }
-
-    /// The main process is gone, others of its run are not: they must go before anything starts again.
-    fn end_leftover(&mut self, id: &ServiceId, run_id: RunId) {
-        let now = self.now;
-        let Some(service) = self.services.get_mut(id) else { return };
-        let Some(run) = service.run.as_mut() else { return };
-        if run.push >= Push::Ending {
-            return;
-        }
-        run.push = Push::Ending;
-        let patience = if let Phase::Stopping { kill_at, .. } = service.phase {
-            kill_at.since(now)
-        } else {
-            let why = "its main process ended; what it left behind is being ended";
-            let kill_at = now.plus(LEFTOVER_PATIENCE);
-            let then = AfterStop::AskPolicy;
-            self.enter(id, Phase::Stopping { run: run_id, since: now, kill_at, then }, why);
-            LEFTOVER_PATIENCE
-        };
-        self.effects.push(Effect::EndTree { run: run_id, patience });
-    }
-
-    /// Nothing of a run is left that could be ended.
-    pub(super) fn tree_ended(&mut self, run_id: RunId, survivors: Vec<u32>) {
-        let Some(id) = self.runs.get(&run_id).cloned() else { return };
-        let Some(service) = self.services.get_mut(&id) else { return };
-        if !matches!(service.phase, Phase::Stopping { .. }) {
-            return;
-        }
-        let Some(run) = service.run.as_mut().filter(|run| run.push >= Push::Ending) else { return };
-        let unseen = run.exit.is_none();
-        if unseen {
-            run.exit = Some(Exit::Unknown);
-        }
-        let after = self.now.since(run.since);
-        let (who, why) = run.ended_by.clone().unwrap_or((Origin::Healer, service.why.clone()));
-        if unseen {
-            let what = What::Exited { exit: Exit::Unknown, after, last_words: Vec::new() };
-            self.record(About::Run(&id, run_id), who, what, why.clone());
-        }
-        if !survivors.is_empty() {
-            self.record(About::Run(&id, run_id), who, What::Survivors { pids: survivors }, why);
-        }
-        self.gone(&id);
     }
 
     /// Nothing of the run is left: what follows?
@@ -301,6 +274,7 @@ impl Engine {
         let Some(service) = self.services.get_mut(id) else { return };
         let Some(run) = service.run.as_ref() else { return };
         let (run_id, failed_probe) = (run.id, run.failed_probe);
+        let since = run.unseen_end.unwrap_or(now);
         let ran_well = service.is_stable(now);
         if ran_well || run.became_stable {
             service.streak = 0;
@@ -331,15 +305,15 @@ impl Engine {
         let delay = policy::delay(&backoff, attempt, ran_well, &mut self.rng);
         self.plan_restart(id, format!("restarted by the healer after {how}, try {attempt}"), true);
         self.record(About::Run(id, run_id), Origin::Healer, What::RestartScheduled { delay, attempt }, how.clone());
-        if delay.is_zero() {
+        let until = since.plus(delay);
+        if now.has_reached(until) {
             return self.try_start_anew(id, &how);
         }
-        let until = now.plus(delay);
         let why = format!(
             "the healer starts it again (restart {attempt}) after {how}; the wait is {}",
             short_duration(delay)
         );
-        self.enter(id, Phase::BackingOff { attempt, since: now, until, exit }, why);
+        self.enter(id, Phase::BackingOff { attempt, since, until, exit }, why);
         self.arm(id, until, TimerKey::BackoffOver(id.clone()));
     }
 
@@ -435,11 +409,6 @@ impl Engine {
         let up = |id: &&ServiceId| self.service(id).is_some_and(|service| !service.is_at_rest());
         let ending: Vec<ServiceId> = self.order.iter().filter(up).cloned().collect();
         self.order_endings(&ending, &order);
-    }
-
-    /// True where no run exists and none is on its way.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.services.values().all(Service::is_at_rest)
     }
 }
 

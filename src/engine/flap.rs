@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::model::time::Timestamp;
+use crate::model::{record::FlapState, time::Timestamp};
 
 /// The score halves in this time.
 const HALF_LIFE: Duration = Duration::from_mins(10);
@@ -36,6 +36,18 @@ pub(super) enum Turn {
 impl Flap {
     fn score_at(&self, now: Timestamp) -> f64 {
         self.score * (-(now.since(self.at).as_secs_f64() / HALF_LIFE.as_secs_f64())).exp2()
+    }
+
+    /// As it is kept for the next engine; none where there is nothing to keep.
+    pub(super) fn kept(&self) -> Option<FlapState> {
+        let Self { score, at, is_flapping } = *self;
+        (score > 0.0).then_some(FlapState { score, at, is_flapping })
+    }
+
+    /// As it was kept. A score that makes no sense counts as none.
+    pub(super) fn recalled(kept: Option<FlapState>) -> Self {
+        kept.filter(|kept| kept.score.is_finite() && kept.score >= 0.0)
+            .map_or_else(Self::default, |FlapState { score, at, is_flapping }| Self { score, at, is_flapping })
     }
 
     /// It was healthy and is not.

@@ -239,7 +239,9 @@ impl Engine {
         state.took = now.since(run.since);
         service.view = None;
         self.changed = true;
-        if matches!(service.phase, Phase::Running { .. }) {
+        let running = matches!(service.phase, Phase::Running { .. });
+        self.mark(&id);
+        if running {
             self.heard(&id, kind);
         }
     }
@@ -250,6 +252,9 @@ impl Engine {
         let Some(state) = run.probes.get(&kind) else { return };
         let (standing, enough) = (state.standing, state.failures >= state.probe.retries.max(1));
         let opened = kind == ProbeKind::Startup && standing == Standing::Well;
+        if opened {
+            self.mark(id);
+        }
         self.judge(id);
         if opened {
             self.open_gate(id);
@@ -343,6 +348,7 @@ impl Engine {
         if service.flap.rest(now) == Turn::Ended {
             service.view = None;
             let Some(run_id) = service.run.as_ref().map(|run| run.id) else { return false };
+            self.mark(id);
             self.record(About::Run(id, run_id), Origin::Healer, What::Steady, "");
             return false;
         }
@@ -374,6 +380,7 @@ impl Engine {
             return;
         }
         let (run_id, after) = (run.id, now.since(run.since));
+        self.mark(id);
         self.record(About::Run(id, run_id), Origin::System, What::Ready { after }, "");
     }
 

@@ -8,13 +8,18 @@
 mod budget;
 mod door;
 mod ending;
+mod fate;
 mod flap;
 mod graph;
 mod health;
+mod heritage;
+mod leftover;
 mod names;
 mod plan;
 mod policy;
+mod projects;
 mod reload;
+mod remember;
 mod state;
 mod step;
 mod supervise;
@@ -31,8 +36,9 @@ use crate::model::{
     effect::Effect,
     event::TroubleSlot,
     ids::{ProjectName, RunId, ServiceId},
-    policy::Autopilot,
+    policy::{Autopilot, Origin},
     project::{Problem, ProjectRecord, ProjectSpec},
+    service::Containment,
     snapshot::HostView,
     time::Timestamp,
 };
@@ -40,6 +46,7 @@ use crate::model::{
 pub use budget::Budget;
 
 use budget::Bucket;
+use projects::Opening;
 use state::Service;
 use timeline::Journal;
 
@@ -60,6 +67,13 @@ pub struct Settings {
     pub budget: Budget,
     /// Services that do not start by themselves when their project is opened first, and why not.
     pub withheld: BTreeMap<ServiceId, String>,
+    /// Which boot of the machine this is, as the kernel names it (`/proc/sys/kernel/random/boot_id`); empty: not known, so
+    /// that every record counts as of this boot.
+    pub boot_id: String,
+    /// Whether it runs in the background, shown.
+    pub daemon: bool,
+    /// How processes of services are held together here, shown.
+    pub containment: Containment,
 }
 
 impl Default for Settings {
@@ -72,6 +86,9 @@ impl Default for Settings {
             first_run: 1,
             budget: Budget::default(),
             withheld: BTreeMap::new(),
+            boot_id: String::new(),
+            daemon: false,
+            containment: Containment::default(),
         }
     }
 }
@@ -80,15 +97,21 @@ impl Default for Settings {
 #[derive(Debug)]
 struct Project {
     spec: Arc<ProjectSpec>,
-    opened_us: i64,
+    opened: Timestamp,
+    /// It is being closed, and who wants that.
+    closing: Option<Origin>,
 }
 
 /// How far the engine is with its own end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
     Working,
+    /// Everything is being stopped.
     Leaving,
+    /// Everything was stopped.
     Ended,
+    /// Everything was let go of and runs on: nothing may be changed any more.
+    Released,
 }
 
 /// Services that must be looked at again before the step is over; each at most once at a time, first come first served.
@@ -130,6 +153,16 @@ pub struct Engine {
     journal: Journal,
     worklist: Worklist,
     effects: Vec<Effect>,
+    /// Services of which something may have changed that the next engine must know.
+    marked: BTreeSet<ServiceId>,
+    /// What is to be kept before the effects of this step are begun.
+    records: Vec<Effect>,
+    boot: Arc<str>,
+    /// Runs of services that no project has, until they are gone.
+    strays: BTreeMap<RunId, ServiceId>,
+    opening: Vec<Opening>,
+    /// Projects that were closed: an old reading of their file does not open them again.
+    let_go: BTreeSet<ProjectName>,
     registry: Vec<ProjectRecord>,
     problems: Arc<[Problem]>,
     troubles: BTreeMap<TroubleSlot, String>,
@@ -157,6 +190,12 @@ impl Engine {
             journal: Journal::default(),
             worklist: Worklist::default(),
             effects: Vec::new(),
+            marked: BTreeSet::new(),
+            records: Vec::new(),
+            boot: Arc::from(settings.boot_id.as_str()),
+            strays: BTreeMap::new(),
+            opening: Vec::new(),
+            let_go: BTreeSet::new(),
             registry: Vec::new(),
             problems: Arc::from([]),
             troubles: BTreeMap::new(),

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{
     command::{ServiceRef, Targets},
-    ids::ServiceId,
+    ids::{ProjectName, ServiceId},
 };
 
 use super::Engine;
@@ -84,6 +84,22 @@ impl Engine {
         let hint = match nearest {
             Some((away, name)) if away <= 1 + text.chars().count() / 3 => format!("did you mean {name}?"),
             Some(_) | None => self.known(),
+        };
+        Unresolved { reason, hint: Some(hint) }
+    }
+
+    /// No such project is open.
+    pub(super) fn unknown_project(&self, name: &ProjectName) -> Unresolved {
+        let reason = format!("no project \"{name}\" is open");
+        let nearest = self.projects.keys().map(|open| (distance(name.as_str(), open.as_str()), open)).min();
+        let hint = match nearest {
+            None => "no project is open at all".to_owned(),
+            Some((away, open)) if away <= 1 + name.as_str().chars().count() / 3 => format!("did you mean {open}?"),
+            Some(_) => {
+                let names: Vec<&str> = self.projects.keys().take(CANDIDATES).map(ProjectName::as_str).collect();
+                let more = if self.projects.len() > CANDIDATES { " …" } else { "" };
+                format!("open: {}{more}", names.join(", "))
+            }
         };
         Unresolved { reason, hint: Some(hint) }
     }

@@ -5,12 +5,13 @@
 use std::{
     collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
+    path::Path,
     time::Duration,
 };
 
 use crate::model::{
     command::{Command, Verb},
-    ids::ServiceId,
+    ids::{ProjectName, ServiceId},
     phase::{AfterStop, Hold, Phase},
     policy::{Plan, Risk},
     signal::Signal,
@@ -77,9 +78,8 @@ impl Engine {
                 let title = "read the project file again".to_owned();
                 Draft { touched: Vec::new(), title, steps: files, idle: "no project is open".to_owned() }
             }
-            Command::Open { .. } | Command::Close { .. } => {
-                Draft { touched: Vec::new(), title: String::new(), steps: Vec::new(), idle: "not yet".to_owned() }
-            }
+            Command::Open { directory, .. } => self.draft_open(directory),
+            Command::Close { project } => self.draft_close(project),
             Command::Autopilot { mode } => {
                 let title = format!("autopilot {}", mode.label());
                 let idle = format!("autopilot is {} already", mode.label());
@@ -118,6 +118,36 @@ impl Engine {
             steps.push(format!("note: {} {verb}", left.join(", ")));
         }
         self.drafted(Verb::Stop, targets, touched, steps)
+    }
+
+    fn draft_open(&self, directory: &Path) -> Draft {
+        let open = self.projects.values().find(|project| project.spec.root == directory);
+        let idle = open.map_or_else(String::new, |project| format!("{} is open already", project.spec.name));
+        let title = format!("open {}", directory.display());
+        let steps = if open.is_some() {
+            Vec::new()
+        } else {
+            vec![format!("take the project in {} under care", directory.display())]
+        };
+        Draft { touched: Vec::new(), title, steps, idle }
+    }
+
+    fn draft_close(&self, project: &ProjectName) -> Draft {
+        let title = format!("close {project}");
+        if self.is_leaving(project) {
+            return Draft {
+                touched: Vec::new(),
+                title,
+                steps: Vec::new(),
+                idle: format!("{project} is being closed already"),
+            };
+        }
+        let own: Vec<ServiceId> = self.order.iter().filter(|id| id.project == *project).cloned().collect();
+        let mut touched = self.chosen(&own, |service| !service.is_at_rest() || service.due.is_some());
+        touched.reverse();
+        let mut steps: Vec<String> = touched.iter().map(|id| self.stop_step(id, None)).collect();
+        steps.push(format!("let go of {project}"));
+        Draft { touched, title, steps, idle: String::new() }
     }
 
     fn draft_restart(&self, targets: &[ServiceId], with_dependents: bool, grace: Option<Duration>) -> Draft {

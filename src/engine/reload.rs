@@ -1,4 +1,4 @@
-//! Opening a project and taking its file in again: what is new, gone, changed.
+//! Taking the file of a project in, at its opening and again later: what is new, gone, changed.
 //!
 //! Never: touches a service that stayed the same; stops anything because a file cannot be taken.
 
@@ -8,17 +8,16 @@ use std::{
 };
 
 use crate::model::{
-    effect::Effect,
-    ids::{ProjectName, ServiceId, ServiceName},
+    ids::{ProjectName, RunId, ServiceId, ServiceName},
     phase::{AfterStop, Phase},
     policy::Origin,
-    project::{Problem, ProjectRecord, ProjectSpec},
+    project::{Problem, ProjectSpec},
     service::ServiceSpec,
     timeline::What,
 };
 
 use super::{
-    Engine, Life, Project,
+    Engine,
     ending::Order,
     graph,
     state::{Goal, Manner, Service},
@@ -27,12 +26,19 @@ use super::{
 
 /// What a new reading of a file does to a project.
 #[derive(Debug, Default)]
-struct Difference {
+pub(super) struct Difference {
     added: Vec<ServiceName>,
     removed: Vec<ServiceName>,
     changed: Vec<ServiceName>,
     /// Those of `changed` whose process would not notice without being started again.
     restarted: Vec<ServiceId>,
+}
+
+impl Difference {
+    /// Takes only those as new that `is_new` accepts.
+    pub(super) fn keep_added(&mut self, is_new: impl Fn(&ServiceName) -> bool) {
+        self.added.retain(is_new);
+    }
 }
 
 /// Whether anything but the place in the file differs.
@@ -94,49 +100,39 @@ fn needs_restart(old: &ServiceSpec, new: &ServiceSpec) -> bool {
 }
 
 impl Engine {
-    /// A valid project: opened, or read again.
-    pub(super) fn project_loaded(&mut self, project: &Arc<ProjectSpec>) {
-        if self.life != Life::Working {
-            return;
-        }
-        if !self.problems.is_empty() {
-            self.problems = Arc::from([]);
-        }
-        let known = self.projects.contains_key(&project.name);
-        let opened = Project { spec: project.clone(), opened_us: self.now.wall_us };
-        self.projects.insert(project.name.clone(), opened);
+    /// An open project whose file was read again.
+    pub(super) fn read_again(&mut self, project: &Arc<ProjectSpec>) {
+        self.clear_problems();
+        let Some(open) = self.projects.get_mut(&project.name) else { return };
+        open.spec = project.clone();
         let difference = self.take_specs(project);
         self.rebuild_graph(&project.name);
-        let about = About::Project(&project.name);
-        if known {
-            let what = What::Reloaded {
-                added: difference.added.clone(),
-                removed: difference.removed.clone(),
-                changed: difference.changed.clone(),
-            };
-            self.record(about, Origin::Config, what, "");
-        } else {
-            self.record(about, Origin::Config, What::ProjectOpened { services: project.services.len() }, "");
-        }
-        self.effects.push(Effect::Register(ProjectRecord {
-            name: project.name.clone(),
-            root: project.root.clone(),
-            file: project.file.clone(),
-            services: project.services.len(),
-            last_opened_us: self.now.wall_us,
-            exists: true,
-        }));
+        let what = What::Reloaded {
+            added: difference.added.clone(),
+            removed: difference.removed.clone(),
+            changed: difference.changed.clone(),
+        };
+        self.record(About::Project(&project.name), Origin::Config, what, "");
+        self.register(project);
         self.apply(&project.name, &difference);
         self.changed = true;
     }
 
+    /// A file that could be taken ends what was wrong with the one before.
+    pub(super) fn clear_problems(&mut self) {
+        if !self.problems.is_empty() {
+            self.problems = Arc::from([]);
+        }
+    }
+
     /// Puts the new specs in place and says what differs.
-    fn take_specs(&mut self, project: &ProjectSpec) -> Difference {
+    pub(super) fn take_specs(&mut self, project: &ProjectSpec) -> Difference {
         let now = self.now;
         let mut difference = Difference::default();
         for spec in &project.services {
             let Some(service) = self.services.get_mut(&spec.id) else {
                 let mut service = Service::new(spec.clone(), now);
+                service.last_run = RunId(self.next_run.saturating_sub(1));
                 if spec.autostart
                     && let Some(why) = self.settings.withheld.get(&spec.id)
                 {
@@ -172,7 +168,7 @@ impl Engine {
     }
 
     /// Starts what is new, ends what is gone, restarts what changed.
-    fn apply(&mut self, project: &ProjectName, difference: &Difference) {
+    pub(super) fn apply(&mut self, project: &ProjectName, difference: &Difference) {
         let ids = |names: &[ServiceName]| -> Vec<ServiceId> {
             names.iter().map(|name| ServiceId { project: project.clone(), service: name.clone() }).collect()
         };
@@ -205,7 +201,12 @@ impl Engine {
         self.settings.withheld.retain(|id, _| id.project != *project);
         for id in graph::needed_for_start(&self.services, &new) {
             let asked = self.service(&id).is_some_and(|service| service.spec.autostart);
-            let down = self.service(&id).is_some_and(|service| !service.is_active() && !service.doomed);
+            let ends_with_cas = |service: &Service| {
+                service.due.as_ref().is_some_and(|due| due.then == AfterStop::StayStopped && due.by == Origin::System)
+            };
+            let down = self
+                .service(&id)
+                .is_some_and(|service| !service.doomed && (!service.is_active() || ends_with_cas(service)));
             if down {
                 let because =
                     if asked { "started by the project file" } else { "started because another service needs it" };
@@ -263,6 +264,7 @@ impl Engine {
     /// Forgets a service that is gone from its file and from the machine.
     pub(super) fn drop_service(&mut self, id: &ServiceId) {
         let Some(service) = self.services.remove(id) else { return };
+        self.forget(id);
         self.order.retain(|other| other != id);
         for below in service.spec.depends_on.keys() {
             if let Some(dependency) = self.services.get_mut(&graph::sibling(id, below)) {

@@ -9,40 +9,16 @@ use crate::model::{
     history::History,
     ids::{Epoch, RunId, ServiceId, ServiceName},
     metric::RunUsage,
-    phase::{AfterStop, Exit, Health, Phase},
+    phase::{Exit, Health, Phase},
     policy::Origin,
     probe::{Check, Probe, ProbeKind, ProbeOutcome},
+    record::ServiceState,
     service::ServiceSpec,
     snapshot::ServiceView,
     time::Timestamp,
 };
 
-/// What user and policy want of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Goal {
-    Down,
-    Up,
-}
-
-/// How an ending begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
-    /// The service's own signal, then `grace` (none: its own), then SIGKILL.
-    Ask { grace: Option<Duration> },
-    /// SIGKILL at once.
-    Kill,
-}
-
-/// An ending that was decided and has not begun: dependents that end with it go first.
-#[derive(Debug, Clone)]
-pub(super) struct Due {
-    pub(super) then: AfterStop,
-    pub(super) manner: Manner,
-    pub(super) by: Origin,
-    /// `stopped by you`, for every line that tells about it.
-    pub(super) because: String,
-    pub(super) after: Vec<ServiceId>,
-}
+pub(super) use crate::model::record::{Due, Goal, Manner};
 
 /// Why the present (or next) run is started.
 #[derive(Debug, Clone)]
@@ -93,9 +69,12 @@ pub(super) struct Run {
     pub(super) stage: Stage,
     pub(super) since: Timestamp,
     pub(super) pid: Option<u32>,
+    /// How its main process ended.
     pub(super) exit: Option<Exit>,
-    /// When its main process was gone.
+    /// When its main process was gone; none while the run goes on without it.
     pub(super) ended: Option<Timestamp>,
+    /// When it ended, where no engine looked: the wait for the next run counts from then.
+    pub(super) unseen_end: Option<Timestamp>,
     pub(super) push: Push,
     /// Who ends it, and the words for it.
     pub(super) ended_by: Option<(Origin, String)>,
@@ -178,6 +157,7 @@ impl Run {
             pid: None,
             exit: None,
             ended: None,
+            unseen_end: None,
             push: Push::Nothing,
             ended_by: None,
             failed_probe: None,
@@ -213,6 +193,10 @@ pub(super) struct Service {
     pub(super) completed: bool,
     /// How the last run ended.
     pub(super) last_exit: Option<Exit>,
+    /// No run up to this one is news to the next engine, save the one that is there.
+    pub(super) last_run: RunId,
+    /// Who stopped it; none where nobody did since it was started.
+    pub(super) stopped_by: Option<Origin>,
     /// Why it is in its phase, where the phase itself does not say so.
     pub(super) why: String,
     /// It is gone from the project file: dropped when nothing of it is left.
@@ -225,6 +209,12 @@ pub(super) struct Service {
     pub(super) memory: History,
     /// Samples of nothing in a row, so that long silence costs no redraw.
     pub(super) silence: usize,
+    /// Bytes of output that could not be kept and were not told about yet.
+    pub(super) dropped: u64,
+    /// When such a loss was told last.
+    pub(super) dropped_told: Option<Timestamp>,
+    /// What the next engine would know of it; none where nothing was kept.
+    pub(super) remembered: Option<Box<ServiceState>>,
     /// Its picture; none where it must be drawn anew.
     pub(super) view: Option<Arc<ServiceView>>,
 }
@@ -255,6 +245,8 @@ impl Service {
             restarts: 0,
             completed: false,
             last_exit: None,
+            last_run: RunId::default(),
+            stopped_by: None,
             why: why.to_owned(),
             doomed: false,
             rank: 0,
@@ -263,6 +255,9 @@ impl Service {
             cpu: History::default(),
             memory: History::default(),
             silence: 0,
+            dropped: 0,
+            dropped_told: None,
+            remembered: None,
             view: None,
         }
     }
@@ -270,6 +265,11 @@ impl Service {
     /// True while an ending is decided or under way.
     pub(super) const fn is_ending(&self) -> bool {
         self.due.is_some() || matches!(self.phase, Phase::Stopping { .. })
+    }
+
+    /// True where its main process has ended well and others of its run go on in its place.
+    pub(super) fn is_forked(&self) -> bool {
+        matches!(self.phase, Phase::Running { .. }) && self.run.as_ref().is_some_and(|run| run.exit.is_some())
     }
 
     /// True where a process is there, or is being spawned.

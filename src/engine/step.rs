@@ -2,14 +2,14 @@
 //!
 //! Never: decides anything itself.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::model::{
     effect::Effect,
     event::{Event, Input, TimerKey, TroubleSlot},
     ids::{Epoch, ServiceId},
     metric::{RunUsage, Sample},
-    policy::Origin,
+    policy::{Origin, Reply},
     time::Timestamp,
     timeline::What,
 };
@@ -18,6 +18,9 @@ use super::{Engine, Life, timeline::About};
 
 /// Samples of nothing after which a series shows nothing else: pushing more would change no picture.
 const SILENT: usize = 720;
+
+/// Lost output of a service is told at most once in this time.
+const DROPS_TOLD: Duration = Duration::from_mins(1);
 
 impl Engine {
     /// Takes one input in and says what is to be done. `now` is never earlier than the last one (it is taken for the last
@@ -29,24 +32,33 @@ impl Engine {
         }
         match input {
             Input::Request(request) => self.knock(&request),
+            // What happens now is the next engine's to learn.
+            Input::Event(_) if self.life == Life::Released => {}
             Input::Event(event) => self.learn(event),
         }
         self.settle();
+        self.let_go();
         if self.life == Life::Leaving && self.is_quiet() {
+            self.write_marked();
             self.life = Life::Ended;
             self.effects.push(Effect::Quit);
         }
-        std::mem::take(&mut self.effects)
+        self.take_effects()
     }
 
     fn learn(&mut self, event: Event) {
         match event {
-            Event::ProjectLoaded { project, heritage: _, request: _ } => self.project_loaded(&project),
+            Event::ProjectLoaded { project, heritage, request } => self.project_loaded(&project, heritage, request),
             Event::OpenRefused { request, reason, hint } => {
-                self.effects
-                    .push(Effect::Reply { request, reply: crate::model::policy::Reply::Refused { reason, hint } });
+                self.answer_open(request, &Reply::Refused { reason, hint });
             }
-            Event::ShimReplaced { .. } | Event::OutputDropped { .. } | Event::ReleaseAsked => {}
+            Event::ShimReplaced { service, why } => {
+                if self.services.contains_key(&service) {
+                    self.record(About::Service(&service), Origin::System, What::ShimReplaced, why);
+                }
+            }
+            Event::OutputDropped { service, bytes } => self.output_dropped(&service, bytes),
+            Event::ReleaseAsked => self.release(),
             Event::ProjectRefused { problems } => self.project_refused(problems),
             Event::PortsChecked { service, epoch, holders } => {
                 if self.is_current(&service, epoch) {
@@ -55,25 +67,27 @@ impl Engine {
             }
             Event::Spawned { run, pid } => self.spawned(run, pid),
             Event::SpawnFailed { run, error } => self.spawn_failed(run, error),
-            Event::Exited { run, exit, last_words, leftover } => self.exited(run, exit, last_words, leftover),
+            Event::Exited { run, exit, last_words, leftover } => {
+                self.exited(run, exit, self.now, last_words, leftover);
+            }
+            Event::LeftoversGone { run } => self.leftovers_gone(run, self.now),
             Event::TreeEnded { run, survivors } => self.tree_ended(run, survivors),
             Event::Probed { run, kind, round, outcome, took } => self.probed(run, kind, round, outcome, took),
             Event::LogMatched { run, kind } => self.log_matched(run, kind),
             Event::TimerFired { key, epoch } => self.woken(key, epoch),
             Event::Sampled(sample) => self.sampled(&sample),
+            Event::ContainmentKnown(containment) => {
+                self.settings.containment = containment;
+                self.services.values_mut().for_each(|service| service.view = None);
+                self.changed = true;
+            }
             Event::Stalled { gap } => self.stalled(gap),
             Event::RegistryRead(records) => {
                 self.registry = records;
                 self.changed = true;
             }
             Event::Trouble { slot, text } => self.trouble(slot, text),
-            Event::ShutdownAsked => {
-                if self.life == Life::Working {
-                    self.life = Life::Leaving;
-                    self.changed = true;
-                    self.end_all();
-                }
-            }
+            Event::ShutdownAsked => self.shut_down(),
         }
     }
 
@@ -120,6 +134,11 @@ impl Engine {
         self.host.disk_read.push(host.disk_read_bytes_per_s as f32);
         self.host.disk_write.push(host.disk_write_bytes_per_s as f32);
         let usage: std::collections::BTreeMap<_, RunUsage> = sample.runs.iter().copied().collect();
+        let dropped: Vec<ServiceId> =
+            self.services.iter().filter(|(_, service)| service.dropped > 0).map(|(id, _)| id.clone()).collect();
+        for id in dropped {
+            self.tell_dropped(&id);
+        }
         for service in self.services.values_mut() {
             let seen = service.run.as_ref().and_then(|run| usage.get(&run.id)).copied();
             match seen {
@@ -133,6 +152,27 @@ impl Engine {
             service.memory.push(memory_bytes as f32);
             service.view = None;
         }
+    }
+
+    /// Output was lost; told at most once a minute for each service, all losses of that minute together.
+    fn output_dropped(&mut self, id: &ServiceId, bytes: u64) {
+        if let Some(service) = self.services.get_mut(id) {
+            service.dropped = service.dropped.saturating_add(bytes);
+            self.tell_dropped(id);
+        }
+    }
+
+    fn tell_dropped(&mut self, id: &ServiceId) {
+        let now = self.now;
+        let Some(service) = self.services.get_mut(id) else { return };
+        let told_lately = service.dropped_told.is_some_and(|told| now.since(told) < DROPS_TOLD);
+        if service.dropped == 0 || told_lately {
+            return;
+        }
+        service.dropped_told = Some(now);
+        let bytes = std::mem::take(&mut service.dropped);
+        let why = "the disk is full, or the limit of its log was reached before they were read; it runs on";
+        self.record(About::Service(id), Origin::System, What::OutputDropped { bytes }, why);
     }
 
     fn trouble(&mut self, slot: TroubleSlot, text: Option<String>) {

@@ -18,7 +18,7 @@ use crate::model::{
 
 use super::{
     Engine, Life, graph,
-    state::{Goal, Push, Run, Service, Stage, Start},
+    state::{Goal, Push, Run, Service, Stage, Standing, Start},
     timeline::About,
 };
 
@@ -90,6 +90,9 @@ impl Engine {
         service.view = None;
         self.changed = true;
         self.worklist.push(id);
+        if !self.marked.contains(id) {
+            self.marked.insert(id.clone());
+        }
         let awaited_by = if service.is_ending() { Vec::new() } else { std::mem::take(&mut service.awaited_by) };
         let dependents = service.dependents.clone();
         for other in &awaited_by {
@@ -110,6 +113,7 @@ impl Engine {
         let Some(service) = self.services.get_mut(id) else { return };
         service.goal = Goal::Up;
         service.due = None;
+        service.stopped_by = None;
         match &mut service.phase {
             Phase::Starting { .. } | Phase::Running { .. } => return self.moved(id),
             Phase::Stopping { then, .. } => {
@@ -142,7 +146,8 @@ impl Engine {
     /// Passes the gates as far as they are open.
     pub(super) fn try_start(&mut self, id: &ServiceId) {
         let ends = self.service(id).is_none_or(|service| service.due.is_some() || service.doomed);
-        if ends || self.life != Life::Working {
+        // What an earlier engine left in its place goes first; its end makes this look again.
+        if ends || self.life != Life::Working || self.has_stray(id) {
             return;
         }
         let holds = graph::holds(&self.services, id);
@@ -235,6 +240,7 @@ impl Engine {
         self.next_run += 1;
         self.runs.insert(run, id.clone());
         service.run = Some(Run::new(run, &service.spec, stage, now));
+        service.last_run = run;
         let because = service.start.because.clone();
         self.enter(id, Phase::Starting { run, since: now }, because);
         Some(run)
@@ -256,11 +262,21 @@ impl Engine {
         let Some(run) = &mut service.run else { return };
         run.stage = Stage::Spawning;
         self.effects.push(Effect::Spawn { run: run.id, spec: run.spec.clone() });
-        let ready = run.spec.ready_log_line.clone().map(|pattern| (None, pattern));
-        let watched = run.spec.probes.iter().filter_map(|(kind, probe)| match &probe.check {
-            Check::Log { pattern } => Some((Some(*kind), pattern.clone())),
-            Check::Exec(_) | Check::Http { .. } | Check::Tcp { .. } => None,
-        });
+        self.mark(id);
+        self.watch_output(id);
+    }
+
+    /// Asks for the lines of output that mean something and were not seen yet.
+    pub(super) fn watch_output(&mut self, id: &ServiceId) {
+        let Some(run) = self.services.get(id).and_then(|service| service.run.as_ref()) else { return };
+        let ready = run.spec.ready_log_line.clone().filter(|_| !run.log_ready).map(|pattern| (None, pattern));
+        let watched =
+            run.probes.iter().filter(|(_, state)| state.standing != Standing::Well).filter_map(|(kind, state)| {
+                match &state.probe.check {
+                    Check::Log { pattern } => Some((Some(*kind), pattern.clone())),
+                    Check::Exec(_) | Check::Http { .. } | Check::Tcp { .. } => None,
+                }
+            });
         for (kind, pattern) in ready.into_iter().chain(watched) {
             self.effects.push(Effect::WatchLog { run: run.id, kind, pattern });
         }
@@ -337,6 +353,7 @@ impl Engine {
         let Start { who, because, attempt, .. } = service.start.clone();
         if matches!(service.phase, Phase::Stopping { .. }) {
             service.view = None;
+            self.mark(&id);
             self.record(About::Run(&id, run_id), who, What::Started { pid, attempt }, because);
             return self.push_ending(&id);
         }
@@ -376,6 +393,7 @@ impl Engine {
         service.attempt = 0;
         service.view = None;
         self.changed = true;
+        self.mark(id);
         if restarts > 0 {
             self.record(About::Run(id, run_id), Origin::Healer, What::Stable { restarts }, "");
         }

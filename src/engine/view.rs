@@ -33,8 +33,8 @@ impl Engine {
                 pid: self.settings.pid,
                 started: self.started,
                 autopilot: self.autopilot,
-                leaving: self.life != Life::Working,
-                daemon: false,
+                leaving: matches!(self.life, Life::Leaving | Life::Ended),
+                daemon: self.settings.daemon,
             },
             projects: self.project_views(&services),
             services,
@@ -55,8 +55,8 @@ impl Engine {
                 open: true,
                 exists: true,
                 counts: Counts::of(own.map(AsRef::as_ref)),
-                last_opened_us: project.opened_us,
-                under_care_since: None,
+                last_opened_us: project.opened.wall_us,
+                under_care_since: Some(project.opened),
             }
         });
         let mut remembered: Vec<ProjectView> = self
@@ -104,7 +104,7 @@ impl Engine {
             usage: service.usage,
             cpu: service.cpu.clone(),
             memory: service.memory.clone(),
-            containment: crate::model::service::Containment::default(),
+            containment: self.settings.containment,
             tty: spec.tty,
             command: spec.command.display(),
             working_dir: spec.working_dir.clone(),

@@ -159,7 +159,7 @@ impl Handle {
 /// The stream of output. What came before is asked for with [`Query::Logs`]: subscribe first, then ask, and skip by
 /// [`LogBatch::first_seq`] what comes twice.
 #[derive(Debug, Clone)]
-pub struct LogFeed(broadcast::Sender<Arc<LogBatch>>);
+pub struct LogFeed(broadcast::Sender<LogNews>);
 
 impl LogFeed {
     /// A feed and nothing in it.
@@ -171,7 +171,13 @@ impl LogFeed {
     /// Gives a batch to all who listen.
     pub fn publish(&self, batch: Arc<LogBatch>) {
         // An error means that nobody listens.
-        let _listeners = self.0.send(batch);
+        let _listeners = self.0.send(LogNews::Batch(batch));
+    }
+
+    /// Tells all who listen that so many batches did not get here.
+    pub fn publish_missed(&self, batches: u64) {
+        // An error means that nobody listens.
+        let _listeners = self.0.send(LogNews::Missed { batches });
     }
 
     /// Listens from now on.
@@ -189,13 +195,13 @@ impl Default for LogFeed {
 
 /// One listener.
 #[derive(Debug)]
-pub struct LogSubscription(broadcast::Receiver<Arc<LogBatch>>);
+pub struct LogSubscription(broadcast::Receiver<LogNews>);
 
 impl LogSubscription {
     /// The next news; none when the engine has ended.
     pub async fn next(&mut self) -> Option<LogNews> {
         match self.0.recv().await {
-            Ok(batch) => Some(LogNews::Batch(batch)),
+            Ok(news) => Some(news),
             Err(broadcast::error::RecvError::Lagged(batches)) => Some(LogNews::Missed { batches }),
             Err(broadcast::error::RecvError::Closed) => None,
         }
@@ -204,7 +210,7 @@ impl LogSubscription {
     /// The next news if there is one now.
     pub fn try_next(&mut self) -> Option<LogNews> {
         match self.0.try_recv() {
-            Ok(batch) => Some(LogNews::Batch(batch)),
+            Ok(news) => Some(news),
             Err(broadcast::error::TryRecvError::Lagged(batches)) => Some(LogNews::Missed { batches }),
             Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => None,
         }

@@ -1,41 +1,76 @@
-//! The hub of output: gives each batch to the readers, to the files and to a bounded ring.
+//! The hub of output: gives each batch to the readers and to a bounded ring, counts it, and says to the store once a second how far was
+//! taken in and what was counted.
 //!
-//! Never looks into a line: sanitising is for whoever shows it.
+//! Promise: what it says to the store covers each batch exactly once, with the cursor behind it. Never looks into a line: sanitising is for whoever
+//! shows it. Never waits for a disk.
+
+mod ledger;
+mod ring;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::BTreeMap,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot};
-
-use super::handle::LogFeed;
-use crate::{
-    model::{ids::ServiceId, log::LogBatch},
-    world::{clock, log_files::LogWriter},
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::Instant,
 };
 
-/// Bytes of output that are kept in memory over all services.
-const TOTAL_BYTES: usize = 64 * 1024 * 1024;
+use self::{
+    ledger::Ledger,
+    ring::{Ring, TOTAL_BYTES},
+};
+use super::handle::LogFeed;
+use crate::{
+    model::{
+        ids::{ProjectName, ServiceId, ServiceName},
+        intake::{Cursor, Intake},
+        log::LogBatch,
+        service::LogPolicy,
+    },
+    world::{
+        log_files::{archive::Archivist, lines_before},
+        output::Taken,
+    },
+};
 
-/// Bytes of output that are kept in memory for one service at most.
-const SERVICE_BYTES: usize = 2 * 1024 * 1024;
+/// Between two words to the store, where there is something to say.
+const PERIOD: Duration = Duration::from_secs(1);
 
-/// Bytes that every service may keep, however many there are.
-const LEAST_BYTES: usize = 32 * 1024;
+/// Bytes before the cursor that are read again for each service of a project that is opened.
+const REFILL_BYTES: u64 = 256 * 1024;
 
-/// How long a disk that is behind may hold output up, until lines are dropped instead: a service may be slowed, never stopped.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// Where intake goes: it must not wait.
+pub(super) type IntakeSink = Box<dyn Fn(Vec<Intake>) + Send>;
 
-/// Between two looks at a disk that is behind.
-const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// A project whose output comes here from now on.
+#[derive(Debug, Clone)]
+pub(super) struct Opened {
+    /// Its name.
+    pub(super) project: ProjectName,
+    /// Key of its place.
+    pub(super) place: Arc<str>,
+    /// The directory of its slots.
+    pub(super) slots: PathBuf,
+    /// How far each service was taken in before. Their newest lines are read again for the ring.
+    pub(super) cursors: BTreeMap<ServiceName, Cursor>,
+    /// How the output of its services is kept.
+    pub(super) policies: BTreeMap<ServiceName, LogPolicy>,
+}
 
 /// A question to the hub.
 enum Question {
     /// What is in the ring?
     Recall { service: Option<ServiceId>, answer: oneshot::Sender<Vec<Arc<LogBatch>>> },
-    /// Is everything that was captured on disk?
+    /// A project was opened, or keeps its output otherwise now.
+    Refill(Opened),
+    /// A project was closed.
+    Close { place: Arc<str> },
+    /// Was everything that was captured said to the store?
     Flush { done: oneshot::Sender<()> },
 }
 
@@ -45,13 +80,29 @@ pub(super) struct Hub(mpsc::Sender<Question>);
 
 impl Hub {
     /// Starts the hub's task; it ends when the world has gone and nobody can ask.
-    pub(super) fn start(captured: mpsc::Receiver<Arc<LogBatch>>, feed: LogFeed, writer: LogWriter) -> Self {
+    pub(super) fn start(
+        captured: mpsc::Receiver<Taken>,
+        feed: LogFeed,
+        store: IntakeSink,
+        archivist: Archivist,
+    ) -> Self {
         let (questions, asked) = mpsc::channel(16);
-        tokio::spawn(serve(captured, asked, feed, writer));
+        let desk = Desk {
+            feed,
+            store,
+            archivist,
+            ring: Ring::default(),
+            ledger: Ledger::default(),
+            places: BTreeMap::new(),
+            due: None,
+            refills: JoinSet::new(),
+            waiting: Vec::new(),
+        };
+        tokio::spawn(desk.serve(captured, asked));
         Self(questions)
     }
 
-    /// What is in memory of one service or of all, oldest first.
+    /// What is in memory of one service or of all, oldest first. Waits for refills that have begun.
     pub(super) async fn recall(&self, service: Option<ServiceId>) -> Vec<Arc<LogBatch>> {
         let (answer, answered) = oneshot::channel();
         if self.0.send(Question::Recall { service, answer }).await.is_err() {
@@ -60,141 +111,147 @@ impl Hub {
         answered.await.unwrap_or_default()
     }
 
-    /// Returns when everything that was captured before is on disk, or could not be written.
+    /// Takes a project that was opened: its newest lines from before come into the ring, its closed segments are looked after. Once more, without cursors,
+    /// where its file was read again.
+    #[allow(dead_code, reason = "called when a project is opened, as soon as its slots are")]
+    pub(super) async fn refill(&self, opened: Opened) {
+        // An error means that the hub has ended.
+        let _ended = self.0.send(Question::Refill(opened)).await;
+    }
+
+    /// Looks no more after the segments of a project.
+    #[allow(dead_code, reason = "called when a project is closed, as soon as its slots are")]
+    pub(super) async fn close(&self, place: Arc<str>) {
+        // An error means that the hub has ended.
+        let _ended = self.0.send(Question::Close { place }).await;
+    }
+
+    /// Returns when everything that was captured before was said to the store.
     pub(super) async fn flush(&self) {
         let (done, flushed) = oneshot::channel();
         if self.0.send(Question::Flush { done }).await.is_ok() {
-            // An error means that the hub has ended, and then its writer has written all.
+            // An error means that the hub has ended, and then it has said all.
             let _ended = flushed.await;
         }
     }
 }
 
-async fn serve(
-    mut captured: mpsc::Receiver<Arc<LogBatch>>,
-    mut asked: mpsc::Receiver<Question>,
+/// Everything that the hub's task owns.
+struct Desk {
     feed: LogFeed,
-    writer: LogWriter,
-) {
-    let mut ring = Ring::default();
-    let mut disk = Disk::KeepsUp;
-    let take = |batch: Arc<LogBatch>, ring: &mut Ring| {
-        writer.write(Arc::clone(&batch));
-        feed.publish(Arc::clone(&batch));
-        ring.push(batch);
-    };
-    loop {
-        tokio::select! {
-            Some(batch) = captured.recv() => {
-                take(batch, &mut ring);
-                disk = wait_for_disk(&writer, disk).await;
-            }
-            // In each arm, an error of `send` means that the asker has left.
-            Some(question) = asked.recv() => match question {
-                Question::Recall { service, answer } => {
-                    let _left = answer.send(ring.recall(service.as_ref()));
-                }
-                Question::Flush { done } => {
-                    while let Ok(batch) = captured.try_recv() {
-                        take(batch, &mut ring);
+    store: IntakeSink,
+    archivist: Archivist,
+    ring: Ring,
+    ledger: Ledger,
+    /// Directory of the slots of each place.
+    places: BTreeMap<Arc<str>, PathBuf>,
+    /// When to speak to the store.
+    due: Option<Instant>,
+    refills: JoinSet<Vec<LogBatch>>,
+    /// Questions that wait for refills.
+    waiting: Vec<(Option<ServiceId>, oneshot::Sender<Vec<Arc<LogBatch>>>)>,
+}
+
+impl Desk {
+    async fn serve(mut self, mut captured: mpsc::Receiver<Taken>, mut asked: mpsc::Receiver<Question>) {
+        loop {
+            let due = self.due;
+            tokio::select! {
+                Some(taken) = captured.recv() => self.take(taken),
+                Some(question) = asked.recv() => self.answer(question, &mut captured),
+                Some(refilled) = self.refills.join_next() => {
+                    // An error means that reading has panicked: what it would have brought is on disk.
+                    self.ring.restore(refilled.unwrap_or_default());
+                    if self.refills.is_empty() {
+                        for (service, answer) in std::mem::take(&mut self.waiting) {
+                            self.recall(service.as_ref(), answer);
+                        }
                     }
-                    tokio::task::block_in_place(|| writer.flush());
-                    let _left = done.send(());
                 }
-            },
-            else => return,
-        }
-    }
-}
-
-/// What was last seen of the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Disk {
-    KeepsUp,
-    /// It was waited for in vain: until it has caught up, lines are dropped rather than services held up.
-    Hangs,
-}
-
-/// While the disk is behind, nothing more is taken: pipes fill, and services write as fast as the disk does.
-async fn wait_for_disk(writer: &LogWriter, disk: Disk) -> Disk {
-    if !writer.is_behind() {
-        return Disk::KeepsUp;
-    }
-    let begin = clock::now();
-    while disk == Disk::KeepsUp && writer.is_behind() {
-        if clock::now().since(begin) >= PATIENCE {
-            return Disk::Hangs;
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
-    disk
-}
-
-/// The newest batches of each service, bounded by bytes.
-#[derive(Debug, Default)]
-struct Ring {
-    services: HashMap<ServiceId, Kept>,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    batches: VecDeque<Arc<LogBatch>>,
-    bytes: usize,
-}
-
-impl Ring {
-    fn push(&mut self, batch: Arc<LogBatch>) {
-        let bound = (TOTAL_BYTES / (self.services.len() + 1)).clamp(LEAST_BYTES, SERVICE_BYTES);
-        let kept = self.services.entry(batch.service.clone()).or_default();
-        kept.bytes += batch.weight();
-        kept.batches.push_back(batch);
-        while kept.bytes > bound && kept.batches.len() > 1 {
-            if let Some(dropped) = kept.batches.pop_front() {
-                kept.bytes -= dropped.weight();
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.give(),
+                else => return,
             }
         }
     }
 
-    fn recall(&self, service: Option<&ServiceId>) -> Vec<Arc<LogBatch>> {
-        let mut batches: Vec<_> = match service {
-            Some(service) => {
-                self.services.get(service).map(|kept| kept.batches.iter().cloned().collect()).unwrap_or_default()
-            }
-            None => self.services.values().flat_map(|kept| kept.batches.iter().cloned()).collect(),
-        };
-        batches.sort_by_key(|batch| batch.wall_us);
-        batches
+    fn take(&mut self, taken: Taken) {
+        self.ledger.count(&taken);
+        self.feed.publish(Arc::clone(&taken.batch));
+        self.ring.push(taken.batch);
+        if self.due.is_none() {
+            self.due = Some(Instant::now() + PERIOD);
+        }
     }
+
+    fn answer(&mut self, question: Question, captured: &mut mpsc::Receiver<Taken>) {
+        match question {
+            Question::Recall { service, answer } if self.refills.is_empty() => self.recall(service.as_ref(), answer),
+            Question::Recall { service, answer } => self.waiting.push((service, answer)),
+            Question::Refill(opened) => self.refill(opened),
+            Question::Close { place } => {
+                if let Some(slots) = self.places.remove(&place) {
+                    self.archivist.leave(&slots);
+                }
+            }
+            Question::Flush { done } => {
+                while let Ok(taken) = captured.try_recv() {
+                    self.take(taken);
+                }
+                self.give();
+                // An error means that the asker has left.
+                let _left = done.send(());
+            }
+        }
+    }
+
+    fn recall(&self, service: Option<&ServiceId>, answer: oneshot::Sender<Vec<Arc<LogBatch>>>) {
+        // An error means that the asker has left.
+        let _left = answer.send(self.ring.recall(service));
+    }
+
+    fn refill(&mut self, opened: Opened) {
+        let Opened { project, place, slots, cursors, policies } = opened;
+        for (service, policy) in &policies {
+            self.archivist.tend(slots.join(service.as_str()), policy.max_age);
+        }
+        for (service, cursor) in &cursors {
+            let slot = slots.join(service.as_str());
+            if !policies.contains_key(service) {
+                self.archivist.tend(slot.clone(), None);
+            }
+            self.archivist.taken(&slot, cursor.stdout.min(cursor.stderr));
+        }
+        if !cursors.is_empty() {
+            let dir = slots.clone();
+            self.refills.spawn_blocking(move || read_again(&project, &dir, &cursors));
+        }
+        self.places.insert(place, slots);
+    }
+
+    /// Says to the store what came since the last time.
+    fn give(&mut self) {
+        self.due = None;
+        let intake = self.ledger.take();
+        for taken in &intake {
+            if let Some(slots) = self.places.get(&taken.place) {
+                let slot = slots.join(taken.service.service.as_str());
+                self.archivist.taken(&slot, taken.cursor.stdout.min(taken.cursor.stderr));
+            }
+        }
+        if !intake.is_empty() {
+            (self.store)(intake);
+        }
+    }
+}
+
+fn read_again(project: &ProjectName, slots: &Path, cursors: &BTreeMap<ServiceName, Cursor>) -> Vec<LogBatch> {
+    let bytes = REFILL_BYTES.min((TOTAL_BYTES / cursors.len().max(1)) as u64);
+    let of = |(service, cursor): (&ServiceName, &Cursor)| {
+        let id = ServiceId { project: project.clone(), service: service.clone() };
+        lines_before(&slots.join(service.as_str()), &id, *cursor, bytes)
+    };
+    cursors.iter().flat_map(of).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::{Ring, SERVICE_BYTES};
-    use crate::model::{
-        ids::{ProjectName, RunId, ServiceId, ServiceName},
-        log::{LogBatch, LogLine, Stream},
-    };
-
-    #[test]
-    fn memory_is_bounded_and_the_newest_lines_stay() {
-        let service = ServiceId { project: ProjectName::new("p").unwrap(), service: ServiceName::new("web").unwrap() };
-        let mut ring = Ring::default();
-        for seq in 0..10_000_u64 {
-            ring.push(Arc::new(LogBatch {
-                service: service.clone(),
-                run: RunId(1),
-                wall_us: i64::try_from(seq).unwrap(),
-                first_seq: seq,
-                text: "x".repeat(1000).into_boxed_str(),
-                lines: Box::new([LogLine { start: 0, len: 1000, stream: Stream::Stdout, continued: false }]),
-            }));
-        }
-        let kept = ring.recall(Some(&service));
-        let bytes: usize = kept.iter().map(|batch| batch.weight()).sum();
-        assert!(bytes <= SERVICE_BYTES && bytes > SERVICE_BYTES / 2, "{bytes}");
-        assert_eq!(kept.last().unwrap().first_seq, 9_999);
-        assert!(ring.recall(None).len() == kept.len());
-    }
-}
+mod tests;

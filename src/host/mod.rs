@@ -4,6 +4,7 @@
 
 pub mod handle;
 mod logs;
+mod projects;
 mod run;
 mod sampler;
 mod timers;
@@ -13,13 +14,14 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use tokio::{sync::mpsc, sync::watch, task::JoinHandle};
 
 use self::handle::{Handle, Link, LogFeed, REQUEST_CAPACITY};
+pub use self::projects::{Care, Gate};
 use crate::{
     config::paths::Paths,
     engine::{Budget, Engine, Settings},
     model::{
-        event::Event, event::TroubleSlot, ids::ServiceId, policy::Autopilot, project::ProjectSpec, snapshot::Snapshot,
+        event::Event, event::TroubleSlot, ids::ServiceId, policy::Autopilot, project::ProjectSpec, service::Containment, snapshot::Snapshot,
     },
-    world::{self, World, clock, log_files, store::Store},
+    world::{self, World, clock, log_files::archive::Archivist, store::Store},
 };
 
 /// Facts that may wait for the engine; more make the world wait (back-pressure).
@@ -28,8 +30,11 @@ const EVENT_CAPACITY: usize = 4096;
 /// Log batches that may wait for the hub; more make the readers of output wait (back-pressure).
 const OUTPUT_CAPACITY: usize = 32;
 
+/// Projects that may wait to be taken in; more wait in their tasks.
+const OPENING_CAPACITY: usize = 4;
+
 /// What an engine is hosted with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// Projects to open at once.
     pub projects: Vec<Arc<ProjectSpec>>,
@@ -47,6 +52,14 @@ pub struct Config {
     pub environment: BTreeMap<String, String>,
     /// Soft limit of open files that services get; none: that of this process.
     pub open_files: Option<u64>,
+    /// The engine runs in the background.
+    pub daemon: bool,
+    /// The program `cas-shim`.
+    pub shim: PathBuf,
+    /// Takes each project that is opened for this engine alone; none: whoever hosts it has done so.
+    pub gate: Option<Gate>,
+    /// Told of every change of what is open.
+    pub care: Option<Care>,
 }
 
 /// A hosted engine.
@@ -56,6 +69,49 @@ pub struct Host {
     pub handle: Handle,
     /// Ends when the engine has: after [`Handle::leave`].
     pub task: JoinHandle<()>,
+    /// What it knows of itself.
+    pub facts: Facts,
+}
+
+/// Looks at an engine's own parts without asking it.
+#[derive(Clone)]
+pub struct Facts {
+    events: mpsc::WeakSender<Event>,
+    calls: mpsc::WeakSender<handle::Call>,
+    store: Arc<Store>,
+    world: World,
+}
+
+/// What [`Facts`] saw.
+#[derive(Debug, Clone)]
+pub struct FactsNow {
+    /// Name, what waits, what it holds at most.
+    pub queues: Vec<(&'static str, usize, usize)>,
+    /// The store.
+    pub store: world::store::StoreStatus,
+    /// The slots.
+    pub slots: world::SlotCensus,
+}
+
+impl Facts {
+    /// Now. Never waits.
+    #[must_use]
+    pub fn look(&self) -> FactsNow {
+        let mut queues = Vec::new();
+        if let Some(events) = self.events.upgrade() {
+            queues.push(("events", events.max_capacity() - events.capacity(), events.max_capacity()));
+        }
+        if let Some(calls) = self.calls.upgrade() {
+            queues.push(("requests", calls.max_capacity() - calls.capacity(), calls.max_capacity()));
+        }
+        FactsNow { queues, store: self.store.status(), slots: self.world.census() }
+    }
+}
+
+impl std::fmt::Debug for Facts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Facts").finish_non_exhaustive()
+    }
 }
 
 /// Why an engine could not be hosted.
@@ -79,17 +135,19 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let (output, captured) = mpsc::channel(OUTPUT_CAPACITY);
     let (calls, door) = mpsc::channel(REQUEST_CAPACITY);
 
-    let store = Store::open(config.paths.database(), trouble_reporter(events.clone(), TroubleSlot::Store));
-    let writer = log_files::LogWriter::start(
-        config.paths.logs(),
-        log_files::Retention::default(),
-        trouble_reporter(events.clone(), TroubleSlot::Logs),
-    );
+    let (openings, opened) = mpsc::channel(OPENING_CAPACITY);
+
+    let store = Arc::new(Store::open(config.paths.database(), trouble_reporter(events.clone(), TroubleSlot::Store)));
     let world = World::start(
-        world::Settings { open_files: config.open_files, ..world::Settings::default() },
+        world::Settings { open_files: config.open_files, shim: config.shim, ..world::Settings::default() },
         events.clone(),
         output,
     );
+    for project in &config.projects {
+        let place = Paths::place(&project.name, &project.root);
+        let slots = config.paths.project_dir(&place).join("slots");
+        world.open_project(&project.name, place.into(), slots, BTreeMap::new());
+    }
     let mut engine = Engine::new(
         Settings {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -100,34 +158,56 @@ pub fn start(config: Config) -> Result<Host, StartError> {
             first_run: u64::try_from(started.wall_us).unwrap_or(1),
             budget: config.budget,
             withheld: config.withheld,
+            daemon: config.daemon,
+            boot_id: clock::boot_id(),
+            containment: Containment::default(),
         },
         started,
     );
 
     let feed = LogFeed::new();
-    let hub = logs::Hub::start(captured, feed.clone(), writer);
+    let taking = Arc::clone(&store);
+    let sink = Box::new(move |intake| taking.take_in(intake));
+    let hub = logs::Hub::start(captured, feed.clone(), sink, Archivist::start()?);
     let disk_path = config.projects.first().map_or_else(|| PathBuf::from("/"), |project| project.root.clone());
     let sampler = sampler::start(disk_path, world.clone(), events.clone())?;
 
+    let facts = Facts {
+        events: events.downgrade(),
+        calls: calls.downgrade(),
+        store: Arc::clone(&store),
+        world: world.clone(),
+    };
     let (snapshots, pictures) = watch::channel(engine.snapshot(started));
     let (link, linked) = watch::channel(Link::Local);
     let task = tokio::spawn(
         run::Loop {
             engine,
+            projects: projects::Projects::new(
+                projects::Means {
+                    paths: config.paths,
+                    world: world.clone(),
+                    store: Arc::clone(&store),
+                    hub: hub.clone(),
+                    gate: config.gate,
+                    environment: Arc::new(config.environment),
+                    openings,
+                },
+                config.care,
+            ),
             world,
             store,
             hub,
             timers: timers::Timers::default(),
             snapshots,
             events,
-            environment: Arc::new(config.environment),
             pending: run::Pending::default(),
             _sampler: sampler,
             _link: link,
         }
-        .run(inbox, door, config.projects),
+        .run(inbox, door, opened, config.projects),
     );
-    Ok(Host { handle: Handle { calls, snapshots: pictures, logs: feed, link: linked }, task })
+    Ok(Host { handle: Handle { calls, snapshots: pictures, logs: feed, link: linked }, task, facts })
 }
 
 /// Makes the callback by which a part with its own thread reports trouble. Never blocks: the newest trouble matters.

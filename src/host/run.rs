@@ -1,21 +1,24 @@
 //! The loop around the engine.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{handle::Call, handle::Departure, handle::Link, logs::Hub, sampler, timers::Timers};
+use super::{
+    handle::Call,
+    handle::Departure,
+    handle::Link,
+    logs::Hub,
+    projects::{Opening, Projects, Wanted, with_environment},
+    sampler,
+    timers::Timers,
+};
 use crate::{
     config,
     engine::Engine,
     model::{
         effect::Effect,
-        event::{Event, Input},
+        event::{Event, Input, TroubleSlot},
         heritage::Heritage,
         ids::{ProjectName, RequestId},
         policy::Reply,
@@ -48,18 +51,20 @@ pub(super) struct Pending {
     last: u64,
     replies: HashMap<RequestId, oneshot::Sender<Reply>>,
     leavers: Vec<oneshot::Sender<()>>,
+    /// Services are left running at the end.
+    releases: bool,
 }
 
 /// Everything that the engine's task owns.
 pub(super) struct Loop {
     pub(super) engine: Engine,
     pub(super) world: World,
-    pub(super) store: Store,
+    pub(super) store: Arc<Store>,
+    pub(super) projects: Projects,
     pub(super) hub: Hub,
     pub(super) timers: Timers,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(super) events: mpsc::Sender<Event>,
-    pub(super) environment: Arc<BTreeMap<String, String>>,
     pub(super) pending: Pending,
     pub(super) _sampler: sampler::Running,
     pub(super) _link: watch::Sender<Link>,
@@ -76,6 +81,7 @@ enum Turn {
 enum Wake {
     Event(Event),
     Call(Call),
+    Opening(Box<Opening>),
     DoorClosed,
     Time,
 }
@@ -86,12 +92,13 @@ impl Loop {
         mut self,
         mut inbox: mpsc::Receiver<Event>,
         mut door: mpsc::Receiver<Call>,
+        mut openings: mpsc::Receiver<Opening>,
         projects: Vec<Arc<ProjectSpec>>,
     ) {
         self.read_registry();
         let mut turn = Turn::GoOn;
         for project in projects {
-            turn = self.feed(Event::ProjectLoaded { project, heritage: Heritage::default(), request: None }).and(turn);
+            self.projects.open(Wanted::Read(project));
         }
         let mut next_picture = self.publish();
         let mut turned = clock::now();
@@ -101,6 +108,7 @@ impl Loop {
             let wake = tokio::select! {
                 biased;
                 Some(event) = inbox.recv() => Wake::Event(event),
+                Some(opening) = openings.recv() => Wake::Opening(Box::new(opening)),
                 call = door.recv(), if door_open => call.map_or(Wake::DoorClosed, Wake::Call),
                 () = sleep_until(deadline) => Wake::Time,
             };
@@ -121,6 +129,11 @@ impl Loop {
             }
         }
         self.publish();
+        if self.pending.releases {
+            self.world.release();
+        } else {
+            self.projects.close_all().await;
+        }
         self.hub.flush().await;
         // Waits for the disk: other tasks go on elsewhere meanwhile.
         tokio::task::block_in_place(|| self.store.flush());
@@ -139,6 +152,14 @@ impl Loop {
     fn take(&mut self, wake: Wake) -> Turn {
         match wake {
             Wake::Event(event) => self.feed(event),
+            Wake::Opening(opening) => {
+                let (event, troubles) = self.projects.take(*opening);
+                for text in troubles {
+                    tracing::warn!(text, "a journal is damaged");
+                    self.feed(Event::Trouble { slot: TroubleSlot::Journal, text: Some(text) });
+                }
+                self.feed(event)
+            }
             Wake::Call(Call::Request { mut request, reply }) => {
                 self.pending.last += 1;
                 request.id = RequestId(self.pending.last);
@@ -151,10 +172,13 @@ impl Loop {
             }
             Wake::Call(Call::Leave { departure, done }) => {
                 self.pending.leavers.push(done);
-                self.feed(match departure {
-                    Departure::StopAll => Event::ShutdownAsked,
-                    Departure::LeaveRunning => Event::ReleaseAsked,
-                })
+                match departure {
+                    Departure::StopAll => self.feed(Event::ShutdownAsked),
+                    Departure::LeaveRunning => {
+                        self.pending.releases = true;
+                        self.feed(Event::ReleaseAsked)
+                    }
+                }
             }
             Wake::Call(Call::Tty { answer, .. }) => {
                 // An error means that the asker has left.
@@ -177,6 +201,12 @@ impl Loop {
     }
 
     fn feed(&mut self, event: Event) -> Turn {
+        if let Event::ProjectLoaded { project, heritage: _, request: _ } = &event {
+            self.projects.has_changed(project);
+        }
+        if matches!(event, Event::Sampled(_)) {
+            self.projects.touch();
+        }
         self.step(Input::Event(event))
     }
 
@@ -199,7 +229,15 @@ impl Loop {
             | Effect::Adopt { .. }
             | Effect::EndStray { .. }
             | Effect::WatchLog { .. } => self.world.perform(effect),
-            Effect::Remember { .. } | Effect::OpenProject { .. } | Effect::CloseProject(_) => {}
+            Effect::Remember { service, record } => {
+                if let Some(text) = self.projects.remember(&service, &record) {
+                    self.tell_trouble(TroubleSlot::Journal, text);
+                }
+            }
+            Effect::OpenProject { directory, environment, request } => {
+                self.projects.open(Wanted::Find { directory, environment, request });
+            }
+            Effect::CloseProject(name) => self.projects.close(&name),
             Effect::Timer { at, key, epoch } => self.timers.arm(at, key, epoch),
             Effect::LoadProject { file, name } => self.load_project(file, name),
             Effect::Record(entry) => self.store.record(entry),
@@ -216,6 +254,13 @@ impl Loop {
             Effect::Quit => return Turn::Quit,
         }
         Turn::GoOn
+    }
+
+    /// Says it to the engine after this step.
+    fn tell_trouble(&self, slot: TroubleSlot, text: Option<String>) {
+        if let Err(error) = self.events.try_send(Event::Trouble { slot, text }) {
+            tracing::warn!(?slot, "a report of trouble was dropped: {error}");
+        }
     }
 
     /// Publishes a picture; returns from when on the next may follow.
@@ -237,13 +282,16 @@ impl Loop {
 
     /// Reads a project file off the loop; the answer comes as an event.
     fn load_project(&self, file: PathBuf, name: ProjectName) {
-        let (events, environment) = (self.events.clone(), Arc::clone(&self.environment));
+        let events = self.events.clone();
+        let (environment, base) = self.projects.environment_of(&name);
         tokio::task::spawn_blocking(move || {
             let loaded = config::load(&file, Some(name), &environment);
             let event = match loaded.project {
-                Some(project) if loaded.errors.is_empty() => {
-                    Event::ProjectLoaded { project: Arc::new(project), heritage: Heritage::default(), request: None }
-                }
+                Some(project) if loaded.errors.is_empty() => Event::ProjectLoaded {
+                    project: Arc::new(with_environment(project, base.as_ref())),
+                    heritage: Heritage::default(),
+                    request: None,
+                },
                 _ if loaded.errors.is_empty() => Event::ProjectRefused {
                     problems: vec![Problem {
                         source: None,

@@ -12,6 +12,7 @@ use super::{
     policy::Request,
     probe::{ProbeKind, ProbeOutcome},
     project::{Problem, ProjectRecord, ProjectSpec},
+    service::Containment,
 };
 
 /// What the engine is stepped with.
@@ -100,7 +101,12 @@ pub enum Event {
         /// Processes of the run that are still there; 0: nothing is left.
         leftover: usize,
     },
-    /// Answer to `Effect::EndTree`: nothing of the run is left, save the survivors.
+    /// Of a run whose `Exited` named leftovers nothing is left any more, though nobody asked for its end by `Effect::EndTree`.
+    LeftoversGone {
+        /// Which.
+        run: RunId,
+    },
+    /// Answer to `Effect::EndTree` and `Effect::EndStray`: nothing of the run is left, save the survivors.
     TreeEnded {
         /// Which.
         run: RunId,
@@ -150,6 +156,8 @@ pub enum Event {
         /// A sentence with what, where and what next; none: it is over.
         text: Option<String>,
     },
+    /// How the processes of services are held together here; told once, soon after the start.
+    ContainmentKnown(Containment),
     /// A shim died or hung and was replaced; its service was not touched.
     ShimReplaced {
         /// Whose.

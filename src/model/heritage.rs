@@ -15,6 +15,8 @@ pub struct Heritage {
     pub records: BTreeMap<ServiceName, Arc<str>>,
     /// What the slots hold, also of services that the project no longer has.
     pub found: Vec<Found>,
+    /// When an engine was last known to look after it; none where that is not known.
+    pub last_alive: Option<Timestamp>,
 }
 
 /// One slot.

@@ -14,6 +14,7 @@ pub mod policy;
 pub mod probe;
 pub mod project;
 pub mod query;
+pub mod record;
 pub mod service;
 pub mod signal;
 pub mod snapshot;

@@ -113,6 +113,11 @@ pub enum What {
         /// The last lines of its output, oldest first, sanitised, at most five.
         last_words: Vec<String>,
     },
+    /// Its main process ended with code 0 and left others behind, which go on: it put itself into the background.
+    Forked {
+        /// So many.
+        left: usize,
+    },
     /// It could not be executed at all.
     SpawnFailed {
         /// Why not.
@@ -258,9 +263,11 @@ impl Entry {
                 Exit::Rebooted => Severity::Info,
                 Exit::Code(_) | Exit::Signal(_) | Exit::SpawnFailed(_) | Exit::Unknown => Severity::Warning,
             },
-            What::RestartScheduled { .. } | What::Killed { .. } | What::Stalled { .. } | What::ShimReplaced => {
-                Severity::Warning
-            }
+            What::RestartScheduled { .. }
+            | What::Killed { .. }
+            | What::Forked { .. }
+            | What::Stalled { .. }
+            | What::ShimReplaced => Severity::Warning,
             What::Unhealthy { .. }
             | What::Flapping { .. }
             | What::SpawnFailed { .. }
@@ -306,6 +313,8 @@ impl Entry {
                 format!("ended, exit status unknown, after {}", short_duration(*after))
             }
             What::Exited { exit: exit @ Exit::Rebooted, .. } => exit.to_string(),
+            What::Forked { left: 1 } => "its main process ended with code 0, 1 process of it goes on".to_owned(),
+            What::Forked { left } => format!("its main process ended with code 0, {left} processes of it go on"),
             What::RestartScheduled { delay, attempt } if delay.is_zero() => format!("restart {attempt} at once"),
             What::RestartScheduled { delay, attempt } => format!("restart {attempt} in {}", short_duration(*delay)),
             What::RestartWithheld { exit } => format!("not restarted after {exit}"),

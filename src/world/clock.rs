@@ -41,3 +41,9 @@ mod tests {
         }
     }
 }
+
+/// Which boot of the machine this is: `/proc/sys/kernel/random/boot_id`. Empty where it cannot be read.
+#[must_use]
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}

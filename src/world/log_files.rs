@@ -1,62 +1,62 @@
-//! Output of services on disk, so that it can be read from another terminal and after the end.
+//! Output of services on disk, as shims leave it: read back from any terminal, before and after any end.
 //!
-//! One directory per service, `DIR/PROJECT/SERVICE/`, with segments `000001.log`, `000002.log` …; a segment that is full is closed and
-//! the next begun, and the oldest is deleted when there are too many. A line is
+//! A slot (see [`crate::shim_format`]) holds segments `log.NNNNNN` with the bytes as the service wrote them, and beside each an index that
+//! says which bytes came from which stream, when and in which run. Segments that are full and taken in become
+//! `log.NNNNNN.gz` ([`archive`]); readers see segments and archives as one. The bytes are text of others: **also escape sequences are in
+//! them, whoever shows them cleans them first**.
 //!
-//! ```text
-//! <microseconds since the Unix epoch> <number> <o|e>[+] <run> <text>
-//! ```
+//! The file `seq` of a slot says which number the first line of a segment has, so that whoever begins there counts as the engine did.
 //!
-//! The number counts the lines of the service as one engine read them, from 0. `o` is standard output, `e` standard error, `+` says that the next line of the same stream goes on with the same physical line. The
-//! text is UTF-8 and has no line feed; everything else may be in it, **also escape sequences: whoever shows it cleans it first**.
-//!
-//! Promise: whoever writes never waits ([`LogWriter`]); what does not fit is dropped, counted, and marked by a line in the file.
-//! Readers ([`read_lines`], [`Follower`]) take files as they are: cut lines, garbage, NUL runs and missing segments cost what they
-//! cover and no more. Never: renames a segment, or reads one into memory whole.
+//! Promise: readers ([`read_lines`], [`Follower`]) take files as they are. Bytes that no index speaks of are shown with a guessed time, damaged
+//! records cost what they said and no more, and neither NULs nor anything else stops a reader. Never: writes a segment, follows a symbolic
+//! link, or reads a segment into memory whole.
 
+pub mod archive;
+mod bases;
+mod data;
 mod follower;
-mod line;
+mod index;
 mod reader;
+mod recent;
 mod segments;
-mod writer;
+mod walk;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::model::{
-    ids::{ProjectName, RunId, ServiceId},
+    ids::{ProjectName, RunId, ServiceId, ServiceName},
     log::Stream,
 };
 
 pub use self::{
     follower::{Follower, follow},
     reader::{StoredLines, read_lines},
-    writer::LogWriter,
+    recent::lines_before,
+};
+pub(in crate::world) use self::{
+    bases::Bases,
+    recent::drafts_before,
+    segments::{list, open, raw_file},
+    walk::{Piece, Progress, Unindexed, Walk, are_together},
 };
 
-/// How much of each service's output is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
-    /// A segment is closed when it would grow beyond this. A single longer line makes a longer segment.
-    pub segment_bytes: u64,
-    /// Segments kept, at least 1: the one being written included.
-    pub segments: usize,
-}
-
-impl Default for Retention {
-    /// 8 segments of 8 MiB.
-    fn default() -> Self {
-        Self { segment_bytes: 8 << 20, segments: 8 }
-    }
+/// Where the slots of one project are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slots {
+    /// Which project.
+    pub project: ProjectName,
+    /// The directory that has a directory for each service.
+    pub dir: PathBuf,
 }
 
 /// Which lines are asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogFilter {
-    /// Of these services; none named: of all that have ever written here.
+    /// Of these services; none named: of all that have a slot.
     pub services: Vec<ServiceId>,
-    /// Read from the service at or after this, microseconds since the Unix epoch.
+    /// Written by the service at or after this, microseconds since the Unix epoch.
     pub since_wall_us: Option<i64>,
-    /// Read from the service before this.
+    /// Written by the service before this.
     pub until_wall_us: Option<i64>,
     /// Of each service at most so many, the newest of those that satisfy the rest.
     pub tail: Option<usize>,
@@ -83,9 +83,10 @@ pub struct StoredLine {
     pub service: ServiceId,
     /// In which run.
     pub run: RunId,
-    /// When it was read from the service, microseconds since the Unix epoch.
+    /// When the service wrote it, microseconds since the Unix epoch.
     pub wall_us: i64,
-    /// Its number among the lines of the service, as in [`crate::model::log::LogBatch::first_seq`].
+    /// Its number among the lines of the service, as in [`crate::model::log::LogBatch::first_seq`]. Counted from the oldest line that is there
+    /// where nobody wrote down which number that has.
     pub seq: u64,
     /// Where it came from.
     pub stream: Stream,
@@ -95,8 +96,38 @@ pub struct StoredLine {
     pub text: String,
 }
 
-/// Every service that has output under `dir`, by name; of one project if it is given. Nothing where there is no such directory.
+/// Every service that has a slot, by name. Nothing where there is no such directory.
 #[must_use]
-pub fn stored_services(dir: &Path, project: Option<&ProjectName>) -> Vec<ServiceId> {
-    segments::services(dir, project)
+pub fn stored_services(slots: &[Slots]) -> Vec<ServiceId> {
+    let mut found: Vec<ServiceId> = slots.iter().flat_map(services_of).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn services_of(slots: &Slots) -> impl Iterator<Item = ServiceId> + use<> {
+    let project = slots.project.clone();
+    std::fs::read_dir(&slots.dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| ServiceName::new(entry.file_name().to_str()?).ok())
+        .map(move |service| ServiceId { project: project.clone(), service })
+}
+
+/// The slots that a filter asks for. A name cannot leave its directory: it has no `/` and does not begin with a dot.
+fn chosen(slots: &[Slots], filter: &LogFilter) -> Vec<(ServiceId, PathBuf)> {
+    let services = if filter.services.is_empty() { stored_services(slots) } else { filter.services.clone() };
+    let mut chosen = Vec::with_capacity(services.len());
+    for service in services {
+        for place in slots.iter().filter(|slots| slots.project == service.project) {
+            chosen.push((service.clone(), slot_of(&place.dir, &service.service)));
+        }
+    }
+    chosen
+}
+
+fn slot_of(dir: &Path, service: &ServiceName) -> PathBuf {
+    dir.join(service.as_str())
 }

@@ -1,20 +1,24 @@
 //! Every contact with the outside, each turning effects into events. Never decides anything.
 
+pub mod cgroup;
 pub mod clock;
+pub mod journal;
 pub mod limits;
 pub mod log_files;
-mod output;
+pub mod output;
 pub mod ports;
 mod probe;
 mod process;
+mod slot;
 pub mod store;
 pub mod system;
 mod tree;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     ffi::OsString,
     os::fd::RawFd,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -23,71 +27,109 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{Semaphore, mpsc},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::output::Taken;
 use self::{
-    output::Numbering,
     probe::http::Clients,
-    process::{Errand, Order},
+    slot::{Birth, Grounds, Keeper, Order, Pulse, RunOrder, Site},
+    system::Watched,
     tree::{Forest, TreeId},
 };
 use crate::model::{
     effect::Effect,
-    event::Event,
-    ids::{RunId, ServiceId},
-    log::LogBatch,
+    event::{Event, TroubleSlot},
+    ids::{ProjectName, RunId, ServiceId},
     service::ServiceSpec,
 };
 
-/// Orders that may wait at a run; more make their sender's task wait.
+/// Orders that may wait at a slot; more make their sender's task wait.
 const ORDER_CAPACITY: usize = 64;
 
 /// What a world starts from.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The environment that every service begins with.
+    /// The environment that every service begins with, unless its project has one of its own.
     pub environment: Vec<(OsString, OsString)>,
     /// Processes that are made at the same time, at least 1; others wait for their turn.
     pub launches_at_once: usize,
     /// Soft limit of open files that services get; none: ours.
     pub open_files: Option<u64>,
+    /// The program of the shims, `cas-shim`: absolute.
+    pub shim: PathBuf,
 }
 
 impl Default for Settings {
-    /// Our own environment; twice as many launches at once as there are processors.
+    /// Our own environment; twice as many launches at once as there are processors; the shim that stands beside this program.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { environment: std::env::vars_os().collect(), launches_at_once: processors * 2, open_files: None }
+        let here = std::env::current_exe().unwrap_or_default();
+        Self {
+            environment: std::env::vars_os().collect(),
+            launches_at_once: processors * 2,
+            open_files: None,
+            shim: here.with_file_name("cas-shim"),
+        }
     }
+}
+
+/// How many slots a world has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SlotCensus {
+    /// Slots of services that were started or found.
+    pub slots: usize,
+    /// Those whose shim is connected.
+    pub shims: usize,
+    /// Those whose main process is there.
+    pub running: usize,
+    /// Those whose run was made by an earlier engine.
+    pub adopted: usize,
 }
 
 /// Processes and probes of this machine. Clones are the same world.
 ///
-/// Runs go on when it is dropped: whoever wants them gone ends them first.
+/// Runs and their shims go on when it is dropped: whoever wants them gone ends them first.
 #[derive(Debug, Clone)]
 pub struct World {
     shared: Arc<Shared>,
     runtime: Handle,
+    /// With the last clone, all slots are let go.
+    _release: Arc<DropGuard>,
 }
 
 #[derive(Debug)]
 struct Shared {
     settings: Settings,
     events: mpsc::Sender<Event>,
-    output: mpsc::Sender<Arc<LogBatch>>,
+    output: mpsc::Sender<Taken>,
     forest: Forest,
+    grounds: Grounds,
     /// Turns for work that blocks a thread for a moment.
     launches: Arc<Semaphore>,
     clients: Clients,
     inherited: Vec<RawFd>,
+    sites: Mutex<HashMap<ProjectName, Site>>,
+    slots: Mutex<HashMap<ServiceId, Slot>>,
     runs: Mutex<HashMap<RunId, Running>>,
-    numberings: Mutex<HashMap<ServiceId, Arc<Numbering>>>,
+    /// Services that run without a shim, and why.
+    missed: Mutex<BTreeMap<ServiceId, String>>,
+    /// Cancelled when everything is let go.
+    released: CancellationToken,
+}
+
+/// The way to a slot's keeper.
+#[derive(Debug, Clone)]
+struct Slot {
+    orders: mpsc::Sender<Order>,
+    pulse: Arc<Pulse>,
 }
 
 /// What others may know of a run.
 #[derive(Debug, Clone)]
 struct Running {
-    spec: Arc<ServiceSpec>,
+    service: ServiceId,
+    /// None: nobody has taken it over.
+    spec: Option<Arc<ServiceSpec>>,
     tree: TreeId,
     stage: Stage,
     orders: mpsc::Sender<Order>,
@@ -108,27 +150,40 @@ impl World {
     /// Starts within a runtime of several threads.
     ///
     /// `events` carries facts and `output` lines; where one is full, the run that has something to say waits (its
-    /// process only when its pipe is full too).
+    /// process does not: its shim keeps what it writes).
     #[must_use]
-    pub fn start(settings: Settings, events: mpsc::Sender<Event>, output: mpsc::Sender<Arc<LogBatch>>) -> Self {
+    pub fn start(settings: Settings, events: mpsc::Sender<Event>, output: mpsc::Sender<Taken>) -> Self {
         give_children_default_signals();
+        let released = CancellationToken::new();
         let shared = Arc::new(Shared {
             launches: Arc::new(Semaphore::new(settings.launches_at_once.max(1))),
             settings,
             events,
             output,
             forest: Forest::new(),
+            grounds: Grounds::default(),
             clients: Clients::default(),
             inherited: process::launch::inherited_descriptors(),
+            sites: Mutex::default(),
+            slots: Mutex::default(),
             runs: Mutex::default(),
-            numberings: Mutex::default(),
+            missed: Mutex::default(),
+            released: released.clone(),
         });
         let runtime = Handle::current();
         runtime.spawn(tree::reap::sweep(Arc::downgrade(&shared)));
-        Self { shared, runtime }
+        runtime.spawn(slot::watch(Arc::downgrade(&shared)));
+        let looking = Arc::downgrade(&shared);
+        runtime.spawn_blocking(move || {
+            let Some(shared) = looking.upgrade() else { return };
+            // An error means that nobody listens any more; a full inbox, that there is more important news.
+            let _dropped = shared.events.try_send(Event::ContainmentKnown(shared.grounds.cgroups().containment()));
+        });
+        Self { shared, runtime, _release: Arc::new(released.drop_guard()) }
     }
 
-    /// Begins the work that an effect asks for and returns at once; what comes of it is an event.
+    /// Begins the work that an effect asks for and returns at once; what comes of it is an event. The project of a service must
+    /// have been opened ([`Self::open_project`]).
     pub fn perform(&self, effect: Effect) {
         match effect {
             Effect::CheckPorts { service, epoch, ports } => {
@@ -138,20 +193,22 @@ impl World {
                     shared.tell(Event::PortsChecked { service, epoch, holders }).await;
                 });
             }
-            Effect::Spawn { run, spec } => self.spawn(run, spec),
-            Effect::Signal { run, signal } => self.order(run, Order::Signal(signal)),
-            Effect::StopTree { run, signal } => self.order(run, Order::StopTree(signal)),
-            Effect::EndTree { run, patience } => self.order(run, Order::EndTree(patience)),
-            Effect::WatchLog { run, kind, pattern } => self.order(run, Order::Watch { question: kind, pattern }),
+            Effect::Spawn { run, spec } => self.bear(run, spec, RunOrder::Spawn),
+            Effect::Adopt { run, spec } => self.bear(run, spec, RunOrder::Adopt),
+            Effect::EndStray { run, service } => self.end_stray(run, &service),
+            Effect::Signal { run, signal } => self.order(run, RunOrder::Signal(signal)),
+            Effect::StopTree { run, signal } => self.order(run, RunOrder::StopTree(signal)),
+            Effect::EndTree { run, patience } => self.order(run, RunOrder::EndTree(patience)),
+            Effect::WatchLog { run, kind, pattern } => self.order(run, RunOrder::Watch { question: kind, pattern }),
             Effect::Probe(round) => {
-                if let Some(running) = self.shared.running(round.run) {
-                    self.runtime.spawn(probe::ask(Arc::clone(&self.shared), running, round));
+                if let Some(running) = self.shared.running(round.run)
+                    && let Some(spec) = running.spec.clone()
+                {
+                    self.runtime.spawn(probe::ask(Arc::clone(&self.shared), running, spec, round));
                 }
             }
             // The host carries these out itself: timers, files, memory, replies and its own end.
             Effect::Timer { .. }
-            | Effect::Adopt { .. }
-            | Effect::EndStray { .. }
             | Effect::Remember { .. }
             | Effect::OpenProject { .. }
             | Effect::CloseProject(_)
@@ -166,56 +223,137 @@ impl World {
     /// The runs whose main process is there, with its number.
     #[must_use]
     pub fn runs(&self) -> Vec<(RunId, u32)> {
-        let runs = self.shared.runs();
-        runs.iter()
+        self.watched().into_iter().map(|watched| (watched.run, watched.pid)).collect()
+    }
+
+    /// The same with the cgroup that holds each: what is to be sampled.
+    #[must_use]
+    pub fn watched(&self) -> Vec<Watched> {
+        let there: Vec<(RunId, u32, TreeId)> = self
+            .shared
+            .runs()
+            .iter()
             .filter_map(|(run, running)| match running.stage {
-                Stage::Running { pid } => Some((*run, pid)),
+                Stage::Running { pid } => Some((*run, pid, running.tree)),
                 Stage::Spawning | Stage::Leftover => None,
             })
-            .collect()
+            .collect();
+        let watched = |(run, pid, tree)| Watched { run, pid, cage: self.shared.forest.cage(tree) };
+        there.into_iter().map(watched).collect()
     }
 
-    fn spawn(&self, run: RunId, spec: Arc<ServiceSpec>) {
-        let (orders, receiver) = mpsc::channel(ORDER_CAPACITY);
-        let ended = CancellationToken::new();
-        let tree = self.shared.forest.plant();
-        let errand = Errand { run, spec: Arc::clone(&spec), tree, orders: receiver, ended: ended.clone() };
-        let running = Running { spec, tree, stage: Stage::Spawning, orders, ended };
-        self.shared.runs().insert(run, running);
-        self.runtime.spawn(process::keep(Arc::clone(&self.shared), errand));
+    /// Why limits and exact figures are not to be had, for people; none where they are. **Blocks** the first time.
+    #[must_use]
+    pub fn why_no_cgroups(&self) -> Option<String> {
+        self.shared.grounds.cgroups().note()
     }
 
-    fn order(&self, run: RunId, order: Order) {
-        let refused = match self.shared.running(run) {
-            None => order,
-            Some(running) => match running.orders.try_send(order) {
-                Ok(()) => return,
-                Err(mpsc::error::TrySendError::Full(order)) => {
-                    self.runtime.spawn(async move {
-                        // An error means that the run is gone: nothing is left to be asked of it.
-                        let _gone = running.orders.send(order).await;
-                    });
-                    return;
-                }
-                Err(mpsc::error::TrySendError::Closed(order)) => order,
-            },
+    /// The way to a slot, whose keeper begins with the first that asks for it; none where its project is not open.
+    fn slot(&self, service: &ServiceId) -> Option<Slot> {
+        let seat = self.shared.sites().get(&service.project)?.seat(service);
+        let mut slots = self.shared.slots();
+        if let Some(slot) = slots.get(service).filter(|slot| !slot.orders.is_closed()) {
+            return Some(slot.clone());
+        }
+        let (orders, inbox) = mpsc::channel(ORDER_CAPACITY);
+        let slot = Slot { orders, pulse: Arc::default() };
+        slots.insert(service.clone(), slot.clone());
+        drop(slots);
+        let keeper = Keeper::new(Arc::clone(&self.shared), seat, inbox, Arc::clone(&slot.pulse));
+        self.runtime.spawn(keeper.keep());
+        Some(slot)
+    }
+
+    /// Gives a run, made or taken over, to its slot.
+    fn bear(&self, run: RunId, spec: Arc<ServiceSpec>, order: impl FnOnce(Birth) -> RunOrder) {
+        let service = spec.id.clone();
+        let Some(slot) = self.slot(&service) else {
+            let error = format!("the project {} is not open", service.project);
+            return self.tell(Event::SpawnFailed { run, error });
         };
-        if matches!(refused, Order::EndTree(_)) {
-            let shared = Arc::clone(&self.shared);
+        let ended = CancellationToken::new();
+        let tree = self.shared.plant(&service, run);
+        self.shared.enter(run, &service, Some(Arc::clone(&spec)), tree, Stage::Spawning, ended.clone());
+        self.send(&slot.orders, Order::Run(run, order(Birth { spec, tree, ended })));
+    }
+
+    fn end_stray(&self, run: RunId, service: &ServiceId) {
+        let Some(slot) = self.slot(service) else {
+            return self.tell(Event::TreeEnded { run, survivors: Vec::new() });
+        };
+        let tree = self.shared.plant(service, run);
+        self.shared.enter(run, service, None, tree, Stage::Leftover, CancellationToken::new());
+        self.send(&slot.orders, Order::Run(run, RunOrder::EndStray(tree)));
+    }
+
+    fn order(&self, run: RunId, order: RunOrder) {
+        match self.shared.running(run) {
+            Some(running) => self.send(&running.orders, Order::Run(run, order)),
+            None if matches!(order, RunOrder::EndTree(_)) => {
+                self.tell(Event::TreeEnded { run, survivors: Vec::new() });
+            }
+            None => {}
+        }
+    }
+
+    fn send(&self, orders: &mpsc::Sender<Order>, order: Order) {
+        if let Err(mpsc::error::TrySendError::Full(order)) = orders.try_send(order) {
+            let orders = orders.clone();
             self.runtime.spawn(async move {
-                shared.tell(Event::TreeEnded { run, survivors: Vec::new() }).await;
+                // An error means that everything was let go.
+                let _gone = orders.send(order).await;
             });
         }
     }
+
+    fn tell(&self, event: Event) {
+        let shared = Arc::clone(&self.shared);
+        self.runtime.spawn(async move { shared.tell(event).await });
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Shared {
     fn runs(&self) -> MutexGuard<'_, HashMap<RunId, Running>> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.runs)
+    }
+
+    fn sites(&self) -> MutexGuard<'_, HashMap<ProjectName, Site>> {
+        lock(&self.sites)
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<ServiceId, Slot>> {
+        lock(&self.slots)
     }
 
     fn running(&self, run: RunId) -> Option<Running> {
         self.runs().get(&run).cloned()
+    }
+
+    /// Makes room for the tree of a run.
+    fn plant(&self, service: &ServiceId, run: RunId) -> TreeId {
+        let mark = self.sites().get(&service.project).map(|site| site.mark(service, run));
+        self.forest.plant_run(mark.unwrap_or_default())
+    }
+
+    /// Makes a run known.
+    fn enter(
+        &self,
+        run: RunId,
+        service: &ServiceId,
+        spec: Option<Arc<ServiceSpec>>,
+        tree: TreeId,
+        stage: Stage,
+        ended: CancellationToken,
+    ) {
+        let Some(orders) = self.slots().get(service).map(|slot| slot.orders.clone()) else { return };
+        let running = Running { service: service.clone(), spec, tree, stage, orders, ended };
+        if let Some(before) = self.runs().insert(run, running) {
+            self.forest.forget(before.tree);
+        }
     }
 
     fn set_stage(&self, run: RunId, stage: Stage) {
@@ -240,22 +378,28 @@ impl Shared {
         }
     }
 
-    /// Forgets runs whose leftovers ended by themselves.
-    fn forget_ended(&self) {
-        let leftover: Vec<_> = {
-            let runs = self.runs();
-            runs.iter().filter(|(_, running)| running.stage == Stage::Leftover).map(|(run, r)| (*run, r.tree)).collect()
-        };
-        for (run, tree) in leftover {
-            if self.forest.leftover(tree) == 0 {
-                self.forget(run);
-            }
+    /// A service runs on without a shim, for none can be started.
+    async fn shim_is_missed(&self, service: &ServiceId, why: String) {
+        lock(&self.missed).insert(service.clone(), why);
+        self.tell_missed().await;
+    }
+
+    async fn shims_are_well(&self, service: &ServiceId) {
+        let was_missed = lock(&self.missed).remove(service).is_some();
+        if was_missed {
+            self.tell_missed().await;
         }
     }
 
-    fn numbering_of(&self, service: &ServiceId) -> Arc<Numbering> {
-        let mut numberings = self.numberings.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(numberings.entry(service.clone()).or_default())
+    async fn tell_missed(&self) {
+        let text = {
+            let missed = lock(&self.missed);
+            missed.first_key_value().map(|(service, why)| match missed.len() {
+                1 => format!("{service} runs without its shim: {why}; it is tried again"),
+                many => format!("{many} services run without their shims, {service} for one: {why}; it is tried again"),
+            })
+        };
+        self.tell(Event::Trouble { slot: TroubleSlot::Shims, text }).await;
     }
 
     async fn tell(&self, event: Event) {

@@ -1,214 +1,228 @@
-//! Output of a run: read, cut into lines, numbered, handed on. Only this module knows that pipes carry it.
+//! Output of a service: read from its segments as they grow, cut into lines, numbered, watched for patterns, handed on.
 //!
-//! Never waits for the end of a pipe before the end of a process, and never holds more than one batch that nobody takes.
+//! Promise: from a cursor that was handed on, every line behind it comes once more and none before it, with the numbers they had. Never reads what the shim
+//! has not indexed while it may still do so, never holds much more than a mebibyte that nobody takes, never keeps a buffer for a quiet service.
 
-mod lines;
+pub(in crate::world) mod assembly;
+mod cutter;
+mod pipe;
 mod watch;
+mod words;
 
-use std::{
-    collections::VecDeque,
-    io,
-    os::fd::OwnedFd,
-    sync::{Arc, Mutex, PoisonError},
+use std::{collections::VecDeque, path::Path, sync::Arc};
+
+use tokio::sync::mpsc;
+
+pub use self::watch::Question;
+pub(super) use self::pipe::{open_pipe, read_what_is_there};
+use self::{
+    assembly::{Assembly, Draft},
+    words::LastWords,
+};
+use super::log_files::{self, Bases, Piece, Progress, Unindexed, Walk};
+use crate::model::{
+    ids::{RunId, ServiceId},
+    intake::{Cursor, Position},
+    log::LogBatch,
+    service::ServiceSpec,
 };
 
-use tokio::{net::unix::pipe, sync::mpsc};
+/// Most that is read at once.
+const READ_BYTES: usize = 256 * 1024;
 
-use self::lines::{Cutter, Draft, LastWords};
-pub(super) use self::watch::Question;
-use crate::{
-    model::{
-        ids::{RunId, ServiceId},
-        log::{LogBatch, Stream},
-        service::ServiceSpec,
-    },
-    world::clock,
-};
+/// While so much waits to be handed on, no more is read.
+const WAITING_BYTES: usize = 1024 * 1024;
 
-/// Most that is read at once from one descriptor: a quarter of what a pipe holds. It bounds a batch, and so what queues of batches weigh.
-const READ_BYTES: usize = 16 * 1024;
+/// So much before the end of a run is looked through for its last words where nobody has heard them.
+const WORDS_BYTES: u64 = 16 * 1024;
 
-/// Numbers the lines of one service, over all its runs.
-#[derive(Debug, Default)]
-pub(super) struct Numbering(Mutex<u64>);
+/// What goes to the hub: lines, and how far they bring the cursor of their service.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// The lines, for readers.
+    pub batch: Arc<LogBatch>,
+    /// Key of the project's place (see `Paths::place`).
+    pub place: Arc<str>,
+    /// Behind them.
+    pub cursor: Cursor,
+}
 
-/// One descriptor's end that we read.
+/// Reads one slot, over all its runs.
 #[derive(Debug)]
-struct Source {
-    pipe: Option<pipe::Receiver>,
-    cutter: Cutter,
-}
-
-/// A pipe: our end, and the one for the child.
-pub(super) fn open_pipe() -> io::Result<(pipe::Receiver, OwnedFd)> {
-    let (ours, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    Ok((pipe::Receiver::from_owned_fd(ours)?, theirs))
-}
-
-/// What is in a pipe right now, read past the runtime: it may not have heard of it yet. At most what was there when the
-/// reading began, so that a writer who goes on cannot hold us; true where the pipe has ended.
-pub(super) fn read_what_is_there(pipe: &pipe::Receiver, buffer: &mut Vec<u8>) -> bool {
-    let mut waiting = rustix::io::ioctl_fionread(pipe).unwrap_or(0) as usize;
-    loop {
-        buffer.reserve(waiting.max(1));
-        match rustix::io::read(pipe, rustix::buffer::spare_capacity(buffer)) {
-            Ok(0) => return true,
-            Ok(read) if read < waiting => waiting -= read,
-            Ok(_) | Err(rustix::io::Errno::AGAIN) => return false,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return true,
-        }
-    }
-}
-
-impl Source {
-    fn read(&mut self, buffer: &mut Vec<u8>, draft: &mut Draft) {
-        let Some(pipe) = &self.pipe else { return };
-        buffer.clear();
-        match pipe.try_read_buf(buffer) {
-            Ok(0) => self.close(draft),
-            Ok(_) => self.cutter.feed(buffer, draft),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(_) => self.close(draft),
-        }
-    }
-
-    fn drain(&mut self, buffer: &mut Vec<u8>, draft: &mut Draft) {
-        let Some(pipe) = &self.pipe else { return };
-        buffer.clear();
-        let has_ended = read_what_is_there(pipe, buffer);
-        self.cutter.feed(buffer, draft);
-        if has_ended {
-            self.close(draft);
-        } else {
-            self.cutter.show_unfinished(draft);
-        }
-    }
-
-    fn close(&mut self, draft: &mut Draft) {
-        self.cutter.finish(draft);
-        self.pipe = None;
-    }
-
-    async fn readable(&self) {
-        match &self.pipe {
-            // An error is found again, and handled, by the read that follows.
-            Some(pipe) => drop(pipe.readable().await),
-            None => std::future::pending().await,
-        }
-    }
-}
-
-/// The child's ends.
-#[derive(Debug)]
-pub(super) struct ChildEnds {
-    /// For descriptor 1.
-    pub(super) stdout: OwnedFd,
-    /// For descriptor 2.
-    pub(super) stderr: OwnedFd,
-}
-
-/// The output of one run.
-#[derive(Debug)]
-pub(super) struct Capture {
+pub struct Capture {
+    place: Arc<str>,
     service: ServiceId,
-    run: RunId,
-    numbering: Arc<Numbering>,
-    stdout: Source,
-    stderr: Source,
-    pending: VecDeque<(i64, Draft)>,
+    walk: Walk,
+    assembly: Assembly,
+    bases: Bases,
+    /// Batches that wait to be handed on.
+    ready: VecDeque<Draft>,
+    ready_bytes: usize,
+    run: Option<RunId>,
     words: LastWords,
     watches: watch::Watches,
     answered: Vec<Question>,
+    dropped: u64,
+    /// A run has ended there: what is unfinished there is a line.
+    ends_at: Option<Position>,
 }
 
 impl Capture {
-    /// Opens the pipes.
-    ///
-    /// # Errors
-    /// Those of pipe(2): too many open files.
-    pub(super) fn open(run: RunId, spec: &ServiceSpec, numbering: Arc<Numbering>) -> io::Result<(Self, ChildEnds)> {
-        let (out, stdout) = open_pipe()?;
-        let (err, stderr) = open_pipe()?;
-        let capture = Self {
-            service: spec.id.clone(),
-            run,
-            numbering,
-            stdout: Source { pipe: Some(out), cutter: Cutter::new(Stream::Stdout) },
-            stderr: Source { pipe: Some(err), cutter: Cutter::new(Stream::Stderr) },
-            pending: VecDeque::new(),
+    /// Reads the slot from `cursor` on; from the first segment that exists where that is [`Cursor::default`]. What a lost power supply took
+    /// from the end of a segment is not waited for.
+    #[must_use]
+    pub fn open(slot: &Path, place: Arc<str>, service: ServiceId, cursor: Cursor) -> Self {
+        let bases = Bases::read(slot);
+        let mut cursor = cursor;
+        if cursor == Cursor::default()
+            && let Some(oldest) = log_files::list(slot).first()
+        {
+            cursor.next_seq = bases.of(oldest.number).unwrap_or(0);
+        }
+        for position in [&mut cursor.stdout, &mut cursor.stderr] {
+            let file = log_files::open(&log_files::raw_file(slot, position.segment));
+            let length = file.and_then(|file| file.metadata()).map_or(u64::MAX, |found| found.len());
+            position.offset = position.offset.min(length);
+        }
+        let from = cursor.stdout.min(cursor.stderr);
+        Self {
+            place,
+            service,
+            walk: Walk::new(slot.to_owned(), from, Unindexed::Await(Position::default())),
+            assembly: Assembly::new(cursor),
+            bases,
+            ready: VecDeque::new(),
+            ready_bytes: 0,
+            run: None,
             words: LastWords::default(),
-            watches: watch::Watches::of(spec),
+            watches: watch::Watches::default(),
             answered: Vec::new(),
-        };
-        Ok((capture, ChildEnds { stdout, stderr }))
-    }
-
-    /// Waits until there is something to read; for ever where both pipes have ended.
-    pub(super) async fn readable(&self) {
-        tokio::select! {
-            () = self.stdout.readable() => {}
-            () = self.stderr.readable() => {}
+            dropped: 0,
+            ends_at: None,
         }
     }
 
-    /// Reads once what is there.
-    pub(super) fn read(&mut self) {
-        // Made anew each time: a thousand quiet services must not keep a thousand buffers.
-        let mut buffer = Vec::with_capacity(READ_BYTES);
-        let mut draft = Draft::default();
-        self.stdout.read(&mut buffer, &mut draft);
-        self.stderr.read(&mut buffer, &mut draft);
-        self.take(draft);
+    /// Takes a new run: its watches and last words begin anew.
+    pub fn begin_run(&mut self, run: RunId, spec: &ServiceSpec) {
+        self.run = Some(run);
+        self.words = LastWords::default();
+        self.watches = watch::Watches::of(spec);
+        self.answered.clear();
     }
 
-    /// The main process is gone: reads all that is there now, an unfinished line too.
-    pub(super) fn drain(&mut self) {
-        let mut buffer = Vec::new();
-        let mut draft = Draft::default();
-        self.stdout.drain(&mut buffer, &mut draft);
-        self.stderr.drain(&mut buffer, &mut draft);
-        self.take(draft);
-    }
-
-    fn take(&mut self, draft: Draft) {
-        if draft.lines.is_empty() {
-            return;
+    /// Reads what is in the segments now, at most about 256 KiB; true where more may be there. While batches of a mebibyte
+    /// wait to be handed on nothing is read.
+    pub fn read(&mut self) -> bool {
+        if self.ready_bytes >= WAITING_BYTES {
+            return true;
         }
-        self.words.hear(&draft);
-        self.answered.append(&mut self.watches.look(&draft));
-        self.pending.push_back((clock::now().wall_us, draft));
+        let at = self.walk.at();
+        let more = self.advance();
+        self.end_run();
+        if !more && self.walk.at() == at {
+            // Quiet: without descriptors.
+            self.walk.rest();
+        }
+        more
+    }
+
+    /// A run has ended and its output is there up to `end`: reads it all, an unfinished line too. What is more than a mebibyte that waits to
+    /// be handed on comes with later calls of [`Self::read`], which says that more is there.
+    pub fn drain(&mut self, end: Position) {
+        self.ends_at = Some(end);
+        // Nobody writes an older record than those that are there.
+        self.walk.think(Unindexed::Await(end));
+        while self.ends_at.is_some() && self.ready_bytes < WAITING_BYTES {
+            let more = self.advance();
+            self.end_run();
+            if !more {
+                break;
+            }
+        }
+        if self.ends_at.is_some() && self.ready_bytes < WAITING_BYTES {
+            // There is nothing more, whatever was said of the end.
+            self.finish();
+        }
+        if self.ends_at.is_none() {
+            self.walk.rest();
+        }
+    }
+
+    /// Where a run has ended, what is unfinished becomes a line.
+    fn end_run(&mut self) {
+        if self.ends_at.is_some_and(|end| self.walk.at() >= end) {
+            self.finish();
+        }
+    }
+
+    fn finish(&mut self) {
+        self.ends_at = None;
+        let mut fresh = VecDeque::new();
+        self.assembly.finish(&mut fresh);
+        self.take(fresh);
+    }
+
+    /// One step; true where another may find more.
+    fn advance(&mut self) -> bool {
+        let mut fresh = VecDeque::new();
+        let (assembly, dropped) = (&mut self.assembly, &mut self.dropped);
+        let progress = self.walk.step(READ_BYTES, |piece| {
+            if let Piece::Mark { dropped: bytes, .. } = &piece {
+                *dropped = dropped.saturating_add(*bytes);
+            }
+            assembly.take(piece, &mut fresh);
+        });
+        self.assembly.close(&mut fresh);
+        match progress {
+            Progress::Entered(segment) if self.assembly.counts_at(Position { segment, offset: 0 }) => {
+                self.bases.note(self.walk.slot(), segment, self.assembly.next_seq());
+            }
+            Progress::Anew => {
+                self.assembly.begin_anew();
+                self.bases.note(self.walk.slot(), self.walk.at().segment, self.assembly.next_seq());
+            }
+            Progress::Entered(_) | Progress::Read | Progress::End => {}
+        }
+        self.dropped = self.dropped.saturating_add(self.walk.take_lost());
+        self.take(fresh);
+        progress != Progress::End
+    }
+
+    fn take(&mut self, fresh: VecDeque<Draft>) {
+        for draft in fresh {
+            if self.run == Some(draft.run) {
+                self.words.hear(&draft);
+                self.answered.append(&mut self.watches.look(&draft));
+            }
+            self.ready_bytes += draft.text.len();
+            self.ready.push_back(draft);
+        }
+    }
+
+    /// How far it has read.
+    #[must_use]
+    pub const fn end(&self) -> Position {
+        self.walk.at()
     }
 
     /// True while a batch waits to be taken.
-    pub(super) fn has_pending(&self) -> bool {
-        !self.pending.is_empty()
-    }
-
-    /// Both pipes have ended and everything was handed on.
-    pub(super) fn is_finished(&self) -> bool {
-        self.stdout.pipe.is_none() && self.stderr.pipe.is_none() && self.pending.is_empty()
+    #[must_use]
+    pub fn has_pending(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// Hands the oldest waiting batch on.
-    pub(super) fn hand_on(&mut self, place: mpsc::Permit<'_, Arc<LogBatch>>) {
-        let Some((wall_us, draft)) = self.pending.pop_front() else { return };
-        // Numbers and order agree even where an older run of the service still speaks.
-        let mut next = self.numbering.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let first_seq = *next;
-        *next += draft.lines.len() as u64;
-        place.send(Arc::new(LogBatch {
-            service: self.service.clone(),
-            run: self.run,
-            wall_us,
-            first_seq,
-            text: draft.text.into_boxed_str(),
-            lines: draft.lines.into_boxed_slice(),
-        }));
+    pub fn hand_on(&mut self, place: mpsc::Permit<'_, Taken>) {
+        if let Some(draft) = self.ready.pop_front() {
+            self.ready_bytes -= draft.text.len();
+            let cursor = draft.cursor;
+            let batch = Arc::new(draft.into_batch(self.service.clone()));
+            place.send(Taken { batch, place: Arc::clone(&self.place), cursor });
+        }
     }
 
     /// Hands on what there is room for now.
-    pub(super) fn hand_on_now(&mut self, output: &mpsc::Sender<Arc<LogBatch>>) {
+    pub fn hand_on_now(&mut self, output: &mpsc::Sender<Taken>) {
         while self.has_pending() {
             match output.try_reserve() {
                 Ok(place) => self.hand_on(place),
@@ -219,15 +233,16 @@ impl Capture {
     }
 
     /// Nobody takes output any more.
-    pub(super) fn drop_pending(&mut self) {
-        self.pending.clear();
+    pub fn drop_pending(&mut self) {
+        self.ready.clear();
+        self.ready_bytes = 0;
     }
 
     /// Watches for a pattern; true where it has appeared already.
     ///
     /// # Errors
     /// A sentence where the pattern cannot be compiled.
-    pub(super) fn watch(&mut self, question: Question, pattern: &str) -> Result<bool, String> {
+    pub fn watch(&mut self, question: Question, pattern: &str) -> Result<bool, String> {
         self.watches.ask(question, pattern)
     }
 
@@ -235,17 +250,32 @@ impl Capture {
     ///
     /// # Errors
     /// As [`Self::watch`].
-    pub(super) fn has_matched(&mut self, pattern: &str) -> Result<bool, String> {
+    pub fn has_matched(&mut self, pattern: &str) -> Result<bool, String> {
         self.watches.has_matched(pattern)
     }
 
     /// Questions answered since it was last asked.
-    pub(super) fn take_answered(&mut self) -> Vec<Question> {
+    pub fn take_answered(&mut self) -> Vec<Question> {
         std::mem::take(&mut self.answered)
     }
 
-    /// The last lines, oldest first, fit for a screen.
-    pub(super) fn last_words(&self) -> Vec<String> {
-        self.words.spoken()
+    /// The last lines of the run, oldest first, fit for a screen. Where an earlier engine heard them they are looked up.
+    #[must_use]
+    pub fn last_words(&self) -> Vec<String> {
+        let spoken = self.words.spoken();
+        let unheard = spoken.is_empty() || self.ends_at.is_some();
+        let Some(run) = self.run.filter(|_| unheard) else { return spoken };
+        let end = self.ends_at.unwrap_or_else(|| self.walk.at());
+        let mut words = LastWords::default();
+        log_files::drafts_before(self.walk.slot(), end, WORDS_BYTES)
+            .iter()
+            .filter(|draft| draft.run == run)
+            .for_each(|draft| words.hear(draft));
+        words.spoken()
+    }
+
+    /// Bytes, about, that were lost since it was last asked: to a full disk, or removed before they were read.
+    pub const fn take_dropped(&mut self) -> u64 {
+        std::mem::replace(&mut self.dropped, 0)
     }
 }

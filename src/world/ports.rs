@@ -62,7 +62,7 @@ fn holders(ports: &[Port], is_ours: impl Fn(u32) -> bool) -> Vec<PortHolder> {
 
 fn is_run_of(shared: &Shared, service: &ServiceId, pid: u32) -> bool {
     let Some(tree) = shared.forest.tree_of(pid) else { return false };
-    shared.runs().values().any(|running| running.tree == tree && running.spec.id == *service)
+    shared.runs().values().any(|running| running.tree == tree && running.service == *service)
 }
 
 fn short(line: &str) -> String {

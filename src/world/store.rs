@@ -1,22 +1,33 @@
-//! What cas remembers across its lives: the registry of projects and the events of the timeline, in `SQLite`.
+//! What cas remembers across its lives: the registry of projects, the events of the timeline, and how far the output of services
+//! was taken in with what was derived from it, in `SQLite`.
 //!
 //! Promise: whoever records never waits, whatever the disk does. What cannot be written is kept in memory (the newest 10,000
-//! entries) and written when it can be; a trouble sentence says so and is taken back when it is over. A damaged database is moved
-//! aside, never deleted; one of a newer cas is read and never written. Never: a reason to stop supervising.
+//! entries; of each service the cursor and 1,440 minutes) and written when it can be; a trouble sentence says so and is taken back
+//! when it is over. Each line of output counts exactly once. A damaged database is moved aside, never deleted, and the last backup
+//! put in its place; one of a newer cas is read and never written. Never: a reason to stop supervising.
 
+mod backup;
+mod chore;
 mod fault;
 mod holder;
+mod intake;
+mod keeper;
+mod limit;
 mod open;
 mod pending;
 pub(crate) mod private;
+mod retention;
 mod rows;
+mod space;
+mod status;
 mod writer;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::Ordering,
         mpsc::{self, SyncSender, TrySendError},
     },
     thread::{self, JoinHandle},
@@ -25,15 +36,22 @@ use std::{
 
 use crate::model::{
     ids::{ProjectName, ServiceName},
+    intake::{Cursor, Intake, Minute},
     project::ProjectRecord,
     timeline::Entry,
 };
 
-pub use self::fault::StoreError;
-use self::writer::{Message, Question, Writer};
+pub use self::{fault::StoreError, status::StoreStatus};
+use self::{
+    intake::MinuteFilter,
+    status::Shared,
+    writer::{Answer, Message, Question, Writer},
+};
 
 /// How long a blocking question waits for its answer: the writer may be waiting for another program's lock just then.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// The same where services wait to be taken over, and can be without an answer.
+const CURSORS_WITHIN: Duration = Duration::from_secs(2);
 
 /// How much is kept, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +98,7 @@ impl EntryFilter {
 #[derive(Debug)]
 pub struct Store {
     messages: Option<SyncSender<Message>>,
-    dropped: Arc<AtomicU64>,
+    shared: Arc<Shared>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -98,11 +116,11 @@ impl Store {
     #[must_use]
     pub fn with_limits(path: PathBuf, limits: Limits, on_trouble: impl Fn(Option<String>) + Send + 'static) -> Self {
         let (messages, inbox) = mpsc::sync_channel(limits.queue);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let writer = Writer::new(path, limits, Arc::clone(&dropped), Box::new(on_trouble));
+        let shared = Arc::new(Shared::default());
+        let writer = Writer::new(path, limits, Arc::clone(&shared), Box::new(on_trouble));
         // Where no thread is to be had, everything is dropped and counted, as with a full queue.
         let writer = thread::Builder::new().name("cas-store".to_owned()).spawn(move || writer.run(&inbox)).ok();
-        Self { messages: Some(messages), dropped, writer }
+        Self { messages: Some(messages), shared, writer }
     }
 
     /// Keeps an entry. Never waits.
@@ -120,10 +138,49 @@ impl Store {
         self.tell(Message::Forget(root));
     }
 
+    /// Keeps how far output was taken in together with what was derived from it: both or neither are stored. Never waits; none
+    /// of it is dropped, as what cannot be written is merged with what comes later.
+    pub fn take_in(&self, intake: Vec<Intake>) {
+        if intake.is_empty() {
+            return;
+        }
+        self.shared.waiting().add(intake);
+        self.send(Message::TakenIn);
+    }
+
+    /// How far each service of a place was taken in, what is not yet written included. **Blocks**, for two seconds at most.
+    ///
+    /// Where the database cannot be read by then, only what this store was given is found. What comes from that place is then compared
+    /// with what the database holds when it can be written again, so that output that is read a second time counts once.
+    #[must_use]
+    pub fn cursors(&self, place: &str) -> BTreeMap<ServiceName, Cursor> {
+        let answer = self.ask_for(CURSORS_WITHIN, |answer| Question::Cursors(Arc::from(place), answer));
+        if let Some(Ok(found)) = answer {
+            return found;
+        }
+        let mut waiting = self.shared.waiting();
+        waiting.doubt(place);
+        waiting.cursors(place)
+    }
+
+    /// Minutes of a service from the first to the last, both included, oldest first; those without output are not there.
+    /// **Blocks**; empty where there is no answer.
+    #[must_use]
+    pub fn minutes(&self, place: &str, service: &ServiceName, from_minute: i64, to_minute: i64) -> Vec<Minute> {
+        let asked = MinuteFilter { place: Arc::from(place), service: service.clone(), from_minute, to_minute };
+        self.ask(|answer| Question::Minutes(asked, answer))
+    }
+
+    /// How the store is. Cheap.
+    #[must_use]
+    pub fn status(&self) -> StoreStatus {
+        self.shared.status()
+    }
+
     /// Messages that were dropped because the queue was full.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.shared.dropped.load(Ordering::Relaxed)
     }
 
     /// Asks for the registry; `then` is called on the writer's thread. Never waits. Where the queue is full, `then` is dropped.
@@ -157,36 +214,53 @@ impl Store {
     /// Returns when everything recorded before has been written, or could not be. **Blocks**.
     pub fn flush(&self) {
         let (done, written) = mpsc::sync_channel(1);
-        if let Some(messages) = &self.messages
-            && messages.send(Message::Flush(done)).is_ok()
-        {
+        if self.send_for_certain(Message::Flush(done)) {
             // An error means that the writer is gone, and that there is nothing to wait for.
             let _written = written.recv();
         }
     }
 
     fn tell(&self, message: Message) {
-        let sent = self.messages.as_ref().map(|messages| messages.try_send(message));
-        match sent {
-            Some(Ok(())) => {}
-            Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
+        if !self.send(message) {
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Without waiting; false where the queue is full.
+    fn send(&self, message: Message) -> bool {
+        let Some(messages) = &self.messages else { return false };
+        self.shared.in_queue.fetch_add(1, Ordering::Relaxed);
+        match messages.try_send(message) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.shared.in_queue.fetch_sub(1, Ordering::Relaxed);
+                false
             }
         }
     }
 
-    fn ask<T: Send + 'static>(&self, question: impl FnOnce(Box<dyn FnOnce(Vec<T>) + Send>) -> Question) -> Vec<T> {
+    /// Waits for room in the queue; false where nobody serves it.
+    fn send_for_certain(&self, message: Message) -> bool {
+        let Some(messages) = &self.messages else { return false };
+        self.shared.in_queue.fetch_add(1, Ordering::Relaxed);
+        messages.send(message).inspect_err(|_| _ = self.shared.in_queue.fetch_sub(1, Ordering::Relaxed)).is_ok()
+    }
+
+    fn ask<T: Default + Send + 'static>(&self, question: impl FnOnce(Answer<T>) -> Question) -> T {
+        self.ask_for(ANSWER_WITHIN, question).unwrap_or_default()
+    }
+
+    /// None where there is no answer.
+    fn ask_for<T: Send + 'static>(&self, limit: Duration, question: impl FnOnce(Answer<T>) -> Question) -> Option<T> {
         let (answer, answered) = mpsc::sync_channel(1);
         let question = question(Box::new(move |found| {
             // An error means that the asker has stopped waiting.
             let _gone = answer.send(found);
         }));
-        match &self.messages {
-            Some(messages) if messages.send(Message::Ask(question)).is_ok() => {
-                answered.recv_timeout(ANSWER_WITHIN).unwrap_or_default()
-            }
-            Some(_) | None => Vec::new(),
+        if !self.send_for_certain(Message::Ask(question)) {
+            return None;
         }
+        answered.recv_timeout(limit).ok()
     }
 }
 
@@ -222,4 +296,27 @@ pub fn read_entries(path: &Path, filter: &EntryFilter) -> Result<Vec<Entry>, Sto
 /// [`StoreError`] where there is a file that cannot be read.
 pub fn read_last_states(path: &Path, project: &ProjectName) -> Result<Vec<Entry>, StoreError> {
     open::read_only(path, |db| rows::last_states(db, project))
+}
+
+/// Reads minutes of a service, from the first to the last, both included, oldest first, without an engine. No file: nothing.
+///
+/// # Errors
+/// [`StoreError`] where there is a file that cannot be read.
+pub fn read_minutes(
+    path: &Path,
+    place: &str,
+    service: &ServiceName,
+    from_minute: i64,
+    to_minute: i64,
+) -> Result<Vec<Minute>, StoreError> {
+    let asked = MinuteFilter { place: Arc::from(place), service: service.clone(), from_minute, to_minute };
+    open::read_only(path, |db| intake::minutes(db, &asked)).map(|(found, _)| found)
+}
+
+/// Reads how far each service of a place was taken in, without an engine. No file: nothing.
+///
+/// # Errors
+/// [`StoreError`] where there is a file that cannot be read.
+pub fn read_cursors(path: &Path, place: &str) -> Result<BTreeMap<ServiceName, Cursor>, StoreError> {
+    open::read_only(path, |db| intake::cursors(db, place))
 }

@@ -1,9 +1,10 @@
 //! Which processes belong to a run or a probe, and signals that reach all of them and nobody else.
 //!
-//! A tree is what descends from its main process. Descent breaks when a process between dies; its children then become
-//! ours, for cas is a child subreaper, and are known again by their session, their group, or the mark in the environment
-//! that they inherited. What cleared its environment, opened a session and lost its parent before anybody looked is not
-//! found: only a cgroup could hold that.
+//! A tree is what descends from its main process. Descent breaks when a process between dies. The orphans of a run then become
+//! children of its shim, and everything below that is the run's. Those of a probe become ours, for cas is a child subreaper as
+//! well, and are known again by their session, their group, or the mark in the environment that they inherited; so are those
+//! of a run whose shim was replaced, which may have gone to anybody. What cleared its environment, opened a session and lost its
+//! parent and its shim before anybody looked is not found: only a cgroup could hold that, and where there is one, it alone is asked.
 //!
 //! Never signals a number: a process is signalled by pidfd after its start time was found unchanged, a group only right
 //! after one of its members was.
@@ -14,12 +15,13 @@ pub(super) mod stat;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use rustix::process::{self, Pid};
 
 use self::stat::Stat;
+use super::slot::Cage;
 use crate::model::{signal::Signal, time::Timestamp};
 
 /// The variable that marks every process of a tree; its value is a list, for a `cas` may run under another.
@@ -35,7 +37,7 @@ const CALM_LOOKS: u32 = 2;
 pub(super) struct TreeId(u64);
 
 /// A process by number and start time.
-type Identity = (u32, u64);
+pub(super) type Identity = (u32, u64);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Root {
@@ -72,9 +74,23 @@ struct Census {
     unclear: Vec<Stat>,
 }
 
+/// To whom orphans of a tree come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reaper {
+    /// To us.
+    Us,
+    /// To its shim, which is no member itself.
+    Shim(Identity),
+    /// To anybody: an earlier shim died.
+    Anybody,
+}
+
 #[derive(Debug)]
 struct Tree {
     root: Root,
+    mark: String,
+    reaper: Reaper,
+    cage: Option<Arc<Cage>>,
     /// Its members when it was last walked.
     known: HashSet<Identity>,
 }
@@ -83,8 +99,12 @@ struct Tree {
 struct Table {
     planted: u64,
     trees: HashMap<TreeId, Tree>,
+    /// Whose each mark is.
+    marks: HashMap<String, TreeId>,
     /// The main processes that were not waited for.
     standing: HashMap<u32, TreeId>,
+    /// Our shims, and the tree below each.
+    shims: HashMap<u32, TreeId>,
     /// Members of trees that are forgotten: their zombies are ours to reap.
     buried: HashSet<Identity>,
     /// Zombies that nobody claims, and since when.
@@ -92,6 +112,15 @@ struct Table {
 }
 
 impl Table {
+    fn plant(&mut self, mark: String, reaper: Reaper) -> TreeId {
+        self.planted += 1;
+        let id = TreeId(self.planted);
+        self.marks.insert(mark.clone(), id);
+        let tree = Tree { root: Root::Planted, mark, reaper, cage: None, known: HashSet::new() };
+        self.trees.insert(id, tree);
+        id
+    }
+
     /// The number is free again; another tree may have it already.
     fn leave(&mut self, id: TreeId, pid: u32) {
         if self.standing.get(&pid) == Some(&id) {
@@ -133,19 +162,72 @@ impl Forest {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes room for a tree; nothing of it runs yet.
+    /// Makes room for a probe's tree; nothing of it runs yet.
     pub(super) fn plant(&self) -> TreeId {
         let mut table = self.table();
-        table.planted += 1;
-        let id = TreeId(table.planted);
-        table.trees.insert(id, Tree { root: Root::Planted, known: HashSet::new() });
-        id
+        let mark = format!("{}.{}", self.mark, table.planted + 1);
+        table.plant(mark, Reaper::Us)
+    }
+
+    /// Makes room for the tree of a run. `mark` is the same for every engine that looks after that run, and no other run's.
+    pub(super) fn plant_run(&self, mark: String) -> TreeId {
+        self.table().plant(mark, Reaper::Anybody)
     }
 
     /// The value of [`TREE_VARIABLE`] for the tree's processes.
     pub(super) fn mark_of(&self, id: TreeId) -> String {
-        let own = format!("{}.{}", self.mark, id.0);
+        let own = self.table().trees.get(&id).map(|tree| tree.mark.clone()).unwrap_or_default();
         self.outer.as_ref().map_or_else(|| own.clone(), |outer| format!("{outer}:{own}"))
+    }
+
+    /// The tree's main process is there, made by `shim`, or only looked after by it since another shim died.
+    pub(super) fn stand(&self, id: TreeId, main: Identity, shim: Identity) {
+        let is_its_child = Stat::read(main.0).is_none_or(|stat| stat.start != main.1 || stat.parent == shim.0);
+        let mut table = self.table();
+        if let Some(tree) = table.trees.get_mut(&id) {
+            tree.root = Root::Standing(main);
+            tree.reaper = if is_its_child { Reaper::Shim(shim) } else { Reaper::Anybody };
+            table.standing.insert(main.0, id);
+            table.shims.insert(shim.0, id);
+        }
+    }
+
+    /// The main process was gone before we came; `shim`: the one below which the run was all the time.
+    pub(super) fn leave_behind(&self, id: TreeId, main: Identity, shim: Option<Identity>) {
+        let mut table = self.table();
+        if let Some(tree) = table.trees.get_mut(&id) {
+            tree.root = Root::Fallen(main);
+            tree.reaper = shim.map_or(Reaper::Anybody, Reaper::Shim);
+            if let Some((shim, _)) = shim {
+                table.shims.insert(shim, id);
+            }
+        }
+    }
+
+    /// The shim below which it was is gone: what descends from the run may be anybody's child.
+    pub(super) fn scatter(&self, id: TreeId) {
+        let mut table = self.table();
+        table.shims.retain(|_, tree| *tree != id);
+        if let Some(tree) = table.trees.get_mut(&id) {
+            tree.reaper = Reaper::Anybody;
+        }
+    }
+
+    /// True where only a look at every process tells what belongs to it.
+    pub(super) fn is_scattered(&self, id: TreeId) -> bool {
+        self.table().trees.get(&id).is_some_and(|tree| tree.reaper == Reaper::Anybody)
+    }
+
+    /// Everything that it has is in this cgroup.
+    pub(super) fn confine(&self, id: TreeId, cage: Arc<Cage>) {
+        if let Some(tree) = self.table().trees.get_mut(&id) {
+            tree.cage = Some(cage);
+        }
+    }
+
+    /// Its cgroup.
+    pub(super) fn cage(&self, id: TreeId) -> Option<Arc<Cage>> {
+        self.table().trees.get(&id)?.cage.clone()
     }
 
     /// Makes the tree's main process with `spawn`, which returns its number beside what the caller wants of it.
@@ -179,6 +261,10 @@ impl Forest {
             if let Some((pid, _)) = tree.root.identity() {
                 table.leave(id, pid);
             }
+            if table.marks.get(&tree.mark) == Some(&id) {
+                table.marks.remove(&tree.mark);
+            }
+            table.shims.retain(|_, below| *below != id);
             table.buried.extend(tree.known);
         }
     }
@@ -195,7 +281,10 @@ impl Forest {
         };
         let orphans: Vec<u32> = {
             let table = self.table();
-            candidates.into_iter().filter(|pid| !table.standing.contains_key(pid)).collect()
+            candidates
+                .into_iter()
+                .filter(|pid| !table.standing.contains_key(pid) && !table.shims.contains_key(pid))
+                .collect()
         };
         orphans.into_iter().filter_map(Stat::read).collect()
     }
@@ -229,9 +318,8 @@ impl Forest {
             }
         };
         let marks = stat::value_in(&environment, TREE_VARIABLE).unwrap_or_default();
-        let own = marks.split(':').find_map(|mark| mark.strip_prefix(self.mark.as_str())?.strip_prefix('.'));
-        let id = own.and_then(|number| number.parse().ok()).map(TreeId);
-        id.filter(|id| self.table().trees.contains_key(id)).map_or(Kin::Foreign, Kin::Of)
+        let table = self.table();
+        marks.split(':').find_map(|mark| table.marks.get(mark)).map_or(Kin::Foreign, |id| Kin::Of(*id))
     }
 
     /// The tree that any process belongs to.
@@ -243,6 +331,10 @@ impl Forest {
             if let Some(id) = standing
                 && self.root_of(id) == Some(Root::Standing(identity))
             {
+                return Some(id);
+            }
+            let below = self.table().shims.get(&process.parent).copied();
+            if let Some(id) = below {
                 return Some(id);
             }
             if process.parent == self.me || process.parent <= 1 {
@@ -262,31 +354,72 @@ impl Forest {
 
     /// Every process of the tree, zombies too.
     fn census(&self, id: TreeId) -> Census {
-        let Some(root) = self.root_of(id) else { return Census::default() };
+        let look = self.table().trees.get(&id).map(|tree| (tree.root.clone(), tree.reaper, tree.cage.clone()));
+        let Some((root, reaper, cage)) = look else { return Census::default() };
         let mut census = Census::default();
-        if let Root::Standing((pid, start)) = root {
-            census.members.extend(Stat::read(pid).filter(|stat| stat.start == start));
+        if let Some(cage) = cage {
+            census.members.extend(cage.members().into_iter().filter_map(Stat::read));
+        } else {
+            if let Root::Standing((pid, start)) = root {
+                census.members.extend(Stat::read(pid).filter(|stat| stat.start == start));
+            }
+            match reaper {
+                Reaper::Us => self.add_orphans(id, self.orphans(), &mut census),
+                Reaper::Shim(shim) => census.members.extend(self.below(shim)),
+                Reaper::Anybody => self.add_orphans(id, self.strangers(), &mut census),
+            }
         }
-        for orphan in self.orphans() {
+        self.add_descendants(&mut census.members);
+        if let Some(tree) = self.table().trees.get_mut(&id) {
+            tree.known = census.members.iter().map(|member| (member.pid, member.start)).collect();
+        }
+        census
+    }
+
+    /// Children of a shim.
+    fn below(&self, (pid, start): Identity) -> Vec<Stat> {
+        if Stat::read(pid).is_none_or(|shim| shim.start != start) {
+            return Vec::new();
+        }
+        self.children_of(pid).into_iter().filter_map(Stat::read).filter(|child| child.parent == pid).collect()
+    }
+
+    /// Every process that is neither ours nor below one of our shims by its parent.
+    fn strangers(&self) -> Vec<Stat> {
+        let all: Vec<u32> = {
+            let table = self.table();
+            let is_known = |pid: &u32| *pid == self.me || table.shims.contains_key(pid);
+            stat::all_pids().into_iter().filter(|pid| !is_known(pid)).collect()
+        };
+        let found: Vec<_> = all.into_iter().filter_map(Stat::read).collect();
+        let table = self.table();
+        found.into_iter().filter(|process| !table.shims.contains_key(&process.parent)).collect()
+    }
+
+    fn children_of(&self, pid: u32) -> Vec<u32> {
+        if self.lists_children { stat::children_of(pid) } else { stat::children_by_search(pid) }
+    }
+
+    fn add_orphans(&self, id: TreeId, candidates: Vec<Stat>, census: &mut Census) {
+        for orphan in candidates {
             match self.tree_of_orphan(&orphan) {
                 Kin::Of(tree) if tree == id => census.members.push(orphan),
                 Kin::Of(_) | Kin::Foreign => {}
-                Kin::Unclear => census.unclear.push(orphan),
+                Kin::Unclear if orphan.parent == self.me => census.unclear.push(orphan),
+                Kin::Unclear => {}
             }
         }
-        let found = &mut census.members;
-        let mut seen: HashSet<u32> = found.iter().map(|member| member.pid).collect();
+    }
+
+    fn add_descendants(&self, found: &mut Vec<Stat>) {
+        let mut seen = HashSet::new();
+        found.retain(|member| seen.insert(member.pid));
         let mut next = 0;
         while let Some(member) = found.get(next).copied() {
             next += 1;
-            let children =
-                if self.lists_children { stat::children_of(member.pid) } else { stat::children_by_search(member.pid) };
+            let children = self.children_of(member.pid);
             found.extend(children.into_iter().filter(|child| seen.insert(*child)).filter_map(Stat::read));
         }
-        if let Some(tree) = self.table().trees.get_mut(&id) {
-            tree.known = found.iter().map(|member| (member.pid, member.start)).collect();
-        }
-        census
     }
 
     /// Every process of the tree that still runs; where there is none, those of which it cannot be told.
@@ -309,12 +442,18 @@ impl Forest {
             doubtful = unclear;
             doubtful.retain(Stat::is_living);
             looks_without_news = if is_news || !doubtful.is_empty() { 0 } else { looks_without_news + 1 };
-            if looks_without_news >= CALM_LOOKS || looks_without_news > 0 && bodies.is_empty() {
+            // A shim takes bodies away as fast as they come: there a look that finds nothing may have come between two of them.
+            let leaves_bodies = !self.is_below_shim(id);
+            if looks_without_news >= CALM_LOOKS || looks_without_news > 0 && bodies.is_empty() && leaves_bodies {
                 break;
             }
             std::thread::yield_now();
         }
         doubtful
+    }
+
+    fn is_below_shim(&self, id: TreeId) -> bool {
+        self.table().trees.get(&id).is_some_and(|tree| matches!(tree.reaper, Reaper::Shim(_)))
     }
 
     /// True where the group of the tree's main process has no member, not even a zombie.
@@ -333,7 +472,8 @@ impl Forest {
             Kin::Unclear => true,
             Kin::Foreign => false,
         };
-        if self.group_is_empty(id) && !self.orphans().iter().any(may_be_ours) {
+        let is_ours = self.table().trees.get(&id).is_some_and(|tree| tree.reaper == Reaper::Us);
+        if is_ours && self.group_is_empty(id) && !self.orphans().iter().any(may_be_ours) {
             return 0;
         }
         self.living(id).len()

@@ -1,8 +1,15 @@
 //! The socket: what stands on it, who may, what is refused, and a client that loses its engine.
 
+mod crowd;
+mod document;
 mod door;
+mod live;
 mod lock;
 mod logs;
 mod loss;
+mod planted;
+mod read_only;
 mod size;
 mod stage;
+mod versions;
+mod views;

@@ -2,15 +2,21 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+mod care;
 mod checks;
 mod dependencies;
 mod door;
+mod forks;
+mod heritage;
+mod openings;
 mod probes;
 mod random;
 mod reload;
 mod restarts;
 mod script;
+mod spawning;
 mod specs;
 mod stops;
+mod succession;
 mod views;
 mod world;

@@ -4,17 +4,21 @@
 
 mod api;
 mod architecture;
+mod cgroup;
 mod cli;
 mod config;
 mod daemon;
 mod demo;
 mod engine;
+mod journal;
 mod keys;
+mod output;
 mod picture;
 mod probes;
 mod process;
 mod pty;
 mod screens;
+mod shim;
 mod store;
 mod support;
 mod system;

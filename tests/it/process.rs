@@ -4,6 +4,7 @@ mod children;
 mod errors;
 mod flood;
 mod many;
+mod outlive;
 mod ports;
 pub(crate) mod rig;
 mod trees;

@@ -4,9 +4,14 @@
 
 mod database;
 mod faults;
-mod logs;
+mod repair;
+mod taken;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    path::Path,
+    process::Command,
+    sync::{Arc, Mutex},
+};
 
 use cas::model::{
     ids::{ProjectName, RunId, ServiceName},
@@ -54,4 +59,48 @@ fn entry(seq: u64, project: &str, service: &str, what: What) -> Entry {
 
 fn simple(seq: u64) -> Entry {
     entry(seq, "shop", "web", What::Stopped)
+}
+
+/// Runs an ignored test of this binary in a process with a file system of its own, of `size`, at `CAS_TEST_DIR`; where none may
+/// be made, says so.
+#[track_caller]
+pub(crate) fn run_in_small_file_system(size: &str, test: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs -o size=\"$2\" none \"$1\" || exit 97; shift 2; exec \"$@\"";
+    let user: &[&str] = if rustix::process::geteuid().is_root() { &[] } else { &["--user", "--map-root-user"] };
+    let output = Command::new("unshare")
+        .args(user)
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(dir.path())
+        .arg(size)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", test, "--nocapture"])
+        .env("CAS_TEST_DIR", dir.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(97) || told.contains("unshare failed") {
+        // As a user who may not, on a machine that forbids it; root always may.
+        assert!(!user.is_empty(), "a file system of its own: {told}");
+        return;
+    }
+    let ran = String::from_utf8_lossy(&output.stdout).contains("1 passed");
+    assert!(output.status.success() && ran, "{test}: {told}\n{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Gives the file system that [`run_in_small_file_system`] made another size.
+#[track_caller]
+pub(crate) fn grow(dir: &Path, size: &str) {
+    remount(dir, &format!("remount,size={size}"));
+}
+
+/// The same with any options.
+#[track_caller]
+pub(crate) fn remount(dir: &Path, options: &str) {
+    assert!(Command::new("mount").args(["-o", options]).arg(dir).status().unwrap().success(), "{options}");
+}
+
+/// A directory in memory where there is one, for tests that make files by the hundred.
+pub(crate) fn quick_dir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }

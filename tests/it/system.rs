@@ -6,14 +6,20 @@ use std::{
     os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::Arc,
 };
 
 use cas::{
     model::{
-        ids::RunId,
+        ids::{RunId, ServiceName},
         metric::{RunUsage, Sample},
+        service::Limits,
     },
-    world::{clock, system::Sampler},
+    world::{
+        cgroup::{Cage, Cgroups},
+        clock,
+        system::{Sampler, Watched},
+    },
 };
 
 use crate::support::eventually;
@@ -196,7 +202,7 @@ fn the_machines_figures_are_plausible() {
             return false;
         }
         last = now;
-        let host = sampler.sample(now, &[]).host;
+        let host = look(&mut sampler, &[]).host;
         assert!((0.0..=100.0).contains(&host.cpu_percent), "{host:?}");
         host.cpu_percent > 10.0
     });
@@ -209,4 +215,98 @@ fn a_project_directory_that_is_gone_has_no_size_and_stops_nothing() {
     let host = look(&mut sampler, &[]).host;
     assert_eq!((host.disk_total_bytes, host.disk_free_bytes), (0, 0));
     assert!(host.memory_total_bytes > 0);
+}
+
+/// A cage that is emptied and removed when dropped; none where this machine allows none, which is asserted to be said.
+struct Held(Arc<Cage>);
+
+impl Held {
+    fn new() -> Option<Self> {
+        let cgroups = Cgroups::discover();
+        let place = format!("castest-{}-{:016x}", std::process::id(), fastrand::u64(..));
+        let cage = cgroups.prepare(&place, &ServiceName::new("web").unwrap(), &Limits::default()).unwrap();
+        assert_eq!(cage.is_none(), cgroups.note().is_some());
+        cage.map(|cage| Self(Arc::new(cage)))
+    }
+
+    /// A tree whose main process is in the cage, and all that it makes.
+    fn sh(&self, script: &str) -> Tree {
+        let files = self.0.procs_files();
+        let mut args = vec!["-c", "for f do echo 0 >\"$f\" || exit 99; done; exec sh -c \"$0\"", script];
+        args.extend(files.iter().map(|file| file.to_str().unwrap()));
+        Tree::run("sh", &args)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        eventually("the cage is empty and gone", || {
+            self.0.remove();
+            !self.0.dir().exists()
+        });
+    }
+}
+
+#[test]
+fn a_run_in_a_cage_counts_what_left_its_tree_and_falls_back_to_the_tree_without_one() {
+    let Some(held) = Held::new() else { return };
+    let mut sampler = Sampler::new(PathBuf::from("/")).unwrap();
+    // Two that no tree has: in a session of their own, their parent gone at once. One of them is busy, one holds memory.
+    let script = "setsid sh -c 'while :; do :; done' & setsid sh -c '{ head -c 60000000 /dev/zero; sleep 600; } | tail -n 1; :' & exec sleep 600";
+    let tree = held.sh(script);
+    let plain = Tree::run("sleep", &["600"]);
+    let watched = [
+        Watched { run: RunId(1), pid: tree.pid(), cage: Some(Arc::clone(&held.0)) },
+        Watched::from((RunId(2), plain.pid())),
+    ];
+    let mut last = clock::now();
+    eventually("both are seen, each in its own way", || {
+        let now = clock::now();
+        if now.since(last).as_millis() < 250 {
+            return false;
+        }
+        last = now;
+        let runs = sampler.sample(now, &watched).runs;
+        let [(RunId(1), caged), (RunId(2), treed)] = runs.as_slice() else { return false };
+        treed.processes == 1
+            && caged.cpu_percent > 30.0
+            && caged.memory_bytes > 60_000_000
+            && caged.memory_bytes < 600_000_000
+            && caged.processes >= 5
+            && caged.threads >= caged.processes
+    });
+    held.0.kill().unwrap();
+    eventually("a run that is gone is missing", || {
+        let runs = sampler.sample(clock::now(), &watched).runs;
+        runs.iter().map(|(run, _)| *run).eq([RunId(2)])
+    });
+}
+
+#[test]
+fn a_quiet_run_in_a_cage_is_seen_each_time_and_noticed_when_it_wakes_or_ends() {
+    let Some(held) = Held::new() else { return };
+    let mut sampler = Sampler::new(PathBuf::from("/")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("wake");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+    let mut tree = held.sh(&format!("read x < {}; while :; do :; done", fifo.display()));
+    eventually("it is in", || held.0.members() == [tree.pid()]);
+    let watched = [(RunId(3), tree.pid(), Some(Arc::clone(&held.0)))];
+    for _ in 0..12 {
+        let runs = sampler.sample(clock::now(), &watched).runs;
+        assert_eq!(runs.first().map(|(_, usage)| usage.processes), Some(1), "{runs:?}");
+    }
+    std::fs::write(&fifo, "go\n").unwrap();
+    let mut last = clock::now();
+    eventually("it woke up", || {
+        let now = clock::now();
+        if now.since(last).as_millis() < 250 {
+            return false;
+        }
+        last = now;
+        sampler.sample(now, &watched).runs.first().is_some_and(|(_, usage)| usage.cpu_percent > 50.0)
+    });
+    tree.end();
+    eventually("its end is seen", || sampler.sample(clock::now(), &watched).runs.is_empty());
 }

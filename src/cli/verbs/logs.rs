@@ -34,20 +34,25 @@ pub(in crate::cli) async fn logs(
     place: &Place,
     logs: &Logs,
 ) -> Result<Outcome, Failure> {
-    let (handle, known) = match place.reach(ctx, outside).await? {
+    let (handle, known, file) = match place.reach(ctx, outside).await? {
         Reach::Engine(reached) => {
-            let known = reached.ids(&reached.handle.snapshot());
-            (Some(reached.handle), known)
+            let snapshot = reached.handle.snapshot();
+            let known = reached.ids(&snapshot);
+            let is_meant = |name| reached.project.as_ref().is_none_or(|project| project == name);
+            let meant = snapshot.projects.iter().find(|project| project.open && is_meant(&project.name));
+            let file = meant.map(|project| project.file.clone()).unwrap_or_default();
+            (Some(reached.handle), known, file)
         }
         Reach::Nobody(_) if logs.follow => return Err(Failure::no_engine()),
         Reach::Nobody(file) => {
             let project = load(ctx, outside, &file)?;
-            (None, project.services.iter().map(|service| service.id.clone()).collect())
+            (None, project.services.iter().map(|service| service.id.clone()).collect(), file)
         }
     };
     let services = select::services(&logs.services, &known)?;
     let now = outside.now();
     let extent = LogExtent {
+        file,
         services: services.clone(),
         since_us: logs.since.map(|when| when.wall_us(now)),
         until_us: logs.until.map(|when| when.wall_us(now)),

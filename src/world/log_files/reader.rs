@@ -1,34 +1,50 @@
-//! Reads segments: forwards in a stream, merged by time across services; backwards just far enough for a tail.
+//! Lines on disk: forwards in a stream, merged by time over services. Never unpacks an archive that has nothing that is asked for.
 
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
-    fs::File,
-    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
-    os::unix::fs::FileExt,
+    io::Read,
     path::{Path, PathBuf},
-    time::UNIX_EPOCH,
 };
 
-use super::{LogFilter, StoredLine, line, segments};
-use crate::model::ids::ServiceId;
+use super::{
+    LogFilter, Slots, StoredLine,
+    bases::Bases,
+    chosen, index, segments,
+    walk::{Progress, Unindexed, Walk},
+};
+use crate::{
+    model::{
+        ids::{RunId, ServiceId},
+        intake::{Cursor, Position},
+    },
+    shim_format::ExitFile,
+    world::{
+        clock,
+        output::assembly::{Assembly, Draft},
+    },
+};
 
-/// Bytes first looked at for a tail, from the end; four times as many with each further try.
-const TAIL_BYTES: u64 = 64 * 1024;
+/// Most that is read at once from one service, bytes.
+const STEP: usize = 64 * 1024;
 
-/// A place in a service's output: all before it was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub(super) segment: u64,
-    pub(super) offset: u64,
-}
+/// While more services than this are read, their files are closed between two steps.
+const OPEN_SERVICES: usize = 64;
 
 /// Lines on disk that satisfy `filter`, oldest first across services; lines of one service keep their order even where the clock
-/// was set back. Reads as it goes: what is written meanwhile may or may not be seen.
+/// was set back. Reads as it goes: what is written meanwhile may or may not be seen. An unfinished line is a line where its run has ended.
 #[must_use]
-pub fn read_lines(dir: &Path, filter: &LogFilter) -> StoredLines {
-    let services = if filter.services.is_empty() { segments::services(dir, None) } else { filter.services.clone() };
-    StoredLines::new(services.iter().map(|service| Source::open(dir, service, filter, None)).collect())
+pub fn read_lines(slots: &[Slots], filter: &LogFilter) -> StoredLines {
+    let services = chosen(slots, filter);
+    let frugal = services.len() > OPEN_SERVICES;
+    let sources = services.into_iter().map(|(service, slot)| {
+        let mut source = Source::open(service, slot, filter, Until::Now);
+        if frugal {
+            source.rest_often();
+        }
+        source
+    });
+    StoredLines::new(sources.collect())
 }
 
 /// An iterator over lines on disk.
@@ -36,7 +52,6 @@ pub fn read_lines(dir: &Path, filter: &LogFilter) -> StoredLines {
 pub struct StoredLines {
     sources: Vec<Source>,
     heads: BinaryHeap<Reverse<Next>>,
-    skipped: u64,
 }
 
 /// The next line of a source, ordered by time, then by source.
@@ -59,27 +74,17 @@ impl Ord for Next {
 }
 
 impl StoredLines {
-    pub(super) fn new(sources: Vec<Source>) -> Self {
-        let mut lines = Self { heads: BinaryHeap::with_capacity(sources.len()), sources, skipped: 0 };
+    fn new(sources: Vec<Source>) -> Self {
+        let mut lines = Self { heads: BinaryHeap::with_capacity(sources.len()), sources };
         for source in 0..lines.sources.len() {
             lines.refill(source, i64::MIN);
         }
         lines
     }
 
-    /// Pieces so far that were no lines (cut off, overwritten, not written by cas).
-    #[must_use]
-    pub const fn skipped(&self) -> u64 {
-        self.skipped
-    }
-
     fn refill(&mut self, source: usize, not_before: i64) {
-        if let Some(from) = self.sources.get_mut(source) {
-            let next = from.next();
-            self.skipped += std::mem::take(&mut from.skipped);
-            if let Some(line) = next {
-                self.heads.push(Reverse(Next { at: line.wall_us.max(not_before), source, line }));
-            }
+        if let Some(line) = self.sources.get_mut(source).and_then(Source::next) {
+            self.heads.push(Reverse(Next { at: line.wall_us.max(not_before), source, line }));
         }
     }
 }
@@ -94,182 +99,170 @@ impl Iterator for StoredLines {
     }
 }
 
-/// One service's output from a place on.
+/// Up to where a source is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// What is there now, and what is unfinished if nobody will finish it.
+    Now,
+    /// What is there, and later what is there then; only whole lines.
+    Followed,
+}
+
+/// One service's lines.
 #[derive(Debug)]
 pub(super) struct Source {
     service: ServiceId,
-    directory: PathBuf,
     filter: LogFilter,
-    ahead: VecDeque<u64>,
-    open: Option<(u64, BufReader<io::Take<File>>)>,
-    /// Nothing from here on is read.
-    end: Option<Place>,
-    /// Lines to pass over: the window of a tail was a little too large.
-    surplus: usize,
-    /// Where to begin in the first segment.
-    first_offset: u64,
-    buffer: Vec<u8>,
-    skipped: u64,
+    until: Until,
+    walk: Walk,
+    assembly: Assembly,
+    bases: Bases,
+    drafts: VecDeque<Draft>,
+    /// Lines of the first draft that were given.
+    given: usize,
+    /// Lines that were kept back for a tail.
+    kept: VecDeque<StoredLine>,
+    rests: bool,
+    has_ended: bool,
 }
 
 impl Source {
-    pub(super) fn open(dir: &Path, service: &ServiceId, filter: &LogFilter, end: Option<Place>) -> Self {
-        let directory = segments::directory(dir, service);
-        let mut numbers = segments::list(&directory);
-        if let Some(end) = end {
-            numbers.retain(|number| *number <= end.segment);
+    /// Begins at the oldest line that can be asked for; with a tail, all but that was read when this returns.
+    pub(super) fn open(service: ServiceId, slot: PathBuf, filter: &LogFilter, until: Until) -> Self {
+        let numbers: Vec<u64> = segments::list(&slot).iter().map(|segment| segment.number).collect();
+        let first = filter.since_wall_us.map_or(0, |since| first_since(&slot, &numbers, since));
+        let Some(tail) = filter.tail else { return Self::at(service, slot, filter, until, numbers.get(first).copied()) };
+        let mut back = 2;
+        loop {
+            let begin = numbers.len().saturating_sub(back).max(first);
+            let number = numbers.get(begin).copied();
+            let mut source = Self::at(service.clone(), slot.clone(), filter, until, number);
+            // The first line of each stream may be half a line.
+            if source.keep(tail.saturating_add(2)) || begin == first {
+                let surplus = source.kept.len().saturating_sub(tail);
+                source.kept.drain(..surplus);
+                return source;
+            }
+            back = back.saturating_mul(2);
         }
-        if let Some(since) = filter.since_wall_us {
-            // What was last written to before then has no later line.
-            let first = numbers.iter().position(|number| !is_older(&segments::file(&directory, *number), since));
-            numbers.drain(..first.unwrap_or(numbers.len()));
-        }
-        let mut source = Self {
-            service: service.clone(),
-            directory,
-            filter: filter.clone(),
-            ahead: numbers.into(),
-            open: None,
-            end,
-            surplus: 0,
-            first_offset: 0,
-            buffer: Vec::new(),
-            skipped: 0,
-        };
-        if let Some(tail) = filter.tail {
-            source.seek_tail(tail);
-        }
-        source
     }
 
-    fn next(&mut self) -> Option<StoredLine> {
+    fn at(service: ServiceId, slot: PathBuf, filter: &LogFilter, until: Until, segment: Option<u64>) -> Self {
+        let bases = Bases::read(&slot);
+        let next_seq = segment.and_then(|segment| bases.of(segment)).unwrap_or(0);
+        let unindexed = match until {
+            Until::Now => Unindexed::Guess(clock::now().wall_us),
+            Until::Followed => Unindexed::Await(Position::default()),
+        };
+        Self {
+            service,
+            filter: filter.clone(),
+            until,
+            walk: Walk::new(slot, Position { segment: segment.unwrap_or(0), offset: 0 }, unindexed),
+            assembly: Assembly::new(Cursor { next_seq, ..Cursor::default() }),
+            bases,
+            drafts: VecDeque::new(),
+            given: 0,
+            kept: VecDeque::new(),
+            rests: false,
+            has_ended: false,
+        }
+    }
+
+    /// Closes its files between two steps from now on.
+    pub(super) const fn rest_often(&mut self) {
+        self.rests = true;
+    }
+
+    /// Reads all and keeps the last so many lines. True where there are so many.
+    fn keep(&mut self, count: usize) -> bool {
+        let mut kept = VecDeque::new();
+        while let Some(line) = self.next() {
+            kept.push_back(line);
+            if kept.len() > count {
+                kept.pop_front();
+            }
+        }
+        self.kept = kept;
+        self.kept.len() == count
+    }
+
+    /// The next line; none where there is none now.
+    pub(super) fn next(&mut self) -> Option<StoredLine> {
+        if let Some(line) = self.kept.pop_front() {
+            return Some(line);
+        }
         loop {
-            if self.open.is_none() && !self.open_next() {
+            while let Some(draft) = self.drafts.front() {
+                let at = self.given;
+                let takes = self.filter.takes(draft.wall_us);
+                let Some(line) = draft.lines.get(at).filter(|_| takes) else {
+                    self.drafts.pop_front();
+                    self.given = 0;
+                    continue;
+                };
+                self.given += 1;
+                return Some(StoredLine {
+                    service: self.service.clone(),
+                    run: draft.run,
+                    wall_us: draft.wall_us,
+                    seq: draft.first_seq + at as u64,
+                    stream: line.stream,
+                    continued: line.continued,
+                    text: draft.text_of(*line).to_owned(),
+                });
+            }
+            if self.has_ended || !self.step() {
                 return None;
             }
-            let Some((_, reader)) = &mut self.open else { return None };
-            match read_line(reader, &mut self.buffer) {
-                Ok(Piece::End) | Err(_) => self.open = None,
-                Ok(Piece::TooLong) => self.skipped += 1,
-                Ok(Piece::Line) => match line::parse(&self.service, &self.buffer) {
-                    None => self.skipped += u64::from(self.buffer.iter().any(|byte| *byte != 0)),
-                    Some(line) if !self.filter.takes(line.wall_us) => {}
-                    Some(_) if self.surplus > 0 => self.surplus -= 1,
-                    Some(line) => return Some(line),
-                },
+        }
+    }
+
+    /// Reads on; false where nothing more is there.
+    fn step(&mut self) -> bool {
+        let (assembly, drafts) = (&mut self.assembly, &mut self.drafts);
+        let progress = self.walk.step(STEP, |piece| assembly.take(piece, drafts));
+        self.assembly.close(&mut self.drafts);
+        match progress {
+            Progress::Read => {}
+            Progress::Entered(number) => {
+                if let Some(seq) = self.bases.of(number).filter(|seq| *seq >= self.assembly.next_seq()) {
+                    self.assembly.count_from(seq);
+                }
             }
+            Progress::Anew => self.assembly.begin_anew(),
+            Progress::End => match self.until {
+                Until::Followed => {
+                    self.walk.rest();
+                    return false;
+                }
+                Until::Now => {
+                    self.has_ended = true;
+                    self.walk.rest();
+                    if self.assembly.run().is_none_or(|run| has_ended(self.walk.slot(), run)) {
+                        self.assembly.finish(&mut self.drafts);
+                    }
+                    self.assembly.finish_notes(&mut self.drafts);
+                    return !self.drafts.is_empty();
+                }
+            },
         }
-    }
-
-    /// Opens the next segment that is still there. False where there is none.
-    fn open_next(&mut self) -> bool {
-        while let Some(number) = self.ahead.pop_front() {
-            let from = std::mem::take(&mut self.first_offset);
-            let to = self.end_of(number);
-            let Ok(mut file) = File::open(segments::file(&self.directory, number)) else { continue };
-            if from > 0 && file.seek(SeekFrom::Start(from)).is_err() {
-                continue;
-            }
-            self.open = Some((number, BufReader::with_capacity(64 * 1024, file.take(to.saturating_sub(from)))));
-            return true;
+        if self.rests {
+            self.walk.rest();
         }
-        false
-    }
-
-    fn end_of(&self, number: u64) -> u64 {
-        match self.end {
-            Some(end) if end.segment == number => end.offset,
-            Some(_) | None => u64::MAX,
-        }
-    }
-
-    /// Moves the beginning so that the newest `tail` lines remain.
-    fn seek_tail(&mut self, tail: usize) {
-        let mut missing = tail;
-        let mut needed = VecDeque::new();
-        while missing > 0
-            && let Some(number) = self.ahead.pop_back()
-        {
-            needed.push_front(number);
-            // A segment that is gone, or cannot be read, has nothing to offer.
-            let Ok((found, offset)) = self.count_from_end(number, missing) else { continue };
-            self.first_offset = offset;
-            self.surplus = found.saturating_sub(missing);
-            missing = missing.saturating_sub(found);
-        }
-        self.ahead = needed;
-    }
-
-    /// Counts lines that are asked for from the end of a segment, in a window that grows until it holds `wanted` or all. Returns how
-    /// many there are from which offset on.
-    fn count_from_end(&self, number: u64, wanted: usize) -> io::Result<(usize, u64)> {
-        let file = File::open(segments::file(&self.directory, number))?;
-        let length = file.metadata()?.len().min(self.end_of(number));
-        let mut window = TAIL_BYTES;
-        loop {
-            let start = length.saturating_sub(window);
-            let mut bytes = vec![0; usize::try_from(length - start).map_err(io::Error::other)?];
-            file.read_exact_at(&mut bytes, start)?;
-            // The window may begin in the middle of a line.
-            let skip = if start == 0 { 0 } else { memchr::memchr(b'\n', &bytes).map_or(bytes.len(), |end| end + 1) };
-            let found = bytes[skip..]
-                .split(|byte| *byte == b'\n')
-                .map(|piece| &piece[piece.iter().take_while(|byte| **byte == 0).count()..])
-                .filter(|piece| piece.len() <= line::LONGEST)
-                .filter(|piece| line::head(piece).is_some_and(|head| self.filter.takes(head.wall_us)))
-                .count();
-            if found >= wanted || start == 0 {
-                return Ok((found, start + skip as u64));
-            }
-            window = window.saturating_mul(4);
-        }
+        true
     }
 }
 
-/// Last written to before `wall_us`.
-fn is_older(path: &Path, wall_us: i64) -> bool {
-    let modified = std::fs::metadata(path).and_then(|found| found.modified()).ok();
-    let modified = modified.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map(|at| at.as_micros());
-    modified.is_some_and(|at| i64::try_from(at).is_ok_and(|at| at < wall_us))
+/// The first segment that can have lines from `since` on, and the one before it, where the first of them may have begun.
+fn first_since(slot: &Path, numbers: &[u64], since: i64) -> usize {
+    let is_older = |number: &u64| index::newest_us(slot, *number).is_some_and(|newest| newest < since);
+    numbers.iter().take_while(|number| is_older(number)).count().saturating_sub(1)
 }
 
-/// What [`read_line`] found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Piece {
-    /// A line, in the buffer, without its line feed (the last of a file may have had none).
-    Line,
-    /// More than any line of ours, passed over up to its line feed.
-    TooLong,
-    /// There is no more.
-    End,
-}
-
-/// Reads up to the next line feed, keeping at most [`line::LONGEST`] bytes. NULs at the beginning are not kept.
-pub(super) fn read_line(reader: &mut impl BufRead, buffer: &mut Vec<u8>) -> io::Result<Piece> {
-    buffer.clear();
-    let mut length = 0_usize;
-    let mut any = false;
-    loop {
-        let available = reader.fill_buf()?;
-        if available.is_empty() {
-            return Ok(match (any, length > line::LONGEST) {
-                (false, _) => Piece::End,
-                (true, false) => Piece::Line,
-                (true, true) => Piece::TooLong,
-            });
-        }
-        any = true;
-        let end = memchr::memchr(b'\n', available);
-        let piece = &available[..end.unwrap_or(available.len())];
-        let piece = if length == 0 { &piece[piece.iter().take_while(|byte| **byte == 0).count()..] } else { piece };
-        length += piece.len();
-        if length <= line::LONGEST {
-            buffer.extend_from_slice(piece);
-        }
-        let used = end.map_or(available.len(), |end| end + 1);
-        reader.consume(used);
-        if end.is_some() {
-            return Ok(if length > line::LONGEST { Piece::TooLong } else { Piece::Line });
-        }
-    }
+/// The slot says how the run ended: nobody finishes what it left unfinished.
+fn has_ended(slot: &Path, run: RunId) -> bool {
+    let mut text = String::new();
+    let read = segments::open(&slot.join("exit")).and_then(|file| file.take(4096).read_to_string(&mut text));
+    read.is_ok() && ExitFile::parse(&text).is_some_and(|exit| exit.run == run.0)
 }

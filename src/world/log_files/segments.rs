@@ -1,82 +1,94 @@
-//! Names and order of segments.
+//! Names and order of segments. Never follows a symbolic link, never opens what is not a plain file.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
-use crate::model::ids::{ProjectName, ServiceId, ServiceName};
-
-/// The directory of a service. Names cannot leave `dir`: they have no `/` and do not begin with a dot.
-pub(super) fn directory(dir: &Path, service: &ServiceId) -> PathBuf {
-    dir.join(service.project.as_str()).join(service.service.as_str())
+/// In which form a segment's bytes are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::world) enum Form {
+    /// As the shim wrote them.
+    Raw,
+    /// Compressed (gzip).
+    Archive,
 }
 
-/// The file of a segment.
-pub(super) fn file(directory: &Path, number: u64) -> PathBuf {
-    directory.join(format!("{number:06}.log"))
+/// A segment that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::world) struct Segment {
+    /// Its number, from 1.
+    pub(in crate::world) number: u64,
+    /// As what. Where both forms are there, somebody died while it was being compressed, and the raw one counts.
+    pub(in crate::world) form: Form,
 }
 
-/// Numbers of the segments that are there, oldest first.
-pub(super) fn list(directory: &Path) -> Vec<u64> {
-    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
-    let mut numbers: Vec<u64> = entries.flatten().filter_map(|entry| number_of(entry.file_name().to_str()?)).collect();
-    numbers.sort_unstable();
-    numbers
+/// Its bytes as the shim wrote them.
+pub(in crate::world) fn raw_file(slot: &Path, number: u64) -> PathBuf {
+    slot.join(format!("log.{number:06}"))
 }
 
-/// `000012.log` → 12. Other files are none of ours.
-fn number_of(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".log")?;
-    let whole = digits.len() >= 6 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if whole { digits.parse().ok() } else { None }
+/// Its bytes compressed.
+pub(in crate::world) fn archive_file(slot: &Path, number: u64) -> PathBuf {
+    slot.join(format!("log.{number:06}.gz"))
 }
 
-/// Deletes the oldest of `numbers` until `keep` are left.
-pub(super) fn prune(directory: &Path, numbers: &[u64], keep: usize) {
-    for number in numbers.iter().take(numbers.len().saturating_sub(keep.max(1))) {
-        // Gone already is as good; anything else is tried again with the next segment.
-        let _gone: io::Result<()> = fs::remove_file(file(directory, *number));
+/// Its index.
+pub(in crate::world) fn index_file(slot: &Path, number: u64) -> PathBuf {
+    slot.join(format!("idx.{number:06}"))
+}
+
+/// The file for bytes in a form.
+pub(in crate::world) fn file(slot: &Path, segment: Segment) -> PathBuf {
+    match segment.form {
+        Form::Raw => raw_file(slot, segment.number),
+        Form::Archive => archive_file(slot, segment.number),
     }
 }
 
-/// Services that have a directory.
-pub(super) fn services(dir: &Path, project: Option<&ProjectName>) -> Vec<ServiceId> {
-    let projects: Vec<ProjectName> = match project {
-        Some(project) => vec![project.clone()],
-        None => names(dir).filter_map(|name| ProjectName::new(&name).ok()).collect(),
-    };
-    let mut found: Vec<ServiceId> = projects
-        .into_iter()
-        .flat_map(|project| {
-            names(&dir.join(project.as_str()))
-                .filter_map(|name| ServiceName::new(&name).ok())
-                .map(move |service| ServiceId { project: project.clone(), service })
-        })
-        .collect();
-    found.sort();
+/// Opens a plain file for reading.
+///
+/// # Errors
+/// Those of open(2); `InvalidInput` for what is no plain file.
+pub(in crate::world) fn open(path: &Path) -> io::Result<File> {
+    // Without waiting: something else than a file may be in its place.
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
+}
+
+/// The segments that are there, oldest first, each once.
+pub(in crate::world) fn list(slot: &Path) -> Vec<Segment> {
+    let Ok(entries) = fs::read_dir(slot) else { return Vec::new() };
+    let mut found: Vec<Segment> = entries.flatten().filter_map(|entry| parse(entry.file_name().to_str()?)).collect();
+    found.sort_unstable();
+    found.dedup_by_key(|segment| segment.number);
     found
 }
 
-fn names(dir: &Path) -> impl Iterator<Item = String> + use<> {
-    fs::read_dir(dir)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .filter_map(|entry| entry.file_name().into_string().ok())
+/// `log.000012` → 12, raw. Other files are no segments.
+fn parse(name: &str) -> Option<Segment> {
+    let name = name.strip_prefix("log.")?;
+    let (digits, form) = name.strip_suffix(".gz").map_or((name, Form::Raw), |digits| (digits, Form::Archive));
+    let whole = digits.len() >= 6 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = whole.then(|| digits.parse().ok()).flatten().filter(|number| *number > 0)?;
+    Some(Segment { number, form })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::number_of;
+    use super::{Form, Segment, parse};
 
     #[test]
     fn only_six_or_more_digits_name_a_segment() {
-        assert_eq!(number_of("000012.log"), Some(12));
-        assert_eq!(number_of("1000012.log"), Some(1_000_012));
-        for other in ["12.log", "000012.log.gz", "+00012.log", "000012", ".log", "99999999999999999999999.log"] {
-            assert_eq!(number_of(other), None, "{other}");
+        assert_eq!(parse("log.000012"), Some(Segment { number: 12, form: Form::Raw }));
+        assert_eq!(parse("log.1000012.gz"), Some(Segment { number: 1_000_012, form: Form::Archive }));
+        for other in
+            ["log.12", "log.000012.gz.tmp", "log.+00012", "000012", "log.", "log.000000", "log.99999999999999999999999"]
+        {
+            assert_eq!(parse(other), None, "{other}");
         }
     }
 }

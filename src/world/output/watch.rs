@@ -2,14 +2,14 @@
 
 use regex::Regex;
 
-use super::lines::Draft;
+use super::assembly::Draft;
 use crate::model::{
     probe::{Check, ProbeKind},
     service::ServiceSpec,
 };
 
 /// For which question a pattern is watched; none: the service's `ready_log_line`.
-pub(in crate::world) type Question = Option<ProbeKind>;
+pub type Question = Option<ProbeKind>;
 
 #[derive(Debug)]
 struct Watch {
@@ -29,7 +29,7 @@ impl Watch {
 /// Every pattern of one run.
 ///
 /// Those that the service's declaration names are looked for from the first line on, also before anybody asked.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Watches(Vec<Watch>);
 
 impl Watches {

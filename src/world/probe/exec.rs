@@ -6,7 +6,7 @@ use tokio::{net::unix::pipe, process::Child};
 
 use crate::{
     model::{
-        ids::RunId, probe::ProbeOutcome, service::CommandLine, signal::signal_name, text::plain, time::short_duration,
+        ids::RunId, probe::ProbeOutcome, service::{CommandLine, ServiceSpec}, signal::signal_name, text::plain, time::short_duration,
     },
     world::{
         Running, Shared, clock,
@@ -30,12 +30,13 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 pub(super) async fn ask(
     shared: &Arc<Shared>,
     running: &Running,
+    spec: &ServiceSpec,
     run: RunId,
     command: &CommandLine,
     timeout: Duration,
 ) -> Option<(ProbeOutcome, Duration)> {
     let tree = shared.forest.plant();
-    let answer = match begin(shared, running, run, command, tree).await {
+    let answer = match begin(shared, spec, run, command, tree).await {
         Ok((child, output)) => answer(shared, running, tree, child, output, timeout).await,
         Err(why) => Some((ProbeOutcome::Broken(why), Duration::ZERO)),
     };
@@ -45,7 +46,7 @@ pub(super) async fn ask(
 
 async fn begin(
     shared: &Arc<Shared>,
-    running: &Running,
+    spec: &ServiceSpec,
     run: RunId,
     command: &CommandLine,
     tree: TreeId,
@@ -55,8 +56,9 @@ async fn begin(
     let stderr = stdout.try_clone().map_err(no_pipe)?;
     let plan = Plan {
         argv: command.argv(),
-        directory: running.spec.working_dir.clone(),
-        environment: environment_of(run, &running.spec),
+        directory: spec.working_dir.clone(),
+        base: spec.base_environment.clone(),
+        environment: environment_of(run, spec),
         stdout,
         stderr,
     };
@@ -90,7 +92,7 @@ async fn answer(
     if shared.forest.leftover(tree) > 0 {
         let survivors = shared.forest.end(tree, Duration::ZERO).await;
         if !survivors.is_empty() {
-            tracing::warn!(?survivors, service = %running.spec.id, "processes of a probe cannot be ended");
+            tracing::warn!(?survivors, service = %running.service, "processes of a probe cannot be ended");
         }
     }
     wait_for(child).await;

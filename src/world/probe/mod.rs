@@ -8,18 +8,23 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{Running, Shared, clock, process::Order};
+use super::{
+    Running, Shared, clock,
+    slot::{Order, RunOrder},
+};
 use crate::model::{
     event::Event,
+    ids::RunId,
     probe::{Check, ProbeOutcome, ProbeRound},
+    service::ServiceSpec,
     time::short_duration,
 };
 
 /// Carries a round out → `Probed`; silent where the run ended meanwhile, for then nobody is left who was asked.
-pub(super) async fn ask(shared: Arc<Shared>, running: Running, round: ProbeRound) {
+pub(super) async fn ask(shared: Arc<Shared>, running: Running, spec: Arc<ServiceSpec>, round: ProbeRound) {
     let timeout = round.probe.timeout;
     let answer = match &round.probe.check {
-        Check::Exec(command) => exec::ask(&shared, &running, round.run, command, timeout).await,
+        Check::Exec(command) => exec::ask(&shared, &running, &spec, round.run, command, timeout).await,
         Check::Http { url, status } => {
             let asked = http::ask(&shared.clients, url, *status);
             until(&running, timeout, asked, || format!("no answer from {url}")).await
@@ -29,7 +34,7 @@ pub(super) async fn ask(shared: Arc<Shared>, running: Running, round: ProbeRound
             until(&running, timeout, asked, || format!("{host}:{port} does not accept a connection")).await
         }
         Check::Log { pattern } => {
-            let asked = has_matched(&running, pattern);
+            let asked = has_matched(&running, round.run, pattern);
             until(&running, timeout, asked, || "the output could not be looked at".to_owned()).await
         }
     };
@@ -54,9 +59,9 @@ async fn until(
     Some((outcome, clock::now().since(begun)))
 }
 
-async fn has_matched(running: &Running, pattern: &str) -> ProbeOutcome {
+async fn has_matched(running: &Running, run: RunId, pattern: &str) -> ProbeOutcome {
     let (reply, answer) = oneshot::channel();
-    let order = Order::HasMatched { pattern: pattern.to_owned(), reply };
+    let order = Order::Run(run, RunOrder::HasMatched { pattern: pattern.to_owned(), reply });
     let answered = match running.orders.send(order).await {
         Ok(()) => answer.await.ok(),
         Err(_gone) => None,

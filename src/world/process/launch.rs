@@ -1,4 +1,4 @@
-//! From a command to a child. Never panics, never fails without a sentence that says what to mend.
+//! From a probe's command to a child. Never panics, never fails without a sentence that says what to mend.
 
 use std::{
     ffi::OsString,
@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 
 use super::session;
 use crate::{
-    model::text::plain,
+    model::{service::BaseEnvironment, text::plain},
     world::{
         Shared,
         tree::{TREE_VARIABLE, TreeId},
@@ -31,7 +31,9 @@ pub(in crate::world) struct Plan {
     pub(in crate::world) argv: Vec<String>,
     /// Where it runs.
     pub(in crate::world) directory: PathBuf,
-    /// What is added to or overrides cas's own environment.
+    /// What it begins with; none: cas's own environment.
+    pub(in crate::world) base: Option<BaseEnvironment>,
+    /// What is added to or overrides that.
     pub(in crate::world) environment: Vec<(OsString, OsString)>,
     /// Its descriptor 1.
     pub(in crate::world) stdout: OwnedFd,
@@ -60,8 +62,12 @@ fn spawn(shared: &Shared, tree: TreeId, plan: Plan) -> Result<(u32, Child), Stri
     command
         .args(arguments)
         .current_dir(&plan.directory)
-        .env_clear()
-        .envs(shared.settings.environment.iter().map(|(name, value)| (name, value)))
+        .env_clear();
+    match &plan.base {
+        Some(base) => command.envs(base.0.iter()),
+        None => command.envs(shared.settings.environment.iter().map(|(name, value)| (name, value))),
+    };
+    command
         .envs(plan.environment.iter().map(|(name, value)| (name, value)))
         .env(TREE_VARIABLE, shared.forest.mark_of(tree))
         .stdin(Stdio::null())
@@ -76,7 +82,7 @@ fn spawn(shared: &Shared, tree: TreeId, plan: Plan) -> Result<(u32, Child), Stri
 }
 
 /// Why a program could not be executed. The kernel says only a number; the rest is found by looking.
-fn explain(error: &io::Error, program: &str, directory: &Path, path: &std::ffi::OsStr) -> String {
+pub(in crate::world) fn explain(error: &io::Error, program: &str, directory: &Path, path: &std::ffi::OsStr) -> String {
     let shown = plain(program);
     if let Some(why) = explain_directory(directory) {
         return why;
@@ -144,7 +150,7 @@ fn is_executable(file: &Path) -> bool {
 }
 
 /// As execvp(3) would find it; a file that may not be executed counts where no other is found.
-fn find_in(path: &std::ffi::OsStr, directory: &Path, program: &str) -> Option<PathBuf> {
+pub(in crate::world) fn find_in(path: &std::ffi::OsStr, directory: &Path, program: &str) -> Option<PathBuf> {
     let candidates = std::env::split_paths(path).map(|place| directory.join(place).join(program));
     let mut found: Vec<PathBuf> = candidates.filter(|file| file.is_file()).collect();
     found.sort_by_key(|file| !is_executable(file));

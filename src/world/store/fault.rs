@@ -7,7 +7,7 @@ use std::{
 
 use rusqlite::ErrorCode;
 
-use super::holder;
+use super::{holder, space::Space};
 
 /// Why the store cannot be used just now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +26,9 @@ pub enum StoreError {
         known: i64,
     },
     /// It is not a database, or no longer.
-    #[error("the history {path} is damaged ({detail}): cas moves it aside and begins a new one when it next runs")]
+    #[error(
+        "the history {path} is damaged ({detail}): cas moves it aside and goes on with its last backup, or a new one, when it next runs"
+    )]
     Damaged {
         /// The database.
         path: PathBuf,
@@ -59,6 +61,20 @@ pub enum StoreError {
         /// The system's words.
         detail: String,
     },
+    /// The library that would write it is known to damage databases.
+    #[error(
+        "the history {path} is not used, as SQLite {found} may damage it (3.51.3 or newer is needed): events are kept in memory; \
+         update cas"
+    )]
+    OldLibrary {
+        /// The database.
+        path: PathBuf,
+        /// Version of the library.
+        found: String,
+    },
+    /// What was being done took too long, or is no longer wanted.
+    #[error("work on the history was interrupted")]
+    Interrupted,
     /// Anything else.
     #[error("the history {path} cannot be used ({detail}): events are kept in memory and cas tries again by itself")]
     Other {
@@ -82,6 +98,11 @@ impl StoreError {
                 Self::Locked { path, holder }
             }
             Some(ErrorCode::DiskFull) => Self::DiskFull { path },
+            Some(ErrorCode::OperationInterrupted) => Self::Interrupted,
+            // The index of the log has no code of its own for a full disk.
+            Some(ErrorCode::SystemIoFailure) if Space::around(&path).is_some_and(Space::is_used_up) => {
+                Self::DiskFull { path }
+            }
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
                 Self::NotWritable { path, detail }
             }

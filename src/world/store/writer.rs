@@ -1,11 +1,11 @@
 //! The one thread that writes: batches once a second, keeps what it cannot write, tries again by itself.
 
 use std::{
-    fs, io,
-    path::{Path, PathBuf},
+    collections::BTreeMap,
+    path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::Ordering,
         mpsc::{Receiver, RecvTimeoutError, SyncSender},
     },
     time::Duration,
@@ -16,13 +16,22 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{
     EntryFilter, Limits,
     fault::StoreError,
-    holder::beside,
-    open::{self, Opened},
+    intake::{self, Batches, Key, MinuteFilter},
+    keeper::Keeper,
+    open,
     pending::Pending,
+    retention::{self, Pass},
     rows,
+    status::Shared,
 };
 use crate::{
-    model::{ids::ProjectName, project::ProjectRecord, time::Timestamp, timeline::Entry},
+    model::{
+        ids::{ProjectName, ServiceName},
+        intake::{Cursor, Minute},
+        project::ProjectRecord,
+        time::Timestamp,
+        timeline::Entry,
+    },
     world::clock,
 };
 
@@ -37,19 +46,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const BUSY_AGAIN: Duration = Duration::from_millis(100);
 /// How long what is over but should be known (a damaged file, lost entries) stays on the screen.
 const NOTICE: Duration = Duration::from_mins(2);
-/// A database up to this size is checked before it is used (some 10 ms); a larger one when there is time.
-const CHECK_AT_ONCE_BYTES: u64 = 8 << 20;
-const CHECK_LATER: Duration = Duration::from_secs(5);
 /// Events between two prunings.
 const PRUNE_EVERY: usize = 1000;
 
-type Answer<T> = Box<dyn FnOnce(Vec<T>) + Send>;
+/// Whoever asked is told once.
+pub(super) type Answer<T> = Box<dyn FnOnce(T) + Send>;
 
 /// What is asked.
 pub(super) enum Question {
-    Projects(Answer<ProjectRecord>),
-    Entries(EntryFilter, Answer<Entry>),
-    LastStates(ProjectName, Answer<Entry>),
+    Projects(Answer<Vec<ProjectRecord>>),
+    Entries(EntryFilter, Answer<Vec<Entry>>),
+    LastStates(ProjectName, Answer<Vec<Entry>>),
+    Cursors(Arc<str>, Answer<Result<BTreeMap<ServiceName, Cursor>, StoreError>>),
+    Minutes(MinuteFilter, Answer<Vec<Minute>>),
 }
 
 /// What the writer is told.
@@ -57,67 +66,56 @@ pub(super) enum Message {
     Record(Arc<Entry>),
     Register(ProjectRecord),
     Forget(PathBuf),
+    /// There is something among what waits outside the queue.
+    TakenIn,
     Ask(Question),
     Flush(SyncSender<()>),
 }
 
-enum Database {
-    Shut,
-    Usable(Connection),
-    /// Of a newer cas: read only.
-    Newer(Connection),
-}
-
 /// The thread's state.
 pub(super) struct Writer {
-    path: PathBuf,
     limits: Limits,
-    dropped: Arc<AtomicU64>,
+    shared: Arc<Shared>,
     on_trouble: Box<dyn Fn(Option<String>) + Send>,
     engine_started: i64,
-    database: Database,
-    identity: Option<(u64, u64)>,
-    /// The connection failed in a way that a new one might not.
-    suspect: bool,
+    keeper: Keeper,
     pending: Pending,
-    /// When something is to be done, if anything is.
+    batches: Batches,
+    /// When something is to be written, if anything is.
     due: Option<Timestamp>,
-    check_due: Option<Timestamp>,
     pause: Duration,
     paused_until: Option<Timestamp>,
     trouble: Option<String>,
     notice: Option<(String, Timestamp)>,
     told_dropped: u64,
     until_prune: usize,
-    set_aside: Option<Timestamp>,
+    /// When old minutes were last deleted.
+    last_pass: Option<Pass>,
 }
 
 impl Writer {
     pub(super) fn new(
         path: PathBuf,
         limits: Limits,
-        dropped: Arc<AtomicU64>,
+        shared: Arc<Shared>,
         on_trouble: Box<dyn Fn(Option<String>) + Send>,
     ) -> Self {
         Self {
-            path,
             limits,
-            dropped,
+            shared,
             on_trouble,
             engine_started: clock::now().wall_us,
-            database: Database::Shut,
-            identity: None,
-            suspect: false,
+            keeper: Keeper::new(path),
             pending: Pending::new(limits.pending),
+            batches: Batches::default(),
             due: None,
-            check_due: None,
             pause: FIRST_PAUSE,
             paused_until: None,
             trouble: None,
             notice: None,
             told_dropped: 0,
             until_prune: 0,
-            set_aside: None,
+            last_pass: None,
         }
     }
 
@@ -125,29 +123,35 @@ impl Writer {
     pub(super) fn run(mut self, inbox: &Receiver<Message>) {
         self.write(clock::now());
         loop {
-            let message = match self.next_wake() {
+            let now = clock::now();
+            let message = match self.next_wake(now) {
                 None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(at) => inbox.recv_timeout(at.since(clock::now())),
+                Some(at) => inbox.recv_timeout(at.since(now)),
             };
             match message {
-                Ok(message) => self.take(message),
+                Ok(message) => {
+                    self.shared.in_queue.fetch_sub(1, Ordering::Relaxed);
+                    self.take(message);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.do_what_is_due(clock::now());
         }
-        if let Database::Usable(db) = &self.database {
-            // Whoever ends cas does not wait for somebody else's lock.
-            let _default = db.busy_timeout(BUSY_AGAIN * 10);
-        }
-        if !self.pending.is_empty() {
+        // Whoever ends cas does not wait for somebody else's lock.
+        self.keeper.wait_for_locks(BUSY_AGAIN * 10);
+        if self.has_something() {
             self.write(clock::now());
         }
     }
 
-    fn next_wake(&self) -> Option<Timestamp> {
+    fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
         let notice = self.notice.as_ref().map(|(_, until)| *until);
-        [self.due, self.check_due, notice].into_iter().flatten().min()
+        [self.due, self.keeper.next_look(now), notice].into_iter().flatten().min()
+    }
+
+    fn has_something(&self) -> bool {
+        !self.pending.is_empty() || !self.batches.is_empty() || !self.shared.waiting().is_empty()
     }
 
     fn take(&mut self, message: Message) {
@@ -159,6 +163,7 @@ impl Writer {
             Message::Forget(root) => {
                 self.pending.projects.insert(root, None);
             }
+            Message::TakenIn => {}
             Message::Ask(question) => return self.answer(question),
             Message::Flush(done) => {
                 self.write(clock::now());
@@ -167,6 +172,7 @@ impl Writer {
                 return;
             }
         }
+        self.shared.pending.store(self.pending.entries.len() as u64, Ordering::Relaxed);
         let now = clock::now();
         let batch_over = now.plus(if self.pending.entries.len() >= BATCH_ENTRIES { Duration::ZERO } else { BATCH });
         let due = self.due.map_or(batch_over, |due| due.min(batch_over));
@@ -176,9 +182,12 @@ impl Writer {
     fn do_what_is_due(&mut self, now: Timestamp) {
         if self.due.is_some_and(|due| now.has_reached(due)) {
             self.write(now);
-        } else if self.check_due.is_some_and(|due| now.has_reached(due)) {
-            self.check_due = None;
-            self.check(now);
+        }
+        if let Err(StoreError::Damaged { detail, .. }) = self.keeper.look(now) {
+            match self.replace(now, &detail) {
+                Ok(()) => self.write(now),
+                Err(error) => self.fail(now, &error),
+            }
         }
         if self.notice.as_ref().is_some_and(|(_, until)| now.has_reached(*until)) {
             self.notice = None;
@@ -189,134 +198,99 @@ impl Writer {
     /// Writes all that is pending, or says why it cannot.
     fn write(&mut self, now: Timestamp) {
         self.due = None;
-        let mut outcome = self.try_write();
+        let mut outcome = self.try_write(now);
         if let Err(StoreError::Damaged { detail, .. }) = &outcome {
             let detail = detail.clone();
-            outcome = self.begin_anew(now, &detail).and_then(|()| self.try_write());
+            outcome = self.replace(now, &detail).and_then(|()| self.try_write(now));
+        }
+        if matches!(outcome, Err(StoreError::DiskFull { .. })) && self.keeper.give_way() {
+            outcome = self.try_write(now);
         }
         match outcome {
-            Ok(()) => {
-                self.pause = FIRST_PAUSE;
-                self.paused_until = None;
-                let lost = std::mem::take(&mut self.pending.lost);
-                let dropped = self.dropped.load(Ordering::Relaxed);
-                let missing = lost + dropped.saturating_sub(self.told_dropped);
-                self.told_dropped = dropped;
-                if missing > 0 {
-                    let text = format!(
-                        "{missing} events are missing in the history {}: they came faster than they could be written; services and \
-                         restarts are not affected",
-                        self.path.display()
-                    );
-                    self.notice = Some((text, now.plus(NOTICE)));
-                }
-                self.tell(now, None);
-            }
+            Ok(()) => self.succeed(now),
             Err(error) => self.fail(now, &error),
         }
     }
 
-    fn fail(&mut self, now: Timestamp, error: &StoreError) {
-        match error {
-            StoreError::Locked { .. } => {
-                if let Database::Usable(db) = &self.database {
-                    // Failing means that the wait stays as long as it was.
-                    let _longer = db.busy_timeout(BUSY_AGAIN);
-                }
-            }
-            StoreError::Newer { .. } | StoreError::DiskFull { .. } => {}
-            // A new connection may fare better: permissions or a mount may have changed. Until there is one, this one still reads.
-            StoreError::NotWritable { .. } | StoreError::Other { .. } => self.suspect = true,
-            StoreError::Damaged { .. } => self.database = Database::Shut,
+    fn succeed(&mut self, now: Timestamp) {
+        self.pause = FIRST_PAUSE;
+        self.paused_until = None;
+        let lost = std::mem::take(&mut self.pending.lost);
+        self.shared.lost.fetch_add(lost, Ordering::Relaxed);
+        self.shared.pending.store(0, Ordering::Relaxed);
+        let dropped = self.shared.dropped.load(Ordering::Relaxed);
+        let missing = lost + dropped.saturating_sub(self.told_dropped);
+        self.told_dropped = dropped;
+        if missing > 0 {
+            let text = format!(
+                "{missing} events are missing in the history {}: they came faster than they could be written; services and \
+                 restarts are not affected",
+                self.keeper.path().display()
+            );
+            self.notice = Some((text, now.plus(NOTICE)));
         }
-        let until = now.plus(self.pause);
+        let little_space = self.keeper.mind_space();
+        self.shared.bytes.store(self.keeper.bytes(), Ordering::Relaxed);
+        self.tell(now, little_space);
+    }
+
+    fn fail(&mut self, now: Timestamp, error: &StoreError) {
+        self.keeper.failed(error);
+        let mut pause = self.pause;
+        if matches!(error, StoreError::Locked { .. }) {
+            self.keeper.wait_for_locks(BUSY_AGAIN);
+        } else if matches!(error, StoreError::DiskFull { .. }) {
+            // Space may be back at any moment, and asking costs little.
+            pause = pause.min(BATCH);
+        }
+        let until = now.plus(pause);
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         self.paused_until = Some(until);
         self.due = Some(until);
         self.tell(now, Some(error.to_string()));
     }
 
-    fn try_write(&mut self) -> Result<(), StoreError> {
-        self.ensure_open()?;
-        let db = match &mut self.database {
-            Database::Usable(db) => db,
-            Database::Newer(db) => {
-                let found = open::format_of(db).unwrap_or(open::KNOWN + 1);
-                // An older one may have been put in its place.
-                self.suspect = found <= open::KNOWN;
-                return Err(StoreError::Newer { path: self.path.clone(), found, known: open::KNOWN });
+    fn try_write(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        loop {
+            let db = self.keeper.usable(now)?;
+            let more = {
+                let mut waiting = self.shared.waiting();
+                self.batches.draw(&mut waiting);
+                // Behind a batch that had failed before.
+                !waiting.is_empty()
+            };
+            if self.pending.is_empty() && self.batches.is_empty() && self.trouble.is_none() {
+                return Ok(());
             }
-            Database::Shut => return Ok(()),
-        };
-        if self.pending.is_empty() && self.trouble.is_none() {
-            return Ok(());
-        }
-        let inserted = self.pending.entries.len();
-        let prune = self.until_prune <= inserted;
-        let keep = prune.then_some(self.limits.events);
-        commit(db, self.engine_started, &self.pending, keep).map_err(|error| StoreError::of(&self.path, &error))?;
-        self.until_prune = if prune { PRUNE_EVERY } else { self.until_prune - inserted };
-        self.pending.entries.clear();
-        self.pending.projects.clear();
-        // It may have been shortened while another program held a lock; failing leaves it short, which is harmless.
-        let _short = db.busy_timeout(open::BUSY);
-        Ok(())
-    }
-
-    /// Opens the database unless it is open; again where the file was moved, replaced or deleted meanwhile.
-    fn ensure_open(&mut self) -> Result<(), StoreError> {
-        let open = !matches!(self.database, Database::Shut);
-        let same = self.identity.is_some() && open::identity(&self.path) == self.identity;
-        if open && same && !self.suspect {
-            return Ok(());
-        }
-        if !same {
-            self.database = Database::Shut;
-        }
-        let before = fs::metadata(&self.path).map_or(0, |found| found.len());
-        match open::read_write(&self.path)? {
-            Opened::Usable(db) => {
-                if before <= CHECK_AT_ONCE_BYTES {
-                    open::check(&self.path, &db)?;
-                } else {
-                    self.check_due = Some(clock::now().plus(CHECK_LATER));
-                }
-                self.database = Database::Usable(db);
-            }
-            Opened::Newer(db) => self.database = Database::Newer(db),
-        }
-        self.identity = open::identity(&self.path);
-        self.suspect = false;
-        Ok(())
-    }
-
-    /// The check that was put off.
-    fn check(&mut self, now: Timestamp) {
-        let Database::Usable(db) = &self.database else { return };
-        if let Err(StoreError::Damaged { detail, .. }) = open::check(&self.path, db) {
-            match self.begin_anew(now, &detail) {
-                Ok(()) => self.write(now),
-                Err(error) => self.fail(now, &error),
+            let inserted = self.pending.entries.len();
+            let prune = self.until_prune <= inserted;
+            let pass = self.last_pass.as_ref().is_none_or(|last| last.is_over(now)).then(|| Pass::at(now));
+            let work = Work {
+                engine_started: self.engine_started,
+                pending: &self.pending,
+                batches: &self.batches,
+                keep: prune.then_some(self.limits.events),
+                pass: pass.as_ref(),
+            };
+            let caught_up = work.commit(db).map_err(|error| StoreError::of(self.keeper.path(), &error))?;
+            // From here on it is known to be there: nothing of it may be written again.
+            self.batches.written(caught_up);
+            self.pending.entries.clear();
+            self.pending.projects.clear();
+            self.until_prune = if prune { PRUNE_EVERY } else { self.until_prune - inserted };
+            self.last_pass = pass.or(self.last_pass.take());
+            // It may have been shortened while another program held a lock.
+            self.keeper.wait_for_locks(open::BUSY);
+            if !more {
+                return Ok(());
             }
         }
     }
 
-    /// Moves a damaged database aside, so that the next opening begins a new one.
-    fn begin_anew(&mut self, now: Timestamp, detail: &str) -> Result<(), StoreError> {
-        self.database = Database::Shut;
-        let damaged = || StoreError::Damaged { path: self.path.clone(), detail: detail.to_owned() };
-        // A disk that damages everything must not be filled with what it damaged.
-        if self.set_aside.is_some_and(|last| now.since(last) < NOTICE) {
-            return Err(damaged());
-        }
-        let moved = beside(&self.path, &format!(".corrupt-{}", now.wall().format("%Y%m%dT%H%M%S%.6fZ")));
-        rename_all(&self.path, &moved).map_err(|error| StoreError::of_file(&self.path, &error))?;
-        self.set_aside = Some(now);
-        let text = format!(
-            "the history {} was damaged ({detail}) and is now {}: a new one was begun; nothing else is affected",
-            self.path.display(),
-            moved.display()
-        );
+    /// Puts the last backup, or nothing, in the place of a damaged database.
+    fn replace(&mut self, now: Timestamp, detail: &str) -> Result<(), StoreError> {
+        let text = self.keeper.replace(now, detail)?;
+        self.shared.failed(&text);
         self.notice = Some((text, now.plus(NOTICE)));
         Ok(())
     }
@@ -326,6 +300,9 @@ impl Writer {
         let notice = self.notice.as_ref().filter(|(_, until)| !now.has_reached(*until));
         let text = trouble.or_else(|| notice.map(|(text, _)| text.clone()));
         if text != self.trouble {
+            if let Some(text) = &text {
+                self.shared.failed(text);
+            }
             self.trouble.clone_from(&text);
             (self.on_trouble)(text);
         }
@@ -342,39 +319,56 @@ impl Writer {
                 let stored = self.read(|db| rows::last_states(db, &project));
                 then(self.pending.apply_to_last_states(stored, &project));
             }
+            Question::Cursors(place, then) => {
+                let stored = self.try_read(|db| intake::cursors(db, &place));
+                then(stored.map(|stored| self.batches.apply_to_cursors(&self.shared.waiting(), &place, stored)));
+            }
+            Question::Minutes(asked, then) => {
+                let stored = self.read(|db| intake::minutes(db, &asked));
+                then(self.batches.apply_to_minutes(&self.shared.waiting(), &asked, stored));
+            }
         }
     }
 
     /// Reads; nothing where it cannot. Damage is dealt with when it is next written to, or checked.
     fn read<T: Default>(&self, read: impl Fn(&Connection) -> rusqlite::Result<T>) -> T {
-        match &self.database {
-            Database::Usable(db) | Database::Newer(db) => read(db).unwrap_or_default(),
-            Database::Shut => open::read_only(&self.path, read).unwrap_or_default(),
+        self.try_read(read).unwrap_or_default()
+    }
+
+    fn try_read<T: Default>(&self, read: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        match self.keeper.connection() {
+            Some(db) => read(db).map_err(|error| StoreError::of(self.keeper.path(), &error)),
+            None => open::read_only(self.keeper.path(), read),
         }
     }
 }
 
-/// One transaction with all that is pending; `keep` prunes.
-fn commit(db: &mut Connection, engine_started: i64, pending: &Pending, keep: Option<u32>) -> rusqlite::Result<()> {
-    let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    rows::insert(&change, engine_started, pending.entries.iter().map(Arc::as_ref))?;
-    for (root, record) in &pending.projects {
-        rows::set_project(&change, root, record.as_ref())?;
-    }
-    if let Some(keep) = keep {
-        rows::prune(&change, keep)?;
-    }
-    change.commit()
+/// What one transaction brings.
+struct Work<'a> {
+    engine_started: i64,
+    pending: &'a Pending,
+    batches: &'a Batches,
+    /// Events to keep, where old ones are deleted.
+    keep: Option<u32>,
+    /// Where old minutes are deleted.
+    pass: Option<&'a Pass>,
 }
 
-/// Renames the database and what belongs to it; the log first, so that no new database ever meets an old log.
-fn rename_all(from: &Path, to: &Path) -> io::Result<()> {
-    for suffix in ["-wal", "-shm"] {
-        match fs::rename(beside(from, suffix), beside(to, suffix)) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+impl Work<'_> {
+    fn commit(&self, db: &mut Connection) -> rusqlite::Result<Vec<Key>> {
+        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        rows::insert(&change, self.engine_started, self.pending.entries.iter().map(Arc::as_ref))?;
+        for (root, record) in &self.pending.projects {
+            rows::set_project(&change, root, record.as_ref())?;
         }
+        let caught_up = self.batches.write(&change)?;
+        if let Some(keep) = self.keep {
+            rows::prune(&change, keep)?;
+        }
+        if let Some(pass) = self.pass {
+            retention::pass(&change, pass)?;
+        }
+        change.commit()?;
+        Ok(caught_up)
     }
-    fs::rename(from, to)
 }

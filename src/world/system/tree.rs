@@ -164,7 +164,7 @@ impl ProcTrees {
         let fresh = self.follow(runs);
         self.read_members();
         self.take_on(look, &fresh);
-        if self.something_was_born() || !fresh.is_empty() {
+        if !self.roots.is_empty() && (self.something_was_born() || !fresh.is_empty()) {
             self.discover(look);
         }
         runs.iter()

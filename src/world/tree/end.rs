@@ -31,6 +31,13 @@ impl Forest {
             }
         }
         for round in 0..KILL_ROUNDS {
+            if let Some(cage) = self.cage(id) {
+                // Where the kernel cannot kill a cgroup as one, this takes its time.
+                let killed = tokio::task::spawn_blocking(move || cage.kill()).await;
+                if !matches!(killed, Ok(Ok(()))) {
+                    tracing::warn!(?killed, "a cgroup was not killed as one: each of its processes is");
+                }
+            }
             self.signal(id, &[Signal::Kill]);
             tokio::time::sleep(Duration::from_millis(1 << round.min(5)).min(LONGEST_PAUSE)).await;
             if self.living(id).is_empty() {

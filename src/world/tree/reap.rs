@@ -75,6 +75,5 @@ pub(in crate::world) async fn sweep(world: Weak<Shared>) {
         tokio::time::sleep(SETTLE).await;
         let Some(shared) = world.upgrade() else { return };
         look_again = shared.forest.reap();
-        shared.forget_ended();
     }
 }

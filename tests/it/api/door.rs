@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use cas::api::wire::{OLDEST, VERSION};
 use serde_json::json;
 
 use super::stage::{Stage, curl};
@@ -18,7 +19,10 @@ async fn it_says_who_it_is_and_shows_its_picture() {
     let stage = Stage::with(TWO);
     let hello = stage.get("/v1").await;
     assert_eq!(hello.status, 200);
-    assert_eq!(hello.json(), json!({"api": 1, "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id()}));
+    assert_eq!(
+        hello.json(),
+        json!({"api": VERSION, "oldest": OLDEST, "version": env!("CARGO_PKG_VERSION"), "pid": std::process::id()})
+    );
     let names: Vec<_> = stage.picture().await["services"].as_array().unwrap().iter().map(|s| s["id"].clone()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
     assert_eq!(stage.get("/v2").await.status, 404);
@@ -104,26 +108,11 @@ async fn garbage_is_refused_with_a_sentence_and_changes_nothing() {
         assert_eq!(said.status, 400, "{said:?}");
         assert!(said.sentence().starts_with("the body is not a request: "), "{said:?}");
     }
-    let large = format!("{{\"command\": \"start\", \"services\": [\"{}\"]}}", "w".repeat(64 * 1024));
+    let large = format!("{{\"command\": \"start\", \"services\": [\"{}\"]}}", "w".repeat(1024 * 1024));
     assert_eq!(curl(&stage.socket, "POST", "/v1/requests", &[], large.as_bytes()).await.status, 413);
     let said = stage.get("/v1/logs?service=web").await;
     assert_eq!((said.status, said.sentence().contains("project/name")), (400, true), "{said:?}");
     assert_eq!(stage.picture().await["services"][0]["phase"]["name"], "stopped");
-    stage.leave().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn another_version_is_refused_with_a_sentence() {
-    let stage = Stage::with(TWO);
-    for path in ["/v1", "/v1/snapshot", "/v1/snapshots", "/v1/logs", "/v1/entries"] {
-        assert_eq!(curl(&stage.socket, "GET", path, &["x-cas-api: 2"], b"").await.status, 426, "{path}");
-    }
-    for path in ["/v1/requests", "/v1/leave"] {
-        assert_eq!(curl(&stage.socket, "POST", path, &["x-cas-api: 0"], b"{}").await.status, 426, "{path}");
-    }
-    let said = curl(&stage.socket, "GET", "/v1", &["x-cas-api: 2"], b"").await;
-    assert!(said.sentence().contains("use the same cas for both"), "{said:?}");
-    assert_eq!(curl(&stage.socket, "GET", "/v1", &["x-cas-api: 1"], b"").await.status, 200);
     stage.leave().await;
 }
 

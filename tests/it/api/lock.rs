@@ -5,7 +5,10 @@ use std::os::unix::{fs::symlink, net::UnixListener};
 use cas::api::lock::{Attempt, Lock};
 
 use super::stage::{curl, showing, take};
-use cas::{api::server, model::snapshot::Snapshot};
+use cas::{
+    api::server::{self, ServeOptions},
+    model::snapshot::Snapshot,
+};
 
 #[test]
 fn a_second_engine_is_told_who_holds_the_lock() {
@@ -13,7 +16,9 @@ fn a_second_engine_is_told_who_holds_the_lock() {
     let socket = home.path().join("one.sock");
     let first = take(&socket);
     match Lock::take(&socket).unwrap() {
-        Attempt::Held { pid } => assert_eq!(pid, Some(std::process::id())),
+        Attempt::Held { pid, socket: serving } => {
+            assert_eq!((pid, serving), (Some(std::process::id()), Some(socket.clone())));
+        }
         Attempt::Taken(_) => panic!("two engines for one project"),
     }
     drop(first);
@@ -27,7 +32,7 @@ async fn a_stale_socket_is_replaced_and_a_socket_in_use_is_not() {
     drop(UnixListener::bind(&socket).unwrap());
     assert!(socket.exists(), "what an engine leaves behind that was killed");
     let (handle, _pictures) = showing(Snapshot::default());
-    let server = server::serve(take(&socket), handle).unwrap();
+    let server = server::serve(take(&socket), handle, ServeOptions::default()).unwrap();
     assert_eq!(curl(&socket, "GET", "/v1", &[], b"").await.status, 200);
     assert!(matches!(Lock::take(&socket).unwrap(), Attempt::Held { .. }));
     assert_eq!(curl(&socket, "GET", "/v1", &[], b"").await.status, 200, "the attempt took nothing away");

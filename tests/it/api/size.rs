@@ -3,7 +3,7 @@
 use std::{fmt::Write, sync::Arc, time::Duration};
 
 use cas::{
-    api::server,
+    api::server::{self, ServeOptions},
     model::{
         history::History,
         ids::RunId,
@@ -29,6 +29,17 @@ async fn values_of_variables_are_never_in_what_is_shown() {
         assert!(!body.contains("canary"), "{body}");
     }
     assert!(stage.get("/v1/snapshot").await.body.contains("API_KEY"), "names are shown");
+    for path in ["/v1/services", "/v1/services/shop/web", "/v1/metrics", "/v1/daemon", "/v1/health", "/v1/openapi.json"]
+    {
+        let said = stage.get(path).await;
+        assert!(!said.body.contains("canary"), "{path}: {said:?}");
+    }
+    let shell = stage.get("/v1/services/shop/web/shell").await;
+    assert!(shell.body.contains("canary-in-the-file"), "the same user may open a shell there: {shell:?}");
+    let looking = server::read_only_path(&stage.socket);
+    for path in ["/v1/services/shop/web/shell", "/v1/services/shop/web", "/v1/snapshot"] {
+        assert!(!curl(&looking, "GET", path, &[], b"").await.body.contains("canary"), "{path}");
+    }
     stage.leave().await;
 }
 
@@ -101,7 +112,7 @@ async fn a_picture_of_fifty_busy_services_is_small() {
     let (handle, _pictures) = showing(busy(&quiet));
     let home = tempfile::tempdir().unwrap();
     let socket = home.path().join("one.sock");
-    let _server = server::serve(take(&socket), handle).unwrap();
+    let _server = server::serve(take(&socket), handle, ServeOptions::default()).unwrap();
     let body = curl(&socket, "GET", "/v1/snapshot", &[], b"").await.body;
     assert!(body.len() < 256 * 1024, "{} bytes", body.len());
     let back: Snapshot = serde_json::from_str(&body).unwrap();

@@ -9,7 +9,7 @@ use std::{
 use cas::{
     api::{
         lock::{Attempt, Lock},
-        server::{self, Server},
+        server::{self, ServeOptions, Server},
     },
     config::{self, paths::Paths},
     engine::Budget,
@@ -57,9 +57,13 @@ impl Stage {
             withheld: BTreeMap::new(),
             environment,
             open_files: None,
+            daemon: false,
+            shim: env!("CARGO_BIN_EXE_cas-shim").into(),
+            gate: None,
+            care: None,
         })
         .unwrap();
-        let server = server::serve(take(&socket), host.handle.clone()).unwrap();
+        let server = server::serve(take(&socket), host.handle.clone(), ServeOptions::default()).unwrap();
         Self { home, host, socket, _server: server }
     }
 

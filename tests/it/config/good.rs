@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use cas::model::{
     ids::ServiceName,
     probe::{Check, Probe, ProbeKind},
-    service::{Backoff, CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceSpec, StopPlan},
+    service::{
+        Backoff, CommandLine, Condition, Dependency, Limits, LogPolicy, OnFull, Port, RestartPolicy, ServiceSpec,
+        StopPlan,
+    },
     signal::Signal,
 };
 
@@ -39,6 +42,7 @@ fn a_service_with_a_command_alone_has_every_default() {
     assert_eq!(web.restart, RestartPolicy::OnFailure { max_retries: None });
     assert_eq!(web.backoff, Backoff::default());
     assert_eq!(web.stop, StopPlan::default());
+    assert_eq!((web.limits, web.logs, web.tty), (Limits::default(), LogPolicy::default(), false));
     assert!(!web.autostart && web.environment.is_empty() && web.probes.is_empty() && web.ports.is_empty());
     assert_eq!((web.source.line, web.source.column), (1, 12));
 }
@@ -395,4 +399,61 @@ fn a_bad_line_of_dot_env_is_a_note_unless_a_service_names_the_file() {
     assert_eq!(loaded.project.unwrap().services[0].description.as_deref(), Some("1"));
     let project = project.file("cas.yaml", yaml(", env_file: .env"));
     assert_eq!(project.load("cas.yaml").errors.len(), 1);
+}
+
+#[test]
+fn limits_are_read_in_compose_s_long_and_short_form() {
+    let all = Limits { cpus: Some(1.5), memory_bytes: Some(512 << 20), pids: Some(100) };
+    for (written, limits) in [
+        ("deploy: {resources: {limits: {cpus: \"1.5\", memory: 512M, pids: 100}}}", all),
+        ("cpus: 1.5\nmem_limit: 512m\npids_limit: 100", all),
+        ("cpus: 1.5\nmem_limit: 524288k\ndeploy: {resources: {limits: {cpus: 1.5, pids: 100}}}", all),
+        ("mem_limit: 0.5g\ncpus: 1.5\npids_limit: 100\ndeploy: {resources: {limits: }}", all),
+        ("pids_limit: 1", Limits { pids: Some(1), ..Limits::default() }),
+        ("deploy: {}", Limits::default()),
+    ] {
+        assert_eq!(service(written).limits, limits, "{written}");
+    }
+    for (written, bytes) in [
+        ("4194304", 4 << 20),
+        ("4M", 4 << 20),
+        ("4 MiB", 4 << 20),
+        ("1.5G", 3 << 29),
+        ("1TB", 1 << 40),
+        ("5242880b", 5 << 20),
+    ] {
+        assert_eq!(service(&format!("mem_limit: {written}")).limits.memory_bytes, Some(bytes), "{written}");
+    }
+}
+
+#[test]
+fn logs_and_limits_count_where_they_are_written_closest_to_the_service() {
+    let yaml = "\
+        logs: {max_size: 1M, max_age: 7d, on_full: block}\n\
+        defaults: {logs: {max_size: 2M, split_streams: false}, cpus: 2, mem_limit: 64M}\n\
+        services:\n\
+        \x20 web: {command: sleep 1, logs: {max_size: 64K}, deploy: {resources: {limits: {cpus: 0.5}}}}\n\
+        \x20 api: {command: sleep 1, logs: , tty: true}\n";
+    let project = sound(yaml);
+    let policy = LogPolicy {
+        max_size: 64 << 10,
+        max_age: Some(Duration::from_hours(7 * 24)),
+        on_full: OnFull::Block,
+        split_streams: false,
+    };
+    assert_eq!(project.services[0].logs, policy);
+    assert_eq!(project.services[1].logs, LogPolicy { max_size: 2 << 20, ..policy });
+    assert_eq!(project.services[0].limits, Limits { cpus: Some(0.5), memory_bytes: Some(64 << 20), pids: None });
+    assert_eq!(project.services[1].limits, Limits { cpus: Some(2.0), memory_bytes: Some(64 << 20), pids: None });
+    assert!(!project.services[0].tty && project.services[1].tty);
+}
+
+#[test]
+fn compose_s_words_about_replicas_are_noted_and_a_terminal_has_one_stream() {
+    let loaded = load(
+        "services: {web: {command: sleep 1, deploy: {replicas: 3, restart_policy: {}}, tty: true, logs: {split_streams: true}}}",
+    );
+    let notes: Vec<_> = loaded.notes.iter().map(|note| note.message.as_str()).collect();
+    assert_eq!(notes, ["replicas: not used", "restart_policy: not used", "tty: split_streams has no effect"]);
+    assert!(loaded.errors.is_empty());
 }

@@ -66,6 +66,29 @@ fn a_directory_that_others_can_write_is_refused_in_a_sentence() {
 }
 
 #[test]
+fn a_runtime_directory_that_others_can_enter_or_that_is_a_link_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let paths = paths(dir.path());
+    paths.ensure().unwrap();
+    for (mode, refused) in [(0o755, true), (0o750, true), (0o701, true), (0o710, false), (0o700, false)] {
+        fs::set_permissions(&paths.runtime, fs::Permissions::from_mode(mode)).unwrap();
+        let said = paths.ensure().map_err(|error| error.to_string());
+        assert_eq!(said.is_err(), refused, "{mode:o}: {said:?}");
+        if let Err(said) = said {
+            assert!(said.contains("chmod 700") && said.contains(&paths.runtime.display().to_string()), "{said}");
+        }
+    }
+    fs::remove_dir(&paths.runtime).unwrap();
+    let elsewhere = dir.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &paths.runtime).unwrap();
+    let said = paths.ensure().unwrap_err().to_string();
+    assert!(said.contains("symbolic link") && said.contains(&paths.runtime.display().to_string()), "{said}");
+    let said = paths.ensure_for_socket(&paths.daemon_socket()).unwrap_err().to_string();
+    assert!(said.contains("symbolic link"), "{said}");
+}
+
+#[test]
 fn a_directory_that_cannot_be_made_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let paths = paths(dir.path());
@@ -134,7 +157,7 @@ fn mistakes_in_the_user_file_are_explained_and_the_rest_holds() {
 error: theem: not a key of the user file (config.yaml:1:1)
     1 | theem: nord
       | ^
-hint: did you mean \"theme\"? one of: theme, keys, mouse, autopilot
+hint: did you mean \"theme\"? one of: theme, keys, mouse, autopilot, detach_key, api
 error: mouse: \"perhaps\" is not true or false (config.yaml:2:8)
     2 | mouse: perhaps
       |        ^
@@ -150,4 +173,23 @@ hint: write action: key, or action: [key, key]
 "
     );
     assert_eq!(loaded.config.theme.as_deref(), Some("$HOME"));
+}
+
+#[test]
+fn the_user_file_names_who_else_may_read_and_how_to_leave_a_terminal() {
+    let project = Project::new()
+        .file("config.yaml", "detach_key: ctrl-]\napi: {group: wheel}\n")
+        .file("slips.yaml", "detach_key: ctrl-a\napi: {grup: wheel}\n")
+        .file("empty.yaml", "api: {group: ''}\n");
+    let loaded = user::load(&project.root().join("config.yaml"));
+    assert!(loaded.errors.is_empty() && loaded.notes.is_empty(), "{loaded:?}");
+    assert_eq!(loaded.config.detach_key.as_deref(), Some("ctrl-]"));
+    assert_eq!(loaded.config.api_group.as_deref(), Some("wheel"));
+    assert_eq!((loaded.config.sources["api.group"].line, loaded.config.sources["detach_key"].line), (2, 1));
+    let slips = user::load(&project.root().join("slips.yaml"));
+    assert_eq!(slips.errors[0].message, "grup: not a key of api");
+    assert!(slips.notes[0].message.contains("screen or tmux"));
+    assert_eq!(slips.config.api_group, None);
+    let empty = user::load(&project.root().join("empty.yaml"));
+    assert!(empty.config.api_group.is_none() && empty.errors.len() == 1);
 }

@@ -89,6 +89,7 @@ fn random_behaviour(world: &mut World, rng: &mut fastrand::Rng, name: &str) {
         b.then = life(rng);
         b.ends_in = (rng.u8(0..4) > 0).then(|| ms(rng.u64(0..2000)));
         b.leftover = if rng.u8(0..4) == 0 { rng.usize(1..4) } else { 0 };
+        b.leftover_lasts = rng.bool().then(|| secs(rng.u64(0..30)));
         b.survivors = if rng.u8(0..8) == 0 { vec![42] } else { vec![] };
         for kind in ProbeKind::ALL {
             b.answers.insert(kind, rng.choice(&answers).unwrap().clone());
@@ -135,7 +136,27 @@ fn poke_with_a_stale_timer(world: &mut World, rng: &mut fastrand::Rng, count: us
     assert_eq!(format!("{:?}", world.engine), before);
 }
 
+/// The engine is killed, at once or in the middle of its next step, and after a while there is another.
+fn succeed(world: &mut World, rng: &mut fastrand::Rng) {
+    if rng.bool() {
+        world.succession.dies_within = Some(rng.usize(0..12));
+        let span = ms(rng.u64(0..3000));
+        world.run_for(span);
+        world.succession.dies_within = None;
+    }
+    if !world.succession.is_dead {
+        world.die();
+    }
+    let away = ms(rng.u64(0..20_000));
+    world.run_for(away);
+    world.revive();
+}
+
 fn live_through(seed: u64) -> World {
+    live(seed, false)
+}
+
+fn live(seed: u64, deadly: bool) -> World {
     let mut rng = fastrand::Rng::with_seed(seed);
     let count = rng.usize(1..9);
     let budget = Budget { burst: rng.u32(1..6), refill_per_10s: rng.u32(1..20) };
@@ -149,6 +170,9 @@ fn live_through(seed: u64) -> World {
     }
     world.load("shop", specs.clone());
     for _ in 0..rng.usize(5..60) {
+        if deadly && rng.u8(0..4) == 0 {
+            succeed(&mut world, &mut rng);
+        }
         match rng.u8(0..24) {
             0 => {
                 let gap = secs(rng.u64(0..60));
@@ -198,6 +222,19 @@ proptest! {
     #[test]
     fn random_worlds_keep_every_invariant_and_always_come_to_an_end(seed in any::<u64>()) {
         let mut world = live_through(seed);
+        let snapshot = world.engine.snapshot(world.now);
+        let left: Vec<String> =
+            snapshot.services.iter().filter(|s| s.run.is_some()).map(|s| format!("{} {}", s.id, s.why)).collect();
+        prop_assert_eq!((world.quits, world.alive(), left), (1, 0, vec![]));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, max_shrink_iters: 0, ..ProptestConfig::default() })]
+
+    #[test]
+    fn engines_die_at_random_and_every_invariant_holds_across_them(seed in any::<u64>()) {
+        let mut world = live(seed, true);
         let snapshot = world.engine.snapshot(world.now);
         let left: Vec<String> =
             snapshot.services.iter().filter(|s| s.run.is_some()).map(|s| format!("{} {}", s.id, s.why)).collect();

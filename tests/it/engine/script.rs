@@ -46,6 +46,8 @@ pub(super) struct Behaviour {
     /// None: it ignores the signal.
     pub(super) ends_in: Option<Duration>,
     pub(super) leftover: usize,
+    /// What is left behind ends by itself after this; none: it stays until it is ended.
+    pub(super) leftover_lasts: Option<Duration>,
     pub(super) survivors: Vec<u32>,
     pub(super) answers: BTreeMap<ProbeKind, Answer>,
     /// After the spawn, for which question.
@@ -60,6 +62,7 @@ impl Default for Behaviour {
             then: Life::Forever,
             ends_in: Some(ms(50)),
             leftover: 0,
+            leftover_lasts: None,
             survivors: Vec::new(),
             answers: BTreeMap::new(),
             logs: Vec::new(),
@@ -77,6 +80,10 @@ pub(super) struct Process {
     pub(super) main: bool,
     pub(super) leftover: usize,
     pub(super) rounds: u64,
+    /// The present engine made it or took it over.
+    pub(super) attached: bool,
+    /// How and when its main process ended.
+    pub(super) end: Option<(Exit, Timestamp)>,
 }
 
 /// Randomness in the world itself.
@@ -96,5 +103,6 @@ pub(super) enum Happening {
     Dies(RunId, Exit),
     Probed(RunId, ProbeKind, u64),
     TreeGone(RunId),
+    LeftoversGone(RunId),
     Ports(ServiceId, Epoch, Vec<Port>),
 }

@@ -14,11 +14,11 @@ use cas::{
         effect::Effect,
         event::{Event, Input, TimerKey},
         ids::{RequestId, RunId, ServiceId},
-        phase::{Exit, Health, PortHolder},
+        phase::{Exit, PortHolder},
         policy::{Consent, Origin, Reply, Request},
         probe::{ProbeKind, ProbeOutcome},
         project::ProjectSpec,
-        service::{Condition, ServiceSpec},
+        service::ServiceSpec,
         snapshot::{ServiceView, Snapshot},
         time::Timestamp,
         timeline::Entry,
@@ -31,8 +31,9 @@ pub(super) use super::{
 };
 
 use super::{
-    checks::{check_entry, check_snapshot, tale},
+    checks::{check_entry, check_snapshot},
     script::{Happening, Process},
+    succession::Succession,
 };
 
 pub(super) struct World {
@@ -51,18 +52,18 @@ pub(super) struct World {
     pub(super) budget: (u32, u32),
     /// Services that somebody stopped and nobody started since.
     pub(super) forbidden: BTreeSet<ServiceId>,
-    specs: BTreeMap<ServiceId, Arc<ServiceSpec>>,
+    pub(super) specs: BTreeMap<ServiceId, Arc<ServiceSpec>>,
     removed: BTreeSet<ServiceId>,
-    agenda: BTreeMap<(u64, u64), Happening>,
-    timers: BTreeMap<TimerKey, u64>,
-    processes: BTreeMap<RunId, Process>,
-    completed: BTreeSet<ServiceId>,
-    in_flight: BTreeMap<(RunId, ProbeKind), u64>,
-    replies: BTreeMap<RequestId, Reply>,
-    before: Arc<Snapshot>,
-    tokens: f64,
-    tokens_at: Timestamp,
+    pub(super) agenda: BTreeMap<(u64, u64), Happening>,
+    pub(super) timers: BTreeMap<TimerKey, u64>,
+    pub(super) processes: BTreeMap<RunId, Process>,
+    pub(super) completed: BTreeSet<ServiceId>,
+    pub(super) in_flight: BTreeMap<(RunId, ProbeKind), u64>,
+    pub(super) replies: BTreeMap<RequestId, Reply>,
+    pub(super) tokens: f64,
+    pub(super) tokens_at: Timestamp,
     serial: u64,
+    pub(super) succession: Succession,
 }
 
 impl World {
@@ -76,8 +77,7 @@ impl World {
     pub(super) fn empty(settings: Settings) -> Self {
         let now = Timestamp { mono_us: 1_000_000, wall_us: 1_700_000_000_000_000 };
         let budget = (settings.budget.burst, settings.budget.refill_per_10s);
-        let mut engine = Engine::new(settings, now);
-        let before = engine.snapshot(now);
+        let engine = Engine::new(settings.clone(), now);
         Self {
             engine,
             now,
@@ -101,10 +101,10 @@ impl World {
             completed: BTreeSet::new(),
             in_flight: BTreeMap::new(),
             replies: BTreeMap::new(),
-            before,
             tokens: f64::from(budget.0),
             tokens_at: now,
             serial: 0,
+            succession: Succession::new(settings),
         }
     }
 
@@ -123,6 +123,7 @@ impl World {
             self.removed.remove(&spec.id);
         }
         self.allow(new);
+        self.succession.projects.insert(project.name.clone(), project.clone());
         self.tell(Event::ProjectLoaded { project, heritage: cas::model::heritage::Heritage::default(), request: None });
     }
 
@@ -201,6 +202,12 @@ impl World {
         self.happen(Happening::Dies(run, exit));
     }
 
+    /// A request that may never be answered.
+    pub(super) fn put(&mut self, request: Request) {
+        self.foresee_start(&request.command);
+        self.step(Input::Request(request));
+    }
+
     pub(super) fn run_for(&mut self, span: Duration) {
         let end = self.now.plus(span);
         while let Some((&(at, serial), _)) = self.agenda.first_key_value() {
@@ -256,19 +263,19 @@ impl World {
         self.processes.values().filter(|process| process.main || process.leftover > 0).count()
     }
 
-    fn at(&mut self, span: Duration, happening: Happening) {
+    pub(super) fn at(&mut self, span: Duration, happening: Happening) {
         self.serial += 1;
         self.agenda.insert((self.now.plus(span).mono_us, self.serial), happening);
     }
 
-    fn vary(&mut self, span: Duration) -> Duration {
+    pub(super) fn vary(&mut self, span: Duration) -> Duration {
         match &mut self.chaos {
             Some(chaos) => span.mul_f64(chaos.rng.f64() * 2.0),
             None => span,
         }
     }
 
-    fn happen(&mut self, happening: Happening) {
+    pub(super) fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Timer(key, epoch, serial) => {
                 let replaced = self.timers.get(&key) != Some(&serial);
@@ -278,6 +285,7 @@ impl World {
                     self.tell(Event::TimerFired { key, epoch });
                 }
             }
+            Happening::Told(event) if self.succession.is_dead => self.succession.missed.push(event),
             Happening::Told(event) => self.tell(event),
             Happening::Born(run) => self.born(run),
             Happening::Dies(run, exit) => self.dies(run, exit),
@@ -290,6 +298,12 @@ impl World {
                     self.dies(run, Exit::Signal(9));
                 }
                 self.tell(Event::TreeEnded { run, survivors });
+            }
+            Happening::LeftoversGone(run) => {
+                let Some(process) = self.processes.get_mut(&run).filter(|process| !process.main) else { return };
+                if std::mem::take(&mut process.leftover) > 0 && process.attached {
+                    self.tell(Event::LeftoversGone { run });
+                }
             }
             Happening::Ports(service, epoch, ports) => {
                 let holders = ports
@@ -309,13 +323,18 @@ impl World {
         let logs = behaviour.logs.clone();
         process.born = self.now;
         if let Life::Fails(error) = life {
+            let attached = process.attached;
             self.processes.remove(&run);
-            return self.tell(Event::SpawnFailed { run, error });
+            if attached {
+                self.tell(Event::SpawnFailed { run, error });
+            }
+            return;
         }
+        let attached = process.attached;
         process.main = true;
         process.told = true;
         process.leftover = behaviour.leftover;
-        let pid = 1000 + u32::try_from(run.0).unwrap();
+        let pid = pid_of(run);
         for (after, kind) in logs {
             self.at(after, Happening::Told(Event::LogMatched { run, kind }));
         }
@@ -323,18 +342,28 @@ impl World {
             let after = self.vary(after);
             self.at(after, Happening::Dies(run, exit));
         }
-        self.tell(Event::Spawned { run, pid });
+        if attached {
+            self.tell(Event::Spawned { run, pid });
+        }
     }
 
     fn dies(&mut self, run: RunId, exit: Exit) {
         let Some(process) = self.processes.get_mut(&run).filter(|process| process.main) else { return };
         process.main = false;
-        let leftover = process.leftover;
+        process.end = Some((exit.clone(), self.now));
+        let (leftover, attached) = (process.leftover, process.attached);
+        let lasts = self.behaviours.entry(process.service.clone()).or_default().leftover_lasts;
         if exit.is_success() {
             self.completed.insert(process.service.clone());
         }
-        self.in_flight.retain(|(other, _), _| *other != run);
-        self.tell(Event::Exited { run, exit, last_words: vec!["bye".to_owned()], leftover });
+        self.in_flight.retain(|(other, _), _| *other != run || leftover > 0);
+        if let Some(lasts) = lasts.filter(|_| leftover > 0) {
+            let lasts = self.vary(lasts);
+            self.at(lasts, Happening::LeftoversGone(run));
+        }
+        if attached {
+            self.tell(Event::Exited { run, exit, last_words: vec!["bye".to_owned()], leftover });
+        }
     }
 
     fn probed(&mut self, run: RunId, kind: ProbeKind, round: u64) {
@@ -365,9 +394,17 @@ impl World {
 
     /// One step, what comes of it, and what must hold after it.
     fn step(&mut self, input: Input) {
+        if self.succession.is_dead {
+            return;
+        }
         self.steps += 1;
-        let effects = self.engine.step(self.now, input);
+        let mut effects = self.engine.step(self.now, input);
         let after = self.engine.snapshot(self.now);
+        check_order(&effects);
+        let dies = self.succession.dies_within.take();
+        if let Some(done) = dies {
+            effects.truncate(done);
+        }
         for effect in effects {
             if self.keep_effects {
                 self.effects.push((self.now, effect.clone()));
@@ -375,7 +412,9 @@ impl World {
             self.carry_out(effect, &after);
         }
         check_snapshot(&after);
-        self.before = after;
+        if dies.is_some() {
+            self.die();
+        }
     }
 
     fn carry_out(&mut self, effect: Effect, after: &Snapshot) {
@@ -406,100 +445,61 @@ impl World {
                 let wait = if never { timeout } else { self.vary(timeout / 10) };
                 self.at(wait, Happening::Probed(round.run, round.kind, round.round));
             }
-            Effect::WatchLog { run, .. } => assert!(self.processes.contains_key(&run), "watched before it is spawned"),
+            Effect::WatchLog { run, kind, .. } => {
+                assert!(self.processes.contains_key(&run), "watched before it is spawned");
+                self.recall_lines(run, kind);
+            }
             Effect::Timer { at, key, epoch } => {
                 let wait = at.since(self.now);
                 self.at(wait, Happening::Timer(key.clone(), epoch, self.serial + 1));
                 self.timers.insert(key, self.serial);
             }
             Effect::LoadProject { .. } | Effect::Register(_) => {}
-            Effect::Adopt { .. }
-            | Effect::EndStray { .. }
-            | Effect::Remember { .. }
-            | Effect::OpenProject { .. }
-            | Effect::CloseProject(_) => {}
+            Effect::Adopt { run, spec } => {
+                let process = self.processes.get_mut(&run).expect("only what is there can be taken over");
+                assert_eq!(process.service, spec.id);
+                assert!(process.main || process.leftover > 0, "{run} is taken over and is gone");
+                assert!(!std::mem::replace(&mut process.attached, true), "{run} is taken over twice");
+            }
+            Effect::EndStray { run, service } => {
+                let process = self.processes.get_mut(&run).expect("only what is there can be ended");
+                assert_eq!(process.service, service);
+                assert!(!std::mem::replace(&mut process.attached, true), "{run} is a stray and somebody's");
+                let wait = self.vary(secs(1));
+                self.at(wait, Happening::TreeGone(run));
+            }
+            Effect::Remember { service, record } => self.succession.remember(service, record),
+            Effect::OpenProject { .. } | Effect::CloseProject(_) => {}
             Effect::Record(entry) => {
                 if let (Some(project), Some(service)) = (&entry.project, &entry.service) {
                     let id = ServiceId { project: project.clone(), service: service.clone() };
-                    check_entry(&entry, &self.specs[&id]);
+                    if let Some(spec) = self.specs.get(&id) {
+                        check_entry(&entry, spec);
+                    }
                 }
+                self.succession.told(&entry);
                 self.entries.push(entry);
             }
             Effect::Reply { request, reply } => {
                 assert!(self.replies.insert(request, reply).is_none(), "answered twice");
             }
             Effect::Quit => {
-                assert_eq!(self.alive(), 0, "quits while something runs");
+                assert!(self.succession.releases || self.alive() == 0, "quits while something runs");
                 self.quits += 1;
                 assert_eq!(self.quits, 1, "quits once");
             }
         }
     }
+}
 
-    fn stop_tree(&mut self, run: RunId) {
-        let Some(process) = self.processes.get(&run) else { panic!("a signal to {run}, which never was") };
-        let ends_in = self.behaviours.entry(process.service.clone()).or_default().ends_in;
-        if let Some(wait) = ends_in {
-            let wait = self.vary(wait);
-            self.at(wait, Happening::Dies(run, Exit::Signal(15)));
-        }
-    }
+/// The main process of a run.
+pub(super) fn pid_of(run: RunId) -> u32 {
+    1000 + u32::try_from(run.0).unwrap()
+}
 
-    /// Everything that must hold where a run begins.
-    fn spawn(&mut self, run: RunId, spec: &Arc<ServiceSpec>, after: &Snapshot) {
-        let service = spec.id.clone();
-        for (other, process) in &self.processes {
-            let there = process.main || process.leftover > 0 || !process.told;
-            assert!(process.service != service || !there, "{service} spawned as {run} while {other} is there");
-        }
-        assert!(!self.forbidden.contains(&service), "{service} spawned after it was stopped: {}", tale(&self.entries));
-        assert!(!after.engine.leaving, "{service} spawned while leaving");
-        let view = after.service(&service).expect("a spawned service is seen");
-        for (name, edge) in spec.depends_on.iter().filter(|(_, edge)| edge.required) {
-            let dependency = ServiceId { project: service.project.clone(), service: name.clone() };
-            self.check_condition(&service, &dependency, edge.condition, after);
-        }
-        if view.why.starts_with("restarted by the healer") {
-            self.healed.push((self.now, service.clone()));
-            self.take_token();
-        }
-        self.completed.remove(&service);
-        self.spawned.push((self.now, service.clone()));
-        let process =
-            Process { service: service.clone(), born: self.now, told: false, main: false, leftover: 0, rounds: 0 };
-        assert!(self.processes.insert(run, process).is_none(), "run id {run} used twice");
-        let wait = self.behaviours.entry(service).or_default().spawn_takes;
-        let wait = self.vary(wait);
-        self.at(wait, Happening::Born(run));
-    }
-
-    fn check_condition(&self, who: &ServiceId, on: &ServiceId, condition: Condition, after: &Snapshot) {
-        let runs = self.processes.values().any(|process| process.service == *on && process.main && process.told);
-        let seen = after.service(on).expect("a dependency is seen");
-        let holds = match condition {
-            Condition::ServiceStarted => runs,
-            Condition::ServiceHealthy => {
-                let asked = seen.probes.iter().any(|probe| probe.kind != ProbeKind::Liveness);
-                runs && (!asked || matches!(seen.health, Health::Healthy { .. }))
-            }
-            Condition::ServiceCompletedSuccessfully => self.completed.contains(on),
-            Condition::ServiceLogReady => runs,
-        };
-        assert!(
-            holds,
-            "{who} spawned while {on} is {} ({}), not {}",
-            seen.phase.label(),
-            seen.health.label(),
-            condition.label()
-        );
-    }
-
-    fn take_token(&mut self) {
-        let (burst, refill) = self.budget;
-        let gained = self.now.since(self.tokens_at).as_secs_f64() * f64::from(refill) / 10.0;
-        self.tokens = (self.tokens + gained).min(f64::from(burst)) - 1.0;
-        self.tokens_at = self.now;
-        let with_ports = self.specs.values().filter(|spec| !spec.ports.is_empty()).count();
-        assert!(self.tokens >= -(with_ports as f64) - 1e-6, "more restarts than the budget allows: {}", self.tokens);
-    }
+/// Records come before whatever they are to outlive.
+fn check_order(effects: &[Effect]) {
+    let records = effects.iter().take_while(|effect| matches!(effect, Effect::Remember { .. })).count();
+    let late = effects.iter().skip(records).any(|effect| matches!(effect, Effect::Remember { .. }));
+    assert!(!late, "a record comes after an effect: {effects:?}");
 }

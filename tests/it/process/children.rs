@@ -26,7 +26,7 @@ async fn a_run_that_ends_at_once_is_spawned_then_exited() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_runs_that_end_at_once_are_all_accounted_for() {
     let mut rig = Rig::new();
-    let runs: Vec<_> = (0..100).map(|number| rig.start(&format!("exit {number}"))).collect();
+    let runs: Vec<_> = (0..100).map(|number| rig.start_apart(&format!("exit {number}"))).collect();
     for (number, run) in (0..).zip(runs) {
         assert_eq!(rig.exited(run).await.exit, Exit::Code(number));
     }

@@ -2,13 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cas::model::{
-    effect::Effect,
-    log::{LogBatch, MAX_LINE_BYTES},
-    phase::Exit,
-    probe::{Check, Probe, ProbeKind},
-    service::CommandLine,
-    signal::Signal,
+use cas::{
+    model::{
+        effect::Effect,
+        log::MAX_LINE_BYTES,
+        phase::Exit,
+        probe::{Check, Probe, ProbeKind},
+        service::CommandLine,
+        signal::Signal,
+    },
+    world::Taken,
 };
 use tokio::sync::mpsc;
 
@@ -62,14 +65,14 @@ async fn ten_megabytes_without_a_line_feed_come_in_pieces() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_who_takes_nothing_does_not_keep_an_end_from_being_told() {
-    let (sender, mut output) = mpsc::channel::<Arc<LogBatch>>(1);
-    let mut rig = Rig::with_output(sender, Arc::default());
+    let (sender, mut output) = mpsc::channel::<Taken>(1);
+    let mut rig = Rig::with_output(tempfile::tempdir().unwrap(), sender, Arc::default());
     let run = rig.start("seq 30000 & echo last; sleep 0.1; kill -9 $$");
     assert_eq!(rig.exited(run).await.exit, Exit::Signal(9));
     // And nothing is lost for it.
     let mut lines = 0;
     while lines < 30_001 {
-        let batch = output.recv().await.expect("more comes");
+        let Taken { batch, .. } = output.recv().await.expect("more comes");
         lines += batch.lines.iter().filter(|line| !line.continued).count();
     }
     assert_eq!(lines, 30_001);

@@ -8,7 +8,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -17,13 +17,14 @@ use cas::{
     model::{
         effect::Effect,
         event::Event,
+        heritage::Found,
         ids::{ProjectName, RunId, ServiceId, ServiceName},
-        log::{LogBatch, Stream},
+        log::Stream,
         phase::Exit,
         probe::{Check, Probe, ProbeKind, ProbeOutcome, ProbeRound},
         service::{Backoff, CommandLine, RestartPolicy, ServiceKind, ServiceSpec, Source, StopPlan},
     },
-    world::{Settings, World},
+    world::{Settings, Taken, World},
 };
 use tokio::sync::mpsc;
 
@@ -50,7 +51,7 @@ pub(crate) struct Ended {
 
 pub(crate) struct Rig {
     pub(crate) world: World,
-    pub(crate) directory: tempfile::TempDir,
+    directory: Option<tempfile::TempDir>,
     events: mpsc::Receiver<Event>,
     backlog: Vec<Event>,
     lines: Arc<Mutex<Vec<Line>>>,
@@ -61,11 +62,16 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new() -> Self {
-        let (sender, mut output) = mpsc::channel::<Arc<LogBatch>>(64);
+        Self::within(tempfile::tempdir().unwrap())
+    }
+
+    /// With what an earlier world left in this directory.
+    pub(crate) fn within(directory: tempfile::TempDir) -> Self {
+        let (sender, mut output) = mpsc::channel::<Taken>(64);
         let lines = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&lines);
         tokio::spawn(async move {
-            while let Some(batch) = output.recv().await {
+            while let Some(Taken { batch, .. }) = output.recv().await {
                 let mut kept = kept.lock().unwrap();
                 for (seq, line) in (batch.first_seq..).zip(&batch.lines) {
                     let text = batch.text_of(*line).to_owned();
@@ -73,14 +79,36 @@ impl Rig {
                 }
             }
         });
-        Self::with_output(sender, lines)
+        Self::with_output(directory, sender, lines)
     }
 
-    pub(crate) fn with_output(output: mpsc::Sender<Arc<LogBatch>>, lines: Arc<Mutex<Vec<Line>>>) -> Self {
+    /// With another program as shim.
+    pub(crate) fn with_shim(directory: tempfile::TempDir, shim: &str) -> Self {
+        let (sender, _) = mpsc::channel(1);
+        Self::with(directory, sender, Arc::default(), shim)
+    }
+
+    pub(crate) fn with_output(
+        directory: tempfile::TempDir,
+        output: mpsc::Sender<Taken>,
+        lines: Arc<Mutex<Vec<Line>>>,
+    ) -> Self {
+        Self::with(directory, output, lines, env!("CARGO_BIN_EXE_cas-shim"))
+    }
+
+    fn with(
+        directory: tempfile::TempDir,
+        output: mpsc::Sender<Taken>,
+        lines: Arc<Mutex<Vec<Line>>>,
+        shim: &str,
+    ) -> Self {
         let (sender, events) = mpsc::channel(256);
+        let settings = Settings { shim: shim.into(), ..Settings::default() };
+        let world = World::start(settings, sender, output);
+        world.open_project(&project(), "test-0".into(), directory.path().join(".slots"), BTreeMap::new());
         Self {
-            world: World::start(Settings::default(), sender, output),
-            directory: tempfile::tempdir().unwrap(),
+            world,
+            directory: Some(directory),
             events,
             backlog: Vec::new(),
             lines,
@@ -91,7 +119,47 @@ impl Rig {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.directory.path()
+        self.directory.as_ref().expect("it was not given away").path()
+    }
+
+    /// Lets go of everything, as an engine that dies; what was there stays for [`Self::within`].
+    pub(crate) fn abandon(mut self) -> tempfile::TempDir {
+        self.world.release();
+        self.directory.take().expect("it was not given away")
+    }
+
+    /// The directory of a slot.
+    pub(crate) fn slot(&self, name: &str) -> PathBuf {
+        self.path().join(".slots").join(name)
+    }
+
+    /// The shim of a slot.
+    pub(crate) fn shim(&self, name: &str) -> Option<u32> {
+        shims_below(&self.slot(name)).first().copied()
+    }
+
+    pub(crate) async fn shim_replaced(&mut self) -> String {
+        self.event("shim replaced", |event| match event {
+            Event::ShimReplaced { why, .. } => Some(why.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    /// What earlier worlds left.
+    pub(crate) async fn survey(&mut self) -> Vec<Found> {
+        self.world.survey(&project(), GENEROUS).await
+    }
+
+    pub(crate) fn adopt(&mut self, run: RunId, spec: ServiceSpec) {
+        self.runs = self.runs.max(run.0);
+        self.world.perform(Effect::Adopt { run, spec: Arc::new(spec) });
+    }
+
+    /// A service of its own for each call.
+    pub(crate) fn start_apart(&mut self, line: &str) -> RunId {
+        let name = format!("s{}", self.runs + 1);
+        self.start_spec(self.spec(&name, CommandLine::Shell(line.to_owned())))
     }
 
     pub(crate) fn spec(&self, name: &str, command: CommandLine) -> ServiceSpec {
@@ -193,6 +261,10 @@ impl Rig {
     /// Ends the run's tree; the survivors.
     pub(crate) async fn end(&mut self, run: RunId, patience: Duration) -> Vec<u32> {
         self.world.perform(Effect::EndTree { run, patience });
+        self.tree_ended(run).await
+    }
+
+    pub(crate) async fn tree_ended(&mut self, run: RunId) -> Vec<u32> {
         self.event("tree ended", |event| match event {
             Event::TreeEnded { run: of, survivors } if *of == run => Some(survivors.clone()),
             _ => None,
@@ -257,15 +329,79 @@ impl Rig {
 }
 
 impl Drop for Rig {
+    /// Leaves nothing: no service, no shim, whatever the test was about.
     fn drop(&mut self) {
-        for (_, pid) in self.world.runs() {
-            kill_group(pid);
+        self.world.release();
+        if let Some(directory) = &self.directory {
+            clear(directory.path());
         }
     }
 }
 
+/// Ends every shim, and all that it and its runs left, of the slots below a rig's directory.
+pub(crate) fn clear(directory: &Path) {
+    let slots = directory.join(".slots");
+    loop {
+        // The shims first, so that none sees an end; then all that was below them.
+        let shims = shims_below(&slots);
+        let all: Vec<u32> = shims.iter().flat_map(|shim| descendants(*shim)).chain(marked(&slots)).collect();
+        if shims.is_empty() && all.is_empty() {
+            return;
+        }
+        for pid in shims.into_iter().chain(all) {
+            let _gone = rustix::process::kill_process(raw_pid(pid), rustix::process::Signal::KILL);
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Living shims whose slot is below `directory`, or is it.
+pub(crate) fn shims_below(directory: &Path) -> Vec<u32> {
+    let is_shim = |pid: &u32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut words = line.split(|byte| *byte == 0);
+        words.next() == Some(b"cas-shim")
+            && words.next().is_some_and(|slot| Path::new(&*String::from_utf8_lossy(slot)).starts_with(directory))
+    };
+    all_pids().filter(is_shim).filter(|pid| is_living(*pid)).collect()
+}
+
+/// Living processes that write to a FIFO of one of the slots.
+fn marked(slots: &Path) -> Vec<u32> {
+    let writes = |pid: &u32| {
+        let target = |number| std::fs::read_link(format!("/proc/{pid}/fd/{number}"));
+        *pid != std::process::id() && [1, 2].iter().any(|number| target(number).is_ok_and(|to| to.starts_with(slots)))
+    };
+    all_pids().filter(writes).filter(|pid| is_living(*pid)).collect()
+}
+
+fn descendants(pid: u32) -> Vec<u32> {
+    let parents: Vec<(u32, u32)> = all_pids().filter_map(|pid| Some((pid, parent_of(pid)?))).collect();
+    let mut found = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        next += 1;
+        found.extend(parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid));
+    }
+    found.split_off(1)
+}
+
+pub(crate) fn parent_of(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn all_pids() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+pub(crate) fn project() -> ProjectName {
+    ProjectName::new("test").unwrap()
+}
+
 pub(crate) fn service(name: &str) -> ServiceId {
-    ServiceId { project: ProjectName::new("test").unwrap(), service: ServiceName::new(name).unwrap() }
+    ServiceId { project: project(), service: ServiceName::new(name).unwrap() }
 }
 
 pub(crate) fn raw_pid(pid: u32) -> rustix::process::Pid {
@@ -293,11 +429,9 @@ pub(crate) fn is_living(pid: u32) -> bool {
 
 /// Living processes that carry `mark` in their environment.
 pub(crate) fn living_with(mark: &str) -> Vec<u32> {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let has_mark = |pid: &u32| {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())
     };
-    pids.filter(has_mark).filter(|pid| is_living(*pid)).collect()
+    all_pids().filter(has_mark).filter(|pid| is_living(*pid)).collect()
 }

@@ -114,7 +114,7 @@ async fn one_that_forks_into_new_sessions_without_end_is_ended() {
 async fn another_service_is_never_touched() {
     let mut rig = Rig::new();
     let stays = rig.start("setsid -f sh -c 'echo stays $$; exec sleep 1000'; sleep 1000");
-    let goes = rig.start("setsid -f sh -c 'echo goes $$; exec sleep 1000'; sleep 1000");
+    let goes = rig.start_apart("setsid -f sh -c 'echo goes $$; exec sleep 1000'; sleep 1000");
     let (stays_pid, goes_pid) = (rig.number_after("stays ").await, rig.number_after("goes ").await);
     assert!(rig.end(goes, Duration::ZERO).await.is_empty());
     assert!(is_living(stays_pid) && !is_living(goes_pid));
@@ -150,7 +150,7 @@ async fn a_crash_is_answered_by_a_replacement_within_milliseconds() {
         run = rig.start_argv(&["sleep", "1000"]);
         rig.spawned(run).await;
         times.push(begun.elapsed());
-        let again = rig.start_argv(&["true"]);
+        let again = rig.start_apart("true");
         rig.exited(again).await;
         rig.world.perform(Effect::Signal { run, signal: Signal::Winch });
         rig.world.runs().iter().for_each(|(_, pid)| assert!(is_living(*pid)));

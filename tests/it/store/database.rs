@@ -66,9 +66,10 @@ const fn number(what: &What) -> usize {
         What::Released { .. } => 29,
         What::ShimReplaced => 30,
         What::OutputDropped { .. } => 31,
+        What::Forked { .. } => 32,
     }
 }
-const VARIANTS: usize = 32;
+const VARIANTS: usize = 33;
 
 fn every_what() -> Vec<What> {
     let odd = Duration::new(90_061, 1_002_003);
@@ -112,6 +113,7 @@ fn every_what() -> Vec<What> {
         What::OutputDropped { bytes: 4096 },
         What::Flapping { falls: 4 },
         What::Steady,
+        What::Forked { left: usize::MAX >> 1 },
     ]
 }
 

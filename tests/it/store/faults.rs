@@ -15,7 +15,7 @@ use cas::{
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{Troubles, simple};
+use super::{Troubles, quick_dir, simple};
 use crate::support::eventually;
 
 fn all() -> EntryFilter {
@@ -61,7 +61,7 @@ fn a_byte_bent_anywhere_never_stops_it_and_what_is_new_is_kept() {
         for offset in [0, 1, 3, 5, 7, 8, 18, 40, 60, 63, 100, 105, 2000, 3000, 4000, 4095] {
             let mut bent = sound.clone();
             bent[start + offset] ^= 0xff;
-            let here = tempfile::tempdir().unwrap();
+            let here = quick_dir();
             let path = here.path().join("history.db");
             fs::write(&path, &bent).unwrap();
             let troubles = Troubles::default();
@@ -178,8 +178,8 @@ fn a_full_disk_costs_nothing_once_there_is_space_again() {
             .output()
             .unwrap()
     };
-    // A file system of its own, of 400 KiB, where a user may have one.
-    let small = "exec unshare --user --map-root-user --mount sh -c 'mount -t tmpfs -o size=400k none \"$1\" || exit 97; shift; exec \"$@\"' sh \"$@\"";
+    // A file system of its own, of 2 MiB, where a user may have one.
+    let small = "exec unshare --user --map-root-user --mount sh -c 'mount -t tmpfs -o size=2m none \"$1\" || exit 97; shift; exec \"$@\"' sh \"$@\"";
     let output = inside("small", small);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.code() == Some(97) || told.contains("unshare") {
@@ -214,7 +214,7 @@ fn the_process_with_the_full_disk() {
     };
     let mut given = vec![simple(1)];
     for seq in 2..=200 {
-        given.push(Entry { why: "x".repeat(500), ..simple(seq) });
+        given.push(Entry { why: "x".repeat(2000), ..simple(seq) });
         store.record(Arc::new(given.last().unwrap().clone()));
     }
     eventually("it says that it cannot write", || troubles.now().is_some_and(|text| text.contains(words)));

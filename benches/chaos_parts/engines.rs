@@ -1,0 +1,126 @@
+//! `kill -9` of the engine while services run, write and crash.
+
+use std::time::Duration;
+
+use cas::{
+    config::paths::Paths,
+    model::{
+        ids::ProjectName,
+        phase::{Exit, Phase},
+        timeline::What,
+    },
+    world::{
+        clock,
+        log_files::{self, LogFilter, Slots},
+        store,
+    },
+};
+
+use crate::{
+    Count, Must, count,
+    ledger::{Ledger, WRITER, compare},
+    rig::{Rig, ms_since, pause, wait_until},
+};
+
+const SERVICES: usize = 50;
+
+fn yaml() -> String {
+    let mut yaml = "name: chaos\nservices:\n".to_owned();
+    for n in 0..SERVICES {
+        // Every fifth crashes every few seconds.
+        let crash = if n % 5 == 0 { "6" } else { "0" };
+        yaml.push_str(&format!(
+            "  w{n:02}:\n    command: [python3, -S, writer.py, w{n:02}, '120', '{crash}']\n    autostart: true\n    restart: always\n    \
+             logs: {{ max_size: 4G }}\n    backoff: {{ base: 50ms, ceiling: 500ms, give_up_after: 0 }}\n"
+        ));
+    }
+    yaml
+}
+
+/// The trial.
+pub(crate) fn kill(rounds: usize) -> Vec<Count> {
+    let mut rig = Rig::new(&yaml(), &[("writer.py", WRITER)]);
+    std::fs::create_dir(rig.project().join("ledger")).expect("a directory");
+    rig.start();
+    rig.run(&["up", "--detach"]);
+    let begin = clock::now();
+    let mut adoption: Vec<f64> = Vec::new();
+    for round in 0..rounds {
+        pause(Duration::from_millis(fastrand::u64(100..300)));
+        rig.kill_daemon();
+        let from = clock::now();
+        rig.start();
+        if round % 10 == 9 {
+            let handle = rig.connect();
+            rig.see(&handle, "every service is under care again", |snapshot| {
+                let cared = |phase: &Phase| {
+                    matches!(phase, Phase::Running { .. } | Phase::BackingOff { .. } | Phase::Starting { .. })
+                };
+                snapshot.services.len() == SERVICES && snapshot.services.iter().all(|service| cared(&service.phase))
+            });
+            adoption.push(ms_since(from));
+        }
+    }
+    let seconds = ms_since(begin) / 1000.0;
+    let handle = rig.connect();
+    rig.see(&handle, "all run at the end", |snapshot| {
+        snapshot.services.len() == SERVICES
+            && snapshot.services.iter().all(|s| matches!(s.phase, Phase::Running { .. } | Phase::BackingOff { .. }))
+    });
+    let lost = SERVICES.saturating_sub(handle.snapshot().services.len());
+    drop(handle);
+    rig.run(&["daemon", "stop", "--down"]);
+    rig.kill_daemon();
+    wait_until("shims have ended", || rig.shims().is_empty());
+    let orphans = rig.processes();
+    for (pid, command) in &orphans {
+        println!("  orphan: {pid} {command}");
+    }
+    judge(&rig, seconds, lost, orphans.len(), &mut adoption)
+}
+
+fn judge(rig: &Rig, seconds: f64, lost: usize, orphans: usize, adoption: &mut [f64]) -> Vec<Count> {
+    let ledger = Ledger::read(&rig.project());
+    let name = ProjectName::new("chaos").expect("a name");
+    let place = Paths::place(&name, &rig.project());
+    let dir = rig.paths().project_dir(&place).join("slots");
+    let stored: Vec<String> =
+        log_files::read_lines(&[Slots { project: name, dir }], &LogFilter::default()).map(|line| line.text).collect();
+    let findings = compare(&ledger, stored.iter().map(String::as_str));
+    let database = rig.paths().database();
+    let cursors = store::read_cursors(&database, &place).expect("the store can be read");
+    let counted: u64 = cursors
+        .keys()
+        .flat_map(|service| store::read_minutes(&database, &place, service, 0, i64::MAX).expect("the store can be read"))
+        .map(|minute| minute.stdout_lines + minute.stderr_lines)
+        .sum();
+    let entries = store::read_entries(
+        &rig.paths().database(),
+        &store::EntryFilter { limit: usize::MAX, ..store::EntryFilter::default() },
+    )
+    .expect("the store can be read");
+    let known = entries
+        .iter()
+        .filter(|entry| matches!(&entry.what, What::Exited { exit: Exit::Code(code), .. } if *code != 0))
+        .count();
+    let unknown =
+        entries.iter().filter(|entry| matches!(&entry.what, What::Exited { exit: Exit::Unknown, .. })).count();
+    adoption.sort_by(f64::total_cmp);
+    let median = adoption.get(adoption.len() / 2).copied().unwrap_or(0.0);
+    vec![
+        count("lines written", findings.lines as f64, Must::BeTold),
+        count("lines per second", (findings.lines as f64 / seconds).round(), Must::BeAtLeast(5000.0)),
+        count("runs", ledger.runs.len() as f64, Must::BeTold),
+        count("crashes", ledger.crashes() as f64, Must::BeTold),
+        count("services lost", lost as f64, Must::BeZero),
+        count("started twice", ledger.doubles as f64, Must::BeZero),
+        count("lines missing in the segments", findings.missing as f64, Must::BeZero),
+        count("lines doubled in the segments", findings.doubled as f64, Must::BeZero),
+        count("lines that nobody wrote so", findings.strange as f64, Must::BeZero),
+        count("lines counted in the store, less those in segments", counted as f64 - stored.len() as f64, Must::BeZero),
+        count("exit codes unknown", unknown as f64, Must::BeZero),
+        count("crashes less exit codes on the timeline", ledger.crashes() as f64 - known as f64, Must::BeZero),
+        count("orphans at the end", orphans as f64, Must::BeZero),
+        count("start of a daemon to all under care, median, ms", median.round(), Must::BeTold),
+    ]
+}

@@ -1,3 +1,0 @@
-//! The shim of one service slot.
-
-fn main() {}

@@ -1,0 +1,77 @@
+//! The files `state` and `exit`: replaced whole by a rename, and writable on a full disk because their room is taken
+//! beforehand. Never follows a link.
+
+use std::ffi::CStr;
+
+use rustix::{
+    fd::{BorrowedFd, OwnedFd},
+    fs::{CWD, FileType, Mode, OFlags, fstat, ftruncate, openat, renameat},
+    io::{Errno, Result, pwrite},
+    process::geteuid,
+};
+
+use crate::{
+    shim_format::{ExitFile, StateFile},
+    sys::{Text, read_file},
+};
+
+/// Longer than either record.
+pub(crate) const RECORD: usize = 512;
+
+/// Opens a file of the slot that must be a plain one of ours with no other name.
+pub(crate) fn open_ours(directory: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> Result<OwnedFd> {
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?;
+    let facts = fstat(&file)?;
+    let is_plain = FileType::from_raw_mode(facts.st_mode) == FileType::RegularFile;
+    if !is_plain || facts.st_uid != geteuid().as_raw() || facts.st_nlink != 1 {
+        return Err(Errno::PERM);
+    }
+    Ok(file)
+}
+
+/// Takes the room that a record needs, so that it can be written when the disk is full.
+pub(crate) fn reserve(directory: BorrowedFd<'_>, temporary: &CStr) -> Result<()> {
+    let file = open_ours(directory, temporary, OFlags::RDWR | OFlags::CREATE)?;
+    if pwrite(&file, &[b'\n'; RECORD], 0)? == RECORD { Ok(()) } else { Err(Errno::NOSPC) }
+}
+
+/// Replaces a record.
+pub(crate) fn replace(directory: BorrowedFd<'_>, temporary: &CStr, name: &CStr, text: &[u8]) -> Result<()> {
+    let file = open_ours(directory, temporary, OFlags::RDWR | OFlags::CREATE)?;
+    if pwrite(&file, text, 0)? != text.len() {
+        return Err(Errno::NOSPC);
+    }
+    ftruncate(&file, text.len() as u64)?;
+    renameat(directory, temporary, directory, name)
+}
+
+/// A record's text; empty where there is none of ours.
+pub(crate) fn text<'a>(name: &CStr, buffer: &'a mut [u8; RECORD]) -> &'a str {
+    if open_ours(CWD, name, OFlags::RDONLY).is_err() {
+        return "";
+    }
+    std::str::from_utf8(read_file(name, buffer)).unwrap_or_default()
+}
+
+/// The run that the state file names; 0 where there is none.
+pub(crate) fn last_run() -> u64 {
+    StateFile::parse(text(c"state", &mut [0; RECORD])).map_or(0, |state| state.run)
+}
+
+/// As `state` has it.
+pub(crate) fn state_text(state: &StateFile<'_>) -> Text<RECORD> {
+    let StateFile { run, pid, start, boot, argv, flags, wall_us } = *state;
+    let shim = std::process::id();
+    Text::of(format_args!(
+        "v=1\nrun={run}\npid={pid}\nstart={start}\nboot={boot}\nargv={argv:016x}\nshim={shim}\nflags={flags}\nwall={wall_us}\n"
+    ))
+}
+
+/// As `exit` has it.
+pub(crate) fn exit_text(exit: &ExitFile) -> Text<RECORD> {
+    let ExitFile { run, kind, value, wall_us, cpu_us: (user, system), max_rss_kib } = *exit;
+    Text::of(format_args!(
+        "v=1\nrun={run}\nkind={kind}\nvalue={value}\nwall={wall_us}\nuser={user}\nsystem={system}\nrss={max_rss_kib}\n"
+    ))
+}

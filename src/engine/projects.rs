@@ -1,0 +1,276 @@
+//! Projects come under care and leave it: opening, closing, and letting go of everything at once.
+//!
+//! Never: two projects of one name; a project that leaves while something of it runs, save where cas ends and the next takes over.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::model::{
+    command::Command,
+    effect::Effect,
+    heritage::Heritage,
+    ids::{ProjectName, RequestId, ServiceId},
+    phase::AfterStop,
+    policy::{Origin, Reply},
+    project::{ProjectRecord, ProjectSpec},
+    service::BaseEnvironment,
+    timeline::What,
+};
+
+use super::{
+    Engine, Life, Project,
+    ending::Order,
+    names::Unresolved,
+    state::{Manner, Service},
+    timeline::About,
+};
+
+/// A directory whose project is being looked for.
+#[derive(Debug)]
+pub(super) struct Opening {
+    directory: PathBuf,
+    /// Who waits for it; the effect has the first.
+    requests: Vec<RequestId>,
+}
+
+impl Engine {
+    /// Looks for the project of a directory; the answer comes later, to all who ask meanwhile.
+    pub(super) fn ask_open(
+        &mut self,
+        directory: &std::path::Path,
+        environment: Option<&BaseEnvironment>,
+        request: RequestId,
+    ) {
+        if let Some(opening) = self.opening.iter_mut().find(|opening| opening.directory == directory) {
+            return opening.requests.push(request);
+        }
+        self.opening.push(Opening { directory: directory.to_owned(), requests: vec![request] });
+        let (directory, environment) = (directory.to_owned(), environment.cloned());
+        self.effects.push(Effect::OpenProject { directory, environment, request });
+    }
+
+    /// Answers all who asked for the same directory as `request`.
+    pub(super) fn answer_open(&mut self, request: RequestId, reply: &Reply) {
+        let at = self.opening.iter().position(|opening| opening.requests.contains(&request));
+        let requests = at.map_or_else(|| vec![request], |at| self.opening.remove(at).requests);
+        let answers = requests.into_iter().map(|request| Effect::Reply { request, reply: reply.clone() });
+        self.effects.extend(answers);
+    }
+
+    /// A valid project: opened, or read again.
+    pub(super) fn project_loaded(
+        &mut self,
+        project: &Arc<ProjectSpec>,
+        heritage: Heritage,
+        request: Option<RequestId>,
+    ) {
+        let reply = if self.life == Life::Working {
+            self.take_project(project, heritage, request)
+        } else {
+            Err(Reply::Refused { reason: "cas is ending".to_owned(), hint: Some("start cas again".to_owned()) })
+        };
+        if let (Some(request), Ok(reply) | Err(reply)) = (request, reply) {
+            self.answer_open(request, &reply);
+        }
+    }
+
+    fn take_project(
+        &mut self,
+        project: &Arc<ProjectSpec>,
+        heritage: Heritage,
+        request: Option<RequestId>,
+    ) -> Result<Reply, Reply> {
+        let name = &project.name;
+        if let Some(open) = self.projects.get(name) {
+            if open.closing.is_some() {
+                return Err(closing(name));
+            }
+            if open.spec.root != project.root {
+                return Err(self.namesake(project, request));
+            }
+            if request.is_some() {
+                return Ok(Reply::Unchanged { note: format!("{name} is open already") });
+            }
+            self.read_again(project);
+            return Ok(Reply::Unchanged { note: String::new() });
+        }
+        if request.is_none() && self.let_go.contains(name) {
+            return Err(Reply::Unchanged { note: format!("{name} was closed") });
+        }
+        let adopted = self.open(project, heritage);
+        let taken_over = if adopted > 0 { format!(", {adopted} taken over") } else { String::new() };
+        let count = project.services.len();
+        let plural = if count == 1 { "" } else { "s" };
+        Ok(Reply::Accepted { note: format!("opened {name}: {count} service{plural}{taken_over}") })
+    }
+
+    /// Another project has the name.
+    fn namesake(&mut self, project: &ProjectSpec, request: Option<RequestId>) -> Reply {
+        let root = self.projects.get(&project.name).map(|open| open.spec.root.clone()).unwrap_or_default();
+        let reason = format!("a project named {} is open already, in {}", project.name, root.display());
+        let hint = format!("set `name:` in {}", project.file.display());
+        if request.is_none() {
+            let what = What::Trouble { text: format!("{} is not opened: {reason}", project.root.display()) };
+            self.record(About::Everything, Origin::Config, what, hint.clone());
+        }
+        Reply::Refused { reason, hint: Some(hint) }
+    }
+
+    /// Opens a project; says how many runs were taken over.
+    fn open(&mut self, project: &Arc<ProjectSpec>, heritage: Heritage) -> usize {
+        self.clear_problems();
+        self.let_go.remove(&project.name);
+        let opened = Project { spec: project.clone(), opened: self.now, closing: None };
+        self.projects.insert(project.name.clone(), opened);
+        let mut difference = self.take_specs(project);
+        self.rebuild_graph(&project.name);
+        let what = What::ProjectOpened { services: project.services.len() };
+        self.record(About::Project(&project.name), Origin::Config, what, "");
+        self.register(project);
+        let inherited = self.inherit(project, heritage);
+        difference.keep_added(|name| {
+            let id = ServiceId { project: project.name.clone(), service: name.clone() };
+            inherited.fresh.contains(&id)
+        });
+        self.start_again(&inherited.again);
+        self.apply(&project.name, &difference);
+        self.changed = true;
+        inherited.adopted
+    }
+
+    pub(super) fn register(&mut self, project: &ProjectSpec) {
+        self.effects.push(Effect::Register(ProjectRecord {
+            name: project.name.clone(),
+            root: project.root.clone(),
+            file: project.file.clone(),
+            services: project.services.len(),
+            last_opened_us: self.now.wall_us,
+            exists: true,
+        }));
+    }
+
+    /// What ran when the machine went down.
+    fn start_again(&mut self, again: &[ServiceId]) {
+        let again: Vec<ServiceId> =
+            again.iter().filter(|id| !self.settings.withheld.contains_key(*id)).cloned().collect();
+        for id in super::graph::needed_for_start(&self.services, &again) {
+            if self.service(&id).is_some_and(|service| !service.is_active()) {
+                self.order_start(&id, Origin::System, "started again after the machine's restart".to_owned());
+            }
+        }
+    }
+
+    /// Why a command about projects, or about services of one that is being closed, cannot be taken.
+    pub(super) fn objection(&self, command: &Command, targets: &[ServiceId]) -> Option<Unresolved> {
+        match command {
+            Command::Close { project } if !self.projects.contains_key(project) => Some(self.unknown_project(project)),
+            Command::Open { directory, .. } => {
+                let open = self.projects.values().find(|project| project.spec.root == *directory)?;
+                open.closing.map(|_| being_closed(&open.spec.name))
+            }
+            Command::Start { .. } | Command::Restart { .. } => {
+                let project = targets.iter().map(|id| &id.project).find(|name| self.is_leaving(name))?;
+                Some(being_closed(project))
+            }
+            Command::Close { .. }
+            | Command::Stop { .. }
+            | Command::Kill { .. }
+            | Command::Signal { .. }
+            | Command::Reload
+            | Command::Autopilot { .. } => None,
+        }
+    }
+
+    /// Whether a project is being closed.
+    pub(super) fn is_leaving(&self, name: &ProjectName) -> bool {
+        self.projects.get(name).is_some_and(|project| project.closing.is_some())
+    }
+
+    /// Stops everything of a project; it is let go of when nothing of it is left.
+    pub(super) fn close(&mut self, name: &ProjectName, by: Origin) {
+        let Some(project) = self.projects.get_mut(name) else { return };
+        project.closing = Some(by);
+        self.changed = true;
+        let own: Vec<ServiceId> = self.order.iter().filter(|id| id.project == *name).cloned().collect();
+        for id in &own {
+            self.mark(id);
+        }
+        let up: Vec<ServiceId> =
+            own.into_iter().filter(|id| self.service(id).is_some_and(|s| !s.is_at_rest())).collect();
+        let because = format!("stopped by {}: its project is closed", by.label());
+        let manner = Manner::Ask { grace: None };
+        // Those that a person stopped before keep that in their records.
+        self.order_endings(&up, &Order { then: AfterStop::StayStopped, manner, by: Origin::System, because });
+    }
+
+    /// Lets go of projects that are being closed and of which nothing is left.
+    pub(super) fn let_go(&mut self) {
+        let closing = self.projects.iter().filter_map(|(name, project)| Some((name.clone(), project.closing?)));
+        for (name, by) in closing.collect::<Vec<_>>() {
+            let own = self.services.iter().filter(|(id, _)| id.project == name);
+            let quiet = own.map(|(_, service)| service).all(|service| service.is_at_rest() && service.due.is_none());
+            if !quiet || self.strays.values().any(|id| id.project == name) {
+                continue;
+            }
+            self.write_marked();
+            self.services.retain(|id, _| id.project != name);
+            self.order.retain(|id| id.project != name);
+            self.projects.remove(&name);
+            self.changed = true;
+            self.record(About::Project(&name), by, What::ProjectClosed, "");
+            self.effects.push(Effect::CloseProject(name.clone()));
+            self.let_go.insert(name);
+        }
+    }
+
+    /// Ends at once; every service runs on.
+    pub(super) fn release(&mut self) {
+        if self.life != Life::Working {
+            return;
+        }
+        self.refuse_openings();
+        let running = self.services.values().filter(|service| service.has_process()).count();
+        let why = "the next cas takes them over";
+        self.record(About::Everything, Origin::System, What::Released { running }, if running > 0 { why } else { "" });
+        self.settle();
+        self.write_marked();
+        self.life = Life::Released;
+        self.changed = true;
+        self.effects.push(Effect::Quit);
+    }
+
+    /// Stops everything and ends.
+    pub(super) fn shut_down(&mut self) {
+        if self.life != Life::Working {
+            return;
+        }
+        self.life = Life::Leaving;
+        self.changed = true;
+        self.refuse_openings();
+        self.mark_all();
+        self.end_all();
+    }
+
+    fn refuse_openings(&mut self) {
+        let reply = Reply::Refused { reason: "cas is ending".to_owned(), hint: Some("start cas again".to_owned()) };
+        while let Some(request) = self.opening.first().and_then(|opening| opening.requests.first().copied()) {
+            self.answer_open(request, &reply);
+        }
+    }
+
+    /// True where no run exists and none is on its way.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.services.values().all(Service::is_at_rest) && self.strays.is_empty()
+    }
+}
+
+fn closing(name: &ProjectName) -> Reply {
+    let Unresolved { reason, hint } = being_closed(name);
+    Reply::Refused { reason, hint }
+}
+
+fn being_closed(name: &ProjectName) -> Unresolved {
+    Unresolved {
+        reason: format!("{name} is being closed"),
+        hint: Some("open it again when nothing of it runs any more".to_owned()),
+    }
+}

@@ -1,0 +1,85 @@
+//! The newest output in memory. Never more than its bounds, whatever comes.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use crate::model::{ids::ServiceId, log::LogBatch};
+
+/// Bytes of output that are kept in memory over all services.
+pub(super) const TOTAL_BYTES: usize = 64 * 1024 * 1024;
+
+/// Bytes of output that are kept in memory for one service at most.
+pub(super) const SERVICE_BYTES: usize = 2 * 1024 * 1024;
+
+/// Bytes that every service may keep, however many there are.
+const LEAST_BYTES: usize = 32 * 1024;
+
+/// The newest batches of each service, bounded by bytes.
+#[derive(Debug, Default)]
+pub(super) struct Ring {
+    services: HashMap<ServiceId, Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    batches: VecDeque<Arc<LogBatch>>,
+    bytes: usize,
+}
+
+impl Ring {
+    /// Takes the newest batch of its service.
+    pub(super) fn push(&mut self, batch: Arc<LogBatch>) {
+        let bound = self.bound();
+        let kept = self.services.entry(batch.service.clone()).or_default();
+        kept.bytes += batch.weight();
+        kept.batches.push_back(batch);
+        kept.keep(bound);
+    }
+
+    /// Takes older batches, in their order. What is not older than what is there already is there already.
+    pub(super) fn restore(&mut self, batches: Vec<LogBatch>) {
+        for batch in batches.into_iter().rev() {
+            let bound = self.bound();
+            let kept = self.services.entry(batch.service.clone()).or_default();
+            let end = batch.first_seq + batch.lines.len() as u64;
+            let is_older = kept.batches.front().is_none_or(|oldest| end <= oldest.first_seq);
+            if is_older && kept.bytes + batch.weight() <= bound {
+                kept.bytes += batch.weight();
+                kept.batches.push_front(Arc::new(batch));
+            }
+        }
+    }
+
+    /// What there is of one service or of all, oldest first.
+    pub(super) fn recall(&self, service: Option<&ServiceId>) -> Vec<Arc<LogBatch>> {
+        let chosen = self.services.iter().filter(|(id, _)| service.is_none_or(|service| *id == service));
+        let mut batches: Vec<(i64, &Arc<LogBatch>)> = chosen.flat_map(|(_, kept)| kept.in_time()).collect();
+        batches.sort_by_key(|(at, _)| *at);
+        batches.into_iter().map(|(_, batch)| Arc::clone(batch)).collect()
+    }
+
+    /// Bytes that each service may keep.
+    fn bound(&self) -> usize {
+        (TOTAL_BYTES / (self.services.len() + 1)).clamp(LEAST_BYTES, SERVICE_BYTES)
+    }
+}
+
+impl Kept {
+    /// The batches with their times; order stays where the clock was set back.
+    fn in_time(&self) -> impl Iterator<Item = (i64, &Arc<LogBatch>)> {
+        self.batches.iter().scan(i64::MIN, |newest, batch| {
+            *newest = batch.wall_us.max(*newest);
+            Some((*newest, batch))
+        })
+    }
+
+    fn keep(&mut self, bound: usize) {
+        while self.bytes > bound && self.batches.len() > 1 {
+            if let Some(dropped) = self.batches.pop_front() {
+                self.bytes -= dropped.weight();
+            }
+        }
+    }
+}

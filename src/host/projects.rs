@@ -1,0 +1,301 @@
+//! Projects as the host knows them: where each has its place, its journal, its lock; and how one is opened.
+//!
+//! Never decides what becomes of services: it gathers what earlier engines left and hands that to the engine.
+
+use std::{
+    any::Any,
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+
+use super::logs::{Hub, Opened};
+use crate::{
+    config::{self, paths::Paths},
+    model::{
+        event::Event,
+        heritage::Heritage,
+        ids::{ProjectName, RequestId, ServiceId},
+        project::{Problem, ProjectSpec},
+        service::BaseEnvironment,
+        time::Timestamp,
+    },
+    world::{
+        World, clock,
+        journal::{self, Journal},
+        store::Store,
+    },
+};
+
+/// How long the shims of a project may take to answer when it is opened. Those that do not are replaced.
+const PATIENCE: Duration = Duration::from_millis(800);
+
+/// Takes a project for this engine alone: what it returns is held while the project is open. An error is a sentence.
+pub type Gate = Arc<dyn Fn(&ProjectSpec) -> Result<Box<dyn Any + Send + Sync>, String> + Send + Sync>;
+
+/// Told when the set of open projects changes: `cas daemon` remembers them for its next start.
+pub type Care = Arc<dyn Fn(&[Arc<ProjectSpec>]) + Send + Sync>;
+
+/// An open project.
+struct Place {
+    spec: Arc<ProjectSpec>,
+    environment: Option<BaseEnvironment>,
+    directory: PathBuf,
+    journal: Journal,
+    /// Dropped when the project is closed.
+    _guard: Option<Box<dyn Any + Send + Sync>>,
+}
+
+/// A project that was read and gathered, on its way to the loop.
+pub(super) struct Opening {
+    place: Option<Place>,
+    event: Event,
+    troubles: Vec<String>,
+}
+
+/// What opening needs of the host.
+#[derive(Clone)]
+pub(super) struct Means {
+    pub(super) paths: Paths,
+    pub(super) world: World,
+    pub(super) store: Arc<Store>,
+    pub(super) hub: Hub,
+    pub(super) gate: Option<Gate>,
+    pub(super) environment: Arc<BTreeMap<String, String>>,
+    pub(super) openings: mpsc::Sender<Opening>,
+}
+
+/// The open projects.
+pub(super) struct Projects {
+    means: Means,
+    places: HashMap<ProjectName, Place>,
+    care: Option<Care>,
+    troubled: bool,
+}
+
+/// A project to be opened.
+pub(super) enum Wanted {
+    /// It was read already.
+    Read(Arc<ProjectSpec>),
+    /// It is to be found and read.
+    Find { directory: PathBuf, environment: Option<BaseEnvironment>, request: RequestId },
+}
+
+impl Projects {
+    pub(super) fn new(means: Means, care: Option<Care>) -> Self {
+        Self { means, places: HashMap::new(), care, troubled: false }
+    }
+
+    /// Begins to open a project; what comes of it arrives as an [`Opening`].
+    pub(super) fn open(&self, wanted: Wanted) {
+        let means = self.means.clone();
+        let open: Vec<Arc<ProjectSpec>> = self.places.values().map(|place| Arc::clone(&place.spec)).collect();
+        tokio::spawn(async move {
+            let opening = means.gather(wanted, &open).await;
+            // An error means that the engine has ended; a lock that was taken is let go of with the opening.
+            let _ended = means.openings.send(opening).await;
+        });
+    }
+
+    /// Takes a project in, and gives the event that tells the engine, with what is wrong with its records.
+    pub(super) fn take(&mut self, opening: Opening) -> (Event, Vec<String>) {
+        let Opening { place, event, troubles } = opening;
+        if let Some(place) = place {
+            self.places.insert(place.spec.name.clone(), place);
+            self.tell_care();
+        }
+        (event, troubles)
+    }
+
+    /// The file of an open project was read again.
+    pub(super) fn has_changed(&mut self, spec: &Arc<ProjectSpec>) {
+        if let Some(place) = self.places.get_mut(&spec.name) {
+            place.spec = Arc::clone(spec);
+        }
+    }
+
+    /// The project is no longer under care.
+    pub(super) fn close(&mut self, name: &ProjectName) {
+        if let Some(place) = self.places.remove(name) {
+            self.tell_care();
+            let (world, name) = (self.means.world.clone(), name.clone());
+            tokio::spawn(async move {
+                world.close_project(&name).await;
+                // Only now may another engine take it.
+                drop(place);
+            });
+        }
+    }
+
+    /// Every project's shims are let go of, as nothing runs; the locks stay until the engine is gone.
+    pub(super) async fn close_all(&self) {
+        for name in self.places.keys() {
+            self.means.world.close_project(name).await;
+        }
+    }
+
+    /// Keeps a record. A sentence where it could not be kept, once; an empty one when it can be again.
+    pub(super) fn remember(&mut self, service: &ServiceId, record: &str) -> Option<Option<String>> {
+        let place = self.places.get_mut(&service.project)?;
+        match place.journal.remember(&service.service, record) {
+            Ok(()) => std::mem::take(&mut self.troubled).then_some(None),
+            Err(error) => {
+                let news = !std::mem::replace(&mut self.troubled, true);
+                let directory = place.directory.display();
+                news.then(|| {
+                    Some(format!(
+                        "records for the next engine cannot be written in {directory}: {error}; free some space there: services go on, but a crash of cas now would lose their restart counts"
+                    ))
+                })
+            }
+        }
+    }
+
+    /// Says that this engine is alive: the next one reads how long nobody looked.
+    pub(super) fn touch(&self) {
+        for place in self.places.values() {
+            if let Err(error) = place.journal.touch() {
+                tracing::debug!(%error, "a journal cannot be touched");
+            }
+        }
+    }
+
+    /// The environment in which a project's file is read, and what its services begin with.
+    pub(super) fn environment_of(
+        &self,
+        name: &ProjectName,
+    ) -> (Arc<BTreeMap<String, String>>, Option<BaseEnvironment>) {
+        let own = self.places.get(name).and_then(|place| place.environment.clone());
+        (own.as_ref().map_or_else(|| Arc::clone(&self.means.environment), |own| Arc::clone(&own.0)), own)
+    }
+
+    fn tell_care(&self) {
+        if let Some(care) = &self.care {
+            let mut specs: Vec<Arc<ProjectSpec>> = self.places.values().map(|place| Arc::clone(&place.spec)).collect();
+            specs.sort_by(|a, b| a.name.cmp(&b.name));
+            care(&specs);
+        }
+    }
+}
+
+impl Means {
+    async fn gather(&self, wanted: Wanted, open: &[Arc<ProjectSpec>]) -> Opening {
+        let (request, environment) = match &wanted {
+            Wanted::Read(_) => (None, None),
+            Wanted::Find { request, environment, .. } => (Some(*request), environment.clone()),
+        };
+        let own = Arc::clone(&self.environment);
+        let base = environment.clone();
+        let read = tokio::task::spawn_blocking(move || match wanted {
+            Wanted::Read(spec) => Ok(spec),
+            Wanted::Find { directory, .. } => find(&directory, base.as_ref(), &own),
+        });
+        let spec = match read.await {
+            Ok(Ok(spec)) => spec,
+            Ok(Err((reason, hint))) => return refused(request, reason, hint),
+            Err(_panicked) => return refused(request, "reading it failed by a defect of cas".to_owned(), None),
+        };
+        if let Some(other) = open.iter().find(|other| other.name == spec.name) {
+            // The engine knows it, and says so.
+            let event = if other.root == spec.root {
+                Event::ProjectLoaded { project: Arc::clone(other), heritage: Heritage::default(), request }
+            } else {
+                Event::ProjectLoaded { project: spec, heritage: Heritage::default(), request }
+            };
+            return Opening { place: None, event, troubles: Vec::new() };
+        }
+        let guard = match self.gate.as_ref().map(|gate| gate(&spec)).transpose() {
+            Ok(guard) => guard,
+            Err(reason) => return refused(request, reason, None),
+        };
+        self.inherit(spec, environment, guard, request).await
+    }
+
+    /// What earlier engines left of it.
+    async fn inherit(
+        &self,
+        spec: Arc<ProjectSpec>,
+        environment: Option<BaseEnvironment>,
+        guard: Option<Box<dyn Any + Send + Sync>>,
+        request: Option<RequestId>,
+    ) -> Opening {
+        let key: Arc<str> = Paths::place(&spec.name, &spec.root).into();
+        let directory = self.paths.project_dir(&key);
+        let (store, place, dir) = (Arc::clone(&self.store), Arc::clone(&key), directory.clone());
+        let kept = tokio::task::spawn_blocking(move || {
+            let last_alive = journal::last_alive_wall_us(&dir);
+            let (journal, records, troubles) = Journal::open(&dir);
+            (journal, records, troubles, last_alive, store.cursors(&place))
+        });
+        let Ok((journal, records, troubles, last_alive, cursors)) = kept.await else {
+            return refused(request, "reading its records failed by a defect of cas".to_owned(), None);
+        };
+        let slots = directory.join("slots");
+        let policies = spec.services.iter().map(|service| (service.id.service.clone(), service.logs)).collect();
+        let opened = Opened {
+            project: spec.name.clone(),
+            place: Arc::clone(&key),
+            slots: slots.clone(),
+            cursors: cursors.clone(),
+            policies,
+        };
+        self.hub.refill(opened).await;
+        self.world.open_project(&spec.name, Arc::clone(&key), slots, cursors);
+        let found = self.world.survey(&spec.name, PATIENCE).await;
+        let last_alive = last_alive.map(|wall_us| at_wall(wall_us, clock::now()));
+        let event = Event::ProjectLoaded {
+            project: Arc::clone(&spec),
+            heritage: Heritage { records, found, last_alive },
+            request,
+        };
+        let place = Place { spec, environment, directory, journal, _guard: guard };
+        Opening { place: Some(place), event, troubles }
+    }
+}
+
+/// The instant of `wall_us`, as far as the clock was not set since.
+fn at_wall(wall_us: i64, now: Timestamp) -> Timestamp {
+    let ago = u64::try_from(now.wall_us.saturating_sub(wall_us)).unwrap_or(0);
+    Timestamp { mono_us: now.mono_us.saturating_sub(ago), wall_us }
+}
+
+fn refused(request: Option<RequestId>, reason: String, hint: Option<String>) -> Opening {
+    let event = match request {
+        Some(request) => Event::OpenRefused { request, reason, hint },
+        // At the start of an engine nobody waits for an answer.
+        None => Event::ProjectRefused { problems: vec![Problem { source: None, message: reason, hint }] },
+    };
+    Opening { place: None, event, troubles: Vec::new() }
+}
+
+type Refusal = (String, Option<String>);
+
+/// Finds and reads the project of a directory.
+fn find(
+    directory: &Path,
+    base: Option<&BaseEnvironment>,
+    own: &BTreeMap<String, String>,
+) -> Result<Arc<ProjectSpec>, Refusal> {
+    let found = config::find(directory).map_err(|error| (error.to_string(), None))?;
+    let loaded = config::load(&found.file, None, base.map_or(own, |base| &base.0));
+    if let Some(first) = loaded.errors.first() {
+        let more = loaded.errors.len() - 1;
+        let reason = if more == 0 { first.to_string() } else { format!("{first}, and {more} more") };
+        return Err((reason, Some(format!("run cas check in {}", directory.display()))));
+    }
+    let spec = loaded.project.ok_or_else(|| (format!("{} holds no project", found.file.display()), None))?;
+    Ok(Arc::new(with_environment(spec, base)))
+}
+
+/// The same project, its services beginning with `base`.
+pub(super) fn with_environment(mut spec: ProjectSpec, base: Option<&BaseEnvironment>) -> ProjectSpec {
+    for service in &mut spec.services {
+        let mut own = (**service).clone();
+        own.base_environment = base.cloned();
+        *service = Arc::new(own);
+    }
+    spec
+}

@@ -1,0 +1,213 @@
+//! What the engine keeps of a service for the next engine: enough for the same run, the same counts and the same wait.
+//!
+//! One JSON document on one line. Fields may be added with a default; whatever an older reader would misunderstand raises
+//! [`VERSION`].
+//!
+//! Never: a value of an environment variable, or anything that changes with every sample or probe round.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ids::{RunId, ServiceId},
+    phase::{AfterStop, Exit, Phase},
+    policy::Origin,
+    probe::ProbeKind,
+    time::{Timestamp, human},
+};
+
+/// Version of the format.
+pub const VERSION: u32 = 1;
+
+/// The line that says that nothing is to be known of a service any more: it is gone from its project.
+pub const FORGOTTEN: &str = "null";
+
+/// What was kept of a service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceRecord {
+    /// [`VERSION`] of the writer.
+    pub v: u32,
+    /// The boot of the machine in which it was written; empty where that is not known.
+    pub boot: Arc<str>,
+    /// When it was written.
+    pub at: Timestamp,
+    /// The service then.
+    pub state: ServiceState,
+}
+
+/// Why a record cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableRecord {
+    /// It is damaged.
+    #[error("damaged: {0}")]
+    Damaged(String),
+    /// A newer cas wrote it.
+    #[error("written by a newer cas (format {0}, this one knows up to {VERSION})")]
+    Newer(u32),
+}
+
+impl ServiceRecord {
+    /// As one line of JSON.
+    #[must_use]
+    pub fn to_line(&self) -> Arc<str> {
+        // Every map key is a string and every number finite: there is nothing that JSON could not hold.
+        serde_json::to_string(self).map_or_else(|_| Arc::from(FORGOTTEN), Arc::from)
+    }
+
+    /// Reads a line back; none where it is [`FORGOTTEN`].
+    ///
+    /// # Errors
+    /// [`UnusableRecord`].
+    pub fn parse(line: &str) -> Result<Option<Self>, UnusableRecord> {
+        #[derive(Deserialize)]
+        struct Version {
+            v: u32,
+        }
+        let damaged = |error: serde_json::Error| UnusableRecord::Damaged(error.to_string());
+        match serde_json::from_str::<Option<Version>>(line).map_err(damaged)? {
+            None => return Ok(None),
+            Some(Version { v }) if v > VERSION => return Err(UnusableRecord::Newer(v)),
+            Some(Version { v: 0 }) => return Err(UnusableRecord::Damaged("it has format 0".to_owned())),
+            Some(Version { .. }) => {}
+        }
+        serde_json::from_str(line).map(Some).map_err(damaged)
+    }
+}
+
+/// Everything about a service that outlives its engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceState {
+    /// What is wanted.
+    pub goal: Goal,
+    /// Where it stands.
+    pub phase: Phase,
+    /// The run that is there, or under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunState>,
+    /// The newest run that can have been made before this was written; runs up to it are over, save `run`.
+    pub last_run: RunId,
+    /// An ending that was decided and waits for its turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Due>,
+    /// Why the present (or next) run is started.
+    pub start: StartState,
+    /// Consecutive starts that never became stable, all of them over.
+    pub streak: u32,
+    /// Consecutive restarts by the healer.
+    pub attempt: u32,
+    /// Restarts by the healer since it was last started on purpose.
+    pub restarts: u32,
+    /// Its last run ended by itself with code 0, and nothing ran since.
+    #[serde(default)]
+    pub completed: bool,
+    /// How the last run ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_exit: Option<Exit>,
+    /// Who stopped it; none where nobody did since it was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_by: Option<Origin>,
+    /// Why it is in its phase.
+    pub why: String,
+    /// How it has flapped lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flap: Option<FlapState>,
+    /// Its project was closed, or cas was ended with all its services: the next opening is a first one.
+    #[serde(default)]
+    pub closed: bool,
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunState {
+    /// Its id.
+    pub id: RunId,
+    /// When it began.
+    pub since: Timestamp,
+    /// Its main process; none where its start was not confirmed.
+    pub pid: Option<u32>,
+    /// How its main process ended, where others of it are still there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<Exit>,
+    /// It lasted long enough.
+    #[serde(default)]
+    pub became_stable: bool,
+    /// That it is ready was told.
+    #[serde(default)]
+    pub told_ready: bool,
+    /// Its ready line was seen.
+    #[serde(default)]
+    pub log_ready: bool,
+    /// Probes that are answered once in a run, and were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed: Vec<ProbeKind>,
+    /// Who ends it, and the words for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<(Origin, String)>,
+    /// The probe for which the healer ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_probe: Option<ProbeKind>,
+}
+
+/// What user and policy want of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Goal {
+    /// Not there.
+    Down,
+    /// There.
+    Up,
+}
+
+/// How an ending begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "manner")]
+pub enum Manner {
+    /// The service's own signal, then `grace` (none: its own), then SIGKILL.
+    Ask {
+        /// Time until SIGKILL.
+        #[serde(default, with = "human::option", skip_serializing_if = "Option::is_none")]
+        grace: Option<Duration>,
+    },
+    /// SIGKILL at once.
+    Kill,
+}
+
+/// An ending that was decided and has not begun: dependents that end with it go first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Due {
+    /// What follows it.
+    pub then: AfterStop,
+    /// How it begins.
+    pub manner: Manner,
+    /// Who decided it.
+    pub by: Origin,
+    /// `stopped by you`, for every line that tells about it.
+    pub because: String,
+    /// Those who go first.
+    pub after: Vec<ServiceId>,
+}
+
+/// Why a run is started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartState {
+    /// Who wants it.
+    pub who: Origin,
+    /// `started by you`, `restarted by the healer after exit code 1, try 2`.
+    pub because: String,
+    /// Consecutive restart number; 0 where it was asked for.
+    pub attempt: u32,
+    /// Whether it is one more restart in the eyes of the user and is not counted yet.
+    pub counts: bool,
+}
+
+/// How a service has flapped.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FlapState {
+    /// Falls from healthy to unhealthy, fading with time.
+    pub score: f64,
+    /// When the score was so.
+    pub at: Timestamp,
+    /// Whether the healer holds still.
+    pub is_flapping: bool,
+}

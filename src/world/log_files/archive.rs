@@ -1,0 +1,278 @@
+//! What becomes of closed segments: those that were taken in are compressed, those that are too old deleted.
+//!
+//! Promise: whenever it dies, each segment is there whole in one form at least; where both are there, the raw one counts and the other is
+//! removed. A clock that was set does not make it delete much. Never touches the newest segment, or one that was not taken in; never writes but beside
+//! what it compresses; never hurries.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use flate2::{Compression, write::GzEncoder};
+
+use super::{
+    index,
+    segments::{self, Form, Segment},
+};
+use crate::{
+    model::{intake::Position, time::Timestamp},
+    world::{clock, store::private},
+};
+
+/// Between two passes.
+const PAUSE: Duration = Duration::from_secs(15);
+
+/// A segment that was closed so long ago is compressed.
+const CLOSED_FOR: Duration = Duration::from_secs(30);
+
+/// The wall clock was set where it moved by so much against the boot clock.
+const STEP_US: u64 = 3_600_000_000;
+
+/// After that it is mistrusted for so long, and deletes by age once an hour at most a tenth of the segments.
+const MISTRUST: Duration = Duration::from_hours(24);
+const MISTRUSTED_PAUSE: Duration = Duration::from_hours(1);
+
+/// How much nicer than others the thread is.
+const NICENESS: i32 = 10;
+
+/// A slot that is looked after.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tended {
+    /// Closed segments whose newest line is older are deleted; none: kept.
+    pub max_age: Option<Duration>,
+    /// Everything before was taken in.
+    pub taken: Position,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    slots: BTreeMap<PathBuf, Tended>,
+    has_ended: bool,
+}
+
+/// The thread that looks after closed segments; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Archivist(Arc<(Mutex<State>, Condvar)>);
+
+impl Archivist {
+    /// Starts it with nothing to do.
+    ///
+    /// # Errors
+    /// A thread could not be made.
+    pub fn start() -> io::Result<Self> {
+        let shared = Arc::new((Mutex::new(State::default()), Condvar::new()));
+        let theirs = Arc::clone(&shared);
+        std::thread::Builder::new().name("archivist".to_owned()).spawn(move || work(&theirs))?;
+        Ok(Self(shared))
+    }
+
+    /// Looks after a slot from now on; what was known of how far it was taken in stays known.
+    pub fn tend(&self, slot: PathBuf, max_age: Option<Duration>) {
+        lock(&self.0.0).slots.entry(slot).or_default().max_age = max_age;
+    }
+
+    /// A slot that is looked after was taken in up to there.
+    pub fn taken(&self, slot: &Path, up_to: Position) {
+        if let Some(tended) = lock(&self.0.0).slots.get_mut(slot) {
+            tended.taken = up_to;
+        }
+    }
+
+    /// Looks no more after the slots in `dir`.
+    pub fn leave(&self, dir: &Path) {
+        lock(&self.0.0).slots.retain(|slot, _| !slot.starts_with(dir));
+    }
+}
+
+impl Drop for Archivist {
+    fn drop(&mut self) {
+        lock(&self.0.0).has_ended = true;
+        self.0.1.notify_all();
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn work(shared: &(Mutex<State>, Condvar)) {
+    // On Linux this is the thread's alone. Without it we are only as important as others.
+    let _no_nicer = rustix::process::setpriority_process(None, NICENESS);
+    let mut rounds = Rounds::default();
+    let mut state = lock(&shared.0);
+    while !state.has_ended {
+        let slots = state.slots.clone();
+        drop(state);
+        rounds.begin(clock::now());
+        for (slot, tended) in &slots {
+            if let Err(error) = rounds.visit(slot, tended, clock::now()) {
+                tracing::debug!(slot = %slot.display(), %error, "a closed segment could not be compressed; it stays as it is");
+            }
+            if lock(&shared.0).has_ended {
+                return;
+            }
+        }
+        state = lock(&shared.0);
+        if !state.has_ended {
+            state = shared.1.wait_timeout(state, PAUSE).map_or_else(|error| error.into_inner().0, |waited| waited.0);
+        }
+    }
+}
+
+/// What must be known from one pass to the next. The clock is an argument.
+#[derive(Debug, Default)]
+pub struct Rounds {
+    /// Wall clock minus boot clock at the last pass, microseconds.
+    offset_us: Option<i64>,
+    /// Until when the wall clock is mistrusted.
+    mistrusted_until: Option<Timestamp>,
+    /// When segments were last deleted by age with a mistrusted clock.
+    last_aged: Option<Timestamp>,
+    /// What age may delete in this pass.
+    aging: Aging,
+    /// Since when each closed segment is seen.
+    closed: BTreeMap<(PathBuf, u64), Timestamp>,
+}
+
+/// What age may delete in one pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Aging {
+    #[default]
+    All,
+    /// Of the segments of a slot.
+    ATenth,
+    Nothing,
+}
+
+impl Rounds {
+    /// A pass begins.
+    pub fn begin(&mut self, now: Timestamp) {
+        let offset = now.wall_us.saturating_sub(i64::try_from(now.mono_us).unwrap_or(i64::MAX));
+        let was_set = self.offset_us.is_some_and(|last| last.abs_diff(offset) > STEP_US);
+        self.offset_us = Some(offset);
+        if was_set {
+            self.mistrusted_until = Some(now.plus(MISTRUST));
+            tracing::warn!("the clock was set; old output is deleted slowly for a day");
+        }
+        let mistrusted = self.mistrusted_until.is_some_and(|until| !now.has_reached(until));
+        let paused = self.last_aged.is_some_and(|last| now.since(last) < MISTRUSTED_PAUSE);
+        self.aging = match (mistrusted, paused) {
+            (false, _) => Aging::All,
+            (true, true) => Aging::Nothing,
+            (true, false) => Aging::ATenth,
+        };
+        if self.aging == Aging::ATenth {
+            self.last_aged = Some(now);
+        }
+    }
+
+    /// Does what is to do in one slot.
+    ///
+    /// # Errors
+    /// A segment could not be compressed; it is there as it was, and is tried again with the next pass.
+    pub fn visit(&mut self, slot: &Path, tended: &Tended, now: Timestamp) -> io::Result<()> {
+        let there = segments::list(slot);
+        let newest = there.last().map_or(0, |newest| newest.number);
+        let is_closed = |segment: &&Segment| segment.number < newest && segment.number < tended.taken.segment;
+        let mut closed: Vec<Segment> = there.iter().filter(is_closed).copied().collect();
+        if let Some(max_age) = tended.max_age {
+            let aged = self.delete_aged(slot, &closed, there.len(), max_age, now);
+            closed.drain(..aged);
+        }
+        let oldest = closed.first().map_or(u64::MAX, |segment| segment.number);
+        self.closed.retain(|(of, number), _| of != slot || *number >= oldest);
+        for segment in closed {
+            match segment.form {
+                Form::Archive => {
+                    self.closed.remove(&(slot.to_owned(), segment.number));
+                }
+                Form::Raw => {
+                    let since = *self.closed.entry((slot.to_owned(), segment.number)).or_insert(now);
+                    if now.since(since) >= CLOSED_FOR {
+                        compress(slot, segment.number)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes what is too old, oldest first. Returns how many segments.
+    fn delete_aged(&self, slot: &Path, closed: &[Segment], all: usize, max_age: Duration, now: Timestamp) -> usize {
+        let bound = match self.aging {
+            Aging::All => closed.len(),
+            Aging::ATenth => all / 10,
+            Aging::Nothing => 0,
+        };
+        let max_age = i64::try_from(max_age.as_micros()).unwrap_or(i64::MAX);
+        let oldest_kept = now.wall_us.saturating_sub(max_age);
+        let is_aged =
+            |segment: &&Segment| index::newest_us(slot, segment.number).is_some_and(|newest| newest < oldest_kept);
+        let aged: Vec<&Segment> = closed.iter().take(bound).take_while(is_aged).collect();
+        for segment in &aged {
+            // The index last: what is left without one is still read. What is gone already is as good.
+            let _gone = fs::remove_file(segments::raw_file(slot, segment.number));
+            let _gone = fs::remove_file(segments::archive_file(slot, segment.number));
+            let _gone = fs::remove_file(segments::index_file(slot, segment.number));
+        }
+        aged.len()
+    }
+}
+
+/// Compresses one segment: to a temporary file, which then takes the archive's name, and only then the raw one goes.
+fn compress(slot: &Path, number: u64) -> io::Result<()> {
+    let raw = segments::raw_file(slot, number);
+    let archive = segments::archive_file(slot, number);
+    let fresh = slot.join(format!("log.{number:06}.gz.tmp"));
+    // What an earlier pass could not finish.
+    for leftover in [&fresh, &archive] {
+        if let Err(error) = fs::remove_file(leftover)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+    }
+    let written = write_archive(&raw, &fresh).and_then(|()| fs::rename(&fresh, &archive));
+    if let Err(error) = written {
+        // The next pass tries again.
+        let _gone = fs::remove_file(&fresh);
+        return Err(error);
+    }
+    match fs::remove_file(raw) {
+        // The shim made room meanwhile and deleted the segment.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::remove_file(archive),
+        removed => removed,
+    }
+}
+
+fn write_archive(raw: &Path, fresh: &Path) -> io::Result<()> {
+    let mut from = segments::open(raw)?;
+    let length = from.metadata()?.len();
+    let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    let to: File = private::options().write(true).create_new(true).custom_flags(flags).open(fresh)?;
+    let mut encoder = GzEncoder::new(to, Compression::new(1));
+    let mut buffer = vec![0; 64 * 1024];
+    let mut copied = 0;
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => {
+                encoder.write_all(&buffer[..read])?;
+                copied += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if copied != length {
+        return Err(io::Error::other("it grew or shrank meanwhile"));
+    }
+    // The raw one goes next: a lost power supply must not leave neither.
+    encoder.finish()?.sync_data()
+}

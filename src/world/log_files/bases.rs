@@ -1,0 +1,105 @@
+//! The file `seq` of a slot: the number of the first line of each segment, so that a reader that begins there numbers lines as the engine
+//! did, and so that numbers go on where the database was lost. One `segment number` a line; the last that speaks of a segment counts.
+//! Never more than a convenience: without it lines are counted from the oldest that is there.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use super::segments;
+use crate::world::store::private;
+
+/// A file that is longer than this is written anew with what is still of use, at most [`KEPT`] newest segments.
+const LONGEST: u64 = 64 * 1024;
+const KEPT: usize = 2048;
+
+/// What is known of a slot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::world) struct Bases(BTreeMap<u64, u64>);
+
+impl Bases {
+    /// Reads what a slot has; lines that make no sense say nothing.
+    pub(in crate::world) fn read(slot: &Path) -> Self {
+        let mut text = String::new();
+        if let Ok(file) = segments::open(&path(slot)) {
+            // What cannot be read is as good as not there.
+            let _partly = file.take(2 * LONGEST).read_to_string(&mut text);
+        }
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let pairs = whole.lines().filter_map(|line| {
+            let (segment, seq) = line.split_once(' ')?;
+            Some((segment.parse().ok()?, seq.parse().ok()?))
+        });
+        Self(pairs.collect())
+    }
+
+    /// The number of the first line of a segment; that of the very first is 0.
+    pub(in crate::world) fn of(&self, segment: u64) -> Option<u64> {
+        self.0.get(&segment).copied().or((segment == 1).then_some(0))
+    }
+
+    /// Notes the number of the first line of a segment. Where it cannot be written it is known until the engine ends.
+    pub(in crate::world) fn note(&mut self, slot: &Path, segment: u64, seq: u64) {
+        if self.of(segment) == Some(seq) {
+            return;
+        }
+        self.0.insert(segment, seq);
+        if let Err(error) = self.write(slot, segment, seq) {
+            tracing::debug!(slot = %slot.display(), %error, "the number of a segment's first line could not be noted");
+        }
+    }
+
+    fn write(&mut self, slot: &Path, segment: u64, seq: u64) -> io::Result<()> {
+        let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+        let mut file = private::options().append(true).create(true).custom_flags(flags).open(path(slot))?;
+        if file.metadata()?.len() <= LONGEST {
+            return file.write_all(format!("{segment} {seq}\n").as_bytes());
+        }
+        let oldest = segments::list(slot).first().map_or(segment, |oldest| oldest.number);
+        self.0.retain(|number, _| *number >= oldest);
+        while self.0.len() > KEPT {
+            self.0.pop_first();
+        }
+        let text: String = self.0.iter().map(|(segment, seq)| format!("{segment} {seq}\n")).collect();
+        let fresh = slot.join("seq.tmp");
+        // One that an earlier engine could not finish.
+        let _gone = fs::remove_file(&fresh);
+        private::options().write(true).create_new(true).custom_flags(flags).open(&fresh)?.write_all(text.as_bytes())?;
+        fs::rename(fresh, path(slot))
+    }
+}
+
+fn path(slot: &Path) -> PathBuf {
+    slot.join("seq")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bases, LONGEST, path};
+
+    #[test]
+    fn what_was_noted_is_read_back_and_the_file_stays_small() {
+        let slot = tempfile::tempdir().unwrap();
+        let mut bases = Bases::default();
+        std::fs::write(slot.path().join("log.000012"), "").unwrap();
+        for segment in 1..20_000_u64 {
+            bases.note(slot.path(), segment, segment * 7 - 7);
+        }
+        let read = Bases::read(slot.path());
+        assert_eq!((read.of(19_999), read.of(19_990), read.of(1)), (Some(19_998 * 7), Some(19_989 * 7), Some(0)));
+        assert!(std::fs::metadata(path(slot.path())).unwrap().len() <= LONGEST + 32);
+        assert!(bases.0.len() < 10_000, "memory is bounded, too: {}", bases.0.len());
+    }
+
+    #[test]
+    fn a_line_that_was_cut_short_says_nothing() {
+        let slot = tempfile::tempdir().unwrap();
+        std::fs::write(path(slot.path()), "2 100\ngarbage\n3 x\n4 40").unwrap();
+        let read = Bases::read(slot.path());
+        assert_eq!((read.of(2), read.of(3), read.of(4)), (Some(100), None, None));
+    }
+}

@@ -1,0 +1,102 @@
+//! The bytes of a segment, raw or compressed, read forwards. Never trusts that they are all there.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Read},
+    os::unix::fs::{FileExt, MetadataExt},
+    path::Path,
+};
+
+use flate2::bufread::GzDecoder;
+
+use super::segments::{self, Form, Segment};
+
+/// An open segment.
+pub(super) enum Data {
+    Raw(File),
+    /// Unpacked up to `at`.
+    Archive {
+        decoder: Box<GzDecoder<BufReader<File>>>,
+        at: u64,
+    },
+}
+
+impl std::fmt::Debug for Data {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Raw(file) => to.debug_tuple("Raw").field(file).finish(),
+            Self::Archive { at, .. } => to.debug_struct("Archive").field("at", at).finish_non_exhaustive(),
+        }
+    }
+}
+
+impl Data {
+    pub(super) fn open(slot: &Path, segment: Segment) -> io::Result<Self> {
+        let file = segments::open(&segments::file(slot, segment))?;
+        Ok(match segment.form {
+            Form::Raw => Self::Raw(file),
+            Form::Archive => {
+                Self::Archive { decoder: Box::new(GzDecoder::new(BufReader::with_capacity(32 * 1024, file))), at: 0 }
+            }
+        })
+    }
+
+    /// Bytes there are now; none where only unpacking would tell.
+    pub(super) fn length(&self) -> Option<u64> {
+        match self {
+            Self::Raw(file) => Some(file.metadata().map_or(0, |found| found.len())),
+            Self::Archive { .. } => None,
+        }
+    }
+
+    /// Its name is gone: it was deleted or compressed.
+    pub(super) fn is_unlinked(&self) -> bool {
+        match self {
+            Self::Raw(file) => file.metadata().is_ok_and(|found| found.nlink() == 0),
+            Self::Archive { .. } => false,
+        }
+    }
+
+    /// Last written to, microseconds since the Unix epoch.
+    pub(super) fn modified_us(&self) -> i64 {
+        let file = match self {
+            Self::Raw(file) => file,
+            Self::Archive { decoder, .. } => decoder.get_ref().get_ref(),
+        };
+        file.metadata().map_or(0, |found| found.mtime().saturating_mul(1_000_000).saturating_add(found.mtime_nsec() / 1000))
+    }
+
+    /// Fills `buffer` from `from` on as far as there are bytes; how many. What cannot be read or unpacked is as good as not there. An
+    /// archive goes forwards only: what lies before where it is reads as nothing.
+    pub(super) fn read(&mut self, from: u64, buffer: &mut [u8]) -> usize {
+        let mut filled = 0;
+        if let Self::Archive { decoder, at } = self {
+            if from < *at {
+                return 0;
+            }
+            while *at < from {
+                let step = usize::try_from(from - *at).unwrap_or(usize::MAX).min(buffer.len());
+                match decoder.read(&mut buffer[..step]) {
+                    Ok(0) | Err(_) => return 0,
+                    Ok(read) => *at += read as u64,
+                }
+            }
+        }
+        while filled < buffer.len() {
+            let rest = &mut buffer[filled..];
+            let read = match self {
+                Self::Raw(file) => file.read_at(rest, from + filled as u64),
+                Self::Archive { decoder, .. } => decoder.read(rest),
+            };
+            match read {
+                Ok(read) if read > 0 => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => break,
+            }
+        }
+        if let Self::Archive { at, .. } = self {
+            *at += filled as u64;
+        }
+        filled
+    }
+}

@@ -1,0 +1,59 @@
+//! How the store is, for people and at any time: numbers that nobody waits for.
+
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use super::intake::Waiting;
+
+/// How the store is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StoreStatus {
+    /// Messages and entries that are not in the database yet.
+    pub queued: u64,
+    /// Messages that were dropped because the queue was full, and entries because memory was, since the store was opened.
+    pub dropped: u64,
+    /// The last trouble, also one that is over. None if there was none.
+    pub last_error: Option<String>,
+    /// Bytes of the database and its log, as of the last write; 0 before.
+    pub bytes: u64,
+}
+
+/// What the handle and the writer share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Messages on their way to the writer.
+    pub(super) in_queue: AtomicU64,
+    /// Entries that the writer holds.
+    pub(super) pending: AtomicU64,
+    /// Messages that found the queue full.
+    pub(super) dropped: AtomicU64,
+    /// Entries that had to make room.
+    pub(super) lost: AtomicU64,
+    pub(super) bytes: AtomicU64,
+    last_error: Mutex<Option<String>>,
+    /// Does not go through the queue: nothing of it may be dropped, and merging bounds it.
+    waiting: Mutex<Waiting>,
+}
+
+impl Shared {
+    pub(super) fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        // Held for moments of merging only.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn failed(&self, text: &str) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
+    }
+
+    pub(super) fn status(&self) -> StoreStatus {
+        let number = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        StoreStatus {
+            queued: number(&self.in_queue).saturating_add(number(&self.pending)),
+            dropped: number(&self.dropped).saturating_add(number(&self.lost)),
+            last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            bytes: number(&self.bytes),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Output of services: what a shim writes is read back, each line once, whatever happens to engines and files.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails there")]
+
+mod archives;
+mod capture;
+mod exactly_once;
+mod readers;
+mod slot;
