@@ -12,7 +12,7 @@ use crate::{
     support::eventually,
 };
 
-const TWO: &str = "  web: {shell: 'n=0; while :; do n=$((n+1)); echo line $n; sleep 0.05; done'}\n  worker: {command: [sleep, '1001']}\n";
+const TWO: &str = "  web: {shell: 'n=0; while :; do n=$$((n+1)); echo line $$n; sleep 0.05; done'}\n  worker: {command: [sleep, '1001']}\n";
 
 fn json(project: &Project, arguments: &[&str]) -> serde_json::Value {
     let ran = project.cas(arguments, &[]);
@@ -37,12 +37,23 @@ fn service(project: &Project, name: &str) -> serde_json::Value {
     services.into_iter().find(|service| service["name"] == name).unwrap_or_default()
 }
 
-/// Both services run; their processes.
-fn both(project: &Project) -> (Vec<Pid>, Vec<Pid>) {
+/// The main processes of both services, those that run, whether an engine looks after them or not.
+fn processes(project: &Project) -> [Option<Pid>; 2] {
+    ["web", "worker"].map(|name| {
+        let service = service(project, name);
+        let pid = service["pid"].as_i64().and_then(|pid| Pid::from_raw(i32::try_from(pid).unwrap()));
+        pid.filter(|pid| service["phase"] == "running" && project.living(name).contains(pid))
+    })
+}
+
+/// Both services run; their main processes.
+fn both(project: &Project) -> [Option<Pid>; 2] {
+    let mut found = [None; 2];
     eventually("both run", || {
-        service(project, "web")["phase"] == "running" && service(project, "worker")["phase"] == "running"
+        found = processes(project);
+        found.iter().all(Option::is_some)
     });
-    (project.living("web"), project.living("worker"))
+    found
 }
 
 fn nothing_is_left(project: &Project) {
@@ -67,7 +78,7 @@ fn up_detached_returns_and_everybody_who_looks_sees_the_same() {
     console.until_shows("command line");
     console.type_keys("q");
     assert_eq!(console.ends(), 0);
-    assert_eq!(project.living("web"), before.0, "a console that was attached only leaves");
+    assert_eq!(processes(&project)[0], before[0], "a console that was attached only leaves");
 
     let status = json(&project, &["daemon", "status", "--json"]);
     assert_eq!(status["projects"][0]["name"], project.name.as_str());
@@ -88,7 +99,7 @@ fn a_daemon_that_is_stopped_and_kept_leaves_services_to_the_next_one() {
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     good(&project, &["daemon", "stop", "--keep"]);
     assert_eq!(project.cas(&["daemon", "status"], &[]).status.code(), Some(3));
-    assert_eq!((project.living("web"), project.living("worker")), before);
+    assert_eq!(processes(&project), before);
     assert!(service(&project, "web")["why"].as_str().unwrap().contains("without an engine"));
 
     good(&project, &["daemon", "start"]);
@@ -106,16 +117,14 @@ fn a_daemon_that_is_stopped_and_kept_leaves_services_to_the_next_one() {
 fn a_killed_daemon_loses_nothing_and_the_next_one_takes_over() {
     let project = Project::yaml(TWO);
     good(&project, &["up", "--detach"]);
+    kill_process(both(&project)[0].unwrap(), Signal::KILL).unwrap();
+    eventually("it is healed", || service(&project, "web")["restarts"] == 1);
     let before = both(&project);
-    let web = project.living("web")[0];
-    kill_process(web, Signal::KILL).unwrap();
-    eventually("it is healed", || service(&project, "web")["restarts"] == 1 && !project.living("web").is_empty());
-    let before = (both(&project).0, before.1);
     for _ in 0..3 {
         let daemon = daemon_pid(&project).unwrap();
         kill_process(Pid::from_raw(daemon).unwrap(), Signal::KILL).unwrap();
         eventually("it is gone", || daemon_pid(&project) != Some(daemon));
-        assert_eq!((project.living("web"), project.living("worker")), before);
+        assert_eq!(processes(&project), before);
         good(&project, &["daemon", "start"]);
         assert_eq!(both(&project), before);
         assert_eq!(service(&project, "web")["restarts"], 1, "the count goes on");
@@ -204,7 +213,7 @@ fn a_console_that_is_left_hands_its_services_to_the_daemon() {
     console.eventually("it is shown", |s| s.is("web", "stopped"));
     console.type_keys("S");
     console.eventually("both run", |s| s.is("web", "running") && s.is("worker", "running"));
-    let before = (project.living("web"), project.living("worker"));
+    let before = both(&project);
     console.type_keys("q");
     console.until_shows("2 services run in this console");
     console.type_keys("d");
@@ -267,7 +276,7 @@ fn sigterm_ends_the_daemon_and_no_service_and_sighup_reads_the_files_again() {
     eventually("the new service is known", || service(&project, "extra")["phase"] == "stopped");
     kill_process(daemon, Signal::TERM).unwrap();
     eventually("it ends", || daemon_pid(&project).is_none());
-    assert_eq!((project.living("web"), project.living("worker")), before);
+    assert_eq!(processes(&project), before);
     good(&project, &["down"]);
     nothing_is_left(&project);
 }

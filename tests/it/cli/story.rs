@@ -35,7 +35,9 @@ fn happened(facts: Vec<(Origin, What)>) -> Vec<Entry> {
 
 fn told(entries: &[Entry]) -> String {
     let mut stories = Stories::default();
-    entries.iter().for_each(|entry| stories.take(entry));
+    for entry in entries.iter() {
+        stories.take(entry);
+    }
     stories.finish().iter().map(|told| line(told, Zone::Utc, fixture::NOON, Paint::Plain)).collect()
 }
 
@@ -130,7 +132,9 @@ fn services_that_are_taken_over_together_are_told_together() {
 fn a_story_that_goes_on_waits_until_it_is_stuck_and_is_told_once() {
     let entries = by_cas(vec![exited(Exit::Code(1)), What::RestartScheduled { delay: ms(60_000), attempt: 3 }]);
     let mut stories = Stories::default();
-    entries.iter().for_each(|entry| stories.take(entry));
+    for entry in entries.iter() {
+        stories.take(entry);
+    }
     assert_eq!(stories.ready(None), []);
     assert!(stories.is_open());
     assert_eq!(stories.ready(Some(fixture::at(0).wall_us)), []);
