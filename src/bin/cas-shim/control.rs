@@ -7,7 +7,7 @@ use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
     io::{Errno, Result},
     net::{
-        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendFlags, SocketFlags, accept_with,
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendFlags, SocketFlags, accept_with, recv,
         recvmsg, send, sockopt::socket_peercred,
     },
     process::geteuid,
@@ -61,6 +61,13 @@ impl Packet {
 /// `Refused`.
 pub(crate) fn refusal(error: Errno) -> Packet {
     Packet::new(Notice::Refused).put(error.raw_os_error().to_le_bytes())
+}
+
+/// Says no and leaves. What was asked is read first: else the peer is told of a broken connection before it is told why.
+pub(crate) fn refuse(socket: BorrowedFd<'_>, error: Errno) {
+    let _ = refusal(error).send(socket);
+    let mut request = [0_u8; 64];
+    while let Ok((1.., _)) = recv(socket, &mut request, RecvFlags::DONTWAIT) {}
 }
 
 /// Whether the peer may command us.

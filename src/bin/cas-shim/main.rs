@@ -19,7 +19,7 @@ mod sys;
 use std::process::ExitCode;
 
 use rustix::{
-    event::{PollFd, PollFlags, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     fd::{AsFd, OwnedFd},
     fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, fstat, openat, unlinkat},
     io::{Errno, Result, read, write},
@@ -40,6 +40,11 @@ use crate::{
 
 /// Milliseconds without anything to do after which a shim that nobody is connected to ends.
 const IDLE: u64 = 60_000;
+
+/// How long small batches that come one upon the other are left to gather, and what is small, bytes: a program that writes by
+/// line then costs a wake-up for some fifty lines, and is not slowed by us. A FIFO holds what comes meanwhile.
+const REST: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
+const SMALL: u64 = 4096;
 
 /// Notices that are still to be sent, one bit each, in the order in which they are.
 mod owed {
@@ -146,6 +151,12 @@ struct Origin {
     oom: Text<16>,
 }
 
+/// When output came last, and whether more is left to gather.
+struct Pace {
+    came: u64,
+    rests: bool,
+}
+
 /// Everything.
 struct Shim {
     slot: OwnedFd,
@@ -163,6 +174,7 @@ struct Shim {
     idle: u64,
     idle_since: Option<u64>,
     log: Log,
+    pace: Pace,
     run: Run,
     /// Whether the run is an earlier shim's: what it left are not our descendants.
     is_adopted: bool,
@@ -259,6 +271,7 @@ impl Shim {
             idle,
             idle_since: None,
             log: Log::open(record::last_run())?,
+            pace: Pace { came: 0, rests: false },
             run: Run::Fresh,
             is_adopted: false,
             unsaved: None,
@@ -312,7 +325,7 @@ impl Shim {
             Run::Running(..) | Run::Fresh | Run::Ended(..) => none,
         };
         let [out, err] = &self.fifos;
-        let reads = if self.log.reads(now) { PollFlags::IN } else { PollFlags::empty() };
+        let reads = if self.log.reads(now) && !self.pace.rests { PollFlags::IN } else { PollFlags::empty() };
         let is_held = self.pty.as_ref().is_some_and(Pty::is_held);
         let room = if is_held { PollFlags::OUT } else { PollFlags::empty() };
         let notified = self.notified().filter(|_| self.owed != 0);
@@ -334,7 +347,8 @@ impl Shim {
             client(3),
         ];
         let mut fds = places.map(|(fd, events)| PollFd::from_borrowed_fd(fd, events));
-        let timeout = timer.map(|at| sys::milliseconds(at.saturating_sub(now)));
+        let timeout =
+            if self.pace.rests { Some(REST) } else { timer.map(|at| sys::milliseconds(at.saturating_sub(now))) };
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) => fds.map(|fd| fd.revents()),
             Err(error) => {
@@ -382,9 +396,13 @@ impl Shim {
                 pty.carry(fifo.as_fd());
             }
         }
+        self.pace.rests = false;
         let readable = [(STDOUT, out, &self.fifos[0]), (STDERR, err, &self.fifos[1])];
         for (stream, _, fifo) in readable.into_iter().filter(|(_, events, _)| events.contains(PollFlags::IN)) {
-            let _: Pump = self.log.pump(stream, fifo.as_fd(), now);
+            if let Pump::Moved(bytes) = self.log.pump(stream, fifo.as_fd(), now) {
+                self.pace.rests |= bytes < SMALL && now <= self.pace.came.saturating_add(1);
+                self.pace.came = now;
+            }
         }
         self.log.retry(now);
         if !listener.is_empty() {
@@ -459,7 +477,7 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             if let Some(connection) = connection {
-                let _ = control::refusal(error).send(connection.as_fd());
+                control::refuse(connection.as_fd(), error);
             }
             ExitCode::from(if error == Errno::BUSY { 75 } else { 77 })
         }

@@ -8,7 +8,7 @@ use std::{
 
 use cas::shim_format::Notice;
 
-use super::rig::{Slot, code, is_alive, shell, stat};
+use super::rig::{Slot, code, is_alive, numbered, shell, stat};
 use crate::support::eventually;
 
 /// A small disk over a slot's directory.
@@ -43,7 +43,7 @@ impl Drop for Disk {
 }
 
 fn lines(count: u32) -> String {
-    (1..=count).map(|i| format!("{i}\n")).collect()
+    numbered("", count, "\n")
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use cas::shim_format::{ExitFile, IndexKind, Notice, Request, STDOUT, spawn_flags};
 use rustix::process::Signal;
 
-use super::rig::{Slot, by_signal, code, is_alive, shell, signal, stat};
+use super::rig::{Slot, by_signal, code, is_alive, numbered, shell, signal, stat};
 use crate::support::eventually;
 
 #[test]
@@ -28,7 +28,7 @@ fn with_one_fifo_for_both_the_order_is_kept() {
     let (line, _) = slot.shim();
     line.spawn(1, 0, &shell("for i in 1 2 3 4 5 6 7 8 9; do echo o$i; echo e$i >&2; done; kill -9 $$"));
     assert_eq!(line.exited().exit, by_signal(9));
-    let expected: String = (1..10).map(|i| format!("o{i}\ne{i}\n")).collect();
+    let expected: String = (1..10).flat_map(|i| [format!("o{i}\n"), format!("e{i}\n")]).collect();
     assert_eq!(slot.output().out(), expected);
 }
 
@@ -72,7 +72,7 @@ fn segments_are_rotated_and_the_oldest_go_when_all_are_too_large() {
     let total: u64 = segments.iter().map(|no| size(format!("log.{no:06}")) + size(format!("idx.{no:06}"))).sum();
     assert!(total <= 65_536, "{total}");
     assert!(segments.iter().all(|no| size(format!("log.{no:06}")) <= 16_384));
-    let all: String = (1..=40_000).map(|i| format!("{i}\n")).collect();
+    let all = numbered("", 40_000, "\n");
     let kept = slot.output().out();
     assert!(kept.len() > 30_000 && all.ends_with(&kept), "{}", kept.len());
     for name in std::fs::read_dir(&slot.dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()) {
@@ -169,6 +169,6 @@ fn a_stopped_shim_blocks_its_service_and_nothing_is_lost() {
     eventually("the service is done or waits for room", || matches!(stat(main), Some(('S' | 'Z', _)) | None));
     signal(welcome.shim, Signal::CONT);
     assert_eq!(line.exited().exit, code(5));
-    let expected: String = (1..=60_000).map(|i| format!("{i}\n")).collect();
+    let expected = numbered("", 60_000, "\n");
     assert_eq!(slot.output().out(), expected);
 }

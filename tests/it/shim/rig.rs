@@ -86,7 +86,11 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn ask(&self, request: Request, fields: &[&[u8]]) {
-        send(&self.socket, &packet(request, fields), SendFlags::NOSIGNAL).unwrap();
+        match send(&self.socket, &packet(request, fields), SendFlags::NOSIGNAL) {
+            // It may have refused and gone already; what it said is still there to be heard.
+            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => {}
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// None where nothing comes for so long, or the other side is gone.
@@ -97,7 +101,13 @@ impl Line {
             assert_eq!(error, Errno::INTR);
         }
         let mut bytes = [0_u8; 4096];
-        let (len, _) = recv(&self.socket, &mut bytes, RecvFlags::DONTWAIT).ok().filter(|(len, _)| *len > 0)?;
+        let once = |bytes: &mut [u8]| recv(&self.socket, bytes, RecvFlags::DONTWAIT);
+        let received = match once(&mut bytes) {
+            // Said once where the other side went without reading all; what it sent before is still there.
+            Err(Errno::CONNRESET) => once(&mut bytes),
+            received => received,
+        };
+        let (len, _) = received.ok().filter(|(len, _)| *len > 0)?;
         let number = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         assert_eq!(number(2), PROTOCOL);
         let notice = Notice::from_number(number(0)).unwrap();
@@ -385,6 +395,11 @@ impl Slot {
     }
 }
 
+/// `count` lines: `before`, a number from 1 on, `after`.
+pub(crate) fn numbered(before: &str, count: u32, after: &str) -> String {
+    (1..=count).map(|i| format!("{before}{i}{after}")).collect::<Vec<_>>().concat()
+}
+
 /// What a slot kept.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
@@ -413,7 +428,9 @@ impl Drop for Slot {
         let mark = format!("CAS_SLOT={}:{}", facts.dev(), facts.ino());
         for _ in 0..50 {
             let left = marked(&mark);
-            left.iter().for_each(|pid| signal(*pid, Signal::KILL));
+            for pid in &left {
+                signal(*pid, Signal::KILL);
+            }
             if left.is_empty() {
                 break;
             }
@@ -468,12 +485,11 @@ pub(crate) fn code(value: i32) -> (u8, i32) {
 pub(crate) fn by_signal(value: i32) -> (u8, i32) {
     (exit_kind::SIGNAL, value)
 }
-pub(crate) const UNKNOWN: (u8, i32) = (exit_kind::UNKNOWN, 0);
 
 impl Service {
     /// In the slot's directory.
     pub(crate) fn within(mut self, slot: &Slot) -> Self {
-        self.directory = slot.dir.to_str().unwrap().to_owned();
+        slot.dir.to_str().unwrap().clone_into(&mut self.directory);
         self
     }
 }

@@ -3,7 +3,7 @@
 use cas::shim_format::{Notice, Request, spawn_flags};
 use rustix::io::Errno;
 
-use super::rig::{RUNNING, Slot, code, shell};
+use super::rig::{RUNNING, Slot, code, numbered, shell};
 use crate::support::eventually;
 
 #[test]
@@ -26,7 +26,7 @@ fn a_flood_through_a_terminal_is_whole_at_the_exit() {
     let (line, _) = slot.shim();
     line.spawn(1, spawn_flags::TTY, &shell("seq 1 20000"));
     let exited = line.exited();
-    let expected: String = (1..=20_000).map(|i| format!("{i}\r\n")).collect();
+    let expected = numbered("", 20_000, "\r\n");
     assert_eq!(exited.end, (1, expected.len() as u64));
     assert!(slot.output().out() == expected);
 }
