@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::Order;
-use crate::{model::time::Timestamp, world::{Shared, clock}};
+use crate::{
+    model::time::Timestamp,
+    world::{Shared, clock},
+};
 
 /// Between two looks.
 const PERIOD: Duration = Duration::from_secs(1);
