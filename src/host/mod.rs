@@ -7,6 +7,7 @@ mod logs;
 mod projects;
 mod run;
 mod sampler;
+mod terminal;
 mod timers;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};

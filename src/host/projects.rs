@@ -163,6 +163,12 @@ impl Projects {
         }
     }
 
+    /// The slot of a service of an open project.
+    pub(super) fn slot_of(&self, service: &ServiceId) -> Option<PathBuf> {
+        let place = self.places.get(&service.project)?;
+        Some(place.directory.join("slots").join(service.service.as_str()))
+    }
+
     /// The environment in which a project's file is read, and what its services begin with.
     pub(super) fn environment_of(
         &self,
