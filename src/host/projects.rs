@@ -121,9 +121,11 @@ impl Projects {
     pub(super) fn close(&mut self, name: &ProjectName) {
         if let Some(place) = self.places.remove(name) {
             self.tell_care();
-            let (world, name) = (self.means.world.clone(), name.clone());
+            let (world, hub, name) = (self.means.world.clone(), self.means.hub.clone(), name.clone());
+            let key: Arc<str> = Paths::place(&name, &place.spec.root).into();
             tokio::spawn(async move {
                 world.close_project(&name).await;
+                hub.close(key).await;
                 // Only now may another engine take it.
                 drop(place);
             });

@@ -202,7 +202,10 @@ impl Loop {
         let snapshot = self.snapshots.borrow().clone();
         let service = snapshot.service(id).ok_or_else(|| format!("there is no service {id}"))?;
         if !service.tty {
-            return Err(format!("{id} has no terminal: \"tty: true\" in {} gives it one", service.source.file.display()));
+            return Err(format!(
+                "{id} has no terminal: \"tty: true\" in {} gives it one",
+                service.source.file.display()
+            ));
         }
         let run = service.run.ok_or_else(|| format!("{id} does not run: start it first"))?;
         let slot = self.projects.slot_of(id).ok_or_else(|| format!("the project of {id} is being opened"))?;

@@ -41,8 +41,15 @@ impl Console {
 
     /// The same in other colours.
     pub(super) fn themed(world: World, size: (u16, u16), theme: Theme) -> Self {
-        let setup =
-            Setup { theme, keymap: Keymap::default(), zone: Zone::Utc, mouse: true, project: None, project_file: None, read_only: false };
+        let setup = Setup {
+            theme,
+            keymap: Keymap::default(),
+            zone: Zone::Utc,
+            mouse: true,
+            project: None,
+            project_file: None,
+            read_only: false,
+        };
         let ui = Ui::new(Size { width: size.0, height: size.1 }, setup);
         let terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
         let mut console = Self { ui, terminal, effects: vec![] };

@@ -17,7 +17,9 @@ use crate::{
     },
     shim_format::{exit_kind, spawn_flags, stage},
     world::{
-        Stage as Told, cgroup::was_oom, clock,
+        Stage as Told,
+        cgroup::was_oom,
+        clock,
         slot::{
             Birth,
             connect::Effort,
@@ -468,10 +470,12 @@ impl Keeper {
         let caged = self.cage.as_ref()?;
         let cage = caged.cage.as_ref()?;
         match exit {
-            Exit::Signal(9) | Exit::Code(137) => {
-                was_oom(caged.oom_kills, cage.oom_kills(), cage.memory_limit(), exit)
-            }
-            Exit::Code(_) | Exit::Signal(_) | Exit::OutOfMemory { .. } | Exit::Rebooted | Exit::SpawnFailed(_)
+            Exit::Signal(9) | Exit::Code(137) => was_oom(caged.oom_kills, cage.oom_kills(), cage.memory_limit(), exit),
+            Exit::Code(_)
+            | Exit::Signal(_)
+            | Exit::OutOfMemory { .. }
+            | Exit::Rebooted
+            | Exit::SpawnFailed(_)
             | Exit::Unknown => None,
         }
     }
