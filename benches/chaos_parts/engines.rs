@@ -91,7 +91,9 @@ fn judge(rig: &Rig, seconds: f64, lost: usize, orphans: usize, adoption: &mut [f
     let cursors = store::read_cursors(&database, &place).expect("the store can be read");
     let counted: u64 = cursors
         .keys()
-        .flat_map(|service| store::read_minutes(&database, &place, service, 0, i64::MAX).expect("the store can be read"))
+        .flat_map(|service| {
+            store::read_minutes(&database, &place, service, 0, i64::MAX).expect("the store can be read")
+        })
         .map(|minute| minute.stdout_lines + minute.stderr_lines)
         .sum();
     let entries = store::read_entries(

@@ -123,7 +123,6 @@ impl Rig {
         }
     }
 
-
     /// A client's end of the daemon.
     pub(crate) fn connect(&self) -> Handle {
         let socket = self.paths().daemon_socket();

@@ -16,11 +16,7 @@ use rustix::fs::OFlags;
 use serde_json::Value;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{
-    keeper::Keeper,
-    notify,
-    outside::Real,
-};
+use super::{keeper::Keeper, notify, outside::Real};
 use crate::{
     api::{
         self,
@@ -170,10 +166,10 @@ fn is_held(socket: &Path) -> bool {
 /// Whether there is such a process, other than one that only waits to be asked how it ended.
 fn lives(pid: u32) -> bool {
     let number = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    let is_there =
-        number.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH));
+    let is_there = number.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH));
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let is_dead = stat.rsplit_once(')').is_some_and(|(_, rest)| matches!(rest.trim_start().chars().next(), Some('Z' | 'X')));
+    let is_dead =
+        stat.rsplit_once(')').is_some_and(|(_, rest)| matches!(rest.trim_start().chars().next(), Some('Z' | 'X')));
     is_there && !is_dead
 }
 
@@ -215,7 +211,9 @@ pub(super) async fn gone(pid: u32) -> Result<(), String> {
     let began = clock::now();
     while lives(pid) {
         if clock::now().since(began) >= GONE_WITHIN {
-            return Err(format!("the daemon (pid {pid}) has taken leave and does not end; cas.log in its state directory says why"));
+            return Err(format!(
+                "the daemon (pid {pid}) has taken leave and does not end; cas.log in its state directory says why"
+            ));
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -348,7 +346,9 @@ async fn restore(handle: Handle, keeper: Arc<Keeper>, own: BaseEnvironment) {
             Ok(Reply::Refused { reason, hint: _ }) => {
                 tracing::error!(project = %kept.name, "it is under care and cannot be opened: {reason}");
             }
-            Ok(Reply::Accepted { .. } | Reply::Unchanged { .. } | Reply::Planned { .. } | Reply::NeedsConsent { .. }) => {}
+            Ok(
+                Reply::Accepted { .. } | Reply::Unchanged { .. } | Reply::Planned { .. } | Reply::NeedsConsent { .. },
+            ) => {}
             Err(gone) => return tracing::info!("restoring ends: {gone}"),
         }
     }
@@ -356,8 +356,7 @@ async fn restore(handle: Handle, keeper: Arc<Keeper>, own: BaseEnvironment) {
 
 /// Reads every project's file again.
 async fn reload(handle: &Handle) {
-    let request =
-        Request { id: RequestId(0), origin: Origin::System, command: Command::Reload, consent: Consent::Ask };
+    let request = Request { id: RequestId(0), origin: Origin::System, command: Command::Reload, consent: Consent::Ask };
     if let Err(gone) = handle.request(request).await {
         tracing::info!("SIGHUP: {gone}");
     }

@@ -56,7 +56,10 @@ impl Keeper {
             let file = list(paths);
             let aside = file.with_extension(format!("json.damaged-{}", clock::now().wall_us));
             let moved = std::fs::rename(&file, &aside);
-            tracing::error!("{why}; it is put aside as {}: {moved:?}; open projects again with cas up --detach", aside.display());
+            tracing::error!(
+                "{why}; it is put aside as {}: {moved:?}; open projects again with cas up --detach",
+                aside.display()
+            );
             Vec::new()
         });
         let state = State { care: UnderCare::of(kept), written: HashMap::new() };
@@ -84,8 +87,7 @@ impl Keeper {
         if !state.care.has_open(specs.iter().map(AsRef::as_ref), clock::now().wall_us) {
             return;
         }
-        let places: Vec<String> =
-            state.care.kept().iter().map(|kept| Paths::place(&kept.name, &kept.root)).collect();
+        let places: Vec<String> = state.care.kept().iter().map(|kept| Paths::place(&kept.name, &kept.root)).collect();
         state.written.retain(|place, _| {
             let stays = places.contains(place);
             if !stays {
@@ -99,7 +101,10 @@ impl Keeper {
             .map_err(io::Error::from)
             .and_then(|text| write_private(&file, &text));
         if let Err(error) = written {
-            tracing::error!("{} cannot be written: {error}; a restart of the daemon would not open what is open now", file.display());
+            tracing::error!(
+                "{} cannot be written: {error}; a restart of the daemon would not open what is open now",
+                file.display()
+            );
         }
     }
 
@@ -110,8 +115,7 @@ impl Keeper {
             return;
         }
         let file = environment(&self.paths, &place);
-        let written =
-            serde_json::to_vec(&base.0).map_err(io::Error::from).and_then(|text| write_private(&file, &text));
+        let written = serde_json::to_vec(&base.0).map_err(io::Error::from).and_then(|text| write_private(&file, &text));
         match written {
             Ok(()) => drop(state.written.insert(place, base.clone())),
             Err(error) => tracing::error!("{} cannot be written: {error}", file.display()),
@@ -191,9 +195,9 @@ mod tests {
             keeper.has_open(&[spec("shop")]);
             assert_eq!(read(&paths).unwrap().len(), 1, "cut at byte {length}");
         }
-        let aside = std::fs::read_dir(&paths.state).unwrap().filter(|entry| {
-            entry.as_ref().unwrap().file_name().to_string_lossy().contains("damaged")
-        });
+        let aside = std::fs::read_dir(&paths.state)
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("damaged"));
         assert!(aside.count() > 0);
     }
 }

@@ -1,11 +1,6 @@
 //! What runs although no engine looks after it: read from what shims leave on disk and from `/proc`. For people: nothing is ever signalled by it.
 
-use std::{
-    fs::File,
-    io::Read,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{fs::File, io::Read, os::unix::fs::OpenOptionsExt, path::Path};
 
 use rustix::fs::OFlags;
 

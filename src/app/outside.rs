@@ -386,9 +386,9 @@ impl Outside for Real {
             Ok(Ok(tui::Outcome::Signalled(number))) => Ok(Shown::Signalled(number)),
             Ok(Err(error @ tui::TuiError::NoTerminal(_))) => Err(error.to_string()),
             Ok(Err(error @ (tui::TuiError::Io(_) | tui::TuiError::TerminalLost))) => Ok(Shown::Lost(error.to_string())),
-            Err(_said) => Ok(Shown::Lost(
-                "the console has ended by a defect of cas; the sentence above says where".to_owned(),
-            )),
+            Err(_said) => {
+                Ok(Shown::Lost("the console has ended by a defect of cas; the sentence above says where".to_owned()))
+            }
         }
     }
 
@@ -404,7 +404,8 @@ impl Outside for Real {
         let root = extent.file.parent().unwrap_or(&extent.file);
         let mut projects: Vec<&ProjectName> = extent.services.iter().map(|service| &service.project).collect();
         projects.dedup();
-        let slots: Vec<Slots> = projects.into_iter().filter_map(|project| slots_of(&self.paths, project, root)).collect();
+        let slots: Vec<Slots> =
+            projects.into_iter().filter_map(|project| slots_of(&self.paths, project, root)).collect();
         selfview::give(&slots, &extent.services, (extent.since_us, extent.until_us), each);
         Ok(())
     }

@@ -30,7 +30,11 @@ pub(super) fn facts(facts: &host::Facts) -> SelfFacts {
         check(
             "queues",
             full.is_empty(),
-            if full.is_empty() { "none is nearly full".to_owned() } else { format!("nearly full: {}", full.join(", ")) },
+            if full.is_empty() {
+                "none is nearly full".to_owned()
+            } else {
+                format!("nearly full: {}", full.join(", "))
+            },
         ),
         check(
             "store",

@@ -113,14 +113,12 @@ impl Hub {
 
     /// Takes a project that was opened: its newest lines from before come into the ring, its closed segments are looked after. Once more, without cursors,
     /// where its file was read again.
-    #[allow(dead_code, reason = "called when a project is opened, as soon as its slots are")]
     pub(super) async fn refill(&self, opened: Opened) {
         // An error means that the hub has ended.
         let _ended = self.0.send(Question::Refill(opened)).await;
     }
 
     /// Looks no more after the segments of a project.
-    #[allow(dead_code, reason = "called when a project is closed, as soon as its slots are")]
     pub(super) async fn close(&self, place: Arc<str>) {
         // An error means that the hub has ended.
         let _ended = self.0.send(Question::Close { place }).await;

@@ -7,6 +7,7 @@ mod logs;
 mod projects;
 mod run;
 mod sampler;
+mod terminal;
 mod timers;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -19,7 +20,8 @@ use crate::{
     config::paths::Paths,
     engine::{Budget, Engine, Settings},
     model::{
-        event::Event, event::TroubleSlot, ids::ServiceId, policy::Autopilot, project::ProjectSpec, service::Containment, snapshot::Snapshot,
+        event::Event, event::TroubleSlot, ids::ServiceId, policy::Autopilot, project::ProjectSpec,
+        service::Containment, snapshot::Snapshot,
     },
     world::{self, World, clock, log_files::archive::Archivist, store::Store},
 };
@@ -172,12 +174,8 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let disk_path = config.projects.first().map_or_else(|| PathBuf::from("/"), |project| project.root.clone());
     let sampler = sampler::start(disk_path, world.clone(), events.clone())?;
 
-    let facts = Facts {
-        events: events.downgrade(),
-        calls: calls.downgrade(),
-        store: Arc::clone(&store),
-        world: world.clone(),
-    };
+    let facts =
+        Facts { events: events.downgrade(), calls: calls.downgrade(), store: Arc::clone(&store), world: world.clone() };
     let (snapshots, pictures) = watch::channel(engine.snapshot(started));
     let (link, linked) = watch::channel(Link::Local);
     let task = tokio::spawn(

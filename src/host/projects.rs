@@ -121,9 +121,11 @@ impl Projects {
     pub(super) fn close(&mut self, name: &ProjectName) {
         if let Some(place) = self.places.remove(name) {
             self.tell_care();
-            let (world, name) = (self.means.world.clone(), name.clone());
+            let (world, hub, name) = (self.means.world.clone(), self.means.hub.clone(), name.clone());
+            let key: Arc<str> = Paths::place(&name, &place.spec.root).into();
             tokio::spawn(async move {
                 world.close_project(&name).await;
+                hub.close(key).await;
                 // Only now may another engine take it.
                 drop(place);
             });
@@ -161,6 +163,12 @@ impl Projects {
                 tracing::debug!(%error, "a journal cannot be touched");
             }
         }
+    }
+
+    /// The slot of a service of an open project.
+    pub(super) fn slot_of(&self, service: &ServiceId) -> Option<PathBuf> {
+        let place = self.places.get(&service.project)?;
+        Some(place.directory.join("slots").join(service.service.as_str()))
     }
 
     /// The environment in which a project's file is read, and what its services begin with.

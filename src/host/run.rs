@@ -8,9 +8,10 @@ use super::{
     handle::Call,
     handle::Departure,
     handle::Link,
+    handle::TtyInput,
     logs::Hub,
     projects::{Opening, Projects, Wanted, with_environment},
-    sampler,
+    sampler, terminal,
     timers::Timers,
 };
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
         effect::Effect,
         event::{Event, Input, TroubleSlot},
         heritage::Heritage,
-        ids::{ProjectName, RequestId},
+        ids::{ProjectName, RequestId, ServiceId},
         policy::Reply,
         project::{Problem, ProjectSpec},
         query::{Answer, Query},
@@ -180,15 +181,36 @@ impl Loop {
                     }
                 }
             }
-            Wake::Call(Call::Tty { answer, .. }) => {
+            Wake::Call(Call::Tty { service, input, output, answer }) => {
                 // An error means that the asker has left.
-                let _left = answer.send(Err("not yet".to_owned()));
+                let _left = answer.send(self.attach(&service, input, output));
                 Turn::GoOn
             }
             // Nobody can ask any more, nobody can see: leave nothing behind.
             Wake::DoorClosed => self.feed(Event::ShutdownAsked),
             Wake::Time => Turn::GoOn,
         }
+    }
+
+    /// Lets somebody have the pseudo-terminal of a service.
+    fn attach(
+        &self,
+        id: &ServiceId,
+        input: mpsc::Receiver<TtyInput>,
+        output: mpsc::Sender<Vec<u8>>,
+    ) -> Result<(), String> {
+        let snapshot = self.snapshots.borrow().clone();
+        let service = snapshot.service(id).ok_or_else(|| format!("there is no service {id}"))?;
+        if !service.tty {
+            return Err(format!(
+                "{id} has no terminal: \"tty: true\" in {} gives it one",
+                service.source.file.display()
+            ));
+        }
+        let run = service.run.ok_or_else(|| format!("{id} does not run: start it first"))?;
+        let slot = self.projects.slot_of(id).ok_or_else(|| format!("the project of {id} is being opened"))?;
+        tokio::spawn(terminal::carry(self.world.clone(), run, slot, input, output));
+        Ok(())
     }
 
     fn fire_timers(&mut self) -> Turn {

@@ -28,16 +28,16 @@ use crate::model::{
     log::Stream,
 };
 
-pub use self::{
-    follower::{Follower, follow},
-    reader::{StoredLines, read_lines},
-    recent::lines_before,
-};
 pub(in crate::world) use self::{
     bases::Bases,
     recent::drafts_before,
     segments::{list, open, raw_file},
     walk::{Piece, Progress, Unindexed, Walk, are_together},
+};
+pub use self::{
+    follower::{Follower, follow},
+    reader::{StoredLines, read_lines},
+    recent::lines_before,
 };
 
 /// Where the slots of one project are.

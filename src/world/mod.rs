@@ -329,6 +329,12 @@ impl Shared {
         lock(&self.slots)
     }
 
+    /// Runs whose main process is gone and of which something else was left.
+    fn left_behind(&self) -> Vec<(RunId, TreeId)> {
+        let runs = self.runs();
+        runs.iter().filter(|(_, run)| run.stage == Stage::Leftover).map(|(id, run)| (*id, run.tree)).collect()
+    }
+
     fn running(&self, run: RunId) -> Option<Running> {
         self.runs().get(&run).cloned()
     }

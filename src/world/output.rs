@@ -13,8 +13,8 @@ use std::{collections::VecDeque, path::Path, sync::Arc};
 
 use tokio::sync::mpsc;
 
-pub use self::watch::Question;
 pub(super) use self::pipe::{open_pipe, read_what_is_there};
+pub use self::watch::Question;
 use self::{
     assembly::{Assembly, Draft},
     words::LastWords,

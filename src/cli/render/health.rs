@@ -208,8 +208,12 @@ fn uses(out: &mut String, health: &Health, paint: Paint) {
         let queue = |(name, queue): (&String, &Queue)| format!("{} {}/{}", plain(name), queue.len, queue.capacity);
         lines.push(("queues", health.queues.iter().map(queue).collect::<Vec<_>>().join(", ")));
     }
-    let dropped: Vec<String> =
-        health.dropped.iter().filter(|(_, count)| **count > 0).map(|(what, count)| format!("{count} {}", plain(what))).collect();
+    let dropped: Vec<String> = health
+        .dropped
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(what, count)| format!("{count} {}", plain(what)))
+        .collect();
     if !dropped.is_empty() {
         lines.push(("dropped", dropped.join(", ")));
     }

@@ -52,11 +52,20 @@ struct Story {
 enum Plot {
     Crash(Crash),
     /// It was started on purpose.
-    Start { who: Origin, adopted: Option<Duration> },
+    Start {
+        who: Origin,
+        adopted: Option<Duration>,
+    },
     /// It is being ended on purpose.
-    Stop { who: Origin, why: String, killed: Option<Duration> },
+    Stop {
+        who: Origin,
+        why: String,
+        killed: Option<Duration>,
+    },
     /// A probe failed.
-    Illness { sentence: String },
+    Illness {
+        sentence: String,
+    },
 }
 
 #[derive(Debug)]
@@ -81,7 +90,8 @@ impl Stories {
                 self.open.insert(key, Story { began, last: at, plot: Plot::Stop { who, why, killed } });
             }
             (What::Exited { exit, .. }, Some(Story { began, plot: Plot::Crash(crash), .. })) => {
-                let plot = Crash { times: crash.times + 1, exit: exit.clone(), ended: at, delay: None, restarted: None };
+                let plot =
+                    Crash { times: crash.times + 1, exit: exit.clone(), ended: at, delay: None, restarted: None };
                 self.open.insert(key, Story { began, last: at, plot: Plot::Crash(plot) });
             }
             (What::Exited { exit, .. }, open) => {
@@ -296,13 +306,7 @@ fn started(who: Origin, adopted: Option<Duration>, ending: &Ending) -> (String, 
     (sentence, Severity::Info)
 }
 
-fn stopped(
-    story: &Story,
-    who: Origin,
-    why: &str,
-    killed: Option<Duration>,
-    ending: &Ending,
-) -> (String, Severity) {
+fn stopped(story: &Story, who: Origin, why: &str, killed: Option<Duration>, ending: &Ending) -> (String, Severity) {
     let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
     let mut sentence = match ending {
         Ending::Stopped(at) => {

@@ -1,9 +1,6 @@
 //! `cas attach`: this terminal becomes that of a service, until it is let go of.
 
-use super::{
-    Place,
-    reach::Reach,
-};
+use super::{Place, reach::Reach};
 use crate::cli::{
     args::Attach,
     context::Context,

@@ -181,7 +181,9 @@ async fn restart(ctx: &mut Context<'_>, outside: &impl Outside) -> Result<Outcom
         }
     }
     let (Running::New { pid } | Running::Already { pid }) = outside.start_daemon().await.map_err(Failure::failed)?;
-    ctx.say(&format!("cas {VERSION} runs as the daemon (pid {pid}) and takes over what runs; no service was restarted"));
+    ctx.say(&format!(
+        "cas {VERSION} runs as the daemon (pid {pid}) and takes over what runs; no service was restarted"
+    ));
     Ok(Outcome::Ok)
 }
 

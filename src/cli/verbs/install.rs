@@ -104,8 +104,12 @@ pub(in crate::cli) fn uninstall(ctx: &mut Context<'_>, outside: &impl Outside) -
     if let Ran::Badly(said) = systemctl(outside, &["disable", "--now", UNIT]) {
         ctx.say(&format!("note: systemctl disable: {}", plain(&said)));
     }
-    std::fs::remove_file(&file).map_err(|error| Failure::failed(format!("cannot remove {}: {error}", file.display())))?;
+    std::fs::remove_file(&file)
+        .map_err(|error| Failure::failed(format!("cannot remove {}: {error}", file.display())))?;
     let _reloaded = systemctl(outside, &["daemon-reload"]);
-    ctx.say(&format!("removed {}; services run on, \"cas daemon start\" takes them over", plain(&file.to_string_lossy())));
+    ctx.say(&format!(
+        "removed {}; services run on, \"cas daemon start\" takes them over",
+        plain(&file.to_string_lossy())
+    ));
     Ok(Outcome::Ok)
 }

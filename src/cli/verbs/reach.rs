@@ -185,7 +185,9 @@ pub(in crate::cli) async fn open(
     match tokio::time::timeout(SHOWN_WITHIN, shown).await {
         Ok(Ok(_)) => Ok(Reached::on(handle.clone(), file)),
         Ok(Err(_)) => Err(Failure::failed("the engine has ended")),
-        Err(_) => Err(Failure::failed(format!("the daemon does not show {} although it has opened it", file.display()))),
+        Err(_) => {
+            Err(Failure::failed(format!("the daemon does not show {} although it has opened it", file.display())))
+        }
     }
 }
 

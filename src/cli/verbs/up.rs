@@ -158,7 +158,10 @@ async fn detach(
     ctx.say(&if engine.daemon {
         format!("the daemon (pid {}) has them under care; \"cas\" shows them, \"cas down\" stops them", engine.pid)
     } else {
-        format!("they run in the cas of pid {}, which was there already: leaving that one asks what becomes of them", engine.pid)
+        format!(
+            "they run in the cas of pid {}, which was there already: leaving that one asks what becomes of them",
+            engine.pid
+        )
     });
     Ok(outcome)
 }

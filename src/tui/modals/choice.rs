@@ -88,7 +88,12 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, modal: &Modal, body: Rect) {
                 (ConfirmKey::StopAndQuit, "stop them all"),
                 (ConfirmKey::Decline, "stay"),
             ];
-            question(frame, ui, &Question { title: &title, steps: &steps, role: Role::Warning, choices: &choices }, body);
+            question(
+                frame,
+                ui,
+                &Question { title: &title, steps: &steps, role: Role::Warning, choices: &choices },
+                body,
+            );
         }
     }
 }
@@ -172,7 +177,9 @@ fn answers(ui: &Ui, choices: &[(ConfirmKey, &str)]) -> Line<'static> {
         // To stay one presses what closes everything else, too.
         let key = match key {
             ConfirmKey::Decline if choices.len() > 2 => keys.iter().find(|key| key.is_escape()).or(keys.first()),
-            ConfirmKey::Decline | ConfirmKey::Agree | ConfirmKey::LeaveRunning | ConfirmKey::StopAndQuit => keys.first(),
+            ConfirmKey::Decline | ConfirmKey::Agree | ConfirmKey::LeaveRunning | ConfirmKey::StopAndQuit => {
+                keys.first()
+            }
         };
         let name = key.map(|key| key.short()).unwrap_or_default();
         spans.push(Span::styled(format!(" {name} "), ui.theme.style(Role::Key)));

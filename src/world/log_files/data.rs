@@ -63,7 +63,8 @@ impl Data {
             Self::Raw(file) => file,
             Self::Archive { decoder, .. } => decoder.get_ref().get_ref(),
         };
-        file.metadata().map_or(0, |found| found.mtime().saturating_mul(1_000_000).saturating_add(found.mtime_nsec() / 1000))
+        file.metadata()
+            .map_or(0, |found| found.mtime().saturating_mul(1_000_000).saturating_add(found.mtime_nsec() / 1000))
     }
 
     /// Fills `buffer` from `from` on as far as there are bytes; how many. What cannot be read or unpacked is as good as not there. An

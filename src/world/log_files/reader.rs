@@ -131,7 +131,9 @@ impl Source {
     pub(super) fn open(service: ServiceId, slot: PathBuf, filter: &LogFilter, until: Until) -> Self {
         let numbers: Vec<u64> = segments::list(&slot).iter().map(|segment| segment.number).collect();
         let first = filter.since_wall_us.map_or(0, |since| first_since(&slot, &numbers, since));
-        let Some(tail) = filter.tail else { return Self::at(service, slot, filter, until, numbers.get(first).copied()) };
+        let Some(tail) = filter.tail else {
+            return Self::at(service, slot, filter, until, numbers.get(first).copied());
+        };
         let mut back = 2;
         loop {
             let begin = numbers.len().saturating_sub(back).max(first);

@@ -190,7 +190,8 @@ impl Walk {
 
     /// Opens the segment where it stands, or the next that is there. None where there is none, or none can be opened now.
     fn open_here(&mut self) -> Option<Progress> {
-        let here = if self.at.segment > 0 { self.open_segment(self.at.segment) } else { Err(ErrorKind::NotFound.into()) };
+        let here =
+            if self.at.segment > 0 { self.open_segment(self.at.segment) } else { Err(ErrorKind::NotFound.into()) };
         if here.is_ok() {
             let length = self.open.as_ref().and_then(|open| open.data.length());
             if length.is_none_or(|length| length >= self.at.offset) {

@@ -188,8 +188,7 @@ impl Assembly {
             if self.open.as_ref().is_some_and(|open| open.run != run || !are_together(open.wall_us, wall_us)) {
                 self.close(ready);
             }
-            let open =
-                self.open.get_or_insert_with(|| Open { run, wall_us, gathering: Gathering::default() });
+            let open = self.open.get_or_insert_with(|| Open { run, wall_us, gathering: Gathering::default() });
             let room = BATCH_BYTES.saturating_sub(open.gathering.bytes.len()).max(1);
             let chunk = &bytes[from..from + chunk_of(&bytes[from..], room)];
             let cutter = match stream {
@@ -214,8 +213,7 @@ impl Assembly {
     pub(in crate::world) fn finish(&mut self, ready: &mut VecDeque<Draft>) {
         let (run, wall_us) = (self.run.unwrap_or(RunId(0)), self.last_us);
         if self.stdout.unfinished().is_some() || self.stderr.unfinished().is_some() {
-            let open =
-                self.open.get_or_insert_with(|| Open { run, wall_us, gathering: Gathering::default() });
+            let open = self.open.get_or_insert_with(|| Open { run, wall_us, gathering: Gathering::default() });
             // Only what the cursor will be behind.
             let reached = self.reached;
             self.notes.extract_if(.., |(at, _)| *at < reached).for_each(|note| note_down(&note, open));
@@ -229,8 +227,7 @@ impl Assembly {
     pub(in crate::world) fn finish_notes(&mut self, ready: &mut VecDeque<Draft>) {
         let (run, wall_us) = (self.run.unwrap_or(RunId(0)), self.last_us);
         for note in std::mem::take(&mut self.notes) {
-            let open =
-                self.open.get_or_insert_with(|| Open { run, wall_us, gathering: Gathering::default() });
+            let open = self.open.get_or_insert_with(|| Open { run, wall_us, gathering: Gathering::default() });
             note_down(&note, open);
         }
         self.close(ready);

@@ -208,7 +208,9 @@ mod tests {
     #[test]
     fn how_bytes_come_does_not_decide_where_they_are_cut() {
         let mut bytes = Vec::new();
-        for (character, count) in [("a", 65_532), ("é", 40_000), ("€", 44_000), ("𝄞", 33_000), ("a", 65_535), ("b", 65_536)] {
+        for (character, count) in
+            [("a", 65_532), ("é", 40_000), ("€", 44_000), ("𝄞", 33_000), ("a", 65_535), ("b", 65_536)]
+        {
             bytes.extend_from_slice(character.repeat(count).as_bytes());
             bytes.push(b'\n');
         }

@@ -6,7 +6,12 @@ use tokio::{net::unix::pipe, process::Child};
 
 use crate::{
     model::{
-        ids::RunId, probe::ProbeOutcome, service::{CommandLine, ServiceSpec}, signal::signal_name, text::plain, time::short_duration,
+        ids::RunId,
+        probe::ProbeOutcome,
+        service::{CommandLine, ServiceSpec},
+        signal::signal_name,
+        text::plain,
+        time::short_duration,
     },
     world::{
         Running, Shared, clock,

@@ -59,10 +59,7 @@ pub(in crate::world) async fn launch(shared: &Arc<Shared>, tree: TreeId, plan: P
 fn spawn(shared: &Shared, tree: TreeId, plan: Plan) -> Result<(u32, Child), String> {
     let Some((program, arguments)) = plan.argv.split_first() else { return Err("the command is empty".to_owned()) };
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .current_dir(&plan.directory)
-        .env_clear();
+    command.args(arguments).current_dir(&plan.directory).env_clear();
     match &plan.base {
         Some(base) => command.envs(base.0.iter()),
         None => command.envs(shared.settings.environment.iter().map(|(name, value)| (name, value))),

@@ -5,12 +5,7 @@ use super::{
     wire::{End, Welcome},
 };
 use crate::{
-    model::{
-        heritage::FoundState,
-        ids::RunId,
-        phase::Exit,
-        time::Timestamp,
-    },
+    model::{heritage::FoundState, ids::RunId, phase::Exit, time::Timestamp},
     shim_format::{ExitFile, StateFile, exit_kind, phase},
     world::clock,
 };

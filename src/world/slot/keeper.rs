@@ -15,12 +15,7 @@ use self::{
     reading::Reading,
     run::{Run, Stage},
 };
-use super::{
-    Cage, Order, Pulse, RunOrder, Seat,
-    connect::Effort,
-    payload::Known,
-    wire,
-};
+use super::{Cage, Order, Pulse, RunOrder, Seat, connect::Effort, payload::Known, wire};
 use crate::{
     model::{event::Event, heritage::Found, ids::RunId, service::Limits, time::Timestamp},
     world::{
@@ -86,8 +81,7 @@ impl Keeper {
         inbox: mpsc::Receiver<Order>,
         pulse: Arc<Pulse>,
     ) -> Self {
-        let capture =
-            Capture::open(&seat.directory, Arc::clone(&seat.place), seat.service.clone(), seat.cursor);
+        let capture = Capture::open(&seat.directory, Arc::clone(&seat.place), seat.service.clone(), seat.cursor);
         Self {
             shared,
             seat,

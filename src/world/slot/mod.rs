@@ -19,7 +19,11 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-pub(super) use self::{cage::{Cage, Grounds}, keeper::Keeper, pulse::{Pulse, watch}};
+pub(super) use self::{
+    cage::{Cage, Grounds},
+    keeper::Keeper,
+    pulse::{Pulse, watch},
+};
 use super::{output::Question, tree::TreeId};
 use crate::{
     model::{

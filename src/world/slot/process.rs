@@ -11,7 +11,7 @@ use crate::{
     world::tree::stat::Stat,
 };
 
-/// A process by its pidfd (pidfd_open(2)).
+/// A process by its pidfd, as `pidfd_open(2)` gives it.
 #[derive(Debug)]
 pub(super) struct Held {
     pidfd: AsyncFd<OwnedFd>,

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::Order;
-use crate::{model::time::Timestamp, world::{Shared, clock}};
+use crate::{
+    model::{event::Event, time::Timestamp},
+    world::{Shared, clock},
+};
 
 /// Between two looks.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -67,6 +70,11 @@ pub(in crate::world) async fn watch(world: Weak<Shared>) {
             if slot.pulse.seen().has_long_been_full(now) {
                 // Where its orders wait, it has enough to do: it is asked again in a second.
                 let _later = slot.orders.try_send(Order::Look);
+            }
+        }
+        for (run, tree) in shared.left_behind() {
+            if shared.forest.leftover(tree) == 0 {
+                shared.tell(Event::LeftoversGone { run }).await;
             }
         }
     }

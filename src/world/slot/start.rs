@@ -21,8 +21,11 @@ const CONNECTION: RawFd = 3;
 /// else is open here and not close-on-exec, the shim closes itself.
 ///
 /// # Errors
-/// Those of posix_spawn(3), which are those of fork(2) and execve(2).
-#[expect(unsafe_code, reason = "std can map the three standard descriptors only, and forks where it is given a closure")]
+/// Those of `posix_spawn(3)`, which are those of fork(2) and execve(2).
+#[expect(
+    unsafe_code,
+    reason = "std can map the three standard descriptors only, and forks where it is given a closure"
+)]
 pub(super) fn start(program: &Path, slot: &Path, connection: BorrowedFd<'_>) -> io::Result<u32> {
     let path = CString::new(program.as_os_str().as_bytes())?;
     let arguments = [CString::new("cas-shim")?, CString::new(slot.as_os_str().as_bytes())?];
@@ -34,7 +37,14 @@ pub(super) fn start(program: &Path, slot: &Path, connection: BorrowedFd<'_>) -> 
     // SAFETY: all strings and both arrays live until the call returns, the arrays end with a null pointer, and both objects
     // were initialised.
     let result = unsafe {
-        libc::posix_spawn(&raw mut pid, path.as_ptr(), &raw const actions.0, &raw const attributes.0, argv.as_ptr(), envp.as_ptr())
+        libc::posix_spawn(
+            &raw mut pid,
+            path.as_ptr(),
+            &raw const actions.0,
+            &raw const attributes.0,
+            argv.as_ptr(),
+            envp.as_ptr(),
+        )
     };
     check(result)?;
     Ok(pid.cast_unsigned())

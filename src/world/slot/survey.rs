@@ -52,8 +52,11 @@ impl World {
                     match tokio::time::timeout(patience, asking).await {
                         Ok(found) => found.flatten(),
                         // Nothing is known of it: then it is not touched.
-                        Err(_late) => Trace::unknown(&seat.directory)
-                            .map(|(run, state)| Found { service: seat.service.service, run, state }),
+                        Err(_late) => Trace::unknown(&seat.directory).map(|(run, state)| Found {
+                            service: seat.service.service,
+                            run,
+                            state,
+                        }),
                     }
                 },
                 &self.runtime,

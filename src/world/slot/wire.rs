@@ -277,8 +277,7 @@ mod tests {
         exited.extend_from_slice(&3_u64.to_le_bytes());
         exited.extend_from_slice(&4_u64.to_le_bytes());
         let end = End { kind: 1, value: 9, wall_us: 5 };
-        let whole =
-            Heard::Exited { run: RunId(7), end, leftover: 2, written: Position { segment: 3, offset: 4 } };
+        let whole = Heard::Exited { run: RunId(7), end, leftover: 2, written: Position { segment: 3, offset: 4 } };
         assert_eq!(decode(&exited), whole);
         for length in 0..exited.len() {
             assert_eq!(decode(&exited[..length]), Heard::Unknown, "{length} bytes");

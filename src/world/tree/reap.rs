@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Weak, time::Duration};
 use rustix::process::{self, Pid, WaitId, WaitIdOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Forest, Identity, Kin, stat::Stat};
+use super::{Forest, Identity, census::Kin, stat::Stat};
 use crate::world::{Shared, clock};
 
 /// A burst of ends is one sweep.

@@ -12,9 +12,9 @@ use std::{
 use cas::{
     cli::{
         args::Cli,
+        care::Kept,
         context::{Context, Terminals, Zone},
         interrupts::Interrupt,
-        care::Kept,
         outcome::Outcome,
         outside::{Access, Checked, Left, LogExtent, Opening, Outside, Ran as Tool, Running, Shown},
     },

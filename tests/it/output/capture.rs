@@ -328,8 +328,7 @@ fn who_reads_from_the_disk_counts_as_the_engine_did() {
         web.delete(number);
     }
     web.compress(6);
-    let stored: Vec<Line> =
-        read_lines(&slots(dir.path()), &of("web")).map(|line| (line.seq, line.text)).collect();
+    let stored: Vec<Line> = read_lines(&slots(dir.path()), &of("web")).map(|line| (line.seq, line.text)).collect();
     // Of the first, the beginning is gone.
     assert_eq!(stored[1..], all[all.len() - stored.len() + 1..]);
     assert_eq!(texts(read_lines(&slots(dir.path()), &of("web"))).len(), stored.len());

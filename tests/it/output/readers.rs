@@ -31,8 +31,14 @@ fn lines_are_joined_over_borders_and_each_stream_for_itself() {
     let lines: Vec<StoredLine> = read_lines(&slots(dir.path()), &of("web")).collect();
     let found: Vec<_> = lines.iter().map(|line| (line.seq, line.stream, line.text.as_str())).collect();
     let (out, err) = (Stream::Stdout, Stream::Stderr);
-    let wanted =
-        [(0, out, "first line"), (1, out, "second"), (2, err, "oh, no"), (3, out, "third"), (4, out, ""), (5, out, "last")];
+    let wanted = [
+        (0, out, "first line"),
+        (1, out, "second"),
+        (2, err, "oh, no"),
+        (3, out, "third"),
+        (4, out, ""),
+        (5, out, "last"),
+    ];
     assert_eq!(found, wanted);
     assert!(lines.iter().all(|line| line.run == RunId(1) && !line.continued && line.service == id("web")));
     assert_eq!((lines[0].wall_us, lines[5].wall_us), (1_020_000, 1_040_000), "when the line was complete");
@@ -197,11 +203,10 @@ fn what_was_dropped_is_a_line_of_its_own() {
     assert_eq!(stored(dir.path(), "web")[1..], marks);
     web.out("after\n");
     let lines: Vec<StoredLine> = read_lines(&slots(dir.path()), &of("web")).collect();
-    assert_eq!(lines.iter().map(|line| (line.seq, line.stream)).skip(1).collect::<Vec<_>>(), [
-        (1, Stream::Stderr),
-        (2, Stream::Stderr),
-        (3, Stream::Stdout)
-    ]);
+    assert_eq!(
+        lines.iter().map(|line| (line.seq, line.stream)).skip(1).collect::<Vec<_>>(),
+        [(1, Stream::Stderr), (2, Stream::Stderr), (3, Stream::Stdout)]
+    );
     assert_eq!(texts(lines), ["before", marks[0], marks[1], "after"]);
 }
 

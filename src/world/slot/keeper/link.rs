@@ -4,7 +4,10 @@ use std::{io, sync::Arc, time::Duration};
 
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Keeper, Turn, run::{Run, Stage}};
+use super::{
+    Keeper, Turn,
+    run::{Run, Stage},
+};
 use crate::{
     model::{
         event::Event,
@@ -319,7 +322,12 @@ impl Keeper {
             let _nobody = reply.send(());
         } else if self.run.as_ref().is_some_and(|run| matches!(run.stage, Stage::Spawning(_))) {
             let error = io::Error::from_raw_os_error(errno);
-            self.fail_spawn(format!("its shim refuses to start it: {error}")).await;
+            let why = if error.kind() == io::ErrorKind::ResourceBusy {
+                "something of an earlier run may still be there: a second is never started".to_owned()
+            } else {
+                format!("its shim refuses to start it: {error}")
+            };
+            self.fail_spawn(why).await;
         } else {
             tracing::warn!(service = %self.seat.service, errno, "a shim refused what it was asked");
         }

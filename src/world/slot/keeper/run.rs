@@ -1,6 +1,10 @@
 //! A run of the slot: made, taken over, ended. Never made while another may be there, never told as ended twice.
 
-use std::{os::fd::{AsFd, OwnedFd}, sync::Arc, time::Duration};
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+    time::Duration,
+};
 
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
@@ -8,17 +12,14 @@ use tokio_util::sync::CancellationToken;
 use super::{Caged, Keeper, Turn, link::Link};
 use crate::{
     model::{
-        event::Event,
-        heritage::FoundState,
-        ids::RunId,
-        intake::Position,
-        phase::Exit,
-        service::ServiceSpec,
+        event::Event, heritage::FoundState, ids::RunId, intake::Position, phase::Exit, service::ServiceSpec,
         time::Timestamp,
     },
     shim_format::{exit_kind, spawn_flags, stage},
     world::{
-        Stage as Told, cgroup::was_oom, clock,
+        Stage as Told,
+        cgroup::was_oom,
+        clock,
         slot::{
             Birth,
             connect::Effort,
@@ -119,7 +120,7 @@ impl Run {
         if let Some(Self { stage: Stage::Running(Main { held: Some(held), until: None, .. }), .. }) = run {
             held.ended().await;
         } else {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -152,7 +153,14 @@ impl Keeper {
     /// Makes a run.
     pub(super) async fn spawn(&mut self, run: RunId, birth: Birth) {
         if let Some(there) = self.run.as_ref().filter(|run| run.is_there()) {
-            let why = format!("it is there already, as run {}: a second is never started", there.id);
+            let why = match &there.stage {
+                Stage::Found { trace: Trace::Unverifiable { pid, .. }, .. } => {
+                    format!("process {pid} may still be its last run: a second is never started")
+                }
+                Stage::Found { .. } | Stage::Spawning(_) | Stage::Running(_) | Stage::Over => {
+                    format!("it is there already, as run {}: a second is never started", there.id)
+                }
+            };
             return self.refuse(run, &birth, why).await;
         }
         match self.plan(run, &birth.spec, birth.tree).and_then(|plan| self.stage_of(plan, &birth, 0)) {
@@ -298,8 +306,7 @@ impl Keeper {
                 self.run = Some(run);
                 self.end_told(exit_of(end, None), leftover).await;
             }
-            Some(Stage::Found { trace: Trace::Fresh | Trace::Unverifiable { .. }, .. } | Stage::Over)
-            | None => {
+            Some(Stage::Found { trace: Trace::Fresh | Trace::Unverifiable { .. }, .. } | Stage::Over) | None => {
                 self.run = Some(run);
                 self.end_told(Exit::Unknown, 0).await;
             }
@@ -355,8 +362,10 @@ impl Keeper {
             Stage::Spawning(_) => match (says_running, says_ended, trace) {
                 (Some((other, main)), ..) if other == id => self.has_spawned(id, main).await,
                 (Some((other, main)), ..) => {
-                    let why = format!("it is there already, as run {other} (pid {}): a second is never started", main.0);
+                    let why =
+                        format!("it is there already, as run {other} (pid {}): a second is never started", main.0);
                     self.fail_spawn(why).await;
+                    self.take_trace(trace, None);
                 }
                 (None, Some(end), _) => {
                     self.shared.tell(Event::Spawned { run: id, pid: 0 }).await;
@@ -365,6 +374,7 @@ impl Keeper {
                 (None, None, Trace::Unverifiable { pid, .. }) => {
                     let why = format!("process {pid} may still be its last run: a second is never started");
                     self.fail_spawn(why).await;
+                    self.take_trace(trace, None);
                 }
                 (None, None, Trace::Fresh | Trace::Running { .. } | Trace::Ended { .. }) => {
                     self.keep_logs_as_asked();
@@ -416,10 +426,10 @@ impl Keeper {
 
     /// A spawn, or an end, that should have been told by now.
     pub(super) fn run_is_due(&mut self) {
-        let next = Some(clock::now().plus(TOLD_WITHIN));
+        let next = clock::now().plus(TOLD_WITHIN);
         match self.run.as_mut().map(|run| &mut run.stage) {
-            Some(Stage::Spawning(spawning)) => spawning.until = next.unwrap_or_default(),
-            Some(Stage::Running(main)) => main.until = next,
+            Some(Stage::Spawning(spawning)) => spawning.until = next,
+            Some(Stage::Running(main)) => main.until = Some(next),
             Some(Stage::Found { .. } | Stage::Over) | None => {}
         }
         self.doubt();
@@ -449,7 +459,9 @@ impl Keeper {
         };
         let exit = self.out_of_memory(&exit).unwrap_or(exit);
         let is_certain = self.shared.forest.cage(tree).is_none() && !self.shared.forest.is_scattered(tree);
-        let leftover = leftover.filter(|_| is_certain).unwrap_or_else(|| self.shared.forest.leftover(tree));
+        // The shim looked once: something may fork and end faster than that.
+        let leftover = leftover.filter(|seen| is_certain && *seen > 0);
+        let leftover = leftover.unwrap_or_else(|| self.shared.forest.leftover(tree));
         self.end_told(exit, leftover).await;
     }
 
@@ -458,10 +470,12 @@ impl Keeper {
         let caged = self.cage.as_ref()?;
         let cage = caged.cage.as_ref()?;
         match exit {
-            Exit::Signal(9) | Exit::Code(137) => {
-                was_oom(caged.oom_kills, cage.oom_kills(), cage.memory_limit(), exit)
-            }
-            Exit::Code(_) | Exit::Signal(_) | Exit::OutOfMemory { .. } | Exit::Rebooted | Exit::SpawnFailed(_)
+            Exit::Signal(9) | Exit::Code(137) => was_oom(caged.oom_kills, cage.oom_kills(), cage.memory_limit(), exit),
+            Exit::Code(_)
+            | Exit::Signal(_)
+            | Exit::OutOfMemory { .. }
+            | Exit::Rebooted
+            | Exit::SpawnFailed(_)
             | Exit::Unknown => None,
         }
     }

@@ -4,14 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{Keeper, run::{Run, Stage}};
+use super::{
+    Keeper,
+    run::{Run, Stage},
+};
 use crate::{
-    model::{
-        event::Event,
-        ids::RunId,
-        probe::ProbeOutcome,
-        signal::Signal,
-    },
+    model::{event::Event, ids::RunId, probe::ProbeOutcome, signal::Signal},
     world::{
         Shared,
         output::Question,
@@ -30,7 +28,9 @@ const CONFIRMED_WITHIN: Duration = Duration::from_secs(2);
 impl Keeper {
     /// What concerns a run that is there, or was.
     pub(super) async fn obey_for(&mut self, id: RunId, order: RunOrder) {
-        let Some(run) = self.run.as_ref().filter(|run| run.id == id) else { return self.answer_for_none(id, order).await };
+        let Some(run) = self.run.as_ref().filter(|run| run.id == id) else {
+            return self.answer_for_none(id, order).await;
+        };
         let tree = run.tree;
         match order {
             RunOrder::Signal(signal) => self.shared.forest.signal_main(tree, signal),
