@@ -282,6 +282,45 @@ fn sigterm_ends_the_daemon_and_no_service_and_sighup_reads_the_files_again() {
 }
 
 #[test]
+fn a_file_of_another_name_is_opened_as_that_file() {
+    let project = Project::yaml(TWO);
+    project.write("other.yaml", &project.yaml_of("  lone: {command: [sleep, '1003']}\n"));
+    good(&project, &["-f", "other.yaml", "up", "--detach"]);
+    assert_eq!(service(&project, "lone")["phase"], "running");
+    good(&project, &["daemon", "restart"]);
+    eventually("it is that file which is opened again", || service(&project, "lone")["phase"] == "running");
+    assert!(service(&project, "web").is_null());
+    good(&project, &["daemon", "stop", "--down"]);
+    nothing_is_left(&project);
+}
+
+#[test]
+fn a_service_with_a_terminal_is_typed_into_and_let_go_of() {
+    let project = Project::yaml("  talker: {shell: 'stty -echo; echo ready; while read x; do echo you said $$x; done', tty: true}\n");
+    good(&project, &["up", "--detach"]);
+    let mut terminal = Terminal::launch(&project, &Launch { arguments: &["attach", "talker"], ..Launch::default() });
+    terminal.until_shows("Ctrl-] lets go of it");
+    terminal.type_keys("hello\r");
+    terminal.until_shows("you said hello");
+    terminal.type_keys("\x1d");
+    assert_eq!(terminal.ends(), 0);
+    terminal.until_shows("let go of");
+    let mut console = Terminal::open(&project);
+    console.eventually("it is attached", |s| s.is("talker", "running"));
+    console.type_keys("a");
+    console.until_shows("Ctrl-] lets go of it");
+    console.type_keys("again\r");
+    console.until_shows("you said again");
+    console.type_keys("\x1d");
+    console.eventually("the console is back", |s| s.is("talker", "running") && s.shows("services"));
+    console.type_keys("q");
+    assert_eq!(console.ends(), 0);
+    assert_eq!(service(&project, "talker")["restarts"], 0);
+    good(&project, &["daemon", "stop", "--down"]);
+    nothing_is_left(&project);
+}
+
+#[test]
 fn in_the_foreground_a_second_daemon_is_refused_by_name() {
     let project = Project::yaml(TWO);
     good(&project, &["daemon", "start"]);

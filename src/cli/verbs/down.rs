@@ -29,15 +29,14 @@ pub(in crate::cli) async fn down(
     place: &Place,
 ) -> Result<Outcome, Failure> {
     let file = place.find(ctx, outside)?;
-    let reached = match outside.connect(&file, place.access).await.map_err(Failure::failed)? {
-        Some(handle) => Reached::on(handle, &file),
-        None => {
-            let Some(reached) = take_over(ctx, outside, place, &file).await? else {
-                ctx.say("nothing to do: no engine is running for this project");
-                return Ok(Outcome::Ok);
-            };
-            reached
-        }
+    let connected = outside.connect(&file, place.access).await.map_err(Failure::failed)?;
+    let reached = match connected.map(|handle| Reached::on(handle, &file)) {
+        Some(reached) => Some(reached),
+        None => take_over(ctx, outside, place, &file).await?,
+    };
+    let Some(reached) = reached else {
+        ctx.say("nothing to do: no engine is running for this project");
+        return Ok(Outcome::Ok);
     };
     let end = match (&reached.project, reached.handle.snapshot().engine.daemon) {
         (Some(project), true) => End::Project(project.clone()),
