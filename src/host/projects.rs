@@ -287,14 +287,19 @@ fn find(
     base: Option<&BaseEnvironment>,
     own: &BTreeMap<String, String>,
 ) -> Result<Arc<ProjectSpec>, Refusal> {
-    let found = config::find(directory).map_err(|error| (error.to_string(), None))?;
-    let loaded = config::load(&found.file, None, base.map_or(own, |base| &base.0));
+    // A file that no directory leads to is named itself.
+    let file = if directory.is_file() {
+        directory.to_owned()
+    } else {
+        config::find(directory).map_err(|error| (error.to_string(), None))?.file
+    };
+    let loaded = config::load(&file, None, base.map_or(own, |base| &base.0));
     if let Some(first) = loaded.errors.first() {
         let more = loaded.errors.len() - 1;
         let reason = if more == 0 { first.to_string() } else { format!("{first}, and {more} more") };
         return Err((reason, Some(format!("run cas check in {}", directory.display()))));
     }
-    let spec = loaded.project.ok_or_else(|| (format!("{} holds no project", found.file.display()), None))?;
+    let spec = loaded.project.ok_or_else(|| (format!("{} holds no project", file.display()), None))?;
     Ok(Arc::new(with_environment(spec, base)))
 }
 
