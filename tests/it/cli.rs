@@ -7,4 +7,5 @@ mod fixture;
 mod forms;
 mod hostile;
 mod story;
+mod units;
 mod verbs;

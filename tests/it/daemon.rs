@@ -131,8 +131,7 @@ fn a_killed_daemon_loses_nothing_and_the_next_one_takes_over() {
     }
     let lines = project.cas(&["logs", "web", "--no-prefix"], &[]);
     let text = String::from_utf8_lossy(&lines.stdout).into_owned();
-    let numbers: Vec<u64> =
-        text.lines().filter_map(|line| line.strip_prefix("line ")?.trim().parse().ok()).collect();
+    let numbers: Vec<u64> = text.lines().filter_map(|line| line.strip_prefix("line ")?.trim().parse().ok()).collect();
     let second = numbers.iter().skip(1).position(|number| *number == 1).map_or(0, |at| at + 1);
     let run = &numbers[second..];
     assert!(run.len() > 10, "{text}");
@@ -296,7 +295,9 @@ fn a_file_of_another_name_is_opened_as_that_file() {
 
 #[test]
 fn a_service_with_a_terminal_is_typed_into_and_let_go_of() {
-    let project = Project::yaml("  talker: {shell: 'stty -echo; echo ready; while read x; do echo you said $$x; done', tty: true}\n");
+    let project = Project::yaml(
+        "  talker: {shell: 'stty -echo; echo ready; while read x; do echo you said $$x; done', tty: true}\n",
+    );
     good(&project, &["up", "--detach"]);
     let mut terminal = Terminal::launch(&project, &Launch { arguments: &["attach", "talker"], ..Launch::default() });
     terminal.until_shows("Ctrl-] lets go of it");

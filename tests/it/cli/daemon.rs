@@ -6,7 +6,7 @@ use cas::{
     cli::{
         care::Kept,
         outcome::Outcome,
-        outside::{Access, Left, Opening, Ran as Tool, Shown},
+        outside::{Access, Left, Opening, Shown},
     },
     host::handle::{Departure, Link},
     model::{
@@ -207,7 +207,11 @@ async fn up_detached_starts_the_daemon_opens_the_project_with_this_environment_a
     assert_eq!(ran.outcome, Outcome::Ok, "{}", ran.stderr);
     assert!(ran.stderr.starts_with("started the daemon (pid 77)\n"), "{}", ran.stderr);
     assert!(ran.stderr.contains("● web running: running for 3m, healthy\n"), "{}", ran.stderr);
-    assert!(ran.stderr.ends_with("has them under care; \"cas\" shows them, \"cas down\" stops them\n"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.ends_with("has them under care; \"cas\" shows them, \"cas down\" stops them\n"),
+        "{}",
+        ran.stderr
+    );
     let open = engine.requests.recv().await.unwrap();
     let Command::Open { directory, environment: Some(BaseEnvironment(environment)) } = open.command else {
         panic!("{:?}", open.command)
@@ -325,13 +329,8 @@ fn left(service: &str) -> Left {
 
 #[tokio::test]
 async fn services_without_an_engine_are_seen_and_can_be_stopped() {
-    let mut own = engine(
-        Link::Local,
-        fixture::snapshot(),
-        Vec::new(),
-        |_| Reply::Accepted { note: String::new() },
-        |_| None,
-    );
+    let mut own =
+        engine(Link::Local, fixture::snapshot(), Vec::new(), |_| Reply::Accepted { note: String::new() }, |_| None);
     let outside = Fake { left: vec![left("web")], host: Some(own.handle.clone()), ..here() };
     let json = run(&outside, "cas status --json").await.json();
     let web = &json["services"][0];
@@ -360,13 +359,8 @@ async fn how_a_console_with_an_engine_is_left_decides_about_its_services() {
         (Shown::Signalled(15), Departure::LeaveRunning, false, Outcome::Interrupted),
         (Shown::Lost("the terminal is gone".to_owned()), Departure::LeaveRunning, false, Outcome::Failed),
     ] {
-        let mut own = engine(
-            Link::Local,
-            fixture::snapshot(),
-            Vec::new(),
-            |_| Reply::Accepted { note: String::new() },
-            |_| None,
-        );
+        let mut own =
+            engine(Link::Local, fixture::snapshot(), Vec::new(), |_| Reply::Accepted { note: String::new() }, |_| None);
         let daemon = daemon(nothing_open(), opened);
         let outside = Fake {
             host: Some(own.handle.clone()),
@@ -422,50 +416,6 @@ async fn attaching_needs_a_service_with_a_terminal() {
 }
 
 #[tokio::test]
-async fn a_unit_is_written_enabled_and_removed_and_one_of_somebody_else_stays() {
-    let home = tempfile::tempdir().unwrap();
-    let units = home.path().join("systemd/user");
-    let outside = Fake { units: units.clone(), ..here() };
-    let ran = run(&outside, "cas daemon install").await;
-    assert_eq!(ran.outcome, Outcome::Ok, "{}", ran.stderr);
-    assert!(ran.stderr.contains("loginctl enable-linger"), "{}", ran.stderr);
-    let unit = std::fs::read_to_string(units.join("cas.service")).unwrap();
-    assert!(unit.contains("ExecStart=/bin/cas daemon run\n"));
-    assert_eq!(
-        *outside.tools.borrow(),
-        [
-            "systemctl --user show-environment",
-            "systemctl --user daemon-reload",
-            "systemctl --user enable --now cas.service"
-        ]
-    );
-    assert_eq!(run(&outside, "cas daemon install").await.outcome, Outcome::Ok, "twice is once");
-    assert_eq!(run(&outside, "cas daemon uninstall").await.outcome, Outcome::Ok);
-    assert!(!units.join("cas.service").exists());
-    assert!(outside.tools.borrow().contains(&"systemctl --user disable --now cas.service".to_owned()));
-
-    std::fs::write(units.join("cas.service"), "[Service]\nExecStart=/opt/mine\n").unwrap();
-    for line in ["cas daemon install", "cas daemon uninstall"] {
-        assert_eq!(run(&outside, line).await.outcome, Outcome::Refused, "{line}");
-    }
-    assert!(std::fs::read_to_string(units.join("cas.service")).unwrap().contains("/opt/mine"));
-}
-
-#[tokio::test]
-async fn without_systemd_the_unit_is_printed_and_nothing_is_written() {
-    let home = tempfile::tempdir().unwrap();
-    let outside = Fake { units: home.path().to_owned(), tool: Some(Tool::Missing), ..here() };
-    let ran = run(&outside, "cas daemon install").await;
-    assert_eq!(ran.outcome, Outcome::Failed);
-    assert!(ran.stdout.contains("KillMode=process") && ran.stderr.contains("@reboot"), "{}", ran.stderr);
-    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
-    let ran = run(&outside, "cas daemon install --print").await;
-    assert!(ran.outcome == Outcome::Ok && ran.stdout.contains("Delegate=yes"));
-    let ran = run(&outside, "cas daemon install --launchd").await;
-    assert!(ran.outcome == Outcome::Ok && ran.stdout.contains("AbandonProcessGroup"));
-}
-
-#[tokio::test]
 async fn its_activity_is_told_in_sentences_without_an_engine_too() {
     let outside = Fake { entries: fixture::entries(), ..here() };
     let ran = run(&outside, "cas daemon logs").await;
@@ -488,10 +438,9 @@ async fn following_its_activity_tells_a_story_when_it_is_over() {
     let script = async {
         interrupted(&outside).await;
         let mut snapshot = under_daemon();
-        for (seq, what) in [
-            (4, What::Started { pid: 4008, attempt: 1 }),
-            (5, What::Ready { after: Duration::from_millis(1900) }),
-        ] {
+        for (seq, what) in
+            [(4, What::Started { pid: 4008, attempt: 1 }), (5, What::Ready { after: Duration::from_millis(1900) })]
+        {
             let entry = fixture::entry(seq, 199, "web", Origin::Healer, what, "");
             snapshot.timeline.push(std::sync::Arc::new(entry));
         }

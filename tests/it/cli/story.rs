@@ -35,7 +35,7 @@ fn happened(facts: Vec<(Origin, What)>) -> Vec<Entry> {
 
 fn told(entries: &[Entry]) -> String {
     let mut stories = Stories::default();
-    for entry in entries.iter() {
+    for entry in entries {
         stories.take(entry);
     }
     stories.finish().iter().map(|told| line(told, Zone::Utc, fixture::NOON, Paint::Plain)).collect()
@@ -55,7 +55,9 @@ fn a_crash_is_one_sentence_from_its_cause_to_its_good_end() {
         What::Stable { restarts: 1 },
     ]));
     assert!(
-        text.starts_with("10:00 shop/api crashed (signal 9, out of memory), restarted after 2 s, healthy after 1.9 s\n"),
+        text.starts_with(
+            "10:00 shop/api crashed (signal 9, out of memory), restarted after 2 s, healthy after 1.9 s\n"
+        ),
         "{text}"
     );
 }
@@ -132,7 +134,7 @@ fn services_that_are_taken_over_together_are_told_together() {
 fn a_story_that_goes_on_waits_until_it_is_stuck_and_is_told_once() {
     let entries = by_cas(vec![exited(Exit::Code(1)), What::RestartScheduled { delay: ms(60_000), attempt: 3 }]);
     let mut stories = Stories::default();
-    for entry in entries.iter() {
+    for entry in &entries {
         stories.take(entry);
     }
     assert_eq!(stories.ready(None), []);
@@ -147,7 +149,10 @@ fn a_story_that_goes_on_waits_until_it_is_stuck_and_is_told_once() {
 #[test]
 fn nothing_that_went_wrong_is_left_out_and_another_day_is_named() {
     let entries = vec![
-        Entry { service: None, ..entry(1, 0, "api", Origin::System, What::Trouble { text: "disk \u{1b}[2Jfull".to_owned() }, "") },
+        Entry {
+            service: None,
+            ..entry(1, 0, "api", Origin::System, What::Trouble { text: "disk \u{1b}[2Jfull".to_owned() }, "")
+        },
         entry(2, 1, "api", Origin::System, What::Unverifiable { pid: 7 }, ""),
         entry(3, 2, "api", Origin::System, What::OutputDropped { bytes: 512 }, ""),
         entry(4, 3, "api", Origin::System, What::SpawnFailed { error: "no such program: x".to_owned() }, ""),
