@@ -60,15 +60,19 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// Our own environment; twice as many launches at once as there are processors; the shim that stands beside this program.
+    /// Our own environment; twice as many launches at once as there are processors; the shim that `CAS_SHIM` names, or that
+    /// stands beside this program or one directory up.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let here = std::env::current_exe().unwrap_or_default();
+        let beside = here.with_file_name("cas-shim");
+        let above = here.parent().map(|directory| directory.with_file_name("cas-shim"));
+        let found = above.filter(|above| !beside.exists() && above.exists()).unwrap_or(beside);
         Self {
             environment: std::env::vars_os().collect(),
             launches_at_once: processors * 2,
             open_files: None,
-            shim: here.with_file_name("cas-shim"),
+            shim: std::env::var_os("CAS_SHIM").map_or(found, PathBuf::from),
         }
     }
 }

@@ -7,6 +7,7 @@ use cas::model::{
     heritage::FoundState,
     ids::RunId,
     phase::Exit,
+    probe::Check,
     service::{CommandLine, ServiceSpec},
     signal::Signal,
 };
@@ -322,4 +323,55 @@ async fn a_missing_shim_program_is_named() {
     let why = rig.refused(run).await;
     assert!(why.starts_with("/no/such/cas-shim cannot be started: "), "{why}");
     clear(rig.path());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_was_begun_is_finished_without_a_world() {
+    let mut rig = Rig::new();
+    let mut spec = shell(&rig, "trap '' TERM; echo ready; while :; do sleep 0.05; done");
+    spec.stop.grace = Duration::from_millis(50);
+    let run = rig.start_spec(spec);
+    let pid = rig.spawned(run).await;
+    rig.line("ready").await;
+    rig.world.perform(Effect::StopTree { run, signal: Signal::Term });
+    // The next order of the same keeper: the one before has been carried out.
+    rig.probe(run, Check::Log { pattern: "ready".to_owned() }, Duration::from_secs(30)).await;
+    let directory = rig.abandon();
+    eventually_async("its shim ended it", || async { !is_living(pid) }).await;
+    clear(directory.path());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shim_that_takes_no_output_away_is_woken() {
+    let mut rig = Rig::new();
+    let run = rig.start("while [ ! -e gate ]; do sleep 0.01; done; seq 1000000; sleep 1000");
+    rig.spawned(run).await;
+    let shim = rig.shim("web").expect("it has one");
+    kill(shim, Raw::STOP);
+    std::fs::write(rig.path().join("gate"), "").unwrap();
+    rig.line("1000000").await;
+    assert_eq!(assert_counted(&rig), 1_000_000);
+}
+
+/// Not a benchmark: a bound several times the target, so that only a real fault (slots one after the other, a poll) breaks it.
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "measures the world from outside")]
+async fn fifty_runs_are_found_at_once() {
+    let mut rig = Rig::new();
+    let runs: Vec<_> = (0..50).map(|_| rig.start_apart("sleep 1000")).collect();
+    for run in &runs {
+        rig.spawned(*run).await;
+    }
+    let shims = shims_below(rig.path());
+    let mut rig = Rig::within(rig.abandon());
+    for shim in shims.iter().take(5) {
+        kill(*shim, Raw::KILL);
+    }
+    let begun = std::time::Instant::now();
+    let found = rig.survey().await;
+    let took = begun.elapsed();
+    println!("50 slots, 5 of them without their shim: {took:?}");
+    assert_eq!(found.len(), 50);
+    assert!(found.iter().all(|found| matches!(found.state, FoundState::Running { .. })), "{found:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
