@@ -155,5 +155,5 @@ async fn a_leave_is_answered_when_nothing_is_left() {
     let said = curl(&stage.socket, "POST", "/v1/leave", &[], b"").await;
     assert_eq!(said.status, 204);
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
-    stage.host.task.await.unwrap();
+    stage.leave().await;
 }

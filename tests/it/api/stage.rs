@@ -63,6 +63,7 @@ impl Stage {
             care: None,
         })
         .unwrap();
+        eventually("the project is open", || host.handle.snapshot().projects.iter().any(|project| project.open));
         let server = server::serve(take(&socket), host.handle.clone(), ServeOptions::default()).unwrap();
         Self { home, host, socket, _server: server }
     }
@@ -80,9 +81,19 @@ impl Stage {
         self.get("/v1/snapshot").await.json()
     }
 
-    pub(super) async fn leave(self) {
+    pub(super) async fn leave(mut self) {
         self.host.handle.leave().await;
-        self.host.task.await.unwrap();
+        (&mut self.host.task).await.unwrap();
+    }
+}
+
+impl Drop for Stage {
+    /// Services outlive an engine: they are ended with the test, however that ends.
+    fn drop(&mut self) {
+        if !self.host.task.is_finished() {
+            let runtime = tokio::runtime::Handle::current();
+            tokio::task::block_in_place(|| runtime.block_on(self.host.handle.leave()));
+        }
     }
 }
 
