@@ -28,7 +28,7 @@ fn yaml() -> String {
     let mut yaml = "name: chaos\nservices:\n".to_owned();
     for n in 0..SERVICES {
         // Every fifth crashes every few seconds.
-        let crash = if n % 5 == 0 { "6" } else { "0" };
+        let crash = if n % 5 == 0 { "3" } else { "0" };
         yaml.push_str(&format!(
             "  w{n:02}:\n    command: [python3, -S, writer.py, w{n:02}, '120', '{crash}']\n    autostart: true\n    restart: always\n    \
              logs: {{ max_size: 4G }}\n    backoff: {{ base: 50ms, ceiling: 500ms, give_up_after: 0 }}\n"
