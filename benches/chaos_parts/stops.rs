@@ -31,10 +31,8 @@ pub(crate) fn hostile(rounds: usize) -> Vec<Count> {
     let copies = 2;
     for copy in 0..copies {
         for (name, line) in KINDS {
-            let line = line.replace('\'', "''");
-            yaml.push_str(&format!(
-                "  {name}{copy}: {{ command: '{line}', stop_grace_period: 200ms, restart: 'no' }}\n"
-            ));
+            let line = line.replace('\'', "''").replace('$', "$$");
+            yaml.push_str(&format!("  {name}{copy}: {{ shell: '{line}', stop_grace_period: 200ms, restart: 'no' }}\n"));
         }
     }
     let mut rig = Rig::new(&yaml, &[]);

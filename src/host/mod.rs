@@ -7,6 +7,7 @@ mod logs;
 mod projects;
 mod run;
 mod sampler;
+mod spool;
 mod terminal;
 mod timers;
 
@@ -174,6 +175,8 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let disk_path = config.projects.first().map_or_else(|| PathBuf::from("/"), |project| project.root.clone());
     let sampler = sampler::start(disk_path, world.clone(), events.clone())?;
 
+    let (spool, left) = spool::Spool::begin(&config.paths.state.join("spool"), started);
+    hand_on(left, Arc::clone(&store));
     let facts =
         Facts { events: events.downgrade(), calls: calls.downgrade(), store: Arc::clone(&store), world: world.clone() };
     let (snapshots, pictures) = watch::channel(engine.snapshot(started));
@@ -196,6 +199,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
             world,
             store,
             hub,
+            spool,
             timers: timers::Timers::default(),
             snapshots,
             events,
@@ -206,6 +210,23 @@ pub fn start(config: Config) -> Result<Host, StartError> {
         .run(inbox, door, opened, config.projects),
     );
     Ok(Host { handle: Handle { calls, snapshots: pictures, logs: feed, link: linked }, task, facts })
+}
+
+/// Stores what engines that were killed had not stored yet.
+fn hand_on(mut left: spool::Left, store: Arc<Store>) {
+    tokio::task::spawn_blocking(move || {
+        for (count, entry) in left.entries.drain(..).enumerate() {
+            store.record(Arc::new(entry));
+            if count % 1000 == 999 {
+                // More than the store's queue holds would be dropped.
+                store.flush();
+            }
+        }
+        store.flush();
+        if store.status().queued == 0 {
+            left.forget();
+        }
+    });
 }
 
 /// Makes the callback by which a part with its own thread reports trouble. Never blocks: the newest trouble matters.

@@ -11,7 +11,9 @@ use super::{
     handle::TtyInput,
     logs::Hub,
     projects::{Opening, Projects, Wanted, with_environment},
-    sampler, terminal,
+    sampler,
+    spool::Spool,
+    terminal,
     timers::Timers,
 };
 use crate::{
@@ -62,6 +64,7 @@ pub(super) struct Loop {
     pub(super) world: World,
     pub(super) store: Arc<Store>,
     pub(super) projects: Projects,
+    pub(super) spool: Spool,
     pub(super) hub: Hub,
     pub(super) timers: Timers,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
@@ -228,6 +231,10 @@ impl Loop {
         }
         if matches!(event, Event::Sampled(_)) {
             self.projects.touch();
+            // What was recorded before was queued by this task: where nothing waits, all of it is in the database.
+            if self.store.status().queued == 0 {
+                self.spool.clear();
+            }
         }
         self.step(Input::Event(event))
     }
@@ -262,7 +269,10 @@ impl Loop {
             Effect::CloseProject(name) => self.projects.close(&name),
             Effect::Timer { at, key, epoch } => self.timers.arm(at, key, epoch),
             Effect::LoadProject { file, name } => self.load_project(file, name),
-            Effect::Record(entry) => self.store.record(entry),
+            Effect::Record(entry) => {
+                self.spool.keep(&entry);
+                self.store.record(entry);
+            }
             Effect::Register(record) => {
                 self.store.register(record);
                 self.read_registry();

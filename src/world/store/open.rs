@@ -61,6 +61,7 @@ const STEPS: [&str; KNOWN as usize] = [
         PRIMARY KEY (place, service, minute)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX minutes_by_age ON minutes (minute);
+    CREATE INDEX event_by_time ON event (at_wall_us);
     CREATE TABLE retention (                          -- the last time that old minutes were deleted
         one            INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
         boot           TEXT    NOT NULL,

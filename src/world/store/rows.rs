@@ -60,7 +60,8 @@ pub(super) fn insert<'a>(
 ) -> rusqlite::Result<()> {
     let mut insert = change.prepare_cached(
         "INSERT INTO event (engine_started, seq, at_wall_us, at_mono_us, project, service, run, who, what_json, why, severity)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
+         WHERE NOT EXISTS (SELECT 1 FROM event WHERE at_wall_us = ?3 AND seq = ?2 AND at_mono_us = ?4)",
     )?;
     for entry in entries {
         let what = serde_json::to_string(&entry.what)

@@ -130,8 +130,9 @@ impl Writer {
             };
             match message {
                 Ok(message) => {
-                    self.shared.in_queue.fetch_sub(1, Ordering::Relaxed);
+                    // Counted as pending before it is no longer counted as queued: it is never counted as stored too early.
                     self.take(message);
+                    self.shared.in_queue.fetch_sub(1, Ordering::Release);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,

@@ -9,7 +9,7 @@ use rustix::{
     process::Signal,
 };
 
-use super::rig::{ENDED, RUNNING, Service, Slot, by_signal, code, is_alive, numbered, shell, signal, stat};
+use super::rig::{ENDED, RUNNING, Service, Slot, by_signal, code, is_alive, numbered, shell, signal};
 use crate::support::eventually;
 
 /// Numbers its lines, on both streams, at a pace.
