@@ -204,7 +204,7 @@ pub enum Notice {
     /// `{run u64, errno i32, stage u8}`: it did not; `stage` is [`stage`].
     SpawnFailed = 103,
     /// `{run u64, exit_kind u8, exit_value i32, exit_wall_us i64, user_us u64, system_us u64, max_rss_kib u64, leftover u32, segment u64, offset u64}`: the main process is gone, the
-    /// output that was there is in the segment up to the end given, the exit record is on disk. `exit_kind` is [`exit_kind`]; leftover: processes of the run still seen.
+    /// output that was there is in the segment up to the end given, the exit record is on disk. `exit_kind` is [`exit_kind`]; leftover: processes of the run still seen, or [`UNCLEAR`]; 0 is certain.
     Exited = 104,
     /// `{segment u64, offset u64}`: the output's end.
     Wrote = 105,
@@ -262,6 +262,9 @@ pub mod exit_kind {
     /// By the kernel's out-of-memory killer (value: 9).
     pub const OUT_OF_MEMORY: u8 = 4;
 }
+
+/// In the place of a count of leftovers: there may be some, and they could not be counted in one look.
+pub const UNCLEAR: u32 = u32::MAX;
 
 /// Where a spawn failed.
 pub mod stage {

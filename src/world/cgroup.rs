@@ -153,12 +153,13 @@ impl Cgroups {
         Cage::new(nodes.collect())
     }
 
-    /// A hierarchy that only limits is not joined without a limit: every one that is costs at each start.
+    /// A hierarchy that only limits is not joined without a limit: every one that is costs milliseconds at some starts, as the kernel
+    /// waits for all processors before a process moves.
     fn is_joined(&self, base: &Base, limits: &Limits) -> bool {
         let has_v2 = self.bases.iter().any(|base| base.version == Version::V2);
         base.version == Version::V2
-            || base.has(Controller::Memory)
-            || base.has(Controller::Pids)
+            || (base.has(Controller::Memory) && (!has_v2 || limits.memory_bytes.is_some()))
+            || (base.has(Controller::Pids) && (!has_v2 || limits.pids.is_some()))
             || (base.has(Controller::Cpu) && limits.cpus.is_some())
             || (!has_v2 && (base.has(Controller::Cpuacct) || base.has(Controller::Freezer)))
     }

@@ -12,6 +12,7 @@ use crate::{
     Exit, Hold, Run, Shim,
     log::{Pump, waiting},
     owed,
+    shim_format::UNCLEAR,
     shim_format::{STDERR, STDOUT},
     sys::{self, Reap, Stat},
 };
@@ -196,8 +197,10 @@ impl Shim {
         exit.end = self.log.end();
         self.settle_exit(facts, exit);
         let leftover = self.survivors().count;
+        // Whoever forks and ends faster than one look is not counted, but is our child.
+        let is_unclear = leftover == 0 && (self.is_adopted || sys::has_children());
         if let Run::Ended(_, exit) = &mut self.run {
-            exit.leftover = leftover;
+            exit.leftover = if is_unclear { UNCLEAR } else { leftover };
         }
         self.owe(owed::EXITED);
         self.look_again(sys::now_ms());

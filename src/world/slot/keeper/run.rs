@@ -458,9 +458,8 @@ impl Keeper {
             (exit, _) => exit,
         };
         let exit = self.out_of_memory(&exit).unwrap_or(exit);
-        let is_certain = self.shared.forest.cage(tree).is_none() && !self.shared.forest.is_scattered(tree);
-        // The shim looked once: something may fork and end faster than that.
-        let leftover = leftover.filter(|seen| is_certain && *seen > 0);
+        // A shim that has no child and was there from the beginning knows that nothing is left; else we count ourselves.
+        let leftover = leftover.filter(|seen| *seen == 0 && !self.shared.forest.is_scattered(tree));
         let leftover = leftover.unwrap_or_else(|| self.shared.forest.leftover(tree));
         self.end_told(exit, leftover).await;
     }
