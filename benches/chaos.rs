@@ -34,31 +34,31 @@ pub(crate) struct Count {
 /// What a count must be.
 pub(crate) enum Must {
     /// Nothing: any is a defect.
-    BeZero,
+    Zero,
     /// At most this.
-    BeAtMost(f64),
+    AtMost(f64),
     /// At least this.
-    BeAtLeast(f64),
+    AtLeast(f64),
     /// It is told, not judged.
-    BeTold,
+    Told,
 }
 
 impl Must {
     fn holds(&self, seen: f64) -> bool {
         match self {
-            Self::BeZero => seen == 0.0,
-            Self::BeAtMost(most) => seen <= *most,
-            Self::BeAtLeast(least) => seen >= *least,
-            Self::BeTold => true,
+            Self::Zero => seen == 0.0,
+            Self::AtMost(most) => seen <= *most,
+            Self::AtLeast(least) => seen >= *least,
+            Self::Told => true,
         }
     }
 
     fn words(&self) -> String {
         match self {
-            Self::BeZero => "must be 0".to_owned(),
-            Self::BeAtMost(most) => format!("at most {most}"),
-            Self::BeAtLeast(least) => format!("at least {least}"),
-            Self::BeTold => String::new(),
+            Self::Zero => "must be 0".to_owned(),
+            Self::AtMost(most) => format!("at most {most}"),
+            Self::AtLeast(least) => format!("at least {least}"),
+            Self::Told => String::new(),
         }
     }
 }

@@ -19,7 +19,7 @@ use cas::{
 use crate::{
     Count, Must, count,
     ledger::{Ledger, WRITER, compare},
-    rig::{Rig, ms_since, pause, wait_until},
+    rig::{Rig, ms_since, pause, see, wait_until},
 };
 
 const SERVICES: usize = 50;
@@ -29,10 +29,10 @@ fn yaml() -> String {
     for n in 0..SERVICES {
         // Every fifth crashes every few seconds.
         let crash = if n % 5 == 0 { "3" } else { "0" };
-        yaml.push_str(&format!(
+        yaml.extend([format!(
             "  w{n:02}:\n    command: [python3, -S, writer.py, w{n:02}, '120', '{crash}']\n    autostart: true\n    restart: always\n    \
              logs: {{ max_size: 4G }}\n    backoff: {{ base: 50ms, ceiling: 500ms, give_up_after: 0 }}\n"
-        ));
+        )]);
     }
     yaml
 }
@@ -52,7 +52,7 @@ pub(crate) fn kill(rounds: usize) -> Vec<Count> {
         rig.start();
         if round % 10 == 9 {
             let handle = rig.connect();
-            rig.see(&handle, "every service is under care again", |snapshot| {
+            see(&handle, "every service is under care again", |snapshot| {
                 let cared = |phase: &Phase| {
                     matches!(phase, Phase::Running { .. } | Phase::BackingOff { .. } | Phase::Starting { .. })
                 };
@@ -63,7 +63,7 @@ pub(crate) fn kill(rounds: usize) -> Vec<Count> {
     }
     let seconds = ms_since(begin) / 1000.0;
     let handle = rig.connect();
-    rig.see(&handle, "all run at the end", |snapshot| {
+    see(&handle, "all run at the end", |snapshot| {
         snapshot.services.len() == SERVICES
             && snapshot.services.iter().all(|s| matches!(s.phase, Phase::Running { .. } | Phase::BackingOff { .. }))
     });
@@ -110,19 +110,19 @@ fn judge(rig: &Rig, seconds: f64, lost: usize, orphans: usize, adoption: &mut [f
     adoption.sort_by(f64::total_cmp);
     let median = adoption.get(adoption.len() / 2).copied().unwrap_or(0.0);
     vec![
-        count("lines written", findings.lines as f64, Must::BeTold),
-        count("lines per second", (findings.lines as f64 / seconds).round(), Must::BeAtLeast(5000.0)),
-        count("runs", ledger.runs.len() as f64, Must::BeTold),
-        count("crashes", ledger.crashes() as f64, Must::BeTold),
-        count("services lost", lost as f64, Must::BeZero),
-        count("started twice", ledger.doubles as f64, Must::BeZero),
-        count("lines missing in the segments", findings.missing as f64, Must::BeZero),
-        count("lines doubled in the segments", findings.doubled as f64, Must::BeZero),
-        count("lines that nobody wrote so", findings.strange as f64, Must::BeZero),
-        count("lines counted in the store, less those in segments", counted as f64 - stored.len() as f64, Must::BeZero),
-        count("exit codes unknown", unknown as f64, Must::BeZero),
-        count("crashes less exit codes on the timeline", ledger.crashes() as f64 - known as f64, Must::BeZero),
-        count("orphans at the end", orphans as f64, Must::BeZero),
-        count("start of a daemon to all under care, median, ms", median.round(), Must::BeTold),
+        count("lines written", findings.lines as f64, Must::Told),
+        count("lines per second", (findings.lines as f64 / seconds).round(), Must::AtLeast(5000.0)),
+        count("runs", ledger.runs.len() as f64, Must::Told),
+        count("crashes", ledger.crashes() as f64, Must::Told),
+        count("services lost", lost as f64, Must::Zero),
+        count("started twice", ledger.doubles as f64, Must::Zero),
+        count("lines missing in the segments", findings.missing as f64, Must::Zero),
+        count("lines doubled in the segments", findings.doubled as f64, Must::Zero),
+        count("lines that nobody wrote so", findings.strange as f64, Must::Zero),
+        count("lines counted in the store, less those in segments", counted as f64 - stored.len() as f64, Must::Zero),
+        count("exit codes unknown", unknown as f64, Must::Zero),
+        count("crashes less exit codes on the timeline", ledger.crashes() as f64 - known as f64, Must::Zero),
+        count("orphans at the end", orphans as f64, Must::Zero),
+        count("start of a daemon to all under care, median, ms", median.round(), Must::Told),
     ]
 }

@@ -10,7 +10,7 @@ use std::{
 ///
 /// Every run appends `begin NONCE PID` to `ledger/NAME` and, at an end of its own, `end NONCE LINES CODE`. Two at a time are seen by
 /// a lock on `ledger/NAME.lock`: the second writes `double NONCE`.
-pub(crate) const WRITER: &str = r#"
+pub(crate) const WRITER: &str = r"
 import fcntl, os, random, signal, sys, time
 name, rate, crash = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 ledger = os.open('ledger/' + name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -40,7 +40,7 @@ while not done and time.monotonic() < ends:
 code = 0 if done else random.choice([1, 3, 7])
 os.write(ledger, ('end %s %d %d\n' % (nonce, n, code)).encode())
 os._exit(code)
-"#;
+";
 
 /// What the services wrote down.
 #[derive(Debug, Default)]

@@ -23,7 +23,7 @@ use rustix::{
 
 use crate::{
     Count, Must, count,
-    rig::{self, Rig, SHIM, pause, wait_until},
+    rig::{self, Rig, SHIM, pause, see, wait_until},
 };
 
 /// A process that counts every signal that reaches it.
@@ -81,10 +81,10 @@ pub(crate) fn reuse(rounds: usize) -> Vec<Count> {
     let engines = (rounds / 500).max(2);
     let (heard_engines, claimed_engines) = by_engines(engines);
     vec![
-        count("records that name a stranger, shims", rounds as f64, Must::BeTold),
-        count("records that name a stranger, engines", engines as f64, Must::BeTold),
-        count("signals that reached a stranger", (heard + heard_engines) as f64, Must::BeZero),
-        count("strangers taken for the service", (claimed + claimed_engines) as f64, Must::BeZero),
+        count("records that name a stranger, shims", rounds as f64, Must::Told),
+        count("records that name a stranger, engines", engines as f64, Must::Told),
+        count("signals that reached a stranger", (heard + heard_engines) as f64, Must::Zero),
+        count("strangers taken for the service", (claimed + claimed_engines) as f64, Must::Zero),
     ]
 }
 
@@ -173,7 +173,7 @@ fn by_engines(rounds: usize) -> (usize, usize) {
         let _gone = fs::remove_file(slot.join("exit"));
         rig.start();
         let handle = rig.connect();
-        rig.see(&handle, "the project is open", |snapshot| !snapshot.services.is_empty());
+        see(&handle, "the project is open", |snapshot| !snapshot.services.is_empty());
         claimed += usize::from(handle.snapshot().services[0].pid == Some(stranger.child.id()));
         drop(handle);
         for order in ["restart", "stop", "kill"] {

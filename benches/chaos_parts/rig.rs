@@ -46,6 +46,11 @@ pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// Waits for a picture.
+pub(crate) fn see(handle: &Handle, what: &str, holds: impl Fn(&Snapshot) -> bool) {
+    wait_until(what, || holds(&handle.snapshot()));
+}
+
 impl Rig {
     /// A project of this file and of scripts beside it.
     pub(crate) fn new(yaml: &str, scripts: &[(&str, &str)]) -> Self {
@@ -127,11 +132,6 @@ impl Rig {
     pub(crate) fn connect(&self) -> Handle {
         let socket = self.paths().daemon_socket();
         self.runtime.block_on(async { api::connect(&socket, clock::now).await }).expect("the daemon answers")
-    }
-
-    /// Waits for a picture.
-    pub(crate) fn see(&self, handle: &Handle, what: &str, holds: impl Fn(&Snapshot) -> bool) {
-        wait_until(what, || holds(&handle.snapshot()));
     }
 
     /// Processes that have a file of this rig as an argument, or run in its slots: shims and services.

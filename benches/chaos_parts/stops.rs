@@ -13,7 +13,7 @@ use cas::{
 
 use crate::{
     Count, Must, count,
-    rig::{self, Rig},
+    rig::{self, Rig, see},
 };
 
 /// Each is a way not to end.
@@ -32,7 +32,7 @@ pub(crate) fn hostile(rounds: usize) -> Vec<Count> {
     for copy in 0..copies {
         for (name, line) in KINDS {
             let line = line.replace('\'', "''").replace('$', "$$");
-            yaml.push_str(&format!("  {name}{copy}: {{ shell: '{line}', stop_grace_period: 200ms, restart: 'no' }}\n"));
+            yaml.extend([format!("  {name}{copy}: {{ shell: '{line}', stop_grace_period: 200ms, restart: 'no' }}\n")]);
         }
     }
     let mut rig = Rig::new(&yaml, &[]);
@@ -44,10 +44,10 @@ pub(crate) fn hostile(rounds: usize) -> Vec<Count> {
     let mut survivors = 0;
     while stops < rounds {
         ask(&rig, &handle, |targets| Command::Start { targets });
-        rig.see(&handle, "all run", |s| s.services.iter().all(|s| matches!(s.phase, Phase::Running { .. })));
+        see(&handle, "all run", |s| s.services.iter().all(|s| matches!(s.phase, Phase::Running { .. })));
         rig::pause(std::time::Duration::from_millis(60));
         ask(&rig, &handle, |targets| Command::Stop { targets, grace: None });
-        rig.see(&handle, "all are stopped", |s| s.services.iter().all(|s| matches!(s.phase, Phase::Stopped { .. })));
+        see(&handle, "all are stopped", |s| s.services.iter().all(|s| matches!(s.phase, Phase::Stopped { .. })));
         stops += each;
         let left = rig.processes().into_iter().filter(|(_, command)| !command.contains("cas")).collect::<Vec<_>>();
         for (pid, command) in &left {
@@ -62,9 +62,9 @@ pub(crate) fn hostile(rounds: usize) -> Vec<Count> {
     drop(handle);
     rig.run(&["daemon", "stop", "--down"]);
     vec![
-        count("stops", stops as f64, Must::BeTold),
-        count("survivors", survivors as f64, Must::BeZero),
-        count("stops after which the timeline names survivors", named as f64, Must::BeTold),
+        count("stops", stops as f64, Must::Told),
+        count("survivors", survivors as f64, Must::Zero),
+        count("stops after which the timeline names survivors", named as f64, Must::Told),
     ]
 }
 

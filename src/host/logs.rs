@@ -147,8 +147,11 @@ struct Desk {
     due: Option<Instant>,
     refills: JoinSet<Vec<LogBatch>>,
     /// Questions that wait for refills.
-    waiting: Vec<(Option<ServiceId>, oneshot::Sender<Vec<Arc<LogBatch>>>)>,
+    waiting: Vec<Recall>,
 }
+
+/// Of which service, and where the answer goes.
+type Recall = (Option<ServiceId>, oneshot::Sender<Vec<Arc<LogBatch>>>);
 
 impl Desk {
     async fn serve(mut self, mut captured: mpsc::Receiver<Taken>, mut asked: mpsc::Receiver<Question>) {

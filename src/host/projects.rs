@@ -76,6 +76,16 @@ pub(super) struct Projects {
     troubled: bool,
 }
 
+/// Whether records can be kept.
+pub(super) enum Kept {
+    /// As for the record before.
+    AsBefore,
+    /// They can be again.
+    Again,
+    /// They cannot any more; the sentence says why.
+    NoMore(String),
+}
+
 /// A project to be opened.
 pub(super) enum Wanted {
     /// It was read already.
@@ -139,19 +149,20 @@ impl Projects {
         }
     }
 
-    /// Keeps a record. A sentence where it could not be kept, once; an empty one when it can be again.
-    pub(super) fn remember(&mut self, service: &ServiceId, record: &str) -> Option<Option<String>> {
-        let place = self.places.get_mut(&service.project)?;
+    /// Keeps a record.
+    pub(super) fn remember(&mut self, service: &ServiceId, record: &str) -> Kept {
+        let Some(place) = self.places.get_mut(&service.project) else { return Kept::AsBefore };
         match place.journal.remember(&service.service, record) {
-            Ok(()) => std::mem::take(&mut self.troubled).then_some(None),
+            Ok(()) if std::mem::take(&mut self.troubled) => Kept::Again,
+            Ok(()) => Kept::AsBefore,
             Err(error) => {
-                let news = !std::mem::replace(&mut self.troubled, true);
+                if std::mem::replace(&mut self.troubled, true) {
+                    return Kept::AsBefore;
+                }
                 let directory = place.directory.display();
-                news.then(|| {
-                    Some(format!(
-                        "records for the next engine cannot be written in {directory}: {error}; free some space there: services go on, but a crash of cas now would lose their restart counts"
-                    ))
-                })
+                Kept::NoMore(format!(
+                    "records for the next engine cannot be written in {directory}: {error}; free some space there: services go on, but a crash of cas now would lose their restart counts"
+                ))
             }
         }
     }

@@ -10,7 +10,7 @@ use super::{
     handle::Link,
     handle::TtyInput,
     logs::Hub,
-    projects::{Opening, Projects, Wanted, with_environment},
+    projects::{Kept, Opening, Projects, Wanted, with_environment},
     sampler,
     spool::Spool,
     terminal,
@@ -258,11 +258,11 @@ impl Loop {
             | Effect::Adopt { .. }
             | Effect::EndStray { .. }
             | Effect::WatchLog { .. } => self.world.perform(effect),
-            Effect::Remember { service, record } => {
-                if let Some(text) = self.projects.remember(&service, &record) {
-                    self.tell_trouble(TroubleSlot::Journal, text);
-                }
-            }
+            Effect::Remember { service, record } => match self.projects.remember(&service, &record) {
+                Kept::AsBefore => {}
+                Kept::Again => self.tell_trouble(TroubleSlot::Journal, None),
+                Kept::NoMore(why) => self.tell_trouble(TroubleSlot::Journal, Some(why)),
+            },
             Effect::OpenProject { directory, environment, request } => {
                 self.projects.open(Wanted::Find { directory, environment, request });
             }

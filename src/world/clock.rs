@@ -26,6 +26,12 @@ pub fn now() -> Timestamp {
     }
 }
 
+/// Which boot of the machine this is: `/proc/sys/kernel/random/boot_id`. Empty where it cannot be read.
+#[must_use]
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::now;
@@ -40,10 +46,4 @@ mod tests {
             last = next;
         }
     }
-}
-
-/// Which boot of the machine this is: `/proc/sys/kernel/random/boot_id`. Empty where it cannot be read.
-#[must_use]
-pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }

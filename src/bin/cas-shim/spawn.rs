@@ -211,13 +211,13 @@ fn lay_out(memfd: BorrowedFd<'_>, slot_mark: &[u8]) -> Result<(Scratch, Plan)> {
 
 /// The one of the plan's cgroups that is of version 2, and where its path is; in the others a process cannot be born.
 fn unified_cgroup(scratch: &Scratch, plan: &Plan) -> Option<(usize, OwnedFd)> {
-    const CGROUP2: i64 = 0x6367_7270;
+    const CGROUP2: rustix::fs::FsWord = 0x6367_7270;
     let (mut at, count) = plan.cgroups;
     for _ in 0..count {
         let path = scratch.string(at);
         if let Some(directory) = path.to_bytes().strip_suffix(b"/cgroup.procs").and_then(Text::<1024>::from_bytes)
             && let Ok(cgroup) = openat(CWD, directory.name(), OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            && fstatfs(&cgroup).is_ok_and(|system| i64::from(system.f_type) == CGROUP2)
+            && fstatfs(&cgroup).is_ok_and(|system| system.f_type == CGROUP2)
         {
             return Some((at, cgroup));
         }

@@ -302,8 +302,7 @@ pub(crate) fn fork() -> Result<Fork> {
 /// fork(2), and the child begins in a cgroup (of version 2): clone3(2) with `CLONE_INTO_CGROUP`, Linux 5.7.
 pub(crate) fn fork_into(cgroup: BorrowedFd<'_>) -> Result<Fork> {
     const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-    /// `struct clone_args` as of Linux 5.7, eleven numbers: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls,
-    /// set_tid, set_tid_size, cgroup.
+    /// `struct clone_args` as of Linux 5.7: eleven numbers, flags the first, the signal of its end the fifth, the cgroup the last.
     type Arguments = [u64; 11];
     let mut arguments: Arguments = [0; 11];
     arguments[0] = CLONE_INTO_CGROUP;

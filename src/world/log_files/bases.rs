@@ -64,7 +64,13 @@ impl Bases {
         while self.0.len() > KEPT {
             self.0.pop_first();
         }
-        let text: String = self.0.iter().map(|(segment, seq)| format!("{segment} {seq}\n")).collect();
+        let mut text = String::new();
+        for (segment, seq) in &self.0 {
+            text.push_str(&segment.to_string());
+            text.push(' ');
+            text.push_str(&seq.to_string());
+            text.push('\n');
+        }
         let fresh = slot.join("seq.tmp");
         // One that an earlier engine could not finish.
         let _gone = fs::remove_file(&fresh);

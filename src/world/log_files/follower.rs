@@ -45,11 +45,11 @@ impl Follower {
     /// Begins with services that are new.
     fn find(&mut self, filter: &LogFilter) {
         for (service, slot) in chosen(&self.slots, filter) {
-            if !self.sources.contains_key(&service) {
+            self.sources.entry(service).or_insert_with_key(|service| {
                 let mut source = Source::open(service.clone(), slot, filter, Until::Followed);
                 source.rest_often();
-                self.sources.insert(service, source);
-            }
+                source
+            });
         }
     }
 }

@@ -248,9 +248,12 @@ impl Walk {
     fn open_segment(&mut self, number: u64) -> io::Result<()> {
         let open = |form| Data::open(&self.slot, Segment { number, form });
         // It may be compressed between two tries.
-        let data = open(Form::Raw).or_else(|error| match error.kind() {
-            ErrorKind::NotFound => open(Form::Archive).or_else(|_| open(Form::Raw)),
-            _ => Err(error),
+        let data = open(Form::Raw).or_else(|error| {
+            if error.kind() == ErrorKind::NotFound {
+                open(Form::Archive).or_else(|_| open(Form::Raw))
+            } else {
+                Err(error)
+            }
         })?;
         let index = match segments::open(&segments::index_file(&self.slot, number)) {
             Ok(index) => Some(index),

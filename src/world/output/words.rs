@@ -63,7 +63,9 @@ mod tests {
             let mut ready = VecDeque::new();
             assembly.take(Piece::Bytes { at, stream: Stream::Stderr, run: RunId(1), wall_us: 1, bytes }, &mut ready);
             assembly.close(&mut ready);
-            ready.iter().for_each(|draft| words.hear(draft));
+            for draft in &ready {
+                words.hear(draft);
+            }
         }
         assert_eq!(words.spoken(), ["2", "3", "4", "5", "6"]);
     }

@@ -90,7 +90,7 @@ fn whenever_the_compressing_ends_a_segment_is_there_whole() {
     assert_eq!((numbers(&web, ""), numbers(&web, ".gz")), (vec![20], (1..20).collect::<Vec<_>>()));
     let others = fs::read_dir(&web.slot)
         .unwrap()
-        .filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().ends_with(".tmp"));
+        .filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "tmp"));
     assert_eq!(others.count(), 0);
 }
 
