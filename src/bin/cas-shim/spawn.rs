@@ -9,7 +9,7 @@ use std::{
 
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
-    fs::{CWD, Mode, OFlags, fstat, fstatfs, openat, unlinkat},
+    fs::{CWD, Mode, OFlags, fstat, openat, unlinkat},
     io::{Errno, Result, pread, write},
     mm::{MapFlags, ProtFlags, mmap_anonymous, munmap},
     pipe::{PipeFlags, pipe_with},
@@ -80,8 +80,6 @@ struct Plan {
     arguments: usize,
     variables: usize,
     cgroups: (usize, u32),
-    /// That of them in which it was born.
-    joined: Option<usize>,
     kill_file: Option<usize>,
 }
 
@@ -194,36 +192,7 @@ fn lay_out(memfd: BorrowedFd<'_>, slot_mark: &[u8]) -> Result<(Scratch, Plan)> {
     if kills == 1 {
         scratch.next(at).ok_or(Errno::INVAL)?;
     }
-    Ok((
-        scratch,
-        Plan {
-            program: PAYLOAD,
-            directory,
-            argv_hash,
-            arguments: spare + 8,
-            variables,
-            cgroups,
-            joined: None,
-            kill_file,
-        },
-    ))
-}
-
-/// The one of the plan's cgroups that is of version 2, and where its path is; in the others a process cannot be born.
-fn unified_cgroup(scratch: &Scratch, plan: &Plan) -> Option<(usize, OwnedFd)> {
-    const CGROUP2: rustix::fs::FsWord = 0x6367_7270;
-    let (mut at, count) = plan.cgroups;
-    for _ in 0..count {
-        let path = scratch.string(at);
-        if let Some(directory) = path.to_bytes().strip_suffix(b"/cgroup.procs").and_then(Text::<1024>::from_bytes)
-            && let Ok(cgroup) = openat(CWD, directory.name(), OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            && fstatfs(&cgroup).is_ok_and(|system| system.f_type == CGROUP2)
-        {
-            return Some((at, cgroup));
-        }
-        at = scratch.next(at)?;
-    }
-    None
+    Ok((scratch, Plan { program: PAYLOAD, directory, argv_hash, arguments: spare + 8, variables, cgroups, kill_file }))
 }
 
 impl Shim {
@@ -252,16 +221,8 @@ impl Shim {
         let (told, tells) = pipe_with(PipeFlags::CLOEXEC).at(stage::DESCRIPTORS)?;
         rustix::io::ioctl_fionbio(&told, true).at(stage::DESCRIPTORS)?;
         let started = wall_us();
-        // Born in its cgroup: a process that moves to one waits until every processor has noticed.
-        let born = unified_cgroup(&scratch, &plan)
-            .and_then(|(at, cgroup)| Some((sys::fork_into(cgroup.as_fd()).ok()?, Some(at))));
-        let (fork, joined) = match born {
-            Some(born) => born,
-            None => (sys::fork().at(stage::FORK)?, None),
-        };
-        match fork {
+        match sys::fork().at(stage::FORK)? {
             Fork::Child => {
-                let plan = Plan { joined, ..plan };
                 let Err((stage, error)) = self.become_service(order, &mut scratch, &plan, &ends, pty.as_ref(), started);
                 let [a, b, c, d] = error.raw_os_error().to_le_bytes();
                 let _ = write(&tells, &[stage, a, b, c, d]);
@@ -336,10 +297,8 @@ impl Shim {
         }
         let (mut at, count) = plan.cgroups;
         for _ in 0..count {
-            if plan.joined != Some(at) {
-                let procs = openat(CWD, scratch.string(at), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
-                procs.and_then(|procs| write(procs, b"0")).at(stage::CGROUP)?;
-            }
+            let procs = openat(CWD, scratch.string(at), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+            procs.and_then(|procs| write(procs, b"0")).at(stage::CGROUP)?;
             at = scratch.next(at).ok_or((stage::CGROUP, Errno::INVAL))?;
         }
         chdir(scratch.string(plan.directory)).at(stage::DIRECTORY)?;

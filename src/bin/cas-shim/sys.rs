@@ -299,23 +299,6 @@ pub(crate) fn fork() -> Result<Fork> {
     }
 }
 
-/// fork(2), and the child begins in a cgroup (of version 2): clone3(2) with `CLONE_INTO_CGROUP`, Linux 5.7.
-pub(crate) fn fork_into(cgroup: BorrowedFd<'_>) -> Result<Fork> {
-    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-    /// `struct clone_args` as of Linux 5.7: eleven numbers, flags the first, the signal of its end the fifth, the cgroup the last.
-    type Arguments = [u64; 11];
-    let mut arguments: Arguments = [0; 11];
-    arguments[0] = CLONE_INTO_CGROUP;
-    arguments[4] = libc::SIGCHLD.unsigned_abs().into();
-    arguments[10] = u64::try_from(cgroup.as_raw_fd()).unwrap_or(u64::MAX);
-    // SAFETY: the arguments live through the call and are as long as is said; without a stack of its own the child goes on with a copy
-    // of ours, as after fork. This process has one thread and keeps nothing that a fork handler would mend.
-    match unsafe { libc::syscall(libc::SYS_clone3, arguments.as_ptr(), size_of::<Arguments>()) } {
-        0 => Ok(Fork::Child),
-        pid => u32::try_from(pid).map(Fork::Parent).map_err(|_| last_error()),
-    }
-}
-
 pub(crate) fn last_error() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }

@@ -296,8 +296,11 @@ fn two_engines_share_one_database() {
     let troubles = Troubles::default();
     let stores = [0, 1].map(|_| Store::open(path.clone(), troubles.listener()));
     for seq in 1..=600 {
-        for store in &stores {
-            store.record(Arc::new(simple(seq)));
+        for (number, store) in stores.iter().enumerate() {
+            // No two engines have an entry of the same number at the same microsecond.
+            let mut entry = simple(seq);
+            entry.at.mono_us += number as u64;
+            store.record(Arc::new(entry));
             if seq % 50 == 0 {
                 store.flush();
             }
