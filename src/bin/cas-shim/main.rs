@@ -310,7 +310,9 @@ impl Shim {
         let text = record::exit_text(&ExitFile { run: facts.run, kind, value, wall_us, cpu_us, max_rss_kib });
         let slot = self.slot.as_fd();
         let saved = self.log.free_for(|| record::replace(slot, c"exit.tmp", c"exit", text.bytes()));
-        self.unsaved = saved.is_err().then(|| sys::now_ms().saturating_add(1000));
+        // Where the slot was deleted there is no place for it, nor will there be.
+        let may_yet = saved.is_err_and(|error| error != Errno::NOENT);
+        self.unsaved = may_yet.then(|| sys::now_ms().saturating_add(1000));
         self.run = Run::Ended(facts, exit);
         self.reserve();
     }

@@ -202,3 +202,14 @@ fn signals_do_not_end_a_shim() {
     assert_eq!(line.greet().phase, phase::FRESH);
     assert!(is_alive(welcome.shim));
 }
+
+#[test]
+fn a_shim_whose_slot_was_deleted_ends_once_its_run_has() {
+    let slot = Slot::new();
+    let (line, welcome) = slot.shim();
+    let pid = line.spawn(1, 0, &shell("exec sleep 300").within(&slot));
+    fs::remove_dir_all(slot.path("")).unwrap();
+    signal(pid, Signal::KILL);
+    line.ask(Request::Retire, &[]);
+    eventually("the shim has ended", || !is_alive(welcome.shim));
+}
