@@ -22,10 +22,18 @@ struct Daemon {
 }
 
 impl Daemon {
+    /// With everything started.
     fn start(project: Project) -> Self {
+        let daemon = Self::open(project);
+        daemon.run(&["up", "--detach"]);
+        daemon
+    }
+
+    /// With nothing started that does not start by itself.
+    fn open(project: Project) -> Self {
         let mut daemon = Self { project, child: None };
         daemon.host();
-        daemon.run(&["up", "--detach"]);
+        daemon.run(&["open", "."]);
         daemon
     }
 
@@ -156,7 +164,7 @@ pub(crate) fn lines() -> Vec<Figure> {
         "name: lines\nservices:\n  one: {{ command: [python3, -S, line.py, '{count}', took], restart: 'no' }}\n"
     ));
     fs::write(project.path().join("line.py"), BY_LINE).expect("a script can be written");
-    let daemon = Daemon::start(project);
+    let daemon = Daemon::open(project);
     let took = daemon.project.path().join("took");
     let read = || fs::read_to_string(&took).ok().and_then(|text| text.parse::<f64>().ok());
     let mut ratios: Vec<f64> = (0..5)
@@ -183,7 +191,7 @@ pub(crate) fn lines() -> Vec<Figure> {
 
     let project = Project::new("name: flood\nservices:\n  one: { command: [python3, -S, pieces.py] }\n");
     fs::write(project.path().join("pieces.py"), IN_PIECES).expect("a script can be written");
-    let daemon = Daemon::start(project);
+    let daemon = Daemon::open(project);
     pause(1500);
     let before = cpu_seconds(daemon.pid());
     daemon.run(&["start", "one"]);

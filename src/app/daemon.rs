@@ -66,17 +66,11 @@ pub(super) fn serving(socket: &Path) -> Option<PathBuf> {
     lines.next().map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
-/// The socket behind which commands are refused, beside the one for everything.
-fn read_only(socket: &Path) -> PathBuf {
-    let stem = socket.file_stem().unwrap_or_default().to_string_lossy();
-    socket.with_file_name(format!("{stem}-ro.sock"))
-}
-
 /// The engine that serves on `socket`; none where none does.
 pub(super) async fn reach(socket: &Path, access: Access) -> Result<Option<Handle>, String> {
     let socket = match access {
         Access::Full => socket.to_owned(),
-        Access::ReadOnly => read_only(socket),
+        Access::ReadOnly => api::server::read_only_path(socket),
     };
     match api::connect(&socket, clock::now).await {
         Ok(handle) => Ok(Some(handle)),

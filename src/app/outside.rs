@@ -161,6 +161,7 @@ impl Real {
         let mut open = snapshot.projects.iter().filter(|project| project.open);
         let open = open.clone().find(is_here).or_else(|| open.next());
         Ok(tui::Options {
+            detach_key: user.config.detach_key,
             theme: theme.for_depth(depth),
             keymap,
             themes_dir: Some(themes),
@@ -393,7 +394,7 @@ impl Outside for Real {
     }
 
     async fn attach(&self, handle: &Handle, service: &ServiceId) -> Result<(), String> {
-        tui::attach(handle, service).await
+        tui::attach(handle, service, user::load(&self.paths.user_config()).config.detach_key).await
     }
 
     fn stored_logs(

@@ -44,7 +44,7 @@ pub(super) fn facts(facts: &host::Facts) -> SelfFacts {
         check(
             "shims",
             slots.shims >= slots.running,
-            format!("{} connected, {} services with a process", slots.shims, slots.running),
+            format!("{} connected, processes of {} looked after", slots.shims, slots.running),
         ),
     ];
     SelfFacts {

@@ -76,12 +76,6 @@ impl Paths {
         self.state.join("cas.db")
     }
 
-    /// Directory of the services' output.
-    #[must_use]
-    pub fn logs(&self) -> PathBuf {
-        self.state.join("logs")
-    }
-
     /// Key of a project's place in the state directory: its name, and sixteen hexadecimal digits of its real directory, so that
     /// two projects of one name have two places.
     #[must_use]
@@ -136,7 +130,7 @@ impl Paths {
     /// # Errors
     /// A sentence that names the directory: it cannot be made, belongs to someone else, or others can write into it.
     pub fn ensure(&self) -> Result<(), Sentence> {
-        for directory in [&self.state, &self.logs(), &self.cache] {
+        for directory in [&self.state, &self.cache] {
             make(directory)?;
             check(directory)?;
         }

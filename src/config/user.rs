@@ -12,6 +12,40 @@ use super::{
 };
 use crate::model::{policy::Autopilot, project::Problem, service::Source};
 
+/// A key with Ctrl, as the one byte that a terminal sends for it. Default: Ctrl-], as telnet has it; neither tmux nor screen wants it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DetachKey(u8);
+
+impl DetachKey {
+    /// From `ctrl-` and a letter or one of `]` `\` `^` `_`; none for anything else. `ctrl-[` is Esc, which programs need.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().strip_prefix("ctrl-")?.as_bytes() {
+            [key @ (b'a'..=b'z' | b']' | b'\\' | b'^' | b'_')] => Some(Self(key & 0x1f)),
+            _ => None,
+        }
+    }
+
+    /// What the terminal sends.
+    #[must_use]
+    pub const fn byte(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for DetachKey {
+    fn default() -> Self {
+        Self(0x1d)
+    }
+}
+
+impl std::fmt::Display for DetachKey {
+    /// `Ctrl-]`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ctrl-{}", char::from(self.0 | 0x40))
+    }
+}
+
 /// What the user wants of the console.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserConfig {
@@ -23,8 +57,8 @@ pub struct UserConfig {
     pub mouse: bool,
     /// Whether the healer may act when a project is opened.
     pub autopilot: Autopilot,
-    /// The key that leaves a service's terminal; none: the built-in one.
-    pub detach_key: Option<String>,
+    /// The key that leaves a service's terminal.
+    pub detach_key: DetachKey,
     /// The group of this machine whose members may use the read-only socket; none: nobody.
     pub api_group: Option<String>,
     /// Where values were written: `theme`, `detach_key`, `api.group`, and `keys.ACTION`; so that who knows themes and actions can point at a wrong one.
@@ -38,7 +72,7 @@ impl Default for UserConfig {
             keys: BTreeMap::new(),
             mouse: true,
             autopilot: Autopilot::default(),
-            detach_key: None,
+            detach_key: DetachKey::default(),
             api_group: None,
             sources: BTreeMap::new(),
         }
@@ -99,7 +133,14 @@ fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, config: &mut 
             let message = format!("detach_key: {key} is the first key of screen or tmux");
             reader.note(node.at, message, "within one of them it would never arrive here");
         }
-        config.detach_key = Some(key);
+        match DetachKey::parse(&key) {
+            Some(key) => config.detach_key = key,
+            None => reader.error(
+                node.at,
+                format!("detach_key: \"{key}\" is not a key that leaves a terminal"),
+                "write ctrl- and a letter or one of ] \\ ^ _, such as ctrl-]",
+            ),
+        }
         config.sources.insert("detach_key".to_owned(), node.at.in_file(file));
     }
     if let Some(node) = fields.get("api")

@@ -67,6 +67,13 @@ impl LogBatch {
         self.text.get(start..start + line.len as usize).unwrap_or("")
     }
 
+    /// The same without its first `lines`: those that were seen already, in a batch that was cut elsewhere.
+    #[must_use]
+    pub fn without_first(&self, lines: usize) -> Self {
+        let lines = lines.min(self.lines.len());
+        Self { first_seq: self.first_seq + lines as u64, lines: self.lines[lines..].into(), ..self.clone() }
+    }
+
     /// Bytes that it keeps in memory, about.
     #[must_use]
     pub fn weight(&self) -> usize {

@@ -22,6 +22,7 @@ use super::{
     zone::Zone,
 };
 use crate::{
+    config::user::DetachKey,
     host::handle::{Handle, LogSubscription},
     model::{
         ids::{ProjectName, ServiceId},
@@ -49,6 +50,8 @@ pub struct Options {
     pub project_file: Option<PathBuf>,
     /// Command line of the editor; none: `$VISUAL`, `$EDITOR`, then `vi`.
     pub editor: Option<String>,
+    /// The key that leaves the terminal of a service.
+    pub detach_key: DetachKey,
     /// The engine was reached where commands are refused.
     pub read_only: bool,
     /// Program of the shell beside a service; none: `$SHELL`, then `/bin/sh`.
@@ -67,6 +70,7 @@ impl Default for Options {
             project_file: None,
             read_only: false,
             editor: None,
+            detach_key: DetachKey::default(),
             shell: None,
         }
     }
@@ -166,6 +170,7 @@ pub async fn run(handle: Handle, options: Options) -> Result<Outcome, TuiError> 
         read_only: options.read_only,
     };
     let ui = Ui::new(size, setup);
+    let detach_key = options.detach_key;
     let (messages, results) = mpsc::channel(64);
     let signals = Signals::listen()?;
     let screen = Screen::enter(options.mouse)?;
@@ -181,6 +186,7 @@ pub async fn run(handle: Handle, options: Options) -> Result<Outcome, TuiError> 
         results,
         logs,
         handle,
+        detach_key,
         last: None,
         urgent: true,
         leaving: false,
@@ -202,6 +208,7 @@ struct App {
     results: mpsc::Receiver<FromTask>,
     logs: LogSubscription,
     handle: Handle,
+    detach_key: DetachKey,
     /// When the last frame was drawn.
     last: Option<Instant>,
     /// A person waits for the next frame.
@@ -413,7 +420,7 @@ impl App {
         super::terminal::give_back();
         self.stop_input();
         let handle = self.handle.clone();
-        let mut attached = std::pin::pin!(super::attach(&handle, service));
+        let mut attached = std::pin::pin!(super::attach(&handle, service, self.detach_key));
         let ended = loop {
             tokio::select! {
                 ended = &mut attached => break ended,

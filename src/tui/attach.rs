@@ -1,7 +1,7 @@
-//! A service's own terminal, given to whoever sits here: what it writes is shown as it comes, what is typed goes to it, until Ctrl-] lets go of it.
+//! A service's own terminal, given to whoever sits here: what it writes is shown as it comes, what is typed goes to it, until a key lets go of it.
 //!
-//! Promise: this terminal is given back as it was, whatever the service did to it. Never shows what came before: a program draws its screen anew
-//! when the window is told to it.
+//! Promise: this terminal is given back as it was, whatever the service did to it. Never changes a byte on its
+//! way.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -17,12 +17,10 @@ use tokio::{
 
 use super::input::wait_for_keys;
 use crate::{
+    config::user::DetachKey,
     host::handle::{Call, EngineGone, Handle, TtyInput},
     model::ids::ServiceId,
 };
-
-/// Ctrl-], as telnet has it: neither tmux nor screen wants it.
-const LET_GO: u8 = 0x1d;
 
 /// Pieces of input or output that may wait; more make the other side wait (back-pressure).
 const CAPACITY: usize = 64;
@@ -94,11 +92,11 @@ impl Drop for Keys {
     }
 }
 
-/// Gives this terminal to `service` until Ctrl-] is typed, or the service or the engine ends.
+/// Gives this terminal to `service` until `key` is typed, or the service or the engine ends.
 ///
 /// # Errors
 /// A sentence: there is no terminal here, the service has none, the engine does not answer.
-pub async fn attach(handle: &Handle, service: &ServiceId) -> Result<(), String> {
+pub async fn attach(handle: &Handle, service: &ServiceId, key: DetachKey) -> Result<(), String> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err("attaching needs a terminal, and here is none".to_owned());
     }
@@ -111,7 +109,7 @@ pub async fn attach(handle: &Handle, service: &ServiceId) -> Result<(), String> 
 
     let trouble = |error: io::Error| format!("the terminal does not work: {error}");
     let mut resized = signal(SignalKind::window_change()).map_err(trouble)?;
-    let _welcome = writeln!(io::stdout(), "{service}: Ctrl-] lets go of it");
+    let _welcome = writeln!(io::stdout(), "{service}: {key} lets go of it");
     let _raw = Raw::enter().map_err(trouble)?;
     let mut keys = Keys::start().map_err(trouble)?;
     tell_size(&input).await;
@@ -120,7 +118,7 @@ pub async fn attach(handle: &Handle, service: &ServiceId) -> Result<(), String> 
             biased;
             bytes = keys.typed.recv() => {
                 let Some(bytes) = bytes else { return Ok(()) };
-                let end = memchr::memchr(LET_GO, &bytes);
+                let end = memchr::memchr(key.byte(), &bytes);
                 let before = &bytes[..end.unwrap_or(bytes.len())];
                 if !before.is_empty() && input.send(TtyInput::Bytes(before.to_vec())).await.is_err() {
                     return Ok(());

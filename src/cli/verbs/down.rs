@@ -6,7 +6,7 @@ use super::{
     Place,
     act::ask,
     load,
-    reach::{Reached, open_project},
+    reach::{Reached, agreed, open_project},
 };
 use crate::{
     cli::{
@@ -18,7 +18,7 @@ use crate::{
     model::{
         command::Command,
         ids::{ProjectName, ServiceId},
-        policy::{Consent, Reply},
+        policy::Consent,
         snapshot::Snapshot,
     },
 };
@@ -92,15 +92,7 @@ impl End {
             }
             Self::Project(project) => project.clone(),
         };
-        match ask(handle, &Command::Close { project }, Consent::Ask).await? {
-            Reply::Accepted { .. } | Reply::Unchanged { .. } => {}
-            Reply::Refused { reason, hint } => {
-                return Err(Failure::Said { outcome: Outcome::Refused, message: reason, hint });
-            }
-            Reply::Planned { plan } | Reply::NeedsConsent { plan } => {
-                return Err(Failure::new(Outcome::Refused, format!("not done without consent: {}", plan.title)));
-            }
-        }
+        agreed(ask(handle, &Command::Close { project }, Consent::Ask).await?)?;
         let mut snapshots = handle.snapshots.clone();
         // An error means that the daemon has ended, and what it ran is stopped or is the next one's.
         let _closed = snapshots.wait_for(|snapshot| open_project(snapshot, file).is_none()).await.is_ok();

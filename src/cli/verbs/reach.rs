@@ -171,15 +171,7 @@ pub(in crate::cli) async fn open(
         directory: directory.canonicalize().unwrap_or_else(|_| directory.to_owned()),
         environment: Some(BaseEnvironment(Arc::new(ctx.env.clone()))),
     };
-    match ask(handle, &command, Consent::Ask).await? {
-        Reply::Accepted { .. } | Reply::Unchanged { .. } => {}
-        Reply::Refused { reason, hint } => {
-            return Err(Failure::Said { outcome: Outcome::Refused, message: reason, hint });
-        }
-        Reply::Planned { plan } | Reply::NeedsConsent { plan } => {
-            return Err(Failure::new(Outcome::Refused, format!("not done without consent: {}", plan.title)));
-        }
-    }
+    agreed(ask(handle, &command, Consent::Ask).await?)?;
     let mut snapshots = handle.snapshots.clone();
     let shown = snapshots.wait_for(|snapshot| open_project(snapshot, file).is_some());
     match tokio::time::timeout(SHOWN_WITHIN, shown).await {
@@ -193,6 +185,17 @@ pub(in crate::cli) async fn open(
 
 fn same(a: &Path, b: &Path) -> bool {
     a == b || a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
+}
+
+/// Nothing where a command was taken; else why not.
+pub(in crate::cli) fn agreed(reply: Reply) -> Result<(), Failure> {
+    match reply {
+        Reply::Accepted { .. } | Reply::Unchanged { .. } => Ok(()),
+        Reply::Refused { reason, hint } => Err(Failure::Said { outcome: Outcome::Refused, message: reason, hint }),
+        Reply::Planned { plan } | Reply::NeedsConsent { plan } => {
+            Err(Failure::new(Outcome::Refused, format!("not done without consent: {}", plan.title)))
+        }
+    }
 }
 
 #[cfg(test)]

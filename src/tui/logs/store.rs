@@ -112,6 +112,13 @@ impl LogStore {
         if batch.lines.is_empty() || (end <= ring.next_seq && batch.wall_us <= ring.newest_us) {
             return None;
         }
+        // A new engine reads the newest lines again, and cuts them into other batches.
+        let seen = ring.next_seq.saturating_sub(batch.first_seq);
+        let batch = if seen > 0 && end > ring.next_seq && batch.wall_us <= ring.newest_us {
+            Arc::new(batch.without_first(usize::try_from(seen).unwrap_or(usize::MAX)))
+        } else {
+            batch
+        };
         let serial = self.next_serial;
         self.next_serial += 1;
         ring.next_seq = end;
@@ -190,5 +197,46 @@ impl LogStore {
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::LogStore;
+    use crate::model::{
+        ids::{ProjectName, RunId, ServiceId, ServiceName},
+        log::{LogBatch, LogLine, Stream},
+    };
+
+    fn batch(first_seq: u64, wall_us: i64, words: &[&str]) -> Arc<LogBatch> {
+        let mut text = String::new();
+        let lines = words.iter().map(|word| {
+            let start = u32::try_from(text.len()).unwrap();
+            text.push_str(word);
+            LogLine { start, len: u32::try_from(word.len()).unwrap(), stream: Stream::Stdout, continued: false }
+        });
+        let lines: Box<[LogLine]> = lines.collect();
+        let service = ServiceId { project: ProjectName::new("p").unwrap(), service: ServiceName::new("web").unwrap() };
+        Arc::new(LogBatch { service, run: RunId(1), wall_us, first_seq, text: text.into_boxed_str(), lines })
+    }
+
+    fn shown(store: &LogStore, taken: &[super::Taken]) -> Vec<String> {
+        let batches = taken.iter().filter_map(|taken| store.batch(taken.slot, taken.serial));
+        batches.flat_map(|batch| batch.lines.iter().map(|line| batch.text_of(*line).to_owned())).collect()
+    }
+
+    #[test]
+    fn lines_that_a_new_engine_reads_again_are_shown_once_however_it_cuts_them() {
+        let mut store = LogStore::default();
+        let batches = [
+            batch(0, 1, &["a", "b"]),
+            batch(2, 2, &["c"]),
+            batch(1, 1, &["b", "c", "d"]),
+            batch(0, 9_000_000, &["new"]),
+        ];
+        let taken: Vec<_> = batches.into_iter().filter_map(|batch| store.take(batch)).collect();
+        assert_eq!(shown(&store, &taken), ["a", "b", "c", "d", "new"]);
     }
 }

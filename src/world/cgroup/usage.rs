@@ -54,6 +54,14 @@ pub fn was_oom(before: u64, after: u64, limit_bytes: Option<u64>, exit: &Exit) -
 }
 
 impl Cage {
+    /// What `exit` really was, where the out-of-memory killer had its hand in it since [`Self::oom_kills`] was `before`. Reads nothing where it cannot have been.
+    #[must_use]
+    pub fn oom_of(&self, before: u64, exit: &Exit) -> Option<Exit> {
+        // Whether it may have been: as if the killer had been there.
+        was_oom(0, 1, None, exit)?;
+        was_oom(before, self.oom_kills(), self.memory_limit(), exit)
+    }
+
     /// What it uses now; none where it is gone, or nothing here counts processor time.
     #[must_use]
     pub fn usage(&self) -> Option<CageUsage> {

@@ -204,6 +204,10 @@ impl Keeper {
     }
 
     fn retire(&mut self, reply: oneshot::Sender<()>) -> Turn {
+        if let Some(cage) = self.cage.take().and_then(|caged| caged.cage) {
+            // What still holds a process stays; directories of the kernel's are not worth a wait.
+            tokio::task::spawn_blocking(move || cage.remove());
+        }
         if !self.link.is_up() {
             // An error, here and below, means that nobody waits.
             let _nobody = reply.send(());

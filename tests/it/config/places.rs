@@ -47,7 +47,7 @@ fn directories_are_made_for_the_user_alone() {
     let dir = tempfile::tempdir().unwrap();
     let paths = paths(dir.path());
     paths.ensure().unwrap();
-    for made in [&paths.state, &paths.logs(), &paths.runtime, &paths.cache] {
+    for made in [&paths.state, &paths.runtime, &paths.cache] {
         assert_eq!(fs::metadata(made).unwrap().permissions().mode() & 0o777, 0o700, "{}", made.display());
     }
     assert!(!paths.config.exists(), "the user's own directory is the user's to make");
@@ -179,13 +179,19 @@ hint: write action: key, or action: [key, key]
 fn the_user_file_names_who_else_may_read_and_how_to_leave_a_terminal() {
     let project = Project::new()
         .file("config.yaml", "detach_key: ctrl-]\napi: {group: wheel}\n")
+        .file("other.yaml", "detach_key: Ctrl-Q\n")
+        .file("none.yaml", "detach_key: esc\n")
         .file("slips.yaml", "detach_key: ctrl-a\napi: {grup: wheel}\n")
         .file("empty.yaml", "api: {group: ''}\n");
     let loaded = user::load(&project.root().join("config.yaml"));
     assert!(loaded.errors.is_empty() && loaded.notes.is_empty(), "{loaded:?}");
-    assert_eq!(loaded.config.detach_key.as_deref(), Some("ctrl-]"));
+    assert_eq!(loaded.config.detach_key, user::DetachKey::default());
     assert_eq!(loaded.config.api_group.as_deref(), Some("wheel"));
     assert_eq!((loaded.config.sources["api.group"].line, loaded.config.sources["detach_key"].line), (2, 1));
+    let other = user::load(&project.root().join("other.yaml")).config.detach_key;
+    assert_eq!((other.byte(), other.to_string()), (0x11, "Ctrl-Q".to_owned()));
+    let none = user::load(&project.root().join("none.yaml"));
+    assert_eq!(none.errors[0].message, "detach_key: \"esc\" is not a key that leaves a terminal");
     let slips = user::load(&project.root().join("slips.yaml"));
     assert_eq!(slips.errors[0].message, "grup: not a key of api");
     assert!(slips.notes[0].message.contains("screen or tmux"));

@@ -17,9 +17,7 @@ use crate::{
     },
     shim_format::{exit_kind, spawn_flags, stage},
     world::{
-        Stage as Told,
-        cgroup::was_oom,
-        clock,
+        Stage as Told, clock,
         slot::{
             Birth,
             connect::Effort,
@@ -457,26 +455,12 @@ impl Keeper {
             (Exit::Unknown, Some(seen)) => seen,
             (exit, _) => exit,
         };
-        let exit = self.out_of_memory(&exit).unwrap_or(exit);
+        let caged = self.cage.as_ref().and_then(|caged| Some((caged.oom_kills, caged.cage.as_ref()?)));
+        let exit = caged.and_then(|(before, cage)| cage.oom_of(before, &exit)).unwrap_or(exit);
         // A shim that has no child and was there from the beginning knows that nothing is left; else we count ourselves.
         let leftover = leftover.filter(|seen| *seen == 0 && !self.shared.forest.is_scattered(tree));
         let leftover = leftover.unwrap_or_else(|| self.shared.forest.leftover(tree));
         self.end_told(exit, leftover).await;
-    }
-
-    /// The same end, where the kernel's out-of-memory killer brought it.
-    fn out_of_memory(&self, exit: &Exit) -> Option<Exit> {
-        let caged = self.cage.as_ref()?;
-        let cage = caged.cage.as_ref()?;
-        match exit {
-            Exit::Signal(9) | Exit::Code(137) => was_oom(caged.oom_kills, cage.oom_kills(), cage.memory_limit(), exit),
-            Exit::Code(_)
-            | Exit::Signal(_)
-            | Exit::OutOfMemory { .. }
-            | Exit::Rebooted
-            | Exit::SpawnFailed(_)
-            | Exit::Unknown => None,
-        }
     }
 
     fn set_trace(&mut self, trace: Trace) {
