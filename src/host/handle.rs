@@ -17,7 +17,7 @@ use crate::model::{
 pub const REQUEST_CAPACITY: usize = 256;
 
 /// Log batches that a slow reader may lag behind; then the oldest are dropped for it and counted.
-pub const LOG_CAPACITY: usize = 512;
+pub const LOG_CAPACITY: usize = 128;
 
 /// How the engine is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

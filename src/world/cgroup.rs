@@ -158,8 +158,8 @@ impl Cgroups {
     fn is_joined(&self, base: &Base, limits: &Limits) -> bool {
         let has_v2 = self.bases.iter().any(|base| base.version == Version::V2);
         base.version == Version::V2
-            || base.has(Controller::Memory)
-            || base.has(Controller::Pids)
+            || (base.has(Controller::Memory) && (!has_v2 || limits.memory_bytes.is_some()))
+            || (base.has(Controller::Pids) && (!has_v2 || limits.pids.is_some()))
             || (base.has(Controller::Cpu) && limits.cpus.is_some())
             || (!has_v2 && (base.has(Controller::Cpuacct) || base.has(Controller::Freezer)))
     }

@@ -130,6 +130,13 @@ impl Capture {
     /// be handed on comes with later calls of [`Self::read`], which says that more is there.
     pub fn drain(&mut self, end: Position) {
         self.ends_at = Some(end);
+        if self.walk.at() >= end {
+            // Mostly all of it was read before.
+            self.walk.think(Unindexed::Await(end));
+            self.finish();
+            self.walk.rest();
+            return;
+        }
         // Nobody writes an older record than those that are there.
         self.walk.think(Unindexed::Await(end));
         while self.ends_at.is_some() && self.ready_bytes < WAITING_BYTES {
@@ -194,7 +201,7 @@ impl Capture {
                 self.words.hear(&draft);
                 self.answered.append(&mut self.watches.look(&draft));
             }
-            self.ready_bytes += draft.text.len();
+            self.ready_bytes += draft.weight();
             self.ready.push_back(draft);
         }
     }
@@ -214,7 +221,7 @@ impl Capture {
     /// Hands the oldest waiting batch on.
     pub fn hand_on(&mut self, place: mpsc::Permit<'_, Taken>) {
         if let Some(draft) = self.ready.pop_front() {
-            self.ready_bytes -= draft.text.len();
+            self.ready_bytes -= draft.weight();
             let cursor = draft.cursor;
             let batch = Arc::new(draft.into_batch(self.service.clone()));
             place.send(Taken { batch, place: Arc::clone(&self.place), cursor });

@@ -33,6 +33,7 @@ impl Shim {
         let (mut state, mut exit) = ([0; RECORD], [0; RECORD]);
         let state = StateFile::parse(record::text(c"state", &mut state));
         let exit = ExitFile::parse(record::text(c"exit", &mut exit));
+        self.records.exited = exit.as_ref().map_or(0, |exit| exit.run);
         let Some(state) = state else { return self.take_over_unnamed(exit.as_ref()) };
         let StateFile { run, pid, start, argv, flags, wall_us: since, boot } = state;
         let facts = Facts { run, pid, start, argv, flags, wall_us: since };

@@ -46,6 +46,7 @@ pub(crate) enum Pump {
 }
 
 /// How output is kept.
+#[derive(PartialEq)]
 struct Keep {
     segment_bytes: u64,
     total_bytes: u64,
@@ -224,8 +225,11 @@ impl Log {
     /// Sets how output is kept from now on.
     pub(crate) fn keep(&mut self, segment_bytes: u64, total_bytes: u64, block: bool) {
         let segment_bytes = segment_bytes.clamp(4096, 1 << 30);
-        self.keep = Keep { segment_bytes, total_bytes: total_bytes.max(segment_bytes), block };
-        self.retain();
+        let keep = Keep { segment_bytes, total_bytes: total_bytes.max(segment_bytes), block };
+        if self.keep != keep {
+            self.keep = keep;
+            self.retain();
+        }
     }
 
     /// Whether the FIFOs are to be read now.

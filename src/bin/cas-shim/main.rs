@@ -143,6 +143,8 @@ struct Launch {
     /// What to go back to where it could not.
     before: Run,
     kill_file: Text<1024>,
+    /// Where it was born in its cgroup: what makes it again outside.
+    again: Option<(spawn::Order, OwnedFd)>,
 }
 
 /// What a service gets back that we changed for ourselves.
@@ -180,6 +182,7 @@ struct Shim {
     is_adopted: bool,
     /// When to try again to write the exit record.
     unsaved: Option<u64>,
+    records: record::Records,
     launch: Option<Launch>,
     failed: Option<Failure>,
     pty: Option<Pty>,
@@ -275,6 +278,7 @@ impl Shim {
             run: Run::Fresh,
             is_adopted: false,
             unsaved: None,
+            records: record::Records { exited: 0, have_room: false },
             launch: None,
             failed: None,
             pty: None,
@@ -290,31 +294,13 @@ impl Shim {
             retiring: false,
         };
         shim.take_over()?;
-        shim.reserve();
+        // Without room a spawn says so.
+        let _ = shim.reserve();
         Ok(shim)
-    }
-
-    /// Takes the room of the next records; without it a spawn says so.
-    fn reserve(&self) {
-        let _ = record::reserve(self.slot.as_fd(), c"state.tmp");
-        let _ = record::reserve(self.slot.as_fd(), c"exit.tmp");
     }
 
     fn owe(&mut self, bit: u8) {
         self.owed |= bit;
-    }
-
-    /// Writes the exit record.
-    fn settle_exit(&mut self, facts: Facts, exit: Exit) {
-        let Exit { kind, value, wall_us, cpu_us, max_rss_kib, .. } = exit;
-        let text = record::exit_text(&ExitFile { run: facts.run, kind, value, wall_us, cpu_us, max_rss_kib });
-        let slot = self.slot.as_fd();
-        let saved = self.log.free_for(|| record::replace(slot, c"exit.tmp", c"exit", text.bytes()));
-        // Where the slot was deleted there is no place for it, nor will there be.
-        let may_yet = saved.is_err_and(|error| error != Errno::NOENT);
-        self.unsaved = may_yet.then(|| sys::now_ms().saturating_add(1000));
-        self.run = Run::Ended(facts, exit);
-        self.reserve();
     }
 
     /// What is polled: children, the launch, the adopted process, FIFOs, terminal, listener, clients.

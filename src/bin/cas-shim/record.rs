@@ -1,22 +1,31 @@
 //! The files `state` and `exit`: replaced whole by a rename, and writable on a full disk because their room is taken
-//! beforehand. Never follows a link.
+//! beforehand: a record and the one before it change names, so that each has the room of the other. Never follows a link.
 
 use std::ffi::CStr;
 
 use rustix::{
-    fd::{BorrowedFd, OwnedFd},
-    fs::{CWD, FileType, Mode, OFlags, fstat, ftruncate, openat, renameat},
+    fd::{AsFd, BorrowedFd, OwnedFd},
+    fs::{CWD, FileType, Mode, OFlags, RenameFlags, fstat, ftruncate, openat, renameat, renameat_with},
     io::{Errno, Result, pwrite},
     process::geteuid,
 };
 
 use crate::{
+    Exit, Facts, Run, Shim,
     shim_format::{ExitFile, StateFile},
-    sys::{Text, read_file},
+    sys::{self, Text, read_file},
 };
 
 /// Longer than either record.
 pub(crate) const RECORD: usize = 512;
+
+/// What is known of the records.
+pub(crate) struct Records {
+    /// Whose the exit record is; 0: there is none.
+    pub(crate) exited: u64,
+    /// The next ones have their room.
+    pub(crate) have_room: bool,
+}
 
 /// Opens a file of the slot that must be a plain one of ours with no other name.
 pub(crate) fn open_ours(directory: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> Result<OwnedFd> {
@@ -36,14 +45,23 @@ pub(crate) fn reserve(directory: BorrowedFd<'_>, temporary: &CStr) -> Result<()>
     if pwrite(&file, &[b'\n'; RECORD], 0)? == RECORD { Ok(()) } else { Err(Errno::NOSPC) }
 }
 
-/// Replaces a record.
+/// Replaces a record. What was there stays under the temporary name; where nothing was, or the file system cannot do that, room is
+/// taken there anew.
+///
+/// A plain rename over a file makes some file systems (ext4) write it out at once, which takes longer than all the rest of a start.
 pub(crate) fn replace(directory: BorrowedFd<'_>, temporary: &CStr, name: &CStr, text: &[u8]) -> Result<()> {
     let file = open_ours(directory, temporary, OFlags::RDWR | OFlags::CREATE)?;
     if pwrite(&file, text, 0)? != text.len() {
         return Err(Errno::NOSPC);
     }
     ftruncate(&file, text.len() as u64)?;
-    renameat(directory, temporary, directory, name)
+    if renameat_with(directory, temporary, directory, name, RenameFlags::EXCHANGE).is_ok() {
+        return Ok(());
+    }
+    renameat(directory, temporary, directory, name)?;
+    // Without room the next record says so.
+    let _ = reserve(directory, temporary);
+    Ok(())
 }
 
 /// A record's text; empty where there is none of ours.
@@ -74,4 +92,32 @@ pub(crate) fn exit_text(exit: &ExitFile) -> Text<RECORD> {
     Text::of(format_args!(
         "v=1\nrun={run}\nkind={kind}\nvalue={value}\nwall={wall_us}\nuser={user}\nsystem={system}\nrss={max_rss_kib}\n"
     ))
+}
+
+impl Shim {
+    /// Takes the room of the next records, once; deletes old output for it if need be.
+    pub(crate) fn reserve(&mut self) -> Result<()> {
+        if !self.records.have_room {
+            for name in [c"exit.tmp", c"state.tmp"] {
+                let slot = self.slot.as_fd();
+                self.log.free_for(|| reserve(slot, name))?;
+            }
+            self.records.have_room = true;
+        }
+        Ok(())
+    }
+
+    /// Writes the exit record.
+    pub(crate) fn settle_exit(&mut self, facts: Facts, exit: Exit) {
+        let Exit { kind, value, wall_us, cpu_us, max_rss_kib, .. } = exit;
+        let text = exit_text(&ExitFile { run: facts.run, kind, value, wall_us, cpu_us, max_rss_kib });
+        let slot = self.slot.as_fd();
+        let saved = self.log.free_for(|| replace(slot, c"exit.tmp", c"exit", text.bytes()));
+        self.records.have_room &= saved.is_ok();
+        self.records.exited = facts.run;
+        // Where the slot was deleted there is no place for it, nor will there be.
+        let may_yet = saved.is_err_and(|error| error != Errno::NOENT);
+        self.unsaved = may_yet.then(|| sys::now_ms().saturating_add(1000));
+        self.run = Run::Ended(facts, exit);
+    }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use rustix::{
     fd::{AsFd, BorrowedFd, OwnedFd},
-    fs::{CWD, Mode, OFlags, fstat, openat, unlinkat},
+    fs::{CWD, Mode, OFlags, fstat, fstatfs, openat, unlinkat},
     io::{Errno, Result, pread, write},
     mm::{MapFlags, ProtFlags, mmap_anonymous, munmap},
     pipe::{PipeFlags, pipe_with},
@@ -21,7 +21,7 @@ use crate::{
     Facts, Hold, Launch, Run, Shim, owed,
     pty::Pty,
     record,
-    shim_format::{ExitFile, PAYLOAD, StateFile, fnv1a, spawn_flags, stage},
+    shim_format::{PAYLOAD, StateFile, fnv1a, spawn_flags, stage},
     sys::{self, Fork, Stat, Text, wall_us},
 };
 
@@ -36,6 +36,16 @@ pub(crate) struct Order {
     pub(crate) rows: u16,
     pub(crate) cols: u16,
     pub(crate) open_files: u64,
+}
+
+/// Where the child begins.
+#[derive(Clone, Copy)]
+enum Birth {
+    /// In its cgroup, where that is of version 2: a process that moves to one waits until every processor has noticed.
+    InCgroup,
+    /// Where we are; it moves to its cgroups by itself. Linux (6.18 too) ends at once what is born into a cgroup that was ended by
+    /// `cgroup.kill` at any time before.
+    Outside,
 }
 
 /// Why it could not be made.
@@ -80,6 +90,8 @@ struct Plan {
     arguments: usize,
     variables: usize,
     cgroups: (usize, u32),
+    /// That of them in which it was born.
+    joined: Option<usize>,
     kill_file: Option<usize>,
 }
 
@@ -192,27 +204,69 @@ fn lay_out(memfd: BorrowedFd<'_>, slot_mark: &[u8]) -> Result<(Scratch, Plan)> {
     if kills == 1 {
         scratch.next(at).ok_or(Errno::INVAL)?;
     }
-    Ok((scratch, Plan { program: PAYLOAD, directory, argv_hash, arguments: spare + 8, variables, cgroups, kill_file }))
+    Ok((
+        scratch,
+        Plan {
+            program: PAYLOAD,
+            directory,
+            argv_hash,
+            arguments: spare + 8,
+            variables,
+            cgroups,
+            joined: None,
+            kill_file,
+        },
+    ))
+}
+
+/// A child in that of the plan's cgroups that is of version 2, and where its path is.
+fn born_in_cgroup(scratch: &Scratch, plan: &Plan) -> Option<(Fork, usize)> {
+    let (at, cgroup) = unified_cgroup(scratch, plan)?;
+    // Where the kernel is too old, or says no, the child moves.
+    Some((sys::fork_into(cgroup.as_fd()).ok()?, at))
+}
+
+/// The one of the plan's cgroups that is of version 2, and where its path is; in the others a process cannot be born.
+fn unified_cgroup(scratch: &Scratch, plan: &Plan) -> Option<(usize, OwnedFd)> {
+    const CGROUP2: i64 = 0x6367_7270;
+    let (mut at, count) = plan.cgroups;
+    for _ in 0..count {
+        let path = scratch.string(at);
+        if let Some(directory) = path.to_bytes().strip_suffix(b"/cgroup.procs").and_then(Text::<1024>::from_bytes)
+            && let Ok(cgroup) = openat(CWD, directory.name(), OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            && fstatfs(&cgroup).is_ok_and(|system| system.f_type == CGROUP2)
+        {
+            return Some((at, cgroup));
+        }
+        at = scratch.next(at)?;
+    }
+    None
 }
 
 impl Shim {
     /// Begins a run; how it went is told when its pipe says so.
     pub(crate) fn spawn(&mut self, order: Order, memfd: Option<BorrowedFd<'_>>) {
-        if let Err((stage, error)) = self.launch(order, memfd) {
+        let launched = match memfd {
+            Some(memfd) => self.launch(order, memfd, Birth::InCgroup),
+            None => Err((stage::PAYLOAD, Errno::BADF)),
+        };
+        self.unless_failed(order, launched);
+    }
+
+    fn unless_failed(&mut self, order: Order, launched: Staged<()>) {
+        if let Err((stage, error)) = launched {
             self.failed = Some(Failure { run: order.run, stage, errno: error.raw_os_error() });
             self.owe(owed::FAILED);
         }
     }
 
-    fn launch(&mut self, order: Order, memfd: Option<BorrowedFd<'_>>) -> Staged<()> {
-        let memfd = memfd.ok_or((stage::PAYLOAD, Errno::BADF))?;
+    fn launch(&mut self, order: Order, memfd: BorrowedFd<'_>, birth: Birth) -> Staged<()> {
         let mark = Text::<64>::of(format_args!("CAS_SLOT={}", self.mark.as_str()));
         let (mut scratch, plan) = lay_out(memfd, mark.bytes()).at(stage::PAYLOAD)?;
         let kill_file = plan.kill_file.map_or(c"", |at| scratch.string(at));
         let kill_file = Text::from_bytes(kill_file.to_bytes()).ok_or((stage::PAYLOAD, Errno::NAMETOOLONG))?;
-        self.log.free_for(|| record::reserve(self.slot.as_fd(), c"exit.tmp")).at(stage::STATE)?;
-        self.log.free_for(|| record::reserve(self.slot.as_fd(), c"state.tmp")).at(stage::STATE)?;
-        if ExitFile::parse(record::text(c"exit", &mut [0; record::RECORD])).is_some_and(|exit| exit.run == order.run) {
+        self.reserve().at(stage::STATE)?;
+        if self.records.exited == order.run {
             // An exit record of the same number would say that the new run has ended.
             let _ = unlinkat(CWD, c"exit", rustix::fs::AtFlags::empty());
         }
@@ -221,8 +275,14 @@ impl Shim {
         let (told, tells) = pipe_with(PipeFlags::CLOEXEC).at(stage::DESCRIPTORS)?;
         rustix::io::ioctl_fionbio(&told, true).at(stage::DESCRIPTORS)?;
         let started = wall_us();
-        match sys::fork().at(stage::FORK)? {
+        let (fork, joined) = match birth {
+            Birth::InCgroup => born_in_cgroup(&scratch, &plan),
+            Birth::Outside => None,
+        }
+        .map_or_else(|| Ok((sys::fork().at(stage::FORK)?, None)), |(fork, at)| Ok((fork, Some(at))))?;
+        match fork {
             Fork::Child => {
+                let plan = Plan { joined, ..plan };
                 let Err((stage, error)) = self.become_service(order, &mut scratch, &plan, &ends, pty.as_ref(), started);
                 let [a, b, c, d] = error.raw_os_error().to_le_bytes();
                 let _ = write(&tells, &[stage, a, b, c, d]);
@@ -233,8 +293,10 @@ impl Shim {
                 let (run, flags, argv) = (order.run, order.flags, plan.argv_hash);
                 let facts = Facts { run, pid, start, argv, flags, wall_us: started };
                 let before = std::mem::replace(&mut self.run, Run::Running(facts, Hold::Child));
-                self.launch =
-                    Some(Launch { told, before, kill_file: std::mem::replace(&mut self.kill_file, kill_file) });
+                // Without a second hold on the payload there is no second try.
+                let again = joined.and_then(|_| Some((order, memfd.try_clone_to_owned().ok()?)));
+                let kill_file = std::mem::replace(&mut self.kill_file, kill_file);
+                self.launch = Some(Launch { told, before, kill_file, again });
                 self.pty = pty;
                 self.log.run = run;
                 self.is_adopted = false;
@@ -297,8 +359,10 @@ impl Shim {
         }
         let (mut at, count) = plan.cgroups;
         for _ in 0..count {
-            let procs = openat(CWD, scratch.string(at), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
-            procs.and_then(|procs| write(procs, b"0")).at(stage::CGROUP)?;
+            if plan.joined != Some(at) {
+                let procs = openat(CWD, scratch.string(at), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+                procs.and_then(|procs| write(procs, b"0")).at(stage::CGROUP)?;
+            }
             at = scratch.next(at).ok_or((stage::CGROUP, Errno::INVAL))?;
         }
         chdir(scratch.string(plan.directory)).at(stage::DIRECTORY)?;
@@ -311,6 +375,12 @@ impl Shim {
         Err((stage::EXEC, execute(scratch, plan)))
     }
 
+    /// Whether the child is gone and never got as far as its exec: before that it writes `state`.
+    fn ended_unborn(&self, run: u64) -> bool {
+        let is_gone = self.run.facts().is_some_and(|facts| sys::is_gone(facts.pid));
+        is_gone && record::last_run() != run
+    }
+
     /// Looks whether the child has become the service; true where that is decided.
     pub(crate) fn check_launch(&mut self) -> bool {
         let Some(launch) = &self.launch else { return true };
@@ -321,17 +391,27 @@ impl Shim {
         }
         let Some(launch) = self.launch.take() else { return true };
         if !matches!(result, Ok(5)) {
-            self.owe(owed::SPAWNED);
+            match launch.again {
+                Some((order, payload)) if self.ended_unborn(order.run) => {
+                    self.run = launch.before;
+                    self.kill_file = launch.kill_file;
+                    let launched = self.launch(order, payload.as_fd(), Birth::Outside);
+                    self.unless_failed(order, launched);
+                    return self.launch.is_none();
+                }
+                Some(_) | None => self.owe(owed::SPAWNED),
+            }
             return true;
         }
-        let [stage, errno @ ..] = said;
-        let failure = Failure { run: self.log.run, stage, errno: i32::from_le_bytes(errno) };
+        let [at, errno @ ..] = said;
+        let failure = Failure { run: self.log.run, stage: at, errno: i32::from_le_bytes(errno) };
+        self.records.have_room &= failure.stage != stage::STATE;
         self.failed = Some(failure);
         self.owe(owed::FAILED);
         self.pty = None;
         self.kill_file = launch.kill_file;
         let this = std::mem::replace(&mut self.run, launch.before);
-        if let (Run::Running(facts, _), stage::EXEC) = (this, stage) {
+        if let (Run::Running(facts, _), stage::EXEC) = (this, at) {
             // Its state is on disk; the exit record says about it what shells say.
             let value = if failure.errno == Errno::NOENT.raw_os_error() { 127 } else { 126 };
             self.settle_exit(facts, crate::Exit::code(value, wall_us()));

@@ -278,6 +278,13 @@ pub(crate) fn reap() -> Reap {
     }
 }
 
+/// Whether a child is dead, or was waited for. Reaps none.
+pub(crate) fn is_gone(pid: u32) -> bool {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let looking = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    pid_of(pid).is_none_or(|pid| !matches!(waitid(WaitId::Pid(pid), looking), Ok(None)))
+}
+
 /// Whether any child is there, dead or alive. Reaps none.
 pub(crate) fn has_children() -> bool {
     use rustix::process::{WaitId, WaitIdOptions, waitid};
@@ -299,6 +306,24 @@ pub(crate) fn fork() -> Result<Fork> {
     }
 }
 
+/// fork(2), and the child begins in a cgroup (of version 2): clone3(2) with `CLONE_INTO_CGROUP`, Linux 5.7.
+pub(crate) fn fork_into(cgroup: BorrowedFd<'_>) -> Result<Fork> {
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    /// `struct clone_args` as of Linux 5.7, eleven numbers: `flags`, `pidfd`, `child_tid`, `parent_tid`, `exit_signal`,
+    /// `stack`, `stack_size`, `tls`, `set_tid`, `set_tid_size`, `cgroup`.
+    type Arguments = [u64; 11];
+    let mut arguments: Arguments = [0; 11];
+    arguments[0] = CLONE_INTO_CGROUP;
+    arguments[4] = libc::SIGCHLD.unsigned_abs().into();
+    arguments[10] = u64::try_from(cgroup.as_raw_fd()).unwrap_or(u64::MAX);
+    // SAFETY: the arguments live through the call and are as long as is said; without a stack of its own the child goes on with a copy
+    // of ours, as after fork. This process has one thread and keeps nothing that a fork handler would mend.
+    match unsafe { libc::syscall(libc::SYS_clone3, arguments.as_ptr(), size_of::<Arguments>()) } {
+        0 => Ok(Fork::Child),
+        pid => u32::try_from(pid).map(Fork::Parent).map_err(|_| last_error()),
+    }
+}
+
 pub(crate) fn last_error() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
@@ -309,30 +334,32 @@ pub(crate) fn end(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
+/// Signals that a shim does not mind.
+const IGNORED: [i32; 13] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGPIPE,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGXFSZ,
+    libc::SIGIO,
+];
+
 /// Ignores what would end us, takes `SIGCHLD` by descriptor.
 pub(crate) fn take_signals() -> Result<OwnedFd> {
-    let ignored = [
-        libc::SIGHUP,
-        libc::SIGINT,
-        libc::SIGQUIT,
-        libc::SIGTERM,
-        libc::SIGPIPE,
-        libc::SIGUSR1,
-        libc::SIGUSR2,
-        libc::SIGALRM,
-        libc::SIGTSTP,
-        libc::SIGTTIN,
-        libc::SIGTTOU,
-        libc::SIGXFSZ,
-        libc::SIGIO,
-    ];
     // SAFETY: a zeroed set is storage for sigemptyset, which makes it valid; the signals are valid numbers; no handler is a
-    // function. An inherited ignored SIGCHLD would make the kernel forget exit codes, so it becomes the default.
+    // function. An inherited ignored SIGCHLD would make the kernel forget exit codes, and no other is inherited either; numbers that cannot be
+    // set are refused without effect.
     unsafe {
-        for signal in ignored {
-            libc::signal(signal, libc::SIG_IGN);
+        for signal in 1..=64 {
+            libc::signal(signal, if IGNORED.contains(&signal) { libc::SIG_IGN } else { libc::SIG_DFL });
         }
-        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
         libc::sigaddset(&raw mut set, libc::SIGCHLD);
@@ -344,11 +371,11 @@ pub(crate) fn take_signals() -> Result<OwnedFd> {
     }
 }
 
-/// For a child before its exec: every signal as a new process expects it.
+/// For a child before its exec, after [`take_signals`]: every signal as a new process expects it.
 pub(crate) fn give_signals_back() {
-    // SAFETY: as in `take_signals`; numbers that cannot be set are refused without effect.
+    // SAFETY: as in `take_signals`.
     unsafe {
-        for signal in 1..=64 {
+        for signal in IGNORED {
             libc::signal(signal, libc::SIG_DFL);
         }
         let mut set: libc::sigset_t = std::mem::zeroed();

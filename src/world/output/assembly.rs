@@ -15,8 +15,10 @@ use crate::{
     world::log_files::{Piece, are_together},
 };
 
-/// A batch is closed when it has so many bytes: it bounds what queues of batches weigh.
+/// A batch is closed when it weighs so many bytes, lines counted as well as text: it bounds what queues of batches weigh.
 const BATCH_BYTES: usize = 32 * 1024;
+/// So much is cut into lines between two looks at that weight: it may be nothing but line feeds.
+const CHUNK_BYTES: usize = 2048;
 
 /// Lines, and where their readers stand behind them.
 #[derive(Debug)]
@@ -39,6 +41,11 @@ impl Draft {
     /// The text of one of its lines.
     pub(in crate::world) fn text_of(&self, line: LogLine) -> &str {
         self.text.get(line.start as usize..(line.start + line.len) as usize).unwrap_or("")
+    }
+
+    /// Bytes that it keeps in memory, about.
+    pub(in crate::world) fn weight(&self) -> usize {
+        self.text.len() + self.lines.len() * size_of::<LogLine>()
     }
 
     /// As it travels.
@@ -189,7 +196,7 @@ impl Assembly {
                 self.close(ready);
             }
             let open = self.open.get_or_insert_with(|| Open { run, wall_us, gathering: Gathering::default() });
-            let room = BATCH_BYTES.saturating_sub(open.gathering.bytes.len()).max(1);
+            let room = BATCH_BYTES.saturating_sub(open.gathering.weight()).clamp(1, CHUNK_BYTES);
             let chunk = &bytes[from..from + chunk_of(&bytes[from..], room)];
             let cutter = match stream {
                 Stream::Stdout => &mut self.stdout,
@@ -202,7 +209,7 @@ impl Assembly {
             cutter.feed(Position { segment: at.segment, offset: at.offset + from as u64 }, chunk, &mut open.gathering);
             from += chunk.len();
             self.reached = Position { segment: at.segment, offset: at.offset + from as u64 };
-            if open.gathering.bytes.len() >= BATCH_BYTES {
+            if open.gathering.weight() >= BATCH_BYTES {
                 self.close(ready);
             }
         }

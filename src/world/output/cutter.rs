@@ -13,6 +13,11 @@ pub(super) struct Gathering {
 }
 
 impl Gathering {
+    /// Bytes that it keeps in memory, about.
+    pub(super) fn weight(&self) -> usize {
+        self.bytes.len() + self.lines.len() * size_of::<LogLine>()
+    }
+
     /// Appends whole lines, each with its line feed.
     fn whole_lines(&mut self, stream: Stream, bytes: &[u8]) {
         let base = self.bytes.len();

@@ -46,6 +46,8 @@ pub(in crate::world) struct Keeper {
     known: Known,
     cage: Option<Caged>,
     size: (u16, u16),
+    /// What the shim was last told of how output is kept: bytes of a segment, bytes in all, whether it blocks.
+    kept: Option<(u64, u64, u8)>,
 }
 
 /// The cgroup, and what it was made for.
@@ -99,6 +101,7 @@ impl Keeper {
             known: Known::default(),
             cage: None,
             size: FIRST_SIZE,
+            kept: None,
         }
     }
 

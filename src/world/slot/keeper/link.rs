@@ -171,6 +171,7 @@ impl Keeper {
         self.link = Link::Up { socket, shim };
         self.doubt = None;
         self.reading.disarm();
+        self.kept = None;
         self.pulse.seen().has_shim = true;
         self.hold_fifos();
         self.keep_logs_as_asked();
@@ -195,7 +196,7 @@ impl Keeper {
         }
     }
 
-    /// Tells the shim how output is kept.
+    /// Tells the shim how output is kept, where it has not heard that.
     pub(super) fn keep_logs_as_asked(&mut self) {
         let Some(spec) = self.run.as_ref().and_then(|run| run.spec.clone()) else { return };
         let LogPolicy { max_size, on_full, .. } = spec.logs;
@@ -203,7 +204,11 @@ impl Keeper {
             OnFull::Drop => 0,
             OnFull::Block => 1,
         };
-        self.send(&wire::keep(spec.logs.segment_bytes(), max_size, blocks));
+        let asked = (spec.logs.segment_bytes(), max_size, blocks);
+        if self.kept != Some(asked) {
+            self.kept = Some(asked);
+            self.send(&wire::keep(asked.0, asked.1, asked.2));
+        }
     }
 
     pub(super) fn answer_survey(&mut self) {

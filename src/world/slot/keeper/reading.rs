@@ -42,10 +42,10 @@ impl Reading {
 }
 
 impl Keeper {
-    /// From now on, what is there is read.
+    /// From now on, what is there is read. Where the shim was asked to say when there is some, it says so.
     pub(super) fn begin_reading(&mut self) {
         self.reading.has_begun = true;
-        self.reading.has_more = true;
+        self.reading.has_more |= !self.reading.is_armed;
     }
 
     /// The shim says that there is more.
