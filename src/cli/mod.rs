@@ -8,6 +8,7 @@ pub mod context;
 pub mod demo;
 pub mod follow;
 pub mod interrupts;
+mod link;
 pub mod offline;
 pub mod outcome;
 pub mod outside;

@@ -45,7 +45,7 @@ pub(crate) struct Engine {
     pub(crate) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(crate) requests: mpsc::UnboundedReceiver<Request>,
     pub(crate) departures: mpsc::UnboundedReceiver<Departure>,
-    _link: watch::Sender<Link>,
+    pub(crate) link: watch::Sender<Link>,
 }
 
 /// How an engine takes leave.
@@ -121,7 +121,7 @@ pub(crate) fn engine_leaving(
         drop(asked_to_leave);
     });
     let handle = Handle { calls, snapshots: watched, logs: feed, link: linked };
-    Engine { handle, snapshots, requests, departures, _link: link }
+    Engine { handle, snapshots, requests, departures, link }
 }
 
 /// An engine that accepts everything and then looks like `after`.
