@@ -50,7 +50,7 @@ pub(crate) fn sequence(text: &str, between: Between) -> Option<String> {
         Between::Screen => {
             let ended = format!("{}\x07", plain.strip_suffix("\x1b\\").unwrap_or(&plain));
             let pieces = ended.as_bytes().chunks(SCREEN_PIECE).map(|piece| String::from_utf8_lossy(piece).into_owned());
-            pieces.map(|piece| format!("\x1bP{piece}\x1b\\")).collect()
+            pieces.flat_map(|piece| ["\x1bP".to_owned(), piece, "\x1b\\".to_owned()]).collect()
         }
     })
 }

@@ -165,6 +165,8 @@ pub(crate) struct Fake {
     /// With which access engines were reached.
     pub(crate) accesses: RefCell<Vec<Access>>,
     pub(crate) interrupts: RefCell<Vec<mpsc::Sender<Interrupt>>>,
+    /// How much of what is stored was asked for.
+    pub(crate) tails: RefCell<Vec<Option<usize>>>,
 }
 
 impl Outside for Fake {
@@ -271,9 +273,10 @@ impl Outside for Fake {
 
     fn stored_logs(
         &self,
-        _extent: &LogExtent,
+        extent: &LogExtent,
         each: &mut dyn FnMut(&LogBatch) -> ControlFlow<()>,
     ) -> Result<(), String> {
+        self.tails.borrow_mut().push(extent.tail);
         let _broken_off = self.logs.iter().try_for_each(|batch| each(batch));
         Ok(())
     }

@@ -261,6 +261,15 @@ async fn the_second_interrupt_of_up_kills() {
 }
 
 #[tokio::test]
+async fn of_what_is_stored_no_more_is_read_than_the_tail_needs() {
+    let outside = Fake { logs: vec![fixture::batch("web", 0, &["a", "b", "c"])], ..closed() };
+    assert_eq!(run(&outside, "cas logs web --tail 2 --no-prefix").await.stdout, "b\nc\n");
+    assert_eq!(run(&outside, "cas logs web --tail 1 --no-prefix --grep '[ab]'").await.stdout, "b\n");
+    assert_eq!(run(&outside, "cas logs web --no-prefix").await.stdout, "a\nb\nc\n");
+    assert_eq!(*outside.tails.borrow(), [Some(2), None, None], "which lines match is known when they are read");
+}
+
+#[tokio::test]
 async fn whoever_follows_hears_that_the_engine_is_away_and_that_it_is_back() {
     for line in ["cas logs -f", "cas events -f", "cas status --watch", "cas up --no-tui", "cas daemon logs -f"] {
         let accept = |request: &cas::model::policy::Request| Reply::Accepted { note: request.command.to_line() };
