@@ -6,7 +6,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{
     desk::Desk,
@@ -22,9 +23,34 @@ use crate::{
 };
 
 pub(super) async fn request(State(desk): State<Desk>, Whole(body): Whole) -> Result<Response, Refusal> {
-    let ask: Ask =
-        serde_json::from_slice(&body).map_err(|error| Refusal::bad(format!("the body is not a request: {error}")))?;
+    let ask: Ask = whole_form(&body)
+        .map_err(|error| Refusal::bad(format!("the body is not a request: {error}; nothing was done")))?;
     put(&desk.handle, ask).await.map(|reply| axum::Json(reply).into_response())
+}
+
+/// Reads a form in which every word is understood: one that is passed over might have been the consent, or the service. (With
+/// `flatten`, serde itself passes over what it does not know.)
+pub(super) fn whole_form<T: Serialize + DeserializeOwned>(text: &[u8]) -> Result<T, String> {
+    let said: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let form = T::deserialize(&said).map_err(|error| error.to_string())?;
+    let understood = serde_json::to_value(&form).map_err(|error| error.to_string())?;
+    // What says nothing is left out when it is written.
+    let says_something = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(list) => !list.is_empty(),
+        Value::Bool(true) | Value::Number(_) | Value::String(_) | Value::Object(_) => true,
+    };
+    let strange = said
+        .as_object()
+        .into_iter()
+        .flatten()
+        .find(|(word, value)| says_something(value) && understood.get(word.as_str()).is_none());
+    match strange {
+        Some((word, _)) => {
+            Err(format!("\"{word}\" is not a word of this command: GET /v1/openapi.json has those that are"))
+        }
+        None => Ok(form),
+    }
 }
 
 /// Puts a request to the engine; nobody can pose as the healer or as cas itself.
@@ -39,6 +65,7 @@ pub(super) async fn put(handle: &Handle, ask: Ask) -> Result<Reply, Refusal> {
 
 /// Parameters of `POST /v1/leave`.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LeaveParams {
     /// What becomes of the services: `stop-all` (the default) or `leave-running`.
     departure: Option<Leaving>,

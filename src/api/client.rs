@@ -199,9 +199,14 @@ async fn carry(remote: &Remote, numbering: Numbering, call: Call) {
     match call {
         Call::Request { request, reply } => {
             let ask = Ask { command: request.command, origin: request.origin, consent: request.consent };
-            let said = ask_over(remote, &ask).await.unwrap_or_else(|error| Reply::Refused {
-                reason: error.to_string(),
-                hint: Some("the engine may be restarting: try again".to_owned()),
+            let said = ask_over(remote, &ask).await.unwrap_or_else(|error| {
+                let hint = match &error {
+                    ConnectError::Refused(_) => None,
+                    ConnectError::Absent(_) | ConnectError::Unusable { .. } => {
+                        Some("the engine may be restarting: try again".to_owned())
+                    }
+                };
+                Reply::Refused { reason: error.to_string(), hint }
             });
             let _left = reply.send(said);
         }

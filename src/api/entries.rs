@@ -30,6 +30,7 @@ const MOST: usize = 10_000;
 
 /// Parameters of `GET /v1/entries`.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct EntryParams {
     /// The newest so many, at most 10000. 500 where it is not said, 10000 with `since` or `since_seq`.
     limit: Option<usize>,

@@ -47,6 +47,7 @@ const UNDER_WAY: usize = 64;
 
 /// Parameters of `GET /v1/live`.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LiveParams {
     /// Output of this service, too (`project/name`), or of all (`*`).
     logs: Option<String>,
@@ -203,7 +204,7 @@ impl Session {
             id: Option<u64>,
         }
         let id = serde_json::from_str::<Numbered>(&text).ok().and_then(|numbered| numbered.id);
-        let asked = match (self.desk.access, serde_json::from_str::<LiveAsk>(&text)) {
+        let asked = match (self.desk.access, act::whole_form::<LiveAsk>(text.as_bytes())) {
             (Access::ReadOnly, _) => Err("this socket only shows: nothing was done".to_owned()),
             (Access::Full, Err(error)) => Err(format!("the message is not a request: {error}")),
             (Access::Full, Ok(asked)) => Ok(asked),

@@ -38,6 +38,7 @@ const AHEAD: usize = 64;
 
 /// Parameters of `GET /v1/logs`.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LogParams {
     /// Of this service only: `project/name`.
     service: Option<String>,
@@ -168,6 +169,7 @@ fn read_stored(
         services: wanted.service.iter().cloned().collect(),
         since_us: wanted.since_us,
         until_us: wanted.until_us,
+        tail: wanted.tail,
     };
     tokio::task::spawn_blocking(move || {
         let ended = stored.read(&range, &mut |batch| {

@@ -107,6 +107,7 @@ pub(super) async fn shell(
 
 /// Parameters of `GET /v1/metrics`.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct MetricParams {
     /// `json` (the default) or `prometheus`.
     #[serde(default)]

@@ -63,6 +63,8 @@ pub struct StoredRange {
     pub since_us: Option<i64>,
     /// Up to here.
     pub until_us: Option<i64>,
+    /// Of each service at least its newest so many lines, where there are so many; older ones need not be read. None: all.
+    pub tail: Option<usize>,
 }
 
 /// Reads output that is no longer in memory, archives included. Called where it may block.

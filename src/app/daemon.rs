@@ -12,9 +12,12 @@ use std::{
     time::Duration,
 };
 
-use rustix::fs::OFlags;
+use rustix::{
+    fs::OFlags,
+    process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
 use serde_json::Value;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 
 use super::{keeper::Keeper, notify, outside::Real};
 use crate::{
@@ -56,14 +59,19 @@ const OWN_VARIABLES: [&str; 5] = ["NOTIFY_SOCKET", "INVOCATION_ID", "JOURNAL_STR
 
 /// The socket on which whoever wrote itself last into the lock of `socket` serves. Old, where that one was killed.
 pub(super) fn serving(socket: &Path) -> Option<PathBuf> {
+    holder(socket)?.1.filter(|path| path.is_absolute())
+}
+
+/// Whoever wrote itself last into the lock of `socket`, and where it serves.
+fn holder(socket: &Path) -> Option<(u32, Option<PathBuf>)> {
     let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let lock = socket.with_extension("lock");
     let file = File::options().read(true).custom_flags(i32::try_from(flags.bits()).ok()?).open(lock).ok()?;
     let mut text = String::new();
     file.take(4096).read_to_string(&mut text).ok()?;
     let mut lines = text.lines();
-    lines.next()?.trim().parse::<u32>().ok()?;
-    lines.next().map(PathBuf::from).filter(|path| path.is_absolute())
+    let pid = lines.next()?.trim().parse().ok()?;
+    Some((pid, lines.next().map(PathBuf::from)))
 }
 
 /// The engine that serves on `socket`; none where none does.
@@ -75,7 +83,7 @@ pub(super) async fn reach(socket: &Path, access: Access) -> Result<Option<Handle
     match api::connect(&socket, clock::now).await {
         Ok(handle) => Ok(Some(handle)),
         Err(ConnectError::Absent(_)) => Ok(None),
-        Err(error @ ConnectError::Unusable { .. }) => Err(error.to_string()),
+        Err(error @ (ConnectError::Unusable { .. } | ConnectError::Refused(_))) => Err(error.to_string()),
     }
 }
 
@@ -84,13 +92,13 @@ pub(super) async fn view(socket: &Path) -> Result<Option<Value>, String> {
     let who = match api::client::fetch(socket, "/v1").await {
         Ok(who) => who,
         Err(ConnectError::Absent(_)) => return Ok(None),
-        Err(error @ ConnectError::Unusable { .. }) => return Err(error.to_string()),
+        Err(error @ (ConnectError::Unusable { .. } | ConnectError::Refused(_))) => return Err(error.to_string()),
     };
     match api::client::fetch(socket, "/v1/daemon").await {
         Ok(view) => Ok(Some(view)),
         Err(ConnectError::Absent(_)) => Ok(None),
-        Err(ConnectError::Unusable { reason, .. }) => {
-            tracing::info!("the daemon does not say how it is: {reason}");
+        Err(error @ (ConnectError::Unusable { .. } | ConnectError::Refused(_))) => {
+            tracing::info!("the daemon does not say how it is: {error}");
             Ok(Some(who))
         }
     }
@@ -145,16 +153,14 @@ pub(super) async fn start(real: &Real) -> Result<Running, String> {
 async fn answers(socket: &Path) -> Option<u32> {
     let pid = listener(socket).await?;
     match api::client::fetch(socket, "/v1").await {
-        Ok(_) | Err(ConnectError::Unusable { .. }) => Some(pid),
+        Ok(_) | Err(ConnectError::Unusable { .. } | ConnectError::Refused(_)) => Some(pid),
         Err(ConnectError::Absent(_)) => None,
     }
 }
 
 /// Whether somebody lives who has written itself into the lock.
 fn is_held(socket: &Path) -> bool {
-    let lock = std::fs::read_to_string(socket.with_extension("lock")).unwrap_or_default();
-    let pid = lock.lines().next().and_then(|pid| pid.trim().parse().ok());
-    pid.is_some_and(lives)
+    holder(socket).is_some_and(|(pid, _)| lives(pid))
 }
 
 /// Whether there is such a process, other than one that only waits to be asked how it ended.
@@ -183,9 +189,13 @@ fn open_log(paths: &Paths) -> std::io::Result<(File, u64)> {
 /// What was printed since `begin`, its end: for a sentence.
 fn last_lines(mut log: File, begin: u64) -> String {
     const LINES: usize = 10;
-    let mut text = String::new();
+    const BYTES: u64 = 16 * 1024;
+    let mut bytes = Vec::new();
+    let end = log.metadata().map_or(begin, |about| about.len());
     // What cannot be read is not told.
-    let _read = log.seek(SeekFrom::Start(begin)).and_then(|_| log.take(64 * 1024).read_to_string(&mut text));
+    let from = SeekFrom::Start(begin.max(end.saturating_sub(BYTES)));
+    let _read = log.seek(from).and_then(|_| log.take(BYTES).read_to_end(&mut bytes));
+    let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();
     let last = &lines[lines.len().saturating_sub(LINES)..];
     if last.is_empty() { String::new() } else { format!("; it said:\n{}", last.join("\n")) }
@@ -194,9 +204,15 @@ fn last_lines(mut log: File, begin: u64) -> String {
 /// Asks whoever listens on `socket` to end and leave services running.
 pub(super) async fn terminate(socket: &Path) -> Result<u32, String> {
     let pid = listener(socket).await.ok_or("no daemon listens any more")?;
-    let number = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).ok_or("the daemon has no process")?;
-    rustix::process::kill_process(number, rustix::process::Signal::TERM)
-        .map_err(|error| format!("the daemon (pid {pid}) cannot be ended: {error}"))?;
+    let cannot = |why: &dyn std::fmt::Display| format!("the daemon (pid {pid}) cannot be ended: {why}");
+    let number = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let number = number.ok_or_else(|| cannot(&"it is in another PID namespace"))?;
+    let process = pidfd_open(number, PidfdFlags::empty()).map_err(|error| cannot(&error))?;
+    // What was opened is the daemon only if it still listens: its number may have gone to another process meanwhile.
+    if listener(socket).await != Some(pid) {
+        return Err(cannot(&"it has just ended"));
+    }
+    pidfd_send_signal(&process, Signal::TERM).map_err(|error| cannot(&error))?;
     Ok(pid)
 }
 
@@ -216,9 +232,9 @@ pub(super) async fn gone(pid: u32) -> Result<(), String> {
 
 /// What ends or wakes a daemon.
 struct Signals {
-    term: Signal,
-    int: Signal,
-    hup: Signal,
+    term: unix::Signal,
+    int: unix::Signal,
+    hup: unix::Signal,
 }
 
 enum Woken {
@@ -257,7 +273,10 @@ pub(super) async fn run(real: &Real, detached: bool) -> Result<(), String> {
     let mut host = host::start(host::Config {
         daemon: true,
         gate: Some(gate(real.paths.clone(), socket.clone())),
-        care: Some(Arc::new(move |specs: &[Arc<ProjectSpec>]| caring.has_open(specs))),
+        // It waits for the disk, and the engine calls it on a worker.
+        care: Some(Arc::new(move |specs: &[Arc<ProjectSpec>]| {
+            tokio::task::block_in_place(|| caring.has_open(specs));
+        })),
         ..real.host_config()
     })
     .map_err(|error| error.to_string())?;

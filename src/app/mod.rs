@@ -7,6 +7,7 @@ mod left;
 mod notify;
 mod outside;
 mod selfview;
+mod trace;
 
 use std::{
     ffi::OsString,
@@ -14,8 +15,6 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-
-use tracing_subscriber::EnvFilter;
 
 use self::outside::{Real, Setup};
 use crate::{
@@ -74,7 +73,7 @@ pub fn run() -> ExitCode {
         paths = system_paths();
         ctx.state_dir.clone_from(&paths.state);
     }
-    let _trace = trace(&paths.trace());
+    let _trace = trace::begin(&paths.trace());
     // The first to install it wins; there is no other.
     let _already = rustls::crypto::ring::default_provider().install_default();
     limits::share_one_arena();
@@ -97,19 +96,6 @@ pub fn run() -> ExitCode {
     });
     runtime.shutdown_background();
     outcome.into()
-}
-
-/// What cas says about itself goes to a file, by `CAS_LOG` (`info` where it is not set), never to the terminal.
-fn trace(file: &Path) -> Option<tracing_appender::non_blocking::WorkerGuard> {
-    let directory = file.parent()?;
-    if !directory.is_dir() {
-        return None;
-    }
-    let appender = tracing_appender::rolling::never(directory, file.file_name()?);
-    let (writer, guard) = tracing_appender::non_blocking(appender);
-    let filter = EnvFilter::try_from_env("CAS_LOG").unwrap_or_else(|_| EnvFilter::new("info,hyper=warn,reqwest=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false).init();
-    Some(guard)
 }
 
 /// This program, also where another has taken its place on disk since it was started: the kernel then says `(deleted)` behind its name.

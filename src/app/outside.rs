@@ -407,7 +407,7 @@ impl Outside for Real {
         projects.dedup();
         let slots: Vec<Slots> =
             projects.into_iter().filter_map(|project| slots_of(&self.paths, project, root)).collect();
-        selfview::give(&slots, &extent.services, (extent.since_us, extent.until_us), each);
+        selfview::give(&slots, &extent.services, (extent.since_us, extent.until_us), extent.tail, each);
         Ok(())
     }
 

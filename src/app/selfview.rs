@@ -74,23 +74,25 @@ impl StoredLogs for Stored {
                 dir: self.paths.project_dir(&Paths::place(&project.name, &project.root)).join("slots"),
             })
             .collect();
-        give(&slots, &range.services, (range.since_us, range.until_us), each);
+        give(&slots, &range.services, (range.since_us, range.until_us), range.tail, each);
         Ok(())
     }
 }
 
-/// Gives what is stored to `each`, oldest first, until it breaks off. Both ends of the range are in it.
+/// Gives what is stored to `each`, oldest first, until it breaks off. Both ends of the range are in it; of each service only its newest `tail`
+/// lines, where that is given.
 pub(super) fn give(
     slots: &[Slots],
     services: &[ServiceId],
     (since_us, until_us): (Option<i64>, Option<i64>),
+    tail: Option<usize>,
     each: &mut dyn FnMut(&LogBatch) -> ControlFlow<()>,
 ) {
     let filter = LogFilter {
         services: services.to_vec(),
         since_wall_us: since_us,
         until_wall_us: until_us.map(|until| until.saturating_add(1)),
-        tail: None,
+        tail,
     };
     for line in log_files::read_lines(slots, &filter) {
         let len = u32::try_from(line.text.len()).unwrap_or(u32::MAX);

@@ -139,7 +139,7 @@ pub struct Up {
     #[arg(long)]
     pub no_tui: bool,
     /// Run them under the daemon (started where none runs), wait until they are well, return
-    #[arg(short = 'd', long, conflicts_with = "no_tui")]
+    #[arg(short = 'd', long, conflicts_with_all = ["no_tui", "timestamps", "no_prefix", "theme"])]
     pub detach: bool,
     /// With --detach: wait at most so long
     #[arg(long, value_name = "TIME", value_parser = human::parse, default_value = "60s", requires = "detach")]
@@ -400,6 +400,50 @@ pub struct Manner {
     /// Wait at most so long for it to be done
     #[arg(long, value_name = "TIME", value_parser = human::parse, default_value = "60s", conflicts_with = "no_wait")]
     pub timeout: Duration,
+}
+
+impl Verb {
+    /// What it changes, for a sentence; none where it only looks. Whoever asks with `--read-only` gets no further with the others:
+    /// not all of them go through the door of an engine that could refuse them.
+    #[must_use]
+    pub const fn change(&self) -> Option<&'static str> {
+        match self {
+            Self::Up(up) if up.detach => Some("up --detach starts services"),
+            Self::Down => Some("down stops services"),
+            Self::Act(_) => Some("this is a command to the engine"),
+            Self::Init(_) => Some("init writes a file"),
+            Self::Projects(Projects { action: Some(ProjectsAction::Forget { .. }), .. }) => {
+                Some("forget takes a project off the list")
+            }
+            Self::Attach(_) => Some("attach types into a service"),
+            Self::Daemon { action } => action.change(),
+            Self::Up(_)
+            | Self::Status(_)
+            | Self::Logs(_)
+            | Self::Events(_)
+            | Self::Graph(_)
+            | Self::Check(_)
+            | Self::Projects(Projects { action: None, .. })
+            | Self::Demo(_)
+            | Self::Completions { .. }
+            | Self::Man(_)
+            | Self::DemoService(_) => None,
+        }
+    }
+}
+
+impl DaemonAction {
+    const fn change(&self) -> Option<&'static str> {
+        match self {
+            Self::Status { .. }
+            | Self::Logs(_)
+            | Self::Install(DaemonInstall { print: true, .. } | DaemonInstall { launchd: true, .. }) => None,
+            Self::Start | Self::Run { .. } => Some("this starts the daemon"),
+            Self::Stop(_) => Some("this ends the daemon"),
+            Self::Restart => Some("this ends the daemon and starts another"),
+            Self::Install(_) | Self::Uninstall => Some("this changes what starts with the machine"),
+        }
+    }
 }
 
 impl Cli {

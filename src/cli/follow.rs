@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use super::{
     context::Context,
     interrupts::Interrupt,
+    link::LinkWatch,
     outcome::{Failure, Outcome},
     paint::Tone,
     render::{
@@ -147,6 +148,7 @@ impl Follower {
         interrupts: &mut mpsc::Receiver<Interrupt>,
     ) -> Result<Reason, Failure> {
         let mut snapshots = handle.snapshots.clone();
+        let mut link = LinkWatch::new(handle);
         loop {
             // What a service wrote comes before what became of it.
             self.drain(ctx, feed)?;
@@ -159,6 +161,7 @@ impl Follower {
             tokio::select! {
                 biased;
                 Some(_) = interrupts.recv() => return Ok(Reason::Interrupted),
+                sentence = link.news() => ctx.say(sentence),
                 news = feed.next() => match news {
                     Some(news) => self.news(ctx, &news),
                     None => return Ok(Reason::EngineEnded),

@@ -8,6 +8,7 @@ pub mod context;
 pub mod demo;
 pub mod follow;
 pub mod interrupts;
+mod link;
 pub mod offline;
 pub mod outcome;
 pub mod outside;
@@ -69,9 +70,22 @@ pub async fn run<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Ou
 }
 
 async fn verb<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Result<Outcome, Failure> {
+    if cli.look.theme.is_some() && !matches!(cli.verb, None | Some(Verb::Up(_) | Verb::Demo(_))) {
+        let hint = "\"cas\", \"cas up\" and \"cas demo\" open one";
+        return Err(Failure::with_hint(Outcome::Usage, "--theme is about the console, and this verb opens none", hint));
+    }
     let theme = cli.theme().map(str::to_owned);
     let theme = theme.as_deref();
     let access = if cli.read_only { Access::ReadOnly } else { Access::Full };
+    if access == Access::ReadOnly
+        && let Some(change) = cli.verb.as_ref().and_then(Verb::change)
+    {
+        return Err(Failure::with_hint(
+            Outcome::Refused,
+            format!("--read-only only looks, and {change}: nothing was done"),
+            "leave --read-only out",
+        ));
+    }
     let place = verbs::Place { file: cli.file.as_ref().map(|file| ctx.cwd.join(file)), access };
     match cli.verb {
         None => verbs::up::console(ctx, outside, &place, theme).await,

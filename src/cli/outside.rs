@@ -123,6 +123,8 @@ pub struct LogExtent {
     pub since_us: Option<i64>,
     /// Not after, microseconds since the Unix epoch.
     pub until_us: Option<i64>,
+    /// Of each service at least its newest so many, where there are so many; older ones need not be read. None: all.
+    pub tail: Option<usize>,
 }
 
 /// The rest of cas. Errors are sentences for people.

@@ -180,3 +180,24 @@ actions! {
         StopAndQuit = "stop-and-quit",
     }
 }
+
+impl Action {
+    /// Whether it is more than looking: it asks the engine for something, types into a service or into a file.
+    #[must_use]
+    pub const fn is_wish(self) -> bool {
+        match self {
+            Self::Global(GlobalKey::StartAll | GlobalKey::StopAll | GlobalKey::EditProject) => true,
+            Self::Service(key) => match key {
+                ServiceKey::Restart
+                | ServiceKey::RestartWithDependents
+                | ServiceKey::StartOrStop
+                | ServiceKey::Kill
+                | ServiceKey::Signal
+                | ServiceKey::Shell
+                | ServiceKey::Attach => true,
+                ServiceKey::MarkAll | ServiceKey::MarkNone | ServiceKey::Logs | ServiceKey::Detail => false,
+            },
+            Self::Global(_) | Self::List(_) | Self::Logs(_) | Self::Prompt(_) | Self::Confirm(_) => false,
+        }
+    }
+}

@@ -12,6 +12,7 @@ use tokio::{
 
 use super::{
     carry::Carrier,
+    clipboard::Between,
     input::{FromTerminal, Input},
     keymap::Keymap,
     message::{Message, UiEffect},
@@ -360,7 +361,13 @@ impl App {
         match effect {
             UiEffect::Request(request) => self.carrier.spawn_request(request),
             UiEffect::LoadThemes => self.carrier.spawn_themes(self.ui.theme().depth()),
-            UiEffect::Copy(text) => self.screen.copy(&text)?,
+            UiEffect::Copy(text) => {
+                let between = Between::of_environment(|name| std::env::var_os(name).is_some());
+                self.screen.copy(&text, between)?;
+                if between == Between::Tmux {
+                    self.carrier.spawn_tmux(text);
+                }
+            }
             UiEffect::CaptureMouse(mouse) => self.screen.capture_mouse(mouse)?,
             UiEffect::Repaint => {
                 test_panic();

@@ -285,6 +285,9 @@ fn hints(ui: &Ui) -> Vec<Hint> {
     }
     hints.extend([GlobalKey::Zoom, GlobalKey::EditProject, GlobalKey::PickTheme].map(Action::from).map(named));
     hints.push(named(ListKey::Copy.into()));
+    if ui.access == Access::Looking {
+        hints.retain(|(action, _)| !action.is_wish());
+    }
     hints
 }
 

@@ -6,6 +6,7 @@ use tokio::{process::Command, sync::mpsc};
 
 use super::{
     app::{FromTask, Options, history},
+    clipboard::tell_tmux,
     message::Message,
     theme::{ColorDepth, Theme},
 };
@@ -72,6 +73,17 @@ impl Carrier {
             if let Some(text) = problems {
                 let said = Message::Said { severity: Severity::Warning, text };
                 let _left = messages.blocking_send(FromTask::Message(said));
+            }
+        }));
+    }
+
+    /// Gives what was copied to the tmux around; only that it cannot be is news.
+    pub(crate) fn spawn_tmux(&self, text: String) {
+        let messages = self.messages.clone();
+        drop(tokio::spawn(async move {
+            if let Err(text) = tell_tmux("tmux", &text).await {
+                let said = Message::Said { severity: Severity::Warning, text };
+                let _left = messages.send(FromTask::Message(said)).await;
             }
         }));
     }

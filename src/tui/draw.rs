@@ -49,12 +49,7 @@ pub fn draw(frame: &mut Frame<'_>, ui: &Ui) {
 }
 
 fn tab_names() -> [(&'static str, &'static str); 5] {
-    let keys = ["1", "2", "3", "4", "5"];
-    let mut names = [("", ""); 5];
-    for ((name, pane), key) in names.iter_mut().zip(Pane::ALL).zip(keys) {
-        *name = (key, pane.title());
-    }
-    names
+    Pane::ALL.map(|pane| (pane.number(), pane.title()))
 }
 
 /// The pane whose tab is at column `column`.
@@ -71,7 +66,8 @@ fn too_small(frame: &mut Frame<'_>, ui: &Ui, screen: Rect) {
     frame.render_widget(Paragraph::new(lines), screen);
 }
 
-/// The latest sentence, in the lower right corner of the panes.
+/// The latest sentence, in the lower right corner of the panes, above their lower border: there may stand why the selected service is where
+/// it is.
 fn toast(frame: &mut Frame<'_>, ui: &Ui, body: Rect) {
     let Some(toast) = &ui.toast else { return };
     let style = ui.theme.severity(toast.severity);
@@ -82,6 +78,7 @@ fn toast(frame: &mut Frame<'_>, ui: &Ui, body: Rect) {
         let hints = format::wrap(hint, most);
         lines.extend(hints.into_iter().map(|line| Line::styled(line, ui.theme.style(Role::Muted))));
     }
+    let body = Rect { height: body.height.saturating_sub(1), width: body.width.saturating_sub(1), ..body };
     lines.truncate(usize::from(body.height.saturating_sub(2)).min(5));
     let widest = lines.iter().map(Line::width).max().unwrap_or(0);
     let width = u16::try_from(widest + 4).unwrap_or(body.width).min(body.width);

@@ -9,6 +9,7 @@ mod attach;
 mod backend;
 mod bars;
 mod carry;
+mod clipboard;
 mod draw;
 mod edit;
 mod format;

@@ -27,7 +27,7 @@ impl Motion {
         }
     }
 
-    /// Which way it goes.
+    /// Whether a row that cannot be selected is passed over upwards: from the last one there is no other way, from the first one no such.
     pub(crate) const fn is_up(self) -> bool {
         match self {
             Self::Top => false,

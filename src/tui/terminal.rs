@@ -12,7 +12,6 @@ use std::{
 
 use crossterm::{
     Command,
-    clipboard::CopyToClipboard,
     cursor::Show,
     event::{DisableBracketedPaste, EnableBracketedPaste},
     queue,
@@ -20,7 +19,10 @@ use crossterm::{
 };
 use ratatui::Terminal;
 
-use super::backend::CalmBackend;
+use super::{
+    backend::CalmBackend,
+    clipboard::{self, Between},
+};
 
 /// Whether a terminal is borrowed just now: all that a panic hook can ask.
 static BORROWED: AtomicBool = AtomicBool::new(false);
@@ -140,18 +142,12 @@ impl Screen {
         self.terminal.resize(ratatui::layout::Rect::new(0, 0, size.width, size.height))
     }
 
-    /// Puts text on the terminal's clipboard by OSC 52; within tmux also through to the terminal around it.
-    pub(crate) fn copy(&mut self, text: &str) -> io::Result<()> {
-        let mut sequence = String::new();
-        CopyToClipboard::to_clipboard_from(text)
-            .write_ansi(&mut sequence)
-            .map_err(|_| io::Error::other("the clipboard sequence could not be made"))?;
+    /// Puts text on the terminal's clipboard by OSC 52, through what is between.
+    pub(crate) fn copy(&mut self, text: &str, between: Between) -> io::Result<()> {
+        let sequence = clipboard::sequence(text, between)
+            .ok_or_else(|| io::Error::other("the clipboard sequence could not be made"))?;
         let out = self.terminal.backend_mut();
         out.write_all(sequence.as_bytes())?;
-        if std::env::var_os("TMUX").is_some() {
-            let doubled = sequence.replace('\x1b', "\x1b\x1b");
-            out.write_all(format!("\x1bPtmux;{doubled}\x1b\\").as_bytes())?;
-        }
         Write::flush(out)
     }
 }

@@ -34,6 +34,9 @@ pub enum ConnectError {
         /// What came instead.
         reason: String,
     },
+    /// The engine answers, and says no: its own sentence, which needs no other around it.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// One answer may have so many bytes, and so one line of a stream.
@@ -127,9 +130,10 @@ impl Remote {
             return Ok(response);
         }
         let body = axum::body::to_bytes(Body::new(response.into_body()), REFUSAL_LIMIT).await.unwrap_or_default();
-        Err(self.unusable(
-            serde_json::from_slice::<RefusalBody>(&body).map_or_else(|_| status.to_string(), |said| said.error),
-        ))
+        Err(match serde_json::from_slice::<RefusalBody>(&body) {
+            Ok(said) => ConnectError::Refused(said.error),
+            Err(_) => self.unusable(status.to_string()),
+        })
     }
 
     /// A whole answer.

@@ -126,6 +126,12 @@ impl Stories {
                 let plot = Plot::Stop { who, why, killed: Some(*after) };
                 self.open.insert(key, Story { began, last: at, plot });
             }
+            // What is killed at once was not asked to end before. (After a crash it is what was left of the run.)
+            (What::Killed { after }, open) if !matches!(open, Some(Story { plot: Plot::Crash(_), .. })) => {
+                self.close(&key, open);
+                let plot = Plot::Stop { who: entry.who, why: entry.why.clone(), killed: Some(*after) };
+                self.open.insert(key, Story { began: at, last: at, plot });
+            }
             (What::Unhealthy { .. }, open) => {
                 self.close(&key, open);
                 let plot = Plot::Illness { sentence: entry.sentence() };
@@ -307,17 +313,20 @@ fn started(who: Origin, adopted: Option<Duration>, ending: &Ending) -> (String, 
 }
 
 fn stopped(story: &Story, who: Origin, why: &str, killed: Option<Duration>, ending: &Ending) -> (String, Severity) {
-    let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+    let at_once = killed.is_some_and(|after| after.is_zero());
+    let verb = if at_once { "killed" } else { "stopped" };
+    let by = who.label();
+    // That who asked for it is the reason, too, needs not be said twice.
+    let says_more = !why.is_empty() && why != format!("{verb} by {by}");
+    let why = if says_more { format!(" ({why})") } else { String::new() };
     let mut sentence = match ending {
-        Ending::Stopped(at) => {
-            format!("stopped by {}{why} within {}", who.label(), short_duration(at.since(story.began)))
-        }
+        Ending::Stopped(at) => format!("{verb} by {by}{why} within {}", short_duration(at.since(story.began))),
         Ending::Open | Ending::Healthy(_) | Ending::Stable | Ending::GaveUp(_) | Ending::Withheld => {
-            format!("stopping, asked by {}{why}", who.label())
+            format!("{}, asked by {by}{why}", if at_once { "killed" } else { "stopping" })
         }
     };
     match killed {
-        Some(after) if after.is_zero() => sentence.push_str(", by SIGKILL"),
+        Some(after) if after.is_zero() => {}
         Some(after) => {
             let _ = write!(sentence, ", killed: it was still there after {}", short_duration(after));
         }

@@ -69,7 +69,11 @@ fn quoted(word: &str) -> String {
 
 /// The launchd property list (launchd.plist(5)). `AbandonProcessGroup`: services are not launchd's to end.
 #[must_use]
-pub fn launchd(exe: &Path) -> String {
+pub fn launchd(exe: &Path, whose: Whose) -> String {
+    let option = match whose {
+        Whose::User => "",
+        Whose::System => "<string>--system</string>",
+    };
     let exe = exe.to_string_lossy().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>
@@ -79,7 +83,7 @@ pub fn launchd(exe: &Path) -> String {
 <dict>
     <key>Label</key><string>{LABEL}</string>
     <key>ProgramArguments</key>
-    <array><string>{exe}</string><string>daemon</string><string>run</string></array>
+    <array><string>{exe}</string><string>daemon</string><string>run</string>{option}</array>
     <key>RunAtLoad</key><true/>
     <key>KeepAlive</key><true/>
     <key>AbandonProcessGroup</key><true/>
@@ -117,12 +121,14 @@ mod tests {
     fn a_path_with_spaces_and_signs_is_one_word() {
         let unit = systemd(Path::new("/opt/my tools/100%/cas \"x\""), Whose::User);
         assert!(unit.contains("ExecStart=\"/opt/my tools/100%%/cas \\\"x\\\"\" daemon run\n"), "{unit}");
-        assert!(launchd(Path::new("/opt/a&b/cas")).contains("<string>/opt/a&amp;b/cas</string>"));
+        assert!(launchd(Path::new("/opt/a&b/cas"), Whose::User).contains("<string>/opt/a&amp;b/cas</string>"));
     }
 
     #[test]
     fn a_unit_of_somebody_else_is_not_ours() {
         assert!(!is_ours("[Service]\nExecStart=/usr/bin/cas daemon run\n"));
-        assert!(is_ours(&launchd(Path::new("/usr/bin/cas"))));
+        assert!(is_ours(&launchd(Path::new("/usr/bin/cas"), Whose::User)));
+        let whole = launchd(Path::new("/usr/bin/cas"), Whose::System);
+        assert!(whole.contains("<string>run</string><string>--system</string></array>"), "{whole}");
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     host::handle::Handle,
     model::{
         command::Command,
-        ids::{RequestId, RunId, ServiceId},
+        ids::{ProjectName, RequestId, RunId, ServiceId},
         phase::{Health, Phase},
         policy::{Consent, Origin, Plan, Reply, Request},
         service::BaseEnvironment,
@@ -40,6 +40,9 @@ pub(in crate::cli) async fn act(
         Some(targets) => select::services(&targets.services, &reached.ids(&before))?,
         None => Vec::new(),
     };
+    if let Command::Close { project } = &act.command {
+        is_open(&before, project)?;
+    }
     let asked = outside.now();
     let consent = if act.manner.dry_run { Consent::DryRun } else { Consent::Ask };
     let command = reached.command(&absolute(ctx, &act.command));
@@ -65,6 +68,16 @@ pub(in crate::cli) async fn act(
         | Reply::Refused { .. } => None,
     };
     report(ctx, act, &reply, settled.as_ref(), &targets)
+}
+
+/// A name that fits nothing is no refusal.
+fn is_open(snapshot: &Snapshot, project: &ProjectName) -> Result<(), Failure> {
+    let open: Vec<&str> = snapshot.projects.iter().filter(|p| p.open).map(|p| p.name.as_str()).collect();
+    if open.contains(&project.as_str()) {
+        return Ok(());
+    }
+    let hint = if open.is_empty() { "none is".to_owned() } else { format!("open: {}", open.join(", ")) };
+    Err(Failure::with_hint(Outcome::NotFound, format!("no project \"{project}\" is open"), hint))
 }
 
 /// The engine that a wish is put to. Where none runs the project, a start has the daemon open it first, and so has whatever is about services that

@@ -5,7 +5,7 @@ use crate::cli::{
     args::Attach,
     context::Context,
     outcome::{Failure, Outcome},
-    outside::{Access, Outside},
+    outside::Outside,
     select,
 };
 
@@ -15,9 +15,6 @@ pub(in crate::cli) async fn attach(
     place: &Place,
     attach: &Attach,
 ) -> Result<Outcome, Failure> {
-    if place.access == Access::ReadOnly {
-        return Err(Failure::new(Outcome::Refused, "attaching types into a service, and --read-only only looks"));
-    }
     let reached = match place.reach(ctx, outside).await? {
         Reach::Engine(reached) => reached,
         Reach::Nobody(_) => return Err(Failure::no_engine()),

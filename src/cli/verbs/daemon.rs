@@ -9,6 +9,7 @@ use crate::{
         args::{DaemonAction, DaemonLogs, DaemonStop},
         care::Kept,
         context::Context,
+        link::LinkWatch,
         outcome::{Failure, Outcome},
         outside::{Access, Outside, Running},
         render::{
@@ -126,8 +127,8 @@ fn departure(ctx: &mut Context<'_>, services: &[String], how: DaemonStop) -> Res
         return Ok(Some(Departure::StopAll));
     }
     let count = services.len();
-    let s = if count == 1 { "" } else { "s" };
-    ctx.say(&format!("{count} service{s} run under the daemon: {}", services.join(", ")));
+    let (s, s_verb) = if count == 1 { ("", "s") } else { ("s", "") };
+    ctx.say(&format!("{count} service{s} run{s_verb} under the daemon: {}", services.join(", ")));
     if !ctx.terminals.stdin {
         return Err(Failure::with_hint(
             Outcome::Usage,
@@ -240,6 +241,7 @@ async fn follow(
 ) -> Result<Outcome, Failure> {
     let mut interrupts = outside.interrupts().map_err(Failure::failed)?;
     let mut snapshots = handle.snapshots.clone();
+    let mut link = LinkWatch::new(handle);
     let after = last.map_or(i64::MIN, |entry| entry.at.wall_us);
     let mut told = None;
     loop {
@@ -259,6 +261,7 @@ async fn follow(
                 print(ctx, outside, &stories.finish())?;
                 return Ok(Outcome::Interrupted);
             }
+            sentence = link.news() => ctx.say(sentence),
             changed = snapshots.changed() => {
                 if changed.is_err() {
                     ctx.say("cas: the engine has ended");

@@ -9,7 +9,7 @@ use crate::cli::{
     context::Context,
     demo::{self, Ports},
     outcome::{Failure, Outcome},
-    outside::Outside,
+    outside::{Access, Outside},
 };
 
 pub(in crate::cli) async fn demo(
@@ -23,7 +23,8 @@ pub(in crate::cli) async fn demo(
     let file = dir.join(demo::FILE);
     // A demo that runs already is shown, not written anew below its feet.
     let runs = file.exists() && outside.connect(&file, place.access).await.map_err(Failure::failed)?.is_some();
-    if !runs {
+    // Who only looks gets no files written: that nothing runs is said further on.
+    if !runs && place.access == Access::Full {
         demo::prepare(&dir, &ctx.exe, demo.seed, Ports::free())
             .map_err(|error| Failure::failed(format!("cannot write the demo to {}: {error}", dir.display())))?;
     }

@@ -10,6 +10,7 @@ use crate::{
     cli::{
         args::Events,
         context::Context,
+        link::LinkWatch,
         offline,
         outcome::{Failure, Outcome},
         outside::Outside,
@@ -59,11 +60,16 @@ pub(in crate::cli) async fn events(
         return Ok(Outcome::Ok);
     }
     let mut interrupts = outside.interrupts().map_err(Failure::failed)?;
+    let mut link = LinkWatch::new(&reached.handle);
     let mut told = snapshot.timeline.last().map_or(0, |entry| entry.seq);
     loop {
         let interrupted = tokio::select! {
             biased;
             Some(_) = interrupts.recv() => true,
+            sentence = link.news() => {
+                ctx.say(sentence);
+                false
+            }
             changed = snapshots.changed() => {
                 if changed.is_err() {
                     ctx.say("cas: the engine has ended");

@@ -29,9 +29,13 @@ pub(in crate::cli) fn install(
     how: DaemonInstall,
 ) -> Result<Outcome, Failure> {
     if how.launchd {
-        ctx.data(&launchd(&ctx.exe.clone()))?;
+        ctx.data(&launchd(&ctx.exe.clone(), whose(outside)))?;
+        let (directory, domain) = match whose(outside) {
+            Whose::User => ("~/Library/LaunchAgents", "gui/$(id -u)"),
+            Whose::System => ("/Library/LaunchDaemons", "system"),
+        };
         ctx.say(&format!(
-            "save it as ~/Library/LaunchAgents/{LABEL}.plist, then: launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/{LABEL}.plist"
+            "save it as {directory}/{LABEL}.plist, then: launchctl bootstrap {domain} {directory}/{LABEL}.plist"
         ));
         return Ok(Outcome::Ok);
     }

@@ -12,6 +12,7 @@ use crate::{
     cli::{
         args::{LineLook, Logs},
         context::Context,
+        link::LinkWatch,
         outcome::{Failure, Outcome},
         outside::{LogExtent, Outside},
         render::logs::{Form, LogLook, LogPrinter, OneLine, Prefix},
@@ -56,6 +57,8 @@ pub(in crate::cli) async fn logs(
         services: services.clone(),
         since_us: logs.since.map(|when| when.wall_us(now)),
         until_us: logs.until.map(|when| when.wall_us(now)),
+        // Of which lines match nobody knows before they are read.
+        tail: logs.tail.filter(|_| logs.grep.is_none()),
     };
     // Subscribe first, then read what there is: nothing falls between.
     let feed = handle.as_ref().map(|handle| handle.logs.subscribe());
@@ -65,9 +68,9 @@ pub(in crate::cli) async fn logs(
         reader.remembered(ctx, handle).await?;
     }
     reader.flush(ctx)?;
-    match feed {
-        Some(feed) if logs.follow => reader.follow(ctx, outside, feed).await,
-        Some(_) | None => Ok(Outcome::Ok),
+    match (feed, handle) {
+        (Some(feed), Some(handle)) if logs.follow => reader.follow(ctx, outside, feed, LinkWatch::new(&handle)).await,
+        (Some(_) | None, _) => Ok(Outcome::Ok),
     }
 }
 
@@ -198,6 +201,7 @@ impl Reader {
         ctx: &mut Context<'_>,
         outside: &impl Outside,
         mut feed: LogSubscription,
+        mut link: LinkWatch,
     ) -> Result<Outcome, Failure> {
         let mut interrupts = outside.interrupts().map_err(Failure::failed)?;
         loop {
@@ -206,6 +210,10 @@ impl Reader {
                 Some(_) = interrupts.recv() => {
                     self.drain(ctx, &mut feed)?;
                     return Ok(Outcome::Interrupted);
+                }
+                sentence = link.news() => {
+                    ctx.say(sentence);
+                    continue;
                 }
                 news = feed.next() => news,
             };

@@ -10,6 +10,7 @@ use crate::{
     cli::{
         args::Status,
         context::Context,
+        link::LinkWatch,
         offline,
         outcome::{Failure, Outcome},
         outside::Outside,
@@ -84,6 +85,7 @@ async fn watch(
 ) -> Result<Outcome, Failure> {
     let mut interrupts = outside.interrupts().map_err(Failure::failed)?;
     let mut snapshots = reached.handle.snapshots.clone();
+    let mut link = LinkWatch::new(&reached.handle);
     loop {
         let snapshot = reached.part(&snapshots.borrow_and_update());
         if !status.json && ctx.terminals.stdout {
@@ -99,12 +101,17 @@ async fn watch(
             tokio::time::sleep(PACE).await;
             snapshots.changed().await
         };
-        tokio::select! {
-            Some(_) = interrupts.recv() => return Ok(Outcome::Interrupted),
-            changed = next => {
-                if changed.is_err() {
-                    ctx.say("cas: the engine has ended");
-                    return Ok(Outcome::Ok);
+        let mut next = std::pin::pin!(next);
+        loop {
+            tokio::select! {
+                Some(_) = interrupts.recv() => return Ok(Outcome::Interrupted),
+                sentence = link.news() => ctx.say(sentence),
+                changed = &mut next => {
+                    if changed.is_err() {
+                        ctx.say("cas: the engine has ended");
+                        return Ok(Outcome::Ok);
+                    }
+                    break;
                 }
             }
         }

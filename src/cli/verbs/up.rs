@@ -77,7 +77,7 @@ pub(in crate::cli) async fn up(
 ) -> Result<Outcome, Failure> {
     let file = place.find(ctx, outside)?;
     if up.detach {
-        return detach(ctx, outside, place, &file, up).await;
+        return detach(ctx, outside, &file, up).await;
     }
     let face = if up.no_tui || !ctx.can_show_console() { Face::Lines(&up.lines) } else { Face::Console { theme } };
     start(ctx, outside, place, &file, &up.services, &face).await
@@ -133,16 +133,7 @@ async fn engine(
 }
 
 /// `cas up --detach`: the services run under the daemon, and the shell is free again.
-async fn detach(
-    ctx: &mut Context<'_>,
-    outside: &impl Outside,
-    place: &Place,
-    file: &Path,
-    up: &Up,
-) -> Result<Outcome, Failure> {
-    if place.access == Access::ReadOnly {
-        return Err(Failure::new(Outcome::Usage, "--read-only and --detach do not go together"));
-    }
+async fn detach(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path, up: &Up) -> Result<Outcome, Failure> {
     // What is wrong with the file is said in full, before anything is started.
     load(ctx, outside, file)?;
     let reached = match outside.connect(file, Access::Full).await.map_err(Failure::failed)? {

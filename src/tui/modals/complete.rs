@@ -12,7 +12,7 @@ use crate::{
     model::{command::Command, signal::Signal},
     tui::{
         action::{Action, Layer, Section},
-        ui::Ui,
+        ui::{Access, Ui},
     },
 };
 
@@ -81,11 +81,12 @@ fn first_words(ui: &Ui) -> Vec<Candidate> {
         let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
         candidate(verb.get_name(), about, Sort::Verb)
     });
-    let actions = typed_actions().map(|action| {
+    let is_looking = ui.access == Access::Looking;
+    let actions = typed_actions().filter(|action| !(is_looking && action.is_wish())).map(|action| {
         let about = ui.keymap.binding(action).map_or_else(String::new, |binding| binding.help.clone());
         candidate(action.name(), about, Sort::Action(action))
     });
-    verbs.chain(actions).collect()
+    verbs.filter(|_| !is_looking).chain(actions).collect()
 }
 
 fn arguments_of(ui: &Ui, verb: &str, typed: &[&str]) -> Vec<Candidate> {
@@ -140,7 +141,11 @@ fn services(ui: &Ui, typed: &[&str]) -> Vec<Candidate> {
     }
     let projects = ui.snapshot.projects.iter().filter(|project| project.open);
     all.extend(projects.map(|project| {
-        candidate(format!("{}/*", project.name), format!("all {} services", project.counts.total), Sort::Service)
+        let about = match project.counts.total {
+            1 => "its one service".to_owned(),
+            total => format!("all {total} services"),
+        };
+        candidate(format!("{}/*", project.name), about, Sort::Service)
     }));
     all
 }

@@ -15,7 +15,7 @@ use super::{
     message::{Message, UiEffect},
     modals::Modal,
     motion::{Motion, select},
-    ui::{Leaving, Pane, Toast, Ui},
+    ui::{Access, Leaving, Pane, Toast, Ui},
 };
 use crate::model::{
     ids::ServiceId,
@@ -31,6 +31,38 @@ const TOAST: Duration = Duration::from_secs(5);
 
 /// Takes in what `message` says.
 pub fn update(ui: &mut Ui, message: Message) -> Vec<UiEffect> {
+    let effects = take(ui, message);
+    if ui.access == Access::Looking && effects.iter().any(is_wish) {
+        say_only_looking(ui);
+        return effects.into_iter().filter(|effect| !is_wish(effect)).collect();
+    }
+    effects
+}
+
+/// What nobody may ask for who only looks, by whatever way he came to it: a key, the palette, the mouse.
+const fn is_wish(effect: &UiEffect) -> bool {
+    match effect {
+        UiEffect::Request(_)
+        | UiEffect::Shell(_)
+        | UiEffect::Edit { .. }
+        | UiEffect::StopAllAndQuit
+        | UiEffect::LeaveRunning
+        | UiEffect::Attach(_) => true,
+        UiEffect::Copy(_)
+        | UiEffect::LoadThemes
+        | UiEffect::CaptureMouse(_)
+        | UiEffect::Repaint
+        | UiEffect::Suspend
+        | UiEffect::Quit => false,
+    }
+}
+
+fn say_only_looking(ui: &mut Ui) {
+    let hint = "leave --read-only out to act".to_owned();
+    say(ui, Severity::Warning, "this console only looks: it was opened with --read-only".to_owned(), Some(hint));
+}
+
+fn take(ui: &mut Ui, message: Message) -> Vec<UiEffect> {
     let effects = match message {
         Message::Key(event) => key(ui, event),
         Message::Mouse(event) => return mouse::mouse(ui, event),
@@ -95,6 +127,10 @@ fn key(ui: &mut Ui, event: KeyEvent) -> Vec<UiEffect> {
 
 /// Does what a key or the palette asks for on the panes.
 pub(crate) fn act(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
+    if ui.access == Access::Looking && action.is_wish() {
+        say_only_looking(ui);
+        return Vec::new();
+    }
     match action {
         Action::Global(key) => global::act(ui, key),
         Action::List(key) => list::act(ui, key),

@@ -47,7 +47,12 @@ pub(super) fn answer(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
             ui.leaving = Leaving::StoppingAll;
             let key = ui.keymap.key(GlobalKey::Quit.into()).unwrap_or_default();
             let hint = Some(format!("{key} again leaves the screen while they end"));
-            say(ui, Severity::Warning, format!("stopping {running} services, then leaving"), hint);
+            say(
+                ui,
+                Severity::Warning,
+                format!("stopping {running} service{}, then leaving", if running == 1 { "" } else { "s" }),
+                hint,
+            );
             vec![UiEffect::StopAllAndQuit]
         }
         Some(Modal::Confirm { .. }) => {

@@ -15,7 +15,7 @@ use crate::{
         action::ServiceKey,
         message::UiEffect,
         modals::{Modal, text::TextKind},
-        ui::{Access, LogPosition, Pane, Ui},
+        ui::{LogPosition, Pane, Ui},
         widgets::Viewport,
     },
 };
@@ -85,9 +85,7 @@ fn attach(ui: &mut Ui) -> Vec<UiEffect> {
         return Vec::new();
     };
     let name = &service.id.service;
-    let refusal = if ui.access == Access::Looking {
-        Some(("this console only looks: it was opened with --read-only".to_owned(), None))
-    } else if !service.tty {
+    let refusal = if !service.tty {
         let hint = "write \"tty: true\" for it in its file and restart it".to_owned();
         Some((format!("attach: {name} has no terminal"), Some(hint)))
     } else if service.phase.run().is_none() {

@@ -28,7 +28,7 @@ pub fn tabs(tabs: &[(&str, &str)], active: usize, theme: &Theme) -> Line<'static
         };
         spans.push(Span::raw(" "));
         spans.push(Span::styled((*key).to_owned(), key_style));
-        spans.push(Span::styled(format!(" {label}"), label_style));
+        spans.push(Span::styled((*label).to_owned(), label_style));
         spans.push(Span::raw(" "));
     }
     Line::from(spans)
@@ -39,7 +39,7 @@ pub fn tabs(tabs: &[(&str, &str)], active: usize, theme: &Theme) -> Line<'static
 pub fn tab_at(tabs: &[(&str, &str)], column: u16) -> Option<usize> {
     let mut left = usize::from(column);
     for (index, (key, label)) in tabs.iter().enumerate() {
-        let wide = width(key) + width(label) + 3;
+        let wide = width(key) + width(label) + 2;
         if left < wide {
             return Some(index);
         }

@@ -51,6 +51,30 @@ async fn a_request_is_accepted_planned_unchanged_or_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_word_that_is_not_understood_is_refused_and_not_passed_over() {
+    let stage = Stage::with(TWO);
+    for (strange, ask) in [
+        ("consnt", json!({"command": "start", "services": ["web"], "consnt": "dry-run"})),
+        ("dry_run", json!({"command": "start", "services": ["web"], "dry_run": true})),
+        ("service", json!({"command": "start", "service": ["web"], "all": true})),
+        ("grace", json!({"command": "start", "services": ["web"], "grace": "3s"})),
+    ] {
+        let refused = stage.ask(&ask).await;
+        assert_eq!(refused.status, 400, "{ask}: {refused:?}");
+        assert!(refused.sentence().contains(&format!("\"{strange}\"")), "{ask}: {refused:?}");
+    }
+    for path in ["/v1/logs?tial=5", "/v1/entries?sinc=5m", "/v1/metrics?form=prometheus"] {
+        let refused = stage.get(path).await;
+        assert_eq!(refused.status, 400, "{path}: {refused:?}");
+    }
+    let refused = curl(&stage.socket, "POST", "/v1/leave?departur=leave-running", &[], b"").await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    let nothing_said = json!({"command": "start", "services": ["web"], "all": false, "environment": null});
+    assert_eq!(stage.ask(&nothing_said).await.json()["reply"], "accepted", "and nobody has left");
+    stage.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_must_be_agreed_to_and_a_program_is_taken_at_its_word() {
     let stage = Stage::with(TWO);
     stage.ask(&json!({"command": "start", "services": [], "all": true})).await;

@@ -61,7 +61,10 @@ async fn a_console_on_it_sees_and_is_refused_in_a_sentence() {
     let command = Command::Start { targets };
     let request = Request { id: RequestId(0), origin: Origin::Key, command, consent: Consent::Ask };
     match handle.request(request).await.unwrap() {
-        Reply::Refused { reason, .. } => assert!(reason.contains("only shows"), "{reason}"),
+        Reply::Refused { reason, hint } => {
+            assert!(reason.starts_with("this socket only shows"), "the engine's own sentence: {reason}");
+            assert_eq!(hint, None, "trying again would change nothing");
+        }
         other @ (Reply::Accepted { .. }
         | Reply::Unchanged { .. }
         | Reply::Planned { .. }

@@ -394,8 +394,56 @@ async fn who_only_looks_never_hosts_opens_or_starts_anything() {
     let ran = Desk::terminal(80).run(&outside, "cas up --read-only").await;
     assert_eq!(ran.outcome, Outcome::Ok);
     assert!(open.requests.try_recv().is_err(), "it is shown, and nothing is started");
-    let ran = run(&outside, "cas attach web --read-only").await;
-    assert_eq!(ran.outcome, Outcome::Refused);
+}
+
+#[tokio::test]
+async fn who_only_looks_changes_nothing_by_any_verb() {
+    let home = tempfile::tempdir().unwrap();
+    for line in [
+        "cas up --detach",
+        "cas down",
+        "cas stop web",
+        "cas stop web --dry-run",
+        "cas autopilot off",
+        "cas open .",
+        "cas close shop",
+        "cas attach web",
+        "cas init -y",
+        "cas projects forget shop",
+        "cas daemon start",
+        "cas daemon stop --keep",
+        "cas daemon stop --down",
+        "cas daemon restart",
+        "cas daemon install",
+        "cas daemon uninstall",
+        "cas daemon run",
+    ] {
+        let left = Left { service: fixture::name("web"), run: RunId(7), pid: 4007, since: fixture::at(1) };
+        let mut running = daemon(under_daemon(), |_| None);
+        let outside = Fake {
+            daemon: Some(running.handle.clone()),
+            daemon_runs: Cell::new(true),
+            left: vec![left],
+            host: Some(running.handle.clone()),
+            ..here()
+        };
+        let desk = Desk { cwd: home.path().to_path_buf(), ..Desk::terminal(80) };
+        let ran = desk.run(&outside, &format!("{line} --read-only")).await;
+        assert_eq!(ran.outcome, Outcome::Refused, "{line}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains("--read-only only looks") && ran.stderr.contains("leave --read-only out"),
+            "{line}: {}",
+            ran.stderr
+        );
+        assert!(running.requests.try_recv().is_err() && running.departures.try_recv().is_err(), "{line}");
+        assert!(outside.hosted.borrow().is_empty() && outside.forgotten.borrow().is_empty(), "{line}");
+        assert!(outside.daemon_runs.get() && outside.tools.borrow().is_empty(), "{line}");
+    }
+    let ran = Desk { cwd: home.path().to_path_buf(), ..Desk::terminal(80) }.run(&here(), "cas demo --read-only").await;
+    assert_eq!(ran.outcome, Outcome::NoEngine, "{}", ran.stderr);
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "nothing was written");
+    let ran = run(&here(), "cas daemon install --print --read-only").await;
+    assert_eq!(ran.outcome, Outcome::Ok, "{}", ran.stderr);
 }
 
 #[tokio::test]

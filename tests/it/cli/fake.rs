@@ -45,7 +45,7 @@ pub(crate) struct Engine {
     pub(crate) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(crate) requests: mpsc::UnboundedReceiver<Request>,
     pub(crate) departures: mpsc::UnboundedReceiver<Departure>,
-    _link: watch::Sender<Link>,
+    pub(crate) link: watch::Sender<Link>,
 }
 
 /// How an engine takes leave.
@@ -121,7 +121,7 @@ pub(crate) fn engine_leaving(
         drop(asked_to_leave);
     });
     let handle = Handle { calls, snapshots: watched, logs: feed, link: linked };
-    Engine { handle, snapshots, requests, departures, _link: link }
+    Engine { handle, snapshots, requests, departures, link }
 }
 
 /// An engine that accepts everything and then looks like `after`.
@@ -165,6 +165,8 @@ pub(crate) struct Fake {
     /// With which access engines were reached.
     pub(crate) accesses: RefCell<Vec<Access>>,
     pub(crate) interrupts: RefCell<Vec<mpsc::Sender<Interrupt>>>,
+    /// How much of what is stored was asked for.
+    pub(crate) tails: RefCell<Vec<Option<usize>>>,
 }
 
 impl Outside for Fake {
@@ -271,9 +273,10 @@ impl Outside for Fake {
 
     fn stored_logs(
         &self,
-        _extent: &LogExtent,
+        extent: &LogExtent,
         each: &mut dyn FnMut(&LogBatch) -> ControlFlow<()>,
     ) -> Result<(), String> {
+        self.tails.borrow_mut().push(extent.tail);
         let _broken_off = self.logs.iter().try_for_each(|batch| each(batch));
         Ok(())
     }

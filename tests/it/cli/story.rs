@@ -111,6 +111,30 @@ fn what_was_asked_for_says_who_asked_and_is_no_crash() {
 }
 
 #[test]
+fn a_kill_that_was_asked_for_is_no_crash_and_says_so_once() {
+    let kill = entry(2, 1, "api", Origin::Cli, What::Killed { after: ms(0) }, "killed by command line");
+    let text = told(&[
+        entry(1, 0, "api", Origin::Cli, What::Requested { line: "kill api".to_owned() }, ""),
+        kill,
+        entry(3, 1, "api", Origin::Cli, exited(Exit::Signal(9)), "killed by command line"),
+        entry(4, 1, "api", Origin::Cli, What::Stopped, "killed by command line"),
+    ]);
+    assert_eq!(text, "10:00 shop/api killed by command line within 0 ms\n");
+    let text = told(&[
+        entry(1, 0, "api", Origin::Cli, What::Stopping { signal: Signal::Term }, "stopped by command line"),
+        entry(2, 1, "api", Origin::Cli, exited(Exit::Signal(15)), "stopped by command line"),
+        entry(3, 1, "api", Origin::Cli, What::Stopped, "stopped by command line"),
+        entry(4, 2, "db", Origin::System, What::Stopping { signal: Signal::Term }, "stopped because cas ends"),
+        entry(5, 2, "db", Origin::System, What::Stopped, "stopped because cas ends"),
+    ]);
+    let expected = [
+        "10:00 shop/api stopped by command line within 1 s",
+        "10:00 shop/db stopped by cas (stopped because cas ends) within 0 ms",
+    ];
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn an_illness_ends_with_its_recovery() {
     let text = told(&by_cas(vec![
         What::Unhealthy { probe: ProbeKind::Liveness, detail: "HTTP 500".to_owned() },

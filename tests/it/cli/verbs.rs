@@ -261,6 +261,68 @@ async fn the_second_interrupt_of_up_kills() {
 }
 
 #[tokio::test]
+async fn of_what_is_stored_no_more_is_read_than_the_tail_needs() {
+    let outside = Fake { logs: vec![fixture::batch("web", 0, &["a", "b", "c"])], ..closed() };
+    assert_eq!(run(&outside, "cas logs web --tail 2 --no-prefix").await.stdout, "b\nc\n");
+    assert_eq!(run(&outside, "cas logs web --tail 1 --no-prefix --grep '[ab]'").await.stdout, "b\n");
+    assert_eq!(run(&outside, "cas logs web --no-prefix").await.stdout, "a\nb\nc\n");
+    assert_eq!(*outside.tails.borrow(), [Some(2), None, None], "which lines match is known when they are read");
+}
+
+#[tokio::test]
+async fn whoever_follows_hears_that_the_engine_is_away_and_that_it_is_back() {
+    for line in ["cas logs -f", "cas events -f", "cas status --watch", "cas up --no-tui", "cas daemon logs -f"] {
+        let accept = |request: &cas::model::policy::Request| Reply::Accepted { note: request.command.to_line() };
+        let engine = engine(Link::Connected, fixture::snapshot(), Vec::new(), accept, |_| None);
+        let handle = Some(engine.handle.clone());
+        let outside = Fake {
+            handle: handle.clone(),
+            daemon: handle,
+            daemon_runs: std::cell::Cell::new(true),
+            project: Some(fixture::project()),
+            ..Fake::default()
+        };
+        let script = async {
+            eventually_async("it follows", || async { !outside.interrupts.borrow().is_empty() }).await;
+            for link in [Link::Retrying { since: fixture::at(1), next: fixture::at(2) }, Link::Connected] {
+                engine.link.send_replace(link);
+                // Long enough to be heard: each is said once, whatever comes between.
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            let sender = outside.interrupts.borrow()[0].clone();
+            sender.send(Interrupt::Int).await.unwrap();
+        };
+        let (ran, ()) = tokio::join!(run(&outside, line), script);
+        assert_eq!(ran.outcome, Outcome::Interrupted, "{line}: {}", ran.stderr);
+        assert_eq!(ran.stderr.matches("does not answer; trying again").count(), 1, "{line}: {}", ran.stderr);
+        assert_eq!(ran.stderr.matches("the engine answers again").count(), 1, "{line}: {}", ran.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_project_that_is_not_open_cannot_be_closed_and_is_named_with_those_that_are() {
+    let engine = willing(fixture::snapshot(), fixture::snapshot());
+    let outside = Fake { daemon: Some(engine.handle.clone()), daemon_runs: std::cell::Cell::new(true), ..closed() };
+    let ran = run(&outside, "cas close shup").await;
+    assert_eq!(ran.outcome, Outcome::NotFound, "{}", ran.stderr);
+    assert!(ran.stderr.contains("open: shop"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn an_option_that_would_do_nothing_is_refused() {
+    let ran = run(&closed(), "cas --theme nord status").await;
+    assert_eq!(ran.outcome, Outcome::Usage);
+    assert!(ran.stderr.contains("about the console"), "{}", ran.stderr);
+    for line in ["cas up -d --timestamps", "cas up -d --no-prefix", "cas up -d --theme nord", "cas up -d --no-tui"] {
+        let words = line.split(' ').map(str::to_owned);
+        let refused = <cas::cli::args::Cli as clap::Parser>::try_parse_from(words).unwrap_err();
+        assert!(refused.to_string().contains("cannot be used with"), "{line}: {refused}");
+    }
+}
+
+#[tokio::test]
 async fn followed_events_are_told_once_each() {
     let engine =
         engine(Link::Connected, fixture::snapshot(), vec![], |_| Reply::Unchanged { note: String::new() }, |_| None);

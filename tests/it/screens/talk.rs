@@ -169,6 +169,41 @@ fn the_header_says_how_long_the_daemon_runs_and_whether_one_only_looks() {
 }
 
 #[test]
+fn who_only_looks_is_offered_nothing_that_acts_and_asks_for_nothing() {
+    let footer = |console: &mut Console| console.text().lines().last().unwrap().to_owned();
+    assert!(footer(&mut Console::open("connected", LARGE)).contains("r restart"));
+    let mut looking = Console::only_looking(named("connected"), LARGE);
+    let offered = footer(&mut looking);
+    for label in ["restart", "stop", "kill", "signal", "shell", "edit", "start all"] {
+        assert!(!offered.contains(label), "{label}: {offered}");
+    }
+    assert!(offered.contains("l logs") && offered.contains("d detail"), "{offered}");
+    for keys in ["r", "R", "s", "K", "x", "S", "X", "e", "o", "a", "dr", ":restart api<enter>", ":stop-all<enter>"] {
+        let mut looking = Console::only_looking(named("connected"), LARGE);
+        looking.keys(keys);
+        assert_eq!(looking.effects, [], "{keys}");
+        assert!(looking.text().contains("this console only looks"), "{keys}: {}", looking.text());
+    }
+    looking.keys(":");
+    let palette = looking.text();
+    assert!(!palette.contains(" command ") || !palette.contains("▸ start"), "{palette}");
+    assert!(!palette.contains("stop-all") && palette.contains("focus-next"), "{palette}");
+    let mut looking = Console::only_looking(named("connected"), LARGE);
+    looking.keys("y");
+    assert!(matches!(looking.effects.as_slice(), [UiEffect::Copy(_)]), "{:?}", looking.effects);
+}
+
+#[test]
+fn a_sentence_does_not_cover_why_the_selected_service_is_where_it_is() {
+    let mut console = Console::open("demo", SMALL);
+    let why = |text: &str| text.lines().rev().nth(1).unwrap().to_owned();
+    let before = why(&console.text());
+    console.keys("y");
+    assert!(console.text().contains("copied"), "{}", console.text());
+    assert_eq!(why(&console.text()), before);
+}
+
+#[test]
 fn a_daemon_of_another_version_is_a_line_with_what_to_do() {
     let mut world = named("connected");
     world.snapshot.engine.daemon = true;
