@@ -391,8 +391,7 @@ impl Engine {
         let (run_id, restarts) = (run.id, service.attempt);
         service.streak = 0;
         service.attempt = 0;
-        service.view = None;
-        self.changed = true;
+        // No picture of a service shows these: a thousand that become stable draw nothing anew.
         self.mark(id);
         if restarts > 0 {
             self.record(About::Run(id, run_id), Origin::Healer, What::Stable { restarts }, "");

@@ -449,7 +449,7 @@ impl Log {
     }
 
     /// Does what needs room on the disk; the oldest segments go where there is none.
-    pub(crate) fn free_for(&mut self, mut write: impl FnMut() -> Result<()>) -> Result<()> {
+    pub(crate) fn free_for<T>(&mut self, mut write: impl FnMut() -> Result<T>) -> Result<T> {
         loop {
             match write() {
                 Err(Errno::NOSPC | Errno::DQUOT) if self.free_oldest() => {}

@@ -45,23 +45,21 @@ pub(crate) fn reserve(directory: BorrowedFd<'_>, temporary: &CStr) -> Result<()>
     if pwrite(&file, &[b'\n'; RECORD], 0)? == RECORD { Ok(()) } else { Err(Errno::NOSPC) }
 }
 
-/// Replaces a record. What was there stays under the temporary name; where nothing was, or the file system cannot do that, room is
-/// taken there anew.
+/// Replaces a record. True where what was there is under the temporary name now, so that the next one has its room; not where nothing
+/// was, or the file system cannot do that.
 ///
 /// A plain rename over a file makes some file systems (ext4) write it out at once, which takes longer than all the rest of a start.
-pub(crate) fn replace(directory: BorrowedFd<'_>, temporary: &CStr, name: &CStr, text: &[u8]) -> Result<()> {
+pub(crate) fn replace(directory: BorrowedFd<'_>, temporary: &CStr, name: &CStr, text: &[u8]) -> Result<bool> {
     let file = open_ours(directory, temporary, OFlags::RDWR | OFlags::CREATE)?;
     if pwrite(&file, text, 0)? != text.len() {
         return Err(Errno::NOSPC);
     }
     ftruncate(&file, text.len() as u64)?;
     if renameat_with(directory, temporary, directory, name, RenameFlags::EXCHANGE).is_ok() {
-        return Ok(());
+        return Ok(true);
     }
     renameat(directory, temporary, directory, name)?;
-    // Without room the next record says so.
-    let _ = reserve(directory, temporary);
-    Ok(())
+    Ok(false)
 }
 
 /// A record's text; empty where there is none of ours.
@@ -113,7 +111,7 @@ impl Shim {
         let text = exit_text(&ExitFile { run: facts.run, kind, value, wall_us, cpu_us, max_rss_kib });
         let slot = self.slot.as_fd();
         let saved = self.log.free_for(|| replace(slot, c"exit.tmp", c"exit", text.bytes()));
-        self.records.have_room &= saved.is_ok();
+        self.records.have_room &= matches!(saved, Ok(true));
         self.records.exited = facts.run;
         // Where the slot was deleted there is no place for it, nor will there be.
         let may_yet = saved.is_err_and(|error| error != Errno::NOENT);

@@ -298,6 +298,8 @@ impl Shim {
                 let kill_file = std::mem::replace(&mut self.kill_file, kill_file);
                 self.launch = Some(Launch { told, before, kill_file, again });
                 self.pty = pty;
+                // Its state may be the first: then it takes the room, and leaves none.
+                self.records.have_room &= self.log.run != 0;
                 self.log.run = run;
                 self.is_adopted = false;
                 self.retiring = false;

@@ -45,6 +45,14 @@ pub(super) fn read(path: &Path) -> Option<String> {
     Some(text)
 }
 
+/// The first line of a file that is kept open, without its line feed, by one read; none where it is longer than that.
+pub(super) fn first_line(file: &File) -> Option<String> {
+    let mut bytes = [0; 64];
+    let length = file.read_at(&mut bytes, 0).ok()?;
+    let line = bytes.get(..length)?.split(|byte| *byte == b'\n').next().filter(|line| line.len() < length)?;
+    Some(std::str::from_utf8(line).ok()?.to_owned())
+}
+
 /// The text of a file that is kept open.
 pub(super) fn read_again(file: &File) -> Option<String> {
     let mut bytes = vec![0; 8192];
