@@ -263,8 +263,9 @@ impl World {
         let slot = Slot { orders, pulse: Arc::default() };
         slots.insert(service.clone(), slot.clone());
         drop(slots);
-        let keeper = Keeper::new(Arc::clone(&self.shared), seat, inbox, Arc::clone(&slot.pulse));
-        self.runtime.spawn(keeper.keep());
+        let (shared, pulse) = (Arc::clone(&self.shared), Arc::clone(&slot.pulse));
+        // It looks at the slot's files first: the engine does not wait for that.
+        self.runtime.spawn(async move { Keeper::new(shared, seat, inbox, pulse).keep().await });
         Some(slot)
     }
 

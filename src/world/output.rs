@@ -155,6 +155,12 @@ impl Capture {
         }
     }
 
+    /// True where the end of a run was said and not all before it has been read.
+    #[must_use]
+    pub const fn is_behind_end(&self) -> bool {
+        self.ends_at.is_some()
+    }
+
     /// Where a run has ended, what is unfinished becomes a line.
     fn end_run(&mut self) {
         if self.ends_at.is_some_and(|end| self.walk.at() >= end) {

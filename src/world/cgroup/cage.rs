@@ -5,6 +5,10 @@ use std::{
     collections::HashSet,
     fs, io,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::{
@@ -56,13 +60,15 @@ impl Node {
 pub struct Cage {
     /// Never empty; the first is joined and tells who is in it.
     nodes: Vec<Node>,
+    /// `cgroup.kill` was used on it.
+    killed: Arc<AtomicBool>,
 }
 
 impl Cage {
     /// None where no node is joined.
     pub(super) fn new(mut nodes: Vec<Node>) -> Option<Self> {
         nodes.sort_by_key(|node| (!node.joined, node.rank()));
-        nodes.first().is_some_and(|node| node.joined).then_some(Self { nodes })
+        nodes.first().is_some_and(|node| node.joined).then(|| Self { nodes, killed: Arc::default() })
     }
 
     fn joined(&self) -> impl Iterator<Item = &Node> {
@@ -126,6 +132,7 @@ impl Cage {
     /// The kernel refuses, or processes are left after all rounds: [`Cage::members`] names them.
     pub fn kill(&self) -> io::Result<()> {
         if let Some(file) = self.kill_file() {
+            self.killed.store(true, Ordering::Relaxed);
             return file::write(&file, "1");
         }
         for _ in 0..ROUNDS {
@@ -144,6 +151,12 @@ impl Cage {
                 format!("{left} processes in {} did not end when they were killed", self.dir().display()),
             )),
         }
+    }
+
+    /// True where [`Cage::kill`] was one write: Linux (6.18 too) then kills whatever is born in it later, not what joins it.
+    #[must_use]
+    pub fn was_killed(&self) -> bool {
+        self.killed.load(Ordering::Relaxed)
     }
 
     /// Lets nothing in it run, or at least nothing new come: a fork bomb grows faster than it can be read.

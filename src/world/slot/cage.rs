@@ -4,7 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 pub(in crate::world) use crate::world::cgroup::Cage;
 use crate::{
-    model::{ids::ServiceName, service::Limits},
+    model::{
+        ids::ServiceName,
+        service::{Containment, Limits},
+    },
     shim_format::fnv1a,
     world::cgroup::Cgroups,
 };
@@ -17,6 +20,11 @@ impl Grounds {
     /// What there is. **Blocks** the first time.
     pub(in crate::world) fn cgroups(&self) -> &Cgroups {
         self.0.get_or_init(Cgroups::discover)
+    }
+
+    /// True where it is known that no cgroup can be made here.
+    pub(super) fn have_none(&self) -> bool {
+        self.0.get().is_some_and(|cgroups| cgroups.containment() == Containment::ProcessGroup)
     }
 
     /// The cgroup for the runs of a service; none where none can be made.

@@ -221,10 +221,20 @@ impl Keeper {
         Turn::GoOn
     }
 
-    /// Made anew where limits changed.
+    /// Made anew where limits changed, where it could not be made before, and where all in it was killed: the kernel would kill what is
+    /// born in it, too.
     fn cage_for(&mut self, limits: &Limits) -> Option<Arc<Cage>> {
-        if self.cage.as_ref().is_none_or(|caged| caged.limits != *limits) {
-            let cage = self.shared.grounds.cage_for(&self.seat, limits);
+        let has_none = self.shared.grounds.have_none();
+        let fits =
+            |caged: &Caged| caged.limits == *limits && caged.cage.as_ref().map_or(has_none, |cage| !cage.was_killed());
+        if !self.cage.as_ref().is_some_and(fits) {
+            let before = self.cage.take().and_then(|caged| caged.cage);
+            let cage = tokio::task::block_in_place(|| {
+                if let Some(killed) = before.filter(|cage| cage.was_killed()) {
+                    killed.remove();
+                }
+                self.shared.grounds.cage_for(&self.seat, limits)
+            });
             self.cage = Some(Caged { limits: *limits, cage, oom_kills: 0 });
         }
         let caged = self.cage.as_mut()?;

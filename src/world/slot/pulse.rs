@@ -73,7 +73,8 @@ pub(in crate::world) async fn watch(world: Weak<Shared>) {
             }
         }
         for (run, tree) in shared.left_behind() {
-            if shared.forest.leftover(tree) == 0 {
+            // It may walk all processes.
+            if tokio::task::block_in_place(|| shared.forest.leftover(tree)) == 0 {
                 shared.tell(Event::LeftoversGone { run }).await;
             }
         }

@@ -157,14 +157,16 @@ async fn a_client_that_reads_too_slowly_is_told_and_one_that_does_not_read_is_le
     for seq in 0..2000 {
         logs.publish(batch(seq));
     }
-    let missed = loop {
+    // Each time that it falls behind again it is told again.
+    let mut missed = 0;
+    while missed <= 1000 {
         let said = news(&mut slow).await;
         if said["type"] == "gap" {
-            break said["missed"].as_u64().unwrap();
+            missed += said["missed"].as_u64().unwrap();
+        } else {
+            assert_eq!(said["type"], "logs", "only {missed} are said to be missed");
         }
-        assert_eq!(said["type"], "logs");
-    };
-    assert!(missed > 1000, "{missed}");
+    }
     // It stops reading altogether, and is let go within seconds: the service and others never wait for it.
     for seq in 2000..4000 {
         logs.publish(batch(seq));

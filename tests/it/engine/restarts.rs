@@ -378,3 +378,14 @@ fn a_restart_that_waits_for_a_dependency_is_told_apart() {
     assert_eq!(world.phase("web"), "running");
     assert_eq!(world.view("web").restarts, 0);
 }
+
+#[test]
+fn a_service_that_becomes_stable_and_never_was_otherwise_draws_nothing_anew() {
+    let mut world = World::new(vec![service("web")]);
+    world.say("start web");
+    world.run_for(secs(5));
+    let _drawn = world.engine.snapshot(world.now);
+    assert!(!world.engine.has_changed());
+    world.run_for(secs(60));
+    assert!(!world.engine.has_changed(), "a thousand services become stable in their first seconds");
+}

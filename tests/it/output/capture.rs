@@ -336,3 +336,29 @@ fn who_reads_from_the_disk_counts_as_the_engine_did() {
     let again = lines(&Rig::new(&web.slot, Cursor::default()).read());
     assert_eq!(again[1..], stored[1..]);
 }
+
+#[test]
+fn lines_without_text_weigh_too_where_batches_are_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut web = SlotWriter::new(dir.path(), "web", 1 << 20);
+    let mut rig = Rig::new(&web.slot, Cursor::default());
+    web.out("\n".repeat(300_000));
+    let taken = rig.read();
+    assert_eq!(taken.iter().map(|taken| taken.batch.lines.len()).sum::<usize>(), 300_000);
+    let heaviest = taken.iter().map(|taken| taken.batch.weight()).max().unwrap();
+    assert!(heaviest < 64 * 1024, "{heaviest} bytes");
+}
+
+#[test]
+fn what_a_run_wrote_last_is_known_to_be_missing_until_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut web = SlotWriter::new(dir.path(), "web", 16 << 20);
+    let mut rig = Rig::new(&web.slot, Cursor::default());
+    web.out("a line of a flood that nobody takes in time\n".repeat(100_000));
+    rig.capture.drain(web.end());
+    assert!(rig.capture.is_behind_end());
+    let taken = rig.taken().len();
+    assert!(taken > 0);
+    rig.read();
+    assert!(!rig.capture.is_behind_end());
+}

@@ -6,14 +6,18 @@ use std::{
     process::Command,
 };
 
-use cas::shim_format::{Notice, Request, exit_kind, phase, stage};
+use cas::{
+    model::{ids::ServiceName, service::Limits},
+    shim_format::{Notice, Request, exit_kind, phase, stage},
+    world::cgroup::Cgroups,
+};
 use rustix::{
     fs::{CWD, FileType, Mode, mknodat},
     io::Errno,
     net::{SendFlags, send},
 };
 
-use super::rig::{ENDED, RUNNING, Slot, code, is_alive, packet, shell, stat, write_state};
+use super::rig::{ENDED, RUNNING, Slot, by_signal, code, is_alive, packet, shell, stat, write_state};
 use crate::support::eventually;
 
 #[test]
@@ -309,4 +313,31 @@ fn an_idle_shim_ends_by_itself_but_not_while_a_run_or_a_client_is_there() {
     assert!(!slot.has_ended());
     drop(line);
     assert_eq!(slot.bury(), Some(0));
+}
+
+/// Linux ends at once what is born into a cgroup that was ended by `cgroup.kill` before (seen in 6.18).
+#[test]
+fn a_service_is_started_in_its_cgroup_also_after_everything_in_that_was_killed() {
+    let cgroups = Cgroups::discover();
+    let name = format!("castest-{}-{:016x}", std::process::id(), fastrand::u64(..));
+    let web = ServiceName::new("web").unwrap();
+    let Some(cage) = cgroups.prepare(&name, &web, &Limits::default()).unwrap() else {
+        return assert!(cgroups.note().is_some(), "where there is no cgroup, it is said why");
+    };
+    let mut service = shell("exec sleep 300");
+    service.cgroups = cage.procs_files().iter().map(|file| file.to_str().unwrap().to_owned()).collect();
+    let slot = Slot::new();
+    let (line, _) = slot.shim();
+    for run in 1..=3 {
+        let pid = line.spawn(run, 0, &service);
+        assert_eq!(cage.members(), [pid]);
+        cage.kill().unwrap();
+        assert_eq!(line.exited().exit, by_signal(9));
+        assert!(line.end_all(0).is_empty());
+    }
+    let gone = || {
+        cage.remove();
+        !cage.dir().exists()
+    };
+    eventually("its cgroup is removed", gone);
 }

@@ -450,6 +450,7 @@ impl Keeper {
         run.ended.cancel();
         self.shared.forest.fell(tree);
         self.capture.drain(written);
+        self.reading.has_more |= self.capture.is_behind_end();
         self.after_reading().await;
         let exit = match (exit_of(end, None), seen) {
             (Exit::Unknown, Some(seen)) => seen,
