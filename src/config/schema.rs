@@ -257,7 +257,7 @@ pub(crate) const LIMITS: Table = Table {
             "size",
             "Memory, at least `4M`; who needs more is killed, and shown as such. Default: no limit.",
         ),
-        word("pids", "number from 1", "Processes and threads. Default: 4096."),
+        word("pids", "number from 1", "Processes and threads. Default: 4096 in cgroups of version 2, else none."),
     ],
     foreign: &[],
 };

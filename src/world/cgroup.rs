@@ -35,7 +35,7 @@ use crate::model::{
     service::{Containment, Limits},
 };
 
-/// Processes and threads that a service without a limit of its own may have.
+/// Processes and threads that a service without a limit of its own may have, in cgroups of version 2 or where there are none but of version 1.
 pub const DEFAULT_PIDS: u32 = 4096;
 
 /// What this machine lets us do with cgroups.
