@@ -307,7 +307,7 @@ fn started(who: Origin, adopted: Option<Duration>, ending: &Ending) -> (String, 
 }
 
 fn stopped(story: &Story, who: Origin, why: &str, killed: Option<Duration>, ending: &Ending) -> (String, Severity) {
-    let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
+    let why = beyond(who, why);
     let mut sentence = match ending {
         Ending::Stopped(at) => {
             format!("stopped by {}{why} within {}", who.label(), short_duration(at.since(story.began)))
@@ -324,6 +324,18 @@ fn stopped(story: &Story, who: Origin, why: &str, killed: Option<Duration>, endi
         None => {}
     }
     (sentence, if killed.is_some() { Severity::Warning } else { Severity::Info })
+}
+
+/// A reason without what is said anyway, in brackets: of `stopped by command line (pts/3, pid 12)` only the program.
+fn beyond(who: Origin, why: &str) -> String {
+    let said = ["stopped", "killed"].map(|verb| format!("{verb} by {}", who.label()));
+    let rest = said.iter().find_map(|said| why.strip_prefix(said.as_str())).unwrap_or(why);
+    let rest = rest.trim_start_matches([' ', ':', ';', ',']);
+    if rest.is_empty() || rest.starts_with('(') {
+        format!(" {rest}").trim_end().to_owned()
+    } else {
+        format!(" ({rest})")
+    }
 }
 
 fn ill(sentence: &str, ending: &Ending) -> (String, Severity) {

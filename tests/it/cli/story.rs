@@ -96,7 +96,7 @@ fn every_end_of_a_crash_has_its_words() {
 #[test]
 fn what_was_asked_for_says_who_asked_and_is_no_crash() {
     let text = told(&happened(vec![
-        (Origin::Cli, What::Requested { line: "start api".to_owned() }),
+        (Origin::Cli, What::Requested { line: "start api".to_owned(), from: None }),
         (Origin::Cli, What::Started { pid: 7, attempt: 0 }),
         (Origin::System, What::Ready { after: ms(300) }),
         (Origin::Key, What::Stopping { signal: Signal::Term }),
