@@ -70,7 +70,14 @@ pub(crate) fn hostile(rounds: usize) -> Vec<Count> {
 
 fn ask(rig: &Rig, handle: &Handle, command: impl Fn(Targets) -> Command) {
     let targets = Targets { services: vec![ServiceRef("chaos/*".to_owned())], all: false };
-    let request = Request { id: RequestId(0), origin: Origin::Api, command: command(targets), consent: Consent::Ask };
+    let request = Request {
+        id: RequestId(0),
+        origin: Origin::Api,
+        command: command(targets),
+        consent: Consent::Ask,
+        if_rev: None,
+        asker: None,
+    };
     match rig.runtime.block_on(handle.request(request)) {
         Ok(Reply::Accepted { .. } | Reply::Unchanged { .. }) => {}
         other => panic!("the daemon says {other:?}"),

@@ -1,6 +1,9 @@
 //! Acting: the one door for commands, and the way out. Never behind a read-only socket.
 
+use std::sync::Arc;
+
 use axum::{
+    Extension,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -10,6 +13,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
+    connection::Connection,
     desk::Desk,
     refusal::{Params, Refusal, Whole},
     wire::Ask,
@@ -18,14 +22,18 @@ use crate::{
     host::handle::{Departure, Handle},
     model::{
         ids::RequestId,
-        policy::{Origin, Reply, Request},
+        policy::{Asker, Origin, Reply, Request},
     },
 };
 
-pub(super) async fn request(State(desk): State<Desk>, Whole(body): Whole) -> Result<Response, Refusal> {
+pub(super) async fn request(
+    State(desk): State<Desk>,
+    Extension(connection): Extension<Arc<Connection>>,
+    Whole(body): Whole,
+) -> Result<Response, Refusal> {
     let ask: Ask = whole_form(&body)
         .map_err(|error| Refusal::bad(format!("the body is not a request: {error}; nothing was done")))?;
-    put(&desk.handle, ask).await.map(|reply| axum::Json(reply).into_response())
+    put(&desk.handle, ask, connection.peer()).await.map(|reply| axum::Json(reply).into_response())
 }
 
 /// Reads a form in which every word is understood: one that is passed over might have been the consent, or the service. (With
@@ -54,12 +62,13 @@ pub(super) fn whole_form<T: Serialize + DeserializeOwned>(text: &[u8]) -> Result
 }
 
 /// Puts a request to the engine; nobody can pose as the healer or as cas itself.
-pub(super) async fn put(handle: &Handle, ask: Ask) -> Result<Reply, Refusal> {
+pub(super) async fn put(handle: &Handle, ask: Ask, asker: Option<Asker>) -> Result<Reply, Refusal> {
     let origin = match ask.origin {
         Origin::Key | Origin::Palette | Origin::Cli | Origin::Api => ask.origin,
         Origin::Config | Origin::Healer | Origin::System => Origin::Api,
     };
-    let request = Request { id: RequestId(0), origin, command: ask.command, consent: ask.consent };
+    let Ask { command, consent, if_rev, .. } = ask;
+    let request = Request { id: RequestId(0), origin, command, consent, if_rev, asker };
     handle.request(request).await.map_err(|gone| Refusal::unavailable(gone.to_string()))
 }
 

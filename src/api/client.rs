@@ -28,7 +28,7 @@ use crate::{
     host::handle::{Call, Departure, Handle, Link, LogFeed, REQUEST_CAPACITY},
     model::{
         log::LogBatch,
-        policy::Reply,
+        policy::{Reply, Request},
         query::{Answer, Query},
         snapshot::Snapshot,
         time::Timestamp,
@@ -198,7 +198,8 @@ async fn carry(remote: &Remote, numbering: Numbering, call: Call) {
     // In each arm, an error of `send` means that the asker has left.
     match call {
         Call::Request { request, reply } => {
-            let ask = Ask { command: request.command, origin: request.origin, consent: request.consent };
+            let Request { command, origin, consent, if_rev, .. } = request;
+            let ask = Ask { command, origin, consent, if_rev };
             let said = ask_over(remote, &ask).await.unwrap_or_else(|error| {
                 let hint = match &error {
                     ConnectError::Refused(_) => None,

@@ -20,6 +20,8 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
+use crate::{host::peer::asker, model::policy::Asker};
+
 /// Requests in a second that one connection may put, and so many at once.
 const RATE: f64 = 100.0;
 
@@ -63,6 +65,7 @@ fn is_member(pid: Option<i32>, group: u32) -> bool {
 pub(super) struct Connection {
     streams: AtomicBool,
     allowance: Mutex<Allowance>,
+    peer: Option<Asker>,
     _seat: OwnedSemaphorePermit,
 }
 
@@ -74,9 +77,17 @@ struct Allowance {
 }
 
 impl Connection {
-    pub(super) fn new(seat: OwnedSemaphorePermit) -> Arc<Self> {
+    pub(super) fn new(seat: OwnedSemaphorePermit, peer: UCred) -> Arc<Self> {
+        let own = rustix::process::geteuid().as_raw();
+        let user = (peer.uid() != own).then_some(peer.uid());
+        let peer = peer.pid().and_then(|pid| u32::try_from(pid).ok()).map(|pid| asker(pid, user));
         let allowance = Mutex::new(Allowance { left: RATE, at: Instant::now() });
-        Arc::new(Self { streams: AtomicBool::new(false), allowance, _seat: seat })
+        Arc::new(Self { streams: AtomicBool::new(false), allowance, peer, _seat: seat })
+    }
+
+    /// The program at the other end, as the kernel named it when it connected.
+    pub(super) fn peer(&self) -> Option<Asker> {
+        self.peer.clone()
     }
 
     /// From here on it is a stream: whoever does not read it is let go sooner.

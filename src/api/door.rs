@@ -24,7 +24,7 @@ use rustix::{
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType},
 };
 use tokio::{
-    net::{UnixListener, UnixStream},
+    net::{UnixListener, UnixStream, unix::UCred},
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
 };
@@ -100,8 +100,8 @@ impl Door {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    if let Some((stream, seat)) = self.seat(stream) {
-                        connections.spawn(converse(stream, seat, self.routes.clone()));
+                    if let Some((stream, seat, peer)) = self.seat(stream) {
+                        connections.spawn(converse(stream, seat, peer, self.routes.clone()));
                     }
                 }
                 Err(error) => {
@@ -116,9 +116,9 @@ impl Door {
     }
 
     /// Looks who it is and finds a seat; others are closed: strangers without a word, whoever finds no seat with one.
-    fn seat(&self, stream: UnixStream) -> Option<(UnixStream, OwnedSemaphorePermit)> {
-        match stream.peer_cred() {
-            Ok(peer) if self.admitted.admits(peer) => {}
+    fn seat(&self, stream: UnixStream) -> Option<(UnixStream, OwnedSemaphorePermit, UCred)> {
+        let peer = match stream.peer_cred() {
+            Ok(peer) if self.admitted.admits(peer) => peer,
             Ok(peer) => {
                 tracing::warn!("refused a connection of user {}", peer.uid());
                 return None;
@@ -127,12 +127,12 @@ impl Door {
                 tracing::warn!("refused a connection without credentials: {error}");
                 return None;
             }
-        }
+        };
         let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() else {
             turn_away(&stream, "too many clients are connected: close some, or try again in a moment");
             return None;
         };
-        Some((stream, seat))
+        Some((stream, seat, peer))
     }
 
     /// With the descriptors that were kept back: tells those who wait that there are none.
@@ -189,8 +189,8 @@ fn turn_away(stream: &UnixStream, sentence: &str) {
 }
 
 /// One connection until its end.
-async fn converse(stream: UnixStream, seat: OwnedSemaphorePermit, routes: Router) {
-    let connection = Connection::new(seat);
+async fn converse(stream: UnixStream, seat: OwnedSemaphorePermit, peer: UCred, routes: Router) {
+    let connection = Connection::new(seat, peer);
     let service = TowerToHyperService::new(routes.layer(Extension(Arc::clone(&connection))));
     let ended = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     host::handle::LogSubscription,
-    model::{ids::ServiceId, log::LogNews, snapshot::Snapshot},
+    model::{ids::ServiceId, log::LogNews, policy::Asker, snapshot::Snapshot},
 };
 
 /// Least time between two pictures.
@@ -90,7 +90,8 @@ pub(super) async fn live(
     }
     let socket = upgrade(socket)?;
     connection.becomes_stream();
-    Ok(socket.on_upgrade(move |socket| Session::new(desk, socket, output).run()))
+    let asker = connection.peer();
+    Ok(socket.on_upgrade(move |socket| Session::new(desk, socket, output, asker).run()))
 }
 
 /// One client.
@@ -98,6 +99,7 @@ struct Session {
     desk: Desk,
     socket: WebSocket,
     output: Output,
+    asker: Option<Asker>,
     pictures: watch::Receiver<Arc<Snapshot>>,
     news: News,
     replies: (mpsc::Sender<LiveNews>, mpsc::Receiver<LiveNews>),
@@ -119,7 +121,7 @@ enum Wake {
 struct Gone;
 
 impl Session {
-    fn new(desk: Desk, socket: WebSocket, output: Output) -> Self {
+    fn new(desk: Desk, socket: WebSocket, output: Output, asker: Option<Asker>) -> Self {
         let mut pictures = desk.handle.snapshots.clone();
         let last = pictures.borrow().timeline.last().map_or(0, |entry| entry.seq);
         pictures.mark_changed();
@@ -128,6 +130,7 @@ impl Session {
             desk,
             socket,
             output,
+            asker,
             pictures,
             news: News { last },
             replies: mpsc::channel(UNDER_WAY),
@@ -216,9 +219,9 @@ impl Session {
                 self.say(&LiveNews::Refused { id, error }).await
             }
             (Ok(LiveAsk { id, ask }), Ok(place)) => {
-                let handle = self.desk.handle.clone();
+                let (handle, asker) = (self.desk.handle.clone(), self.asker.clone());
                 tokio::spawn(async move {
-                    place.send(match act::put(&handle, ask).await {
+                    place.send(match act::put(&handle, ask, asker).await {
                         Ok(reply) => LiveNews::Reply { id, reply },
                         Err(Refusal(_, error)) => LiveNews::Refused { id: Some(id), error },
                     });

@@ -53,6 +53,10 @@ pub struct Ask {
     /// How far it is agreed.
     #[serde(default)]
     pub consent: Consent,
+    /// Only where nothing that it names has changed since this revision: that of the service in the picture on which it is based, or the greatest of several. Where
+    /// something has, it is refused with what changed; with consent given, it is asked again. Left out: whatever has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_rev: Option<u64>,
 }
 
 const fn api() -> Origin {

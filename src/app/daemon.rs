@@ -354,7 +354,14 @@ async fn restore(handle: Handle, keeper: Arc<Keeper>, own: BaseEnvironment) {
         let leads = crate::config::find(&kept.root).is_ok_and(|found| found.file == kept.file);
         let directory = if leads { kept.root.clone() } else { kept.file.clone() };
         let command = Command::Open { directory, environment: Some(environment) };
-        let request = Request { id: RequestId(0), origin: Origin::System, command, consent: Consent::Ask };
+        let request = Request {
+            id: RequestId(0),
+            origin: Origin::System,
+            command,
+            consent: Consent::Ask,
+            if_rev: None,
+            asker: None,
+        };
         match handle.request(request).await {
             Ok(Reply::Refused { reason, hint: _ }) => {
                 tracing::error!(project = %kept.name, "it is under care and cannot be opened: {reason}");
@@ -369,7 +376,14 @@ async fn restore(handle: Handle, keeper: Arc<Keeper>, own: BaseEnvironment) {
 
 /// Reads every project's file again.
 async fn reload(handle: &Handle) {
-    let request = Request { id: RequestId(0), origin: Origin::System, command: Command::Reload, consent: Consent::Ask };
+    let request = Request {
+        id: RequestId(0),
+        origin: Origin::System,
+        command: Command::Reload,
+        consent: Consent::Ask,
+        if_rev: None,
+        asker: None,
+    };
     if let Err(gone) = handle.request(request).await {
         tracing::info!("SIGHUP: {gone}");
     }

@@ -23,6 +23,7 @@ use crate::{
         context::{Context, Terminals, Zone},
     },
     config::paths::Paths,
+    tui,
     world::limits,
 };
 
@@ -36,6 +37,7 @@ pub fn run() -> ExitCode {
     if let Some(code) = cli::demo_service(arguments.clone()) {
         return code;
     }
+    let _patience = tui::Patience;
     // Never locked for long: a panic in any thread must be able to restore the terminal.
     let (mut stdout, stderr) = (io::stdout(), io::stderr());
     let here = std::env::current_dir();

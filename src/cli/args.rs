@@ -394,6 +394,9 @@ pub struct Manner {
     /// JSON
     #[arg(long)]
     pub json: bool,
+    /// Only where nothing named has changed since this revision of `status --json`; else it is refused
+    #[arg(long, value_name = "REVISION")]
+    pub if_rev: Option<u64>,
     /// Return as soon as it is accepted
     #[arg(long)]
     pub no_wait: bool,

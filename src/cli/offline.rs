@@ -73,6 +73,7 @@ fn service(
     ServiceView {
         id: spec.id.clone(),
         kind: spec.kind,
+        revision: 0,
         phase: left.map_or(Phase::Stopped { since: now }, |left| Phase::Running {
             run: left.run,
             pid: left.pid,

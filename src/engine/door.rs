@@ -9,7 +9,7 @@ use crate::model::{
     effect::Effect,
     ids::ServiceId,
     phase::AfterStop,
-    policy::{Autopilot, Consent, Origin, Reply, Request, Verdict, verdict},
+    policy::{Asker, Autopilot, Consent, Origin, Reply, Request, Verdict, verdict},
     timeline::What,
 };
 
@@ -47,16 +47,25 @@ impl Engine {
             return Some(Reply::Refused { reason, hint });
         }
         let draft = self.draft(command, &targets);
+        let news = match self.news_for(request, &targets, &draft) {
+            Ok(news) => news,
+            Err(Unresolved { reason, hint }) => return Some(Reply::Refused { reason, hint }),
+        };
         if draft.steps.is_empty() {
             return Some(Reply::Unchanged { note: draft.idle });
         }
         let risk = command.risk(draft.touched.len());
-        let plan = draft.plan(self, command, risk);
+        let mut plan = draft.plan(self, command, risk);
+        plan.revision = self.newest_of(targets.iter().chain(&draft.touched));
+        let what = || What::Requested { line: command.to_line(), from: request.asker.clone() };
         Some(match (consent, verdict(*origin, risk)) {
             (_, Verdict::Deny(why)) => {
-                let what = What::Requested { line: command.to_line() };
-                self.record(About::Everything, *origin, what, format!("refused: {why}"));
+                self.record(About::Everything, *origin, what(), format!("refused: {why}"));
                 Reply::Refused { reason: why.to_owned(), hint: None }
+            }
+            (Consent::Given(_), Verdict::Allow | Verdict::Confirm) if !news.is_empty() => {
+                plan.steps.splice(0..0, news);
+                Reply::NeedsConsent { plan }
             }
             (Consent::DryRun, Verdict::Allow | Verdict::Confirm) => Reply::Planned { plan },
             (Consent::Ask, Verdict::Confirm) => Reply::NeedsConsent { plan },
@@ -64,29 +73,56 @@ impl Engine {
                 Reply::NeedsConsent { plan }
             }
             (Consent::Ask, Verdict::Allow) | (Consent::Given(_), Verdict::Allow | Verdict::Confirm) => {
-                let what = What::Requested { line: command.to_line() };
                 let about = if let [one] = draft.touched.as_slice() { About::Service(one) } else { About::Everything };
-                self.record(about, *origin, what, draft.title.clone());
+                self.record(about, *origin, what(), draft.title.clone());
                 if let Command::Open { directory, environment } = command {
                     self.ask_open(directory, environment.as_ref(), request.id);
                     return None;
                 }
-                self.carry_out(command, *origin, &targets, &draft);
+                self.carry_out(request, &targets, &draft);
                 Reply::Accepted { note: draft.title }
             }
         })
     }
 
-    fn carry_out(&mut self, command: &Command, by: Origin, targets: &[ServiceId], draft: &Draft) {
-        let order = |then, manner, word: &str| Order { then, manner, by, because: format!("{word} by {}", by.label()) };
+    /// What has changed since the revision that a request is about: for one that was agreed to, to be asked again with; an objection to any other.
+    fn news_for(&self, request: &Request, targets: &[ServiceId], draft: &Draft) -> Result<Vec<String>, Unresolved> {
+        let Some(seen) = request.if_rev else { return Ok(Vec::new()) };
+        let named = match &request.command {
+            Command::Close { .. } => &draft.touched,
+            Command::Reload | Command::Open { .. } | Command::Autopilot { .. } => {
+                let reason =
+                    format!("{} is not about a service, so it takes no revision", request.command.verb().label());
+                return Err(Unresolved { reason, hint: Some("ask without one".to_owned()) });
+            }
+            Command::Start { .. }
+            | Command::Stop { .. }
+            | Command::Restart { .. }
+            | Command::Kill { .. }
+            | Command::Signal { .. } => targets,
+        };
+        let agreed = matches!(request.consent, Consent::Given(_));
+        let news = self.outdated(seen, named, draft, agreed)?;
+        if agreed || news.is_empty() {
+            return Ok(news);
+        }
+        let hint = "look again, and ask with the revision that you see then, or without one".to_owned();
+        Err(Unresolved { reason: news.join("; "), hint: Some(hint) })
+    }
+
+    fn carry_out(&mut self, request: &Request, targets: &[ServiceId], draft: &Draft) {
+        let Request { command, origin: by, asker, .. } = request;
+        let by = *by;
+        let whom = asker.as_ref().map_or_else(|| by.label().to_owned(), |asker| format!("{} ({asker})", by.label()));
+        let order = |then, manner, word: &str| Order { then, manner, by, because: format!("{word} by {whom}") };
         match command {
             Command::Start { .. } => {
                 let asked: BTreeSet<&ServiceId> = targets.iter().collect();
                 for id in &draft.touched {
                     let because = if asked.contains(id) {
-                        format!("started by {}", by.label())
+                        format!("started by {whom}")
                     } else {
-                        format!("started by {}, as others need it", by.label())
+                        format!("started by {whom}, as others need it")
                     };
                     self.order_start(id, by, because);
                 }
@@ -104,7 +140,7 @@ impl Engine {
             }
             Command::Signal { signal, .. } => {
                 for id in &draft.touched {
-                    self.signal(id, *signal, by);
+                    self.signal(id, *signal, by, asker.as_ref());
                 }
             }
             Command::Reload => {
@@ -115,21 +151,26 @@ impl Engine {
                 });
                 self.effects.extend(files);
             }
-            Command::Close { project } => self.close(project, by),
+            Command::Close { project } => self.close(project, by, &whom),
             // Answered later, by what it brings.
             Command::Open { .. } => {}
-            Command::Autopilot { mode } => self.set_autopilot(*mode, by),
+            Command::Autopilot { mode } => self.set_autopilot(*mode, by, asker.as_ref()),
         }
     }
 
-    fn set_autopilot(&mut self, mode: Autopilot, by: Origin) {
+    fn set_autopilot(&mut self, mode: Autopilot, by: Origin, asker: Option<&Asker>) {
         self.autopilot = mode;
-        self.record(About::Everything, by, What::AutopilotSet { mode }, "");
+        self.record(About::Everything, by, What::AutopilotSet { mode }, asked_by(asker));
         match mode {
             Autopilot::Off => self.withhold_all(),
             Autopilot::On => {}
         }
     }
+}
+
+/// The program that asked as a reason; empty where it is not known.
+pub(super) fn asked_by(asker: Option<&Asker>) -> String {
+    asker.map_or_else(String::new, |asker| format!("asked by {asker}"))
 }
 
 /// Whether a command makes something run.

@@ -9,7 +9,7 @@ use crate::model::{
     event::TimerKey,
     ids::{RunId, ServiceId},
     phase::{AfterStop, Exit, Phase},
-    policy::{Autopilot, Origin},
+    policy::{Asker, Autopilot, Origin},
     probe::ProbeKind,
     signal::Signal,
     time::{Timestamp, short_duration},
@@ -17,7 +17,9 @@ use crate::model::{
 };
 
 use super::{
-    Engine, graph, policy,
+    Engine,
+    door::asked_by,
+    graph, policy,
     state::{Due, Goal, Manner, Push, Stage, Start},
     timeline::About,
 };
@@ -389,12 +391,12 @@ impl Engine {
     }
 
     /// Delivers a signal to the main process of a service.
-    pub(super) fn signal(&mut self, id: &ServiceId, signal: Signal, by: Origin) {
+    pub(super) fn signal(&mut self, id: &ServiceId, signal: Signal, by: Origin, asker: Option<&Asker>) {
         let Some(run) = self.service(id).and_then(|service| service.run.as_ref()) else { return };
         if run.stage == Stage::Spawned && run.exit.is_none() {
             let run = run.id;
             self.effects.push(Effect::Signal { run, signal });
-            self.record(About::Run(id, run), by, What::Signalled { signal }, "");
+            self.record(About::Run(id, run), by, What::Signalled { signal }, asked_by(asker));
         }
     }
 

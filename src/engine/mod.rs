@@ -20,6 +20,7 @@ mod policy;
 mod projects;
 mod reload;
 mod remember;
+mod revision;
 mod state;
 mod step;
 mod supervise;
@@ -168,6 +169,8 @@ pub struct Engine {
     troubles: BTreeMap<TroubleSlot, String>,
     host: HostView,
     revision: u64,
+    /// The newest revision of a service.
+    newest: u64,
     changed: bool,
 }
 
@@ -201,6 +204,7 @@ impl Engine {
             troubles: BTreeMap::new(),
             host: HostView::default(),
             revision: 0,
+            newest: revision::first(now),
             changed: true,
             settings,
         }

@@ -44,7 +44,7 @@ impl Draft {
             id.hash(&mut hasher);
             engine.service(id).map(|service| service.phase.label()).hash(&mut hasher);
         }
-        Plan { title: self.title.clone(), steps: self.steps.clone(), risk, fingerprint: hasher.finish() }
+        Plan { title: self.title.clone(), steps: self.steps.clone(), risk, fingerprint: hasher.finish(), revision: 0 }
     }
 }
 

@@ -186,7 +186,7 @@ impl Engine {
     }
 
     /// Stops everything of a project; it is let go of when nothing of it is left.
-    pub(super) fn close(&mut self, name: &ProjectName, by: Origin) {
+    pub(super) fn close(&mut self, name: &ProjectName, by: Origin, whom: &str) {
         let Some(project) = self.projects.get_mut(name) else { return };
         project.closing = Some(by);
         self.changed = true;
@@ -196,7 +196,7 @@ impl Engine {
         }
         let up: Vec<ServiceId> =
             own.into_iter().filter(|id| self.service(id).is_some_and(|s| !s.is_at_rest())).collect();
-        let because = format!("stopped by {}: its project is closed", by.label());
+        let because = format!("stopped by {whom}: its project is closed");
         let manner = Manner::Ask { grace: None };
         // Those that a person stopped before keep that in their records.
         self.order_endings(&up, &Order { then: AfterStop::StayStopped, manner, by: Origin::System, because });

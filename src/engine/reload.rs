@@ -148,6 +148,7 @@ impl Engine {
                     service.goal = Goal::Up;
                 }
             } else if differs(&service.spec, spec) {
+                service.revisions.differs();
                 difference.changed.push(spec.id.service.clone());
             }
             // What somebody is stopping stays on its way down.

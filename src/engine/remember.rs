@@ -31,6 +31,7 @@ impl Engine {
     /// Makes records of what is marked and has changed.
     pub(super) fn write_marked(&mut self) {
         while let Some(id) = self.marked.pop_first() {
+            self.revise(&id);
             let closed = self.is_closing(&id);
             let Some(service) = self.services.get_mut(&id) else { continue };
             let state = state_of(service, closed);

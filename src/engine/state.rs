@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::flap::Flap;
+use super::{flap::Flap, revision::Revisions};
 use crate::model::{
     history::History,
     ids::{Epoch, RunId, ServiceId, ServiceName},
@@ -176,6 +176,7 @@ pub(super) struct Service {
     pub(super) phase: Phase,
     pub(super) epoch: Epoch,
     pub(super) health: Health,
+    pub(super) revisions: Revisions,
     pub(super) flap: Flap,
     pub(super) goal: Goal,
     pub(super) due: Option<Due>,
@@ -227,6 +228,7 @@ impl Service {
             phase: Phase::Stopped { since: now },
             epoch: Epoch::default(),
             health: Health::Unknown,
+            revisions: Revisions::default(),
             flap: Flap::default(),
             goal: Goal::Down,
             due: None,

@@ -78,6 +78,8 @@ impl Engine {
         if let Some(view) = &service.view {
             return Some(view.clone());
         }
+        self.revise(id);
+        let service = self.services.get(id)?;
         let view = Arc::new(self.draw(id, service));
         self.services.get_mut(id)?.view = Some(view.clone());
         Some(view)
@@ -95,6 +97,7 @@ impl Engine {
         ServiceView {
             id: id.clone(),
             kind: spec.kind,
+            revision: service.revisions.newest(),
             phase: service.phase.clone(),
             health: service.health.clone(),
             why: self.why(service),

@@ -4,6 +4,7 @@
 
 pub mod handle;
 mod logs;
+pub mod peer;
 mod projects;
 mod run;
 mod sampler;

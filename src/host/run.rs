@@ -10,6 +10,7 @@ use super::{
     handle::Link,
     handle::TtyInput,
     logs::Hub,
+    peer,
     projects::{Kept, Opening, Projects, Wanted, with_environment},
     sampler,
     spool::Spool,
@@ -167,6 +168,7 @@ impl Loop {
             Wake::Call(Call::Request { mut request, reply }) => {
                 self.pending.last += 1;
                 request.id = RequestId(self.pending.last);
+                peer::name_own(&mut request);
                 self.pending.replies.insert(request.id, reply);
                 self.step(Input::Request(request))
             }

@@ -1,5 +1,7 @@
 //! Who may do what: a pure function of who asks and how risky it is.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{command::Command, ids::RequestId};
@@ -113,6 +115,30 @@ pub enum Consent {
     Given(u64),
 }
 
+/// The program that asks, as the kernel names it: tells two of the same origin apart. Shown, never an authority.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Asker {
+    /// Its process.
+    pub pid: u32,
+    /// Its user, where that is another than the engine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<u32>,
+    /// Its terminal, such as `pts/3`; none where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<String>,
+}
+
+impl fmt::Display for Asker {
+    /// `pts/3, pid 4711`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(terminal) = &self.terminal {
+            write!(f, "{terminal}, ")?;
+        }
+        write!(f, "pid {}", self.pid)?;
+        self.user.map_or(Ok(()), |user| write!(f, ", user {user}"))
+    }
+}
+
 /// A wish at the door.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Request {
@@ -125,6 +151,13 @@ pub struct Request {
     /// How far it is agreed.
     #[serde(default)]
     pub consent: Consent,
+    /// It is about services as they were at this revision ([`crate::model::snapshot::ServiceView::revision`]): refused where one of those that it names has
+    /// changed since, and asked again where consent was given. None: whatever they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_rev: Option<u64>,
+    /// Which program asks. Set by whoever lets it in, never by itself.
+    #[serde(skip)]
+    pub asker: Option<Asker>,
 }
 
 /// What a command would do, in words, bound to the state in which it was asked.
@@ -138,6 +171,9 @@ pub struct Plan {
     pub risk: Risk,
     /// Fingerprint of command and targets with their phases; what consent is given to.
     pub fingerprint: u64,
+    /// The newest revision of a service that it is about: what consent is given to, too, where it is sent back as `if_rev`. 0: from an engine that counts none.
+    #[serde(default)]
+    pub revision: u64,
 }
 
 /// The answer at the door. Accepted means that it is being done, not that it is done: the snapshot shows that.

@@ -154,6 +154,10 @@ pub struct ServiceView {
     pub id: ServiceId,
     /// What kind of thing.
     pub kind: ServiceKind,
+    /// Counts changes that a command could be about: its phase, its run, its health, its part of the project file; not samples, not rounds of probes. Numbers are
+    /// the engine's own and grow over all its services: whatever changed later has a greater one. 0: not counted.
+    #[serde(default)]
+    pub revision: u64,
     /// Where it stands.
     pub phase: Phase,
     /// What its probes say.

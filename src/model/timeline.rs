@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ids::{ProjectName, RunId, ServiceName},
     phase::{Exit, Hold, PortHolder},
-    policy::{Autopilot, Origin},
+    policy::{Asker, Autopilot, Origin},
     probe::ProbeKind,
     signal::Signal,
     time::{Timestamp, human, short_duration},
@@ -56,6 +56,9 @@ pub enum What {
     Requested {
         /// The command as a line.
         line: String,
+        /// Which program asked, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<Asker>,
     },
     /// A project was opened.
     ProjectOpened {
@@ -286,7 +289,8 @@ impl Entry {
     #[must_use]
     pub fn sentence(&self) -> String {
         match &self.what {
-            What::Requested { line } => format!("asked: {line}"),
+            What::Requested { line, from: None } => format!("asked: {line}"),
+            What::Requested { line, from: Some(from) } => format!("asked: {line} ({from})"),
             What::ProjectOpened { services } => format!("project opened, {services} service{}", plural(*services)),
             What::Started { pid, attempt: 0 } => format!("started, pid {pid}"),
             What::Started { pid, attempt } => format!("restarted, pid {pid}, try {attempt}"),

@@ -5,7 +5,6 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use crossterm::event::Event;
 use ratatui::layout::Size;
 use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
     time::{Instant, sleep_until},
 };
@@ -16,6 +15,8 @@ use super::{
     input::{FromTerminal, Input},
     keymap::Keymap,
     message::{Message, UiEffect},
+    patience,
+    signals::{Signals, Woken},
     terminal::Screen,
     theme::Theme,
     ui::{Setup, Ui},
@@ -117,43 +118,6 @@ const AFTER_NEWS: Duration = Duration::from_millis(33);
 /// Batches taken at once before keys are looked at again.
 const BATCHES: usize = 64;
 
-/// Signals that end the console, change the window or bring it back.
-struct Signals {
-    term: Signal,
-    hup: Signal,
-    int: Signal,
-    winch: Signal,
-    cont: Signal,
-}
-
-enum Woken {
-    Signal(i32),
-    Resized,
-    Continued,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            term: signal(SignalKind::terminate())?,
-            hup: signal(SignalKind::hangup())?,
-            int: signal(SignalKind::interrupt())?,
-            winch: signal(SignalKind::window_change())?,
-            cont: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
-        })
-    }
-
-    async fn next(&mut self) -> Woken {
-        tokio::select! {
-            _ = self.term.recv() => Woken::Signal(SignalKind::terminate().as_raw_value()),
-            _ = self.hup.recv() => Woken::Signal(SignalKind::hangup().as_raw_value()),
-            _ = self.int.recv() => Woken::Signal(SignalKind::interrupt().as_raw_value()),
-            _ = self.winch.recv() => Woken::Resized,
-            _ = self.cont.recv() => Woken::Continued,
-        }
-    }
-}
-
 /// Opens the console on this terminal until it is left.
 ///
 /// # Errors
@@ -174,6 +138,7 @@ pub async fn run(handle: Handle, options: Options) -> Result<Outcome, TuiError> 
     let detach_key = options.detach_key;
     let (messages, results) = mpsc::channel(64);
     let signals = Signals::listen()?;
+    patience::watch()?;
     let screen = Screen::enter(options.mouse)?;
     let input = Input::start()?;
     let logs = handle.logs.subscribe();
@@ -246,7 +211,10 @@ impl App {
         update(&mut self.ui, Message::Link(link));
         self.carrier.spawn_history();
         loop {
-            self.draw_if_due()?;
+            if let Err(error) = self.draw_if_due() {
+                // A terminal that takes nothing fails as soon as a signal has come.
+                return self.signals.ending().map_or(Err(error), |number| Ok(Outcome::Signalled(number)));
+            }
             let event = self.next().await;
             if let Some(outcome) = self.take(event).await? {
                 return Ok(outcome);
@@ -445,6 +413,7 @@ impl App {
     async fn beside(&mut self, mut command: tokio::process::Command, after: Option<Message>) -> Result<(), TuiError> {
         super::terminal::give_back();
         self.stop_input();
+        let _lent = patience::Lent::now();
         let ended = match command.spawn() {
             Err(error) => Err(format!("{} could not be started: {error}", program(&command))),
             Ok(mut child) => loop {

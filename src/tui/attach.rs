@@ -15,7 +15,7 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use super::input::wait_for_keys;
+use super::{input::wait_for_keys, patience::Direct};
 use crate::{
     config::user::DetachKey,
     host::handle::{Call, EngineGone, Handle, TtyInput},
@@ -43,8 +43,7 @@ impl Raw {
 impl Drop for Raw {
     fn drop(&mut self) {
         // Nobody could be told by now.
-        let mut out = io::stdout();
-        let _tidied = out.write_all(TIDY).and_then(|()| out.flush());
+        let _tidied = Direct.write_all(TIDY);
         let _mode = disable_raw_mode();
     }
 }
@@ -109,7 +108,7 @@ pub async fn attach(handle: &Handle, service: &ServiceId, key: DetachKey) -> Res
 
     let trouble = |error: io::Error| format!("the terminal does not work: {error}");
     let mut resized = signal(SignalKind::window_change()).map_err(trouble)?;
-    let _welcome = writeln!(io::stdout(), "{service}: {key} lets go of it");
+    let _welcome = writeln!(Direct, "{service}: {key} lets go of it");
     let _raw = Raw::enter().map_err(trouble)?;
     let mut keys = Keys::start().map_err(trouble)?;
     tell_size(&input).await;
@@ -131,8 +130,7 @@ pub async fn attach(handle: &Handle, service: &ServiceId, key: DetachKey) -> Res
             bytes = written.recv() => {
                 // The service has ended, or was restarted.
                 let Some(bytes) = bytes else { return Ok(()) };
-                let mut out = io::stdout();
-                out.write_all(&bytes).and_then(|()| out.flush()).map_err(trouble)?;
+                Direct.write_all(&bytes).map_err(trouble)?;
             }
         }
     }

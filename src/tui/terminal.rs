@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    io::{self, BufWriter, IsTerminal, Stdout, Write},
+    io::{self, BufWriter, IsTerminal, Write},
     sync::{
         Once,
         atomic::{AtomicBool, Ordering},
@@ -22,6 +22,7 @@ use ratatui::Terminal;
 use super::{
     backend::CalmBackend,
     clipboard::{self, Between},
+    patience::Direct,
 };
 
 /// Whether a terminal is borrowed just now: all that a panic hook can ask.
@@ -62,21 +63,21 @@ impl Command for CaptureButtons {
 
 /// Standard output while the terminal is ours. What is written when it is not (by destructors, when it is gone) vanishes without
 /// an error, so that nobody complains on a terminal that nobody sees.
-struct Ours(BufWriter<Stdout>);
+struct Ours;
 
 impl Write for Ours {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if BORROWED.load(Ordering::SeqCst) { self.0.write(bytes) } else { Ok(bytes.len()) }
+        if BORROWED.load(Ordering::SeqCst) { Direct.write(bytes) } else { Ok(bytes.len()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if BORROWED.load(Ordering::SeqCst) { self.0.flush() } else { Ok(()) }
+        Ok(())
     }
 }
 
 /// The borrowed terminal.
 pub(crate) struct Screen {
-    terminal: Terminal<CalmBackend<Ours>>,
+    terminal: Terminal<CalmBackend<BufWriter<Ours>>>,
     mouse: bool,
 }
 
@@ -90,7 +91,7 @@ impl Screen {
                 before(panic);
             }));
         });
-        let backend = CalmBackend::new(Ours(BufWriter::with_capacity(64 * 1024, io::stdout())));
+        let backend = CalmBackend::new(BufWriter::with_capacity(64 * 1024, Ours));
         let mut screen = Self { terminal: Terminal::new(backend)?, mouse };
         screen.borrow()?;
         Ok(screen)
@@ -163,8 +164,8 @@ pub(crate) fn give_back() {
     if !BORROWED.swap(false, Ordering::SeqCst) {
         return;
     }
-    let mut out = io::stdout();
-    let _written = queue!(out, CaptureButtons(false), DisableBracketedPaste, LeaveAlternateScreen, Show);
-    let _flushed = out.flush();
+    let mut ends = Vec::with_capacity(64);
+    let _made = queue!(ends, CaptureButtons(false), DisableBracketedPaste, LeaveAlternateScreen, Show);
+    let _written = Direct.write_all(&ends);
     let _mode = disable_raw_mode();
 }

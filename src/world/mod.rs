@@ -6,6 +6,7 @@ pub mod journal;
 pub mod limits;
 pub mod log_files;
 pub mod output;
+pub mod peer;
 pub mod ports;
 mod probe;
 mod process;

@@ -13,6 +13,7 @@ mod probes;
 mod random;
 mod reload;
 mod restarts;
+mod revisions;
 mod script;
 mod spawning;
 mod specs;

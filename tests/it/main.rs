@@ -19,6 +19,7 @@ mod process;
 mod pty;
 mod screens;
 mod shim;
+mod ssh;
 mod store;
 mod support;
 mod system;

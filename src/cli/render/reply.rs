@@ -58,6 +58,7 @@ fn service(view: &ServiceView) -> Value {
     json!({
         "project": view.id.project,
         "name": view.id.service,
+        "revision": view.revision,
         "phase": view.phase.label(),
         "health": view.health.label(),
         "pid": view.pid,

@@ -116,7 +116,14 @@ pub fn document(snapshot: &Snapshot, wanted: &[ServiceId], pictured: Pictured) -
             "leaving": snapshot.engine.leaving,
         }),
     };
-    json!({ "services": services, "projects": projects, "engine": engine, "at": rfc3339(snapshot.at.wall_us) })
+    let revision = chosen(snapshot, wanted).into_iter().map(|view| view.revision).max();
+    json!({
+        "services": services,
+        "projects": projects,
+        "engine": engine,
+        "revision": revision.unwrap_or(0),
+        "at": rfc3339(snapshot.at.wall_us),
+    })
 }
 
 fn service_json(service: &ServiceView, now: Timestamp) -> Value {
@@ -129,6 +136,7 @@ fn service_json(service: &ServiceView, now: Timestamp) -> Value {
         "project": service.id.project,
         "name": service.id.service,
         "kind": service.kind.label(),
+        "revision": service.revision,
         "phase": service.phase.label(),
         "health": service.health.label(),
         "pid": service.pid,

@@ -316,9 +316,7 @@ fn stopped(story: &Story, who: Origin, why: &str, killed: Option<Duration>, endi
     let at_once = killed.is_some_and(|after| after.is_zero());
     let verb = if at_once { "killed" } else { "stopped" };
     let by = who.label();
-    // That who asked for it is the reason, too, needs not be said twice.
-    let says_more = !why.is_empty() && why != format!("{verb} by {by}");
-    let why = if says_more { format!(" ({why})") } else { String::new() };
+    let why = beyond(who, why);
     let mut sentence = match ending {
         Ending::Stopped(at) => format!("{verb} by {by}{why} within {}", short_duration(at.since(story.began))),
         Ending::Open | Ending::Healthy(_) | Ending::Stable | Ending::GaveUp(_) | Ending::Withheld => {
@@ -333,6 +331,18 @@ fn stopped(story: &Story, who: Origin, why: &str, killed: Option<Duration>, endi
         None => {}
     }
     (sentence, if killed.is_some() { Severity::Warning } else { Severity::Info })
+}
+
+/// A reason without what is said anyway, in brackets: of `stopped by command line (pts/3, pid 12)` only the program.
+fn beyond(who: Origin, why: &str) -> String {
+    let said = ["stopped", "killed"].map(|verb| format!("{verb} by {}", who.label()));
+    let rest = said.iter().find_map(|said| why.strip_prefix(said.as_str())).unwrap_or(why);
+    let rest = rest.trim_start_matches([' ', ':', ';', ',']);
+    if rest.is_empty() || rest.starts_with('(') {
+        format!(" {rest}").trim_end().to_owned()
+    } else {
+        format!(" ({rest})")
+    }
 }
 
 fn ill(sentence: &str, ending: &Ending) -> (String, Severity) {

@@ -46,7 +46,16 @@ pub(in crate::cli) async fn act(
     let asked = outside.now();
     let consent = if act.manner.dry_run { Consent::DryRun } else { Consent::Ask };
     let command = reached.command(&absolute(ctx, &act.command));
-    let mut reply = ask(handle, &command, consent).await?;
+    let if_rev = act.manner.if_rev;
+    if if_rev.is_some() && targets.iter().filter_map(|id| before.service(id)).any(|view| view.revision == 0) {
+        let hint = "\"cas daemon restart\" brings up this cas and leaves services running";
+        return Err(Failure::with_hint(
+            Outcome::Failed,
+            "this engine is older and counts no revisions: nothing was done",
+            hint,
+        ));
+    }
+    let mut reply = ask_at(handle, &command, consent, if_rev).await?;
     if let Reply::NeedsConsent { plan } = &reply {
         reply = consented(ctx, handle, &command, plan).await?;
     }
@@ -169,8 +178,13 @@ pub(in crate::cli) async fn wait_until_up(
 
 /// Puts a command at the door for the command line.
 pub(in crate::cli) async fn ask(handle: &Handle, command: &Command, consent: Consent) -> Result<Reply, Failure> {
-    let request = Request { id: RequestId::default(), origin: Origin::Cli, command: command.clone(), consent };
-    Ok(handle.request(request).await?)
+    ask_at(handle, command, consent, None).await
+}
+
+/// The same about services as they were at a revision.
+async fn ask_at(handle: &Handle, command: &Command, consent: Consent, if_rev: Option<u64>) -> Result<Reply, Failure> {
+    let (id, origin) = (RequestId::default(), Origin::Cli);
+    Ok(handle.request(Request { id, origin, command: command.clone(), consent, if_rev, asker: None }).await?)
 }
 
 async fn consented(ctx: &mut Context<'_>, handle: &Handle, command: &Command, plan: &Plan) -> Result<Reply, Failure> {
@@ -183,7 +197,9 @@ async fn consented(ctx: &mut Context<'_>, handle: &Handle, command: &Command, pl
             "run it on a terminal and answer y; --dry-run shows what it would do",
         ));
     }
-    ask(handle, command, Consent::Given(plan.fingerprint)).await
+    // What was agreed to is the plan in that state: an engine that counts no revisions says 0.
+    let if_rev = (plan.revision > 0).then_some(plan.revision);
+    ask_at(handle, command, Consent::Given(plan.fingerprint), if_rev).await
 }
 
 fn report(

@@ -40,7 +40,9 @@ pub(super) fn answer(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
     }
     match ui.modal.take() {
         Some(Modal::Confirm { request, plan }) if answer == ConfirmKey::Agree => {
-            vec![UiEffect::Request(Request { consent: Consent::Given(plan.fingerprint), ..request })]
+            // The plan belongs to a state: where that is gone, it is asked again. An engine that counts no revisions says 0.
+            let if_rev = (plan.revision > 0).then_some(plan.revision);
+            vec![UiEffect::Request(Request { consent: Consent::Given(plan.fingerprint), if_rev, ..request })]
         }
         Some(Modal::Leave { .. }) if answer == ConfirmKey::LeaveRunning => vec![UiEffect::LeaveRunning],
         Some(Modal::Leave { running }) if answer == ConfirmKey::StopAndQuit => {

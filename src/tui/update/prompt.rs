@@ -98,7 +98,14 @@ pub(super) fn palette_key(ui: &mut Ui, event: KeyEvent) -> Vec<UiEffect> {
             Run::Nothing(error) => palette.error = Some(error),
             Run::Command(command) => {
                 remember(ui, palette.edit.text());
-                let request = Request { id: RequestId(0), origin: Origin::Palette, command, consent: Consent::Ask };
+                let request = Request {
+                    id: RequestId(0),
+                    origin: Origin::Palette,
+                    command,
+                    consent: Consent::Ask,
+                    if_rev: None,
+                    asker: None,
+                };
                 return vec![UiEffect::Request(request)];
             }
             Run::Action(action) => {

@@ -22,7 +22,14 @@ use crate::{
 
 /// Asks for `command` in the name of a key.
 pub(super) fn ask(command: Command) -> UiEffect {
-    UiEffect::Request(Request { id: RequestId(0), origin: Origin::Key, command, consent: Consent::Ask })
+    UiEffect::Request(Request {
+        id: RequestId(0),
+        origin: Origin::Key,
+        command,
+        consent: Consent::Ask,
+        if_rev: None,
+        asker: None,
+    })
 }
 
 /// Services by their full names, so that nothing is ambiguous.

@@ -59,7 +59,8 @@ async fn a_console_on_it_sees_and_is_refused_in_a_sentence() {
     assert_eq!(handle.snapshot().services.len(), 1);
     let targets = Targets { services: vec![ServiceRef("web".to_owned())], all: false };
     let command = Command::Start { targets };
-    let request = Request { id: RequestId(0), origin: Origin::Key, command, consent: Consent::Ask };
+    let request =
+        Request { id: RequestId(0), origin: Origin::Key, command, consent: Consent::Ask, if_rev: None, asker: None };
     match handle.request(request).await.unwrap() {
         Reply::Refused { reason, hint } => {
             assert!(reason.starts_with("this socket only shows"), "the engine's own sentence: {reason}");

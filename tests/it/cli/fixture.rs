@@ -42,6 +42,7 @@ pub(crate) fn view(service: &str, phase: Phase, why: &str) -> ServiceView {
         containment: cas::model::service::Containment::default(),
         tty: false,
         id: id(service),
+        revision: 12,
         kind: ServiceKind::Process,
         pid: if let Phase::Running { pid, .. } = &phase { Some(*pid) } else { None },
         run: phase.run(),

@@ -74,6 +74,7 @@ fn status_json_keeps_its_form() {
                 "project": "shop",
                 "name": "web",
                 "kind": "process",
+                "revision": 12,
                 "phase": "running",
                 "health": "healthy",
                 "pid": 4007,
@@ -93,6 +94,7 @@ fn status_json_keeps_its_form() {
                 "project": "shop",
                 "name": "db",
                 "kind": "process",
+                "revision": 12,
                 "phase": "running",
                 "health": "unknown",
                 "pid": 4003,
@@ -131,6 +133,7 @@ fn status_json_keeps_its_form() {
             "autopilot": "on",
             "leaving": false,
         },
+        "revision": 12,
         "at": "2026-11-22T10:03:20.000Z",
     });
     // As text: the order of the keys is part of the form.

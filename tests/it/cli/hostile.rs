@@ -49,7 +49,8 @@ fn everything(text: &str, paint: Paint) -> String {
     let look = events::EventLook { name_width: 6, with_project: true, zone: Zone::Utc, paint };
     shown.push_str(&events::lines(&trouble, &look));
     shown.push_str(&json_line(&events::document(&trouble)));
-    let plan = Plan { title: why.clone(), steps: vec![why.clone()], risk: Risk::Disruptive, fingerprint: 1 };
+    let plan =
+        Plan { title: why.clone(), steps: vec![why.clone()], risk: Risk::Disruptive, fingerprint: 1, revision: 0 };
     shown.push_str(&reply::plan(&plan, paint));
     for form in [logs::Form::Text, logs::Form::Json] {
         let look = logs::LogLook {

@@ -96,7 +96,7 @@ fn every_end_of_a_crash_has_its_words() {
 #[test]
 fn what_was_asked_for_says_who_asked_and_is_no_crash() {
     let text = told(&happened(vec![
-        (Origin::Cli, What::Requested { line: "start api".to_owned() }),
+        (Origin::Cli, What::Requested { line: "start api".to_owned(), from: None }),
         (Origin::Cli, What::Started { pid: 7, attempt: 0 }),
         (Origin::System, What::Ready { after: ms(300) }),
         (Origin::Key, What::Stopping { signal: Signal::Term }),
@@ -114,7 +114,7 @@ fn what_was_asked_for_says_who_asked_and_is_no_crash() {
 fn a_kill_that_was_asked_for_is_no_crash_and_says_so_once() {
     let kill = entry(2, 1, "api", Origin::Cli, What::Killed { after: ms(0) }, "killed by command line");
     let text = told(&[
-        entry(1, 0, "api", Origin::Cli, What::Requested { line: "kill api".to_owned() }, ""),
+        entry(1, 0, "api", Origin::Cli, What::Requested { line: "kill api".to_owned(), from: None }, ""),
         kill,
         entry(3, 1, "api", Origin::Cli, exited(Exit::Signal(9)), "killed by command line"),
         entry(4, 1, "api", Origin::Cli, What::Stopped, "killed by command line"),

@@ -137,7 +137,8 @@ async fn what_is_refused_is_code_five_with_reason_and_hint() {
 }
 
 fn asking() -> fake::Engine {
-    let plan = Plan { title: "end it all".to_owned(), steps: vec![], risk: Risk::Irreversible, fingerprint: 42 };
+    let plan =
+        Plan { title: "end it all".to_owned(), steps: vec![], risk: Risk::Irreversible, fingerprint: 42, revision: 0 };
     let reply = move |request: &cas::model::policy::Request| match request.consent {
         Consent::Given(42) => Reply::Unchanged { note: "done".to_owned() },
         Consent::DryRun => Reply::Planned { plan: plan.clone() },

@@ -29,7 +29,14 @@ fn up() -> World {
 /// What the engine does at once when asked to open `directory`.
 fn open(world: &mut World, request: u64, directory: &str) -> Vec<Effect> {
     let command = Command::Open { directory: directory.into(), environment: None };
-    let request = Request { id: RequestId(request), origin: Origin::Cli, command, consent: Consent::Ask };
+    let request = Request {
+        id: RequestId(request),
+        origin: Origin::Cli,
+        command,
+        consent: Consent::Ask,
+        if_rev: None,
+        asker: None,
+    };
     world.engine.step(world.now, Input::Request(request))
 }
 

@@ -259,6 +259,8 @@ fn a_start_that_was_not_carried_out_is_carried_out_once() {
             origin: cas::model::policy::Origin::Cli,
             command,
             consent: cas::model::policy::Consent::Ask,
+            if_rev: None,
+            asker: None,
         };
         world.put(request);
         world.run_for(secs(1));

@@ -146,13 +146,19 @@ impl World {
 
     #[track_caller]
     pub(super) fn ask(&mut self, origin: Origin, command: Command, consent: Consent) -> Reply {
+        self.wish(Request { id: RequestId::default(), origin, command, consent, if_rev: None, asker: None })
+    }
+
+    /// A request as it is, but for its number.
+    #[track_caller]
+    pub(super) fn wish(&mut self, request: Request) -> Reply {
         self.serial += 1;
-        let request = RequestId(self.serial);
-        self.foresee_start(&command);
-        let stops = matches!(command, Command::Stop { .. } | Command::Kill { .. });
-        let named = self.named(&command);
-        self.step(Input::Request(Request { id: request, origin, command, consent }));
-        let reply = self.replies.remove(&request).expect("every request is answered in its own step");
+        let id = RequestId(self.serial);
+        self.foresee_start(&request.command);
+        let stops = matches!(request.command, Command::Stop { .. } | Command::Kill { .. });
+        let named = self.named(&request.command);
+        self.step(Input::Request(Request { id, ..request }));
+        let reply = self.replies.remove(&id).expect("every request is answered in its own step");
         if stops && matches!(reply, Reply::Accepted { .. } | Reply::Unchanged { .. }) {
             self.forbidden.extend(named);
         }

@@ -75,6 +75,7 @@ pub(super) fn service(project: &str, name: &str, phase: Phase, why: &str) -> Ser
         containment: cas::model::service::Containment::default(),
         tty: false,
         id: id(project, name),
+        revision: 1,
         kind: ServiceKind::Process,
         health: Health::Unknown,
         why: why.to_owned(),
@@ -289,7 +290,14 @@ fn demo_timeline() -> Vec<Entry> {
             "cache is up, migrate completed",
         ),
         entry(6, 3890, Origin::Healer, "api", What::Ready { after: Duration::from_millis(840) }, ""),
-        entry(7, 200, Origin::Key, "worker", What::Requested { line: "restart demo/worker".to_owned() }, ""),
+        entry(
+            7,
+            200,
+            Origin::Key,
+            "worker",
+            What::Requested { line: "restart demo/worker".to_owned(), from: None },
+            "",
+        ),
         entry(8, 95, Origin::Key, "worker", What::Started { pid: 42_003, attempt: 0 }, "restart demo/worker"),
         entry(
             9,

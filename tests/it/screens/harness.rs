@@ -154,7 +154,7 @@ impl Console {
             "stop worker (SIGTERM, 10 s, then SIGKILL)".to_owned(),
             "stop api (SIGTERM, 10 s, then SIGKILL)".to_owned(),
         ];
-        let plan = Plan { title, steps, risk: Risk::Disruptive, fingerprint: 42 };
+        let plan = Plan { title, steps, risk: Risk::Disruptive, fingerprint: 42, revision: 0 };
         self.say(Message::Replied { request, reply: Ok(Reply::NeedsConsent { plan }) });
         self
     }

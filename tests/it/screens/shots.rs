@@ -121,6 +121,7 @@ fn confirm_of_a_long_plan_is_cut() {
         steps: (0..120).map(|number| format!("stop worker-{number:03} (SIGTERM, 10 s, then SIGKILL)")).collect(),
         risk: cas::model::policy::Risk::Disruptive,
         fingerprint: 1,
+        revision: 0,
     };
     console.say(cas::tui::Message::Replied { request, reply: Ok(cas::model::policy::Reply::NeedsConsent { plan }) });
     assert_snapshot!(console.text());

@@ -78,7 +78,7 @@ fn every_what() -> Vec<What> {
     let dependency =
         Hold::Dependency { service: name("db"), condition: Condition::ServiceHealthy, state: text.clone() };
     vec![
-        What::Requested { line: text.clone() },
+        What::Requested { line: text.clone(), from: None },
         What::ProjectOpened { services: 3 },
         What::Started { pid: u32::MAX, attempt: 0 },
         What::Ready { after: odd },
