@@ -2,6 +2,7 @@
 //! Never decides about services.
 
 mod daemon;
+mod diary;
 mod keeper;
 mod left;
 mod notify;
@@ -105,8 +106,7 @@ fn trace(file: &Path) -> Option<tracing_appender::non_blocking::WorkerGuard> {
     if !directory.is_dir() {
         return None;
     }
-    let appender = tracing_appender::rolling::never(directory, file.file_name()?);
-    let (writer, guard) = tracing_appender::non_blocking(appender);
+    let (writer, guard) = tracing_appender::non_blocking(diary::Diary::open(file).ok()?);
     let filter = EnvFilter::try_from_env("CAS_LOG").unwrap_or_else(|_| EnvFilter::new("info,hyper=warn,reqwest=warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false).init();
     Some(guard)

@@ -401,6 +401,19 @@ impl Shared {
         }
     }
 
+    /// The project is closed: what it lacked nobody misses.
+    async fn missed_no_more(&self, project: &ProjectName) {
+        let was_missed = {
+            let mut missed = lock(&self.missed);
+            let before = missed.len();
+            missed.retain(|service, _| service.project != *project);
+            missed.len() < before
+        };
+        if was_missed {
+            self.tell_missed().await;
+        }
+    }
+
     async fn tell_missed(&self) {
         let text = {
             let missed = lock(&self.missed);

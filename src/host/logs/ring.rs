@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::model::{ids::ServiceId, log::LogBatch};
+use crate::model::{
+    ids::{ProjectName, ServiceId},
+    log::LogBatch,
+};
 
 /// Bytes of output that are kept in memory over all services.
 pub(super) const TOTAL_BYTES: usize = 64 * 1024 * 1024;
@@ -50,6 +53,11 @@ impl Ring {
                 kept.batches.push_front(Arc::new(batch));
             }
         }
+    }
+
+    /// Lets go of what a project wrote: its slots have it.
+    pub(super) fn forget(&mut self, project: &ProjectName) {
+        self.services.retain(|service, _| service.project != *project);
     }
 
     /// What there is of one service or of all, oldest first.
