@@ -87,12 +87,24 @@ impl Hub {
         store: IntakeSink,
         archivist: Archivist,
     ) -> Self {
+        Self::with_memory(captured, feed, store, archivist, TOTAL_BYTES)
+    }
+
+    /// The same with room in memory for about so many bytes of output.
+    #[must_use]
+    pub fn with_memory(
+        captured: mpsc::Receiver<Taken>,
+        feed: LogFeed,
+        store: IntakeSink,
+        archivist: Archivist,
+        bytes: usize,
+    ) -> Self {
         let (questions, asked) = mpsc::channel(16);
         let desk = Desk {
             feed,
             store,
             archivist,
-            ring: Ring::default(),
+            ring: Ring::of(bytes),
             ledger: Ledger::default(),
             places: BTreeMap::new(),
             due: None,

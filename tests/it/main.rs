@@ -25,4 +25,5 @@ mod system;
 mod text;
 mod theme;
 mod whole;
+mod week;
 mod widgets;

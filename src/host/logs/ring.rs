@@ -20,9 +20,16 @@ pub(super) const SERVICE_BYTES: usize = 2 * 1024 * 1024;
 const LEAST_BYTES: usize = 32 * 1024;
 
 /// The newest batches of each service, bounded by bytes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ring {
     services: HashMap<ServiceId, Kept>,
+    total: usize,
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Self::of(TOTAL_BYTES)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +39,11 @@ struct Kept {
 }
 
 impl Ring {
+    /// One that keeps about so many bytes over all services.
+    pub(super) fn of(total: usize) -> Self {
+        Self { services: HashMap::new(), total }
+    }
+
     /// Takes the newest batch of its service.
     pub(super) fn push(&mut self, batch: Arc<LogBatch>) {
         let bound = self.bound();
@@ -70,7 +82,7 @@ impl Ring {
 
     /// Bytes that each service may keep.
     fn bound(&self) -> usize {
-        (TOTAL_BYTES / (self.services.len() + 1)).clamp(LEAST_BYTES, SERVICE_BYTES)
+        (self.total / (self.services.len() + 1)).clamp(LEAST_BYTES, SERVICE_BYTES)
     }
 }
 
