@@ -6,12 +6,11 @@ use cas::world::store::Limits;
 
 use crate::{
     Count, Must, count,
-    week::{self, Plan},
+    week::{self, Judge, Plan},
 };
 
 /// The trial: so many virtual days.
 pub(crate) fn live(days: usize) -> Vec<Count> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let plan = Plan {
         seed: 7,
         readings: days,
@@ -20,9 +19,9 @@ pub(crate) fn live(days: usize) -> Vec<Count> {
         sample: Duration::from_secs(1),
         limits: Limits { events: 5000, minutes: 12 * 60, projects: 20, ..Limits::default() },
     };
-    let lived = runtime.expect("a runtime").block_on(week::live(&plan));
+    let lived = week::live(&plan);
     for (day, reading) in lived.readings.iter().enumerate() {
-        let said: Vec<String> = reading.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let said: Vec<String> = reading.iter().map(|(name, value, _)| format!("{name} {value}")).collect();
         println!("  day {}: {}", day + 1, said.join(", "));
     }
     let mut counts = vec![
@@ -34,9 +33,16 @@ pub(crate) fn live(days: usize) -> Vec<Count> {
     let settled = lived.readings.get(2..).unwrap_or_default();
     if settled.len() > 1 {
         for course in week::courses(settled) {
-            let growth = course.growth(1) * 100.0;
-            counts.push(count(&format!("{}, after day 2", course.name), course.level.round(), Must::Told));
-            counts.push(count("  … grow a day, percent", (growth * 100.0).round() / 100.0, Must::AtMost(1.0)));
+            let growth = (course.growth(1) * 1e4).round() / 100.0;
+            let name = |what: &str| format!("{}{what}", course.name);
+            match course.judge {
+                Judge::Level => {
+                    counts.push(count(&name(", mean after day 2"), course.level.round(), Must::Told));
+                    counts.push(count(&name(": grow a day, percent"), growth, Must::AtMost(1.0)));
+                }
+                Judge::AtMost(most) => counts.push(count(course.name, course.most, Must::AtMost(most))),
+                Judge::Told => counts.push(count(course.name, course.level.round(), Must::Told)),
+            }
         }
     }
     counts

@@ -25,7 +25,7 @@ use super::{
 };
 
 /// So many closed projects are known by name: a reading of a file that was begun before its project was closed comes within moments.
-const LET_GO: usize = 64;
+const LET_GO: usize = 16;
 
 /// A directory whose project is being looked for.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 //!
 //! Never decides: whatever needs a decision is an input to [`crate::engine::Engine::step`].
 
+mod edits;
 pub mod handle;
 mod logs;
 mod projects;
@@ -199,6 +200,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
                     openings,
                 },
                 config.care,
+                edits::Edits::start(events.downgrade()),
             ),
             world,
             store,

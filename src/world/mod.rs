@@ -13,6 +13,7 @@ mod slot;
 pub mod store;
 pub mod system;
 mod tree;
+pub mod watch;
 
 use std::{
     collections::{BTreeMap, HashMap},

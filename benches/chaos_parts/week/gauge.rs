@@ -2,46 +2,72 @@
 
 use std::path::Path;
 
-use cas::engine::Census;
+use cas::{
+    engine::Census,
+    shim_format::{INDEX_BYTES, IndexRecord},
+};
+
+use super::specs;
 
 /// One figure at one moment.
-pub(crate) type Reading = (&'static str, f64);
+pub(crate) type Reading = (&'static str, f64, Judge);
+
+/// What a figure must do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Judge {
+    /// Stay as it is.
+    Level,
+    /// Never be more than this.
+    AtMost(f64),
+    /// It is told.
+    Told,
+}
 
 /// What is counted by whoever lives.
 pub(crate) struct Held {
     pub(crate) engine: Census,
     pub(crate) timers: usize,
     pub(crate) processes: usize,
+    /// What time it is there, microseconds since the Unix epoch.
+    pub(crate) now_us: i64,
 }
 
-/// All figures of this process now. `state`: its directory.
-pub(crate) fn read(state: &Path, held: &Held) -> Vec<Reading> {
+/// All figures of this process now. `state`: its directory; `project`: that of the project that is there all the time.
+pub(crate) fn read(state: &Path, project: &Path, held: &Held) -> Vec<Reading> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
         line.split_ascii_whitespace().next().and_then(|word| word.parse::<f64>().ok()).unwrap_or(0.0)
     };
     let engine = &held.engine;
+    let slots = project.join("slots");
+    // Two guests of two services each may be there.
+    let all = specs::SERVICES as f64 + 4.0;
+    let of_segments = |name: &str| name.starts_with("log.");
+    let (oldest, largest) = retained(&slots);
     vec![
-        ("allocated bytes", allocated() as f64),
-        ("resident bytes", field("VmRSS:") * 1024.0),
-        ("descriptors", descriptors() as f64),
-        ("threads", field("Threads:")),
-        ("database bytes", size(state, |name| name.starts_with("cas.db") && !name.contains("backup"))),
-        ("backup bytes", size(state, |name| name.contains("backup"))),
-        ("journal bytes", size(&state.join("projects"), |name| name == "journal")),
-        ("spool bytes", size(&state.join("spool"), |_| true)),
-        ("segment bytes", size(&state.join("projects"), |name| name.starts_with("log.") || name.starts_with("idx."))),
-        ("projects", engine.projects as f64),
-        ("services", engine.services as f64),
-        ("runs", engine.runs as f64),
-        ("strays, openings, waiting", (engine.strays + engine.openings + engine.waiting) as f64),
-        ("projects let go", engine.let_go as f64),
-        ("registry", engine.registry as f64),
-        ("timeline in memory", engine.timeline as f64),
-        ("troubles", engine.troubles as f64),
-        ("timers", held.timers as f64),
-        ("processes", held.processes as f64),
+        ("allocated bytes", allocated() as f64, Judge::Level),
+        ("resident bytes that are not of a file", field("RssAnon:") * 1024.0, Judge::Level),
+        ("resident bytes", field("VmRSS:") * 1024.0, Judge::Told),
+        ("descriptors", descriptors() as f64, Judge::Level),
+        ("threads", field("Threads:"), Judge::Level),
+        ("database bytes", size(state, |name| name == "cas.db"), Judge::Level),
+        ("bytes of its log and backup", size(state, |name| name.starts_with("cas.db.") || name == "cas.db-wal"), Judge::Told),
+        ("journal bytes", size(project, |name| name == "journal"), Judge::AtMost(256.0 * 1024.0)),
+        ("spool bytes", size(&state.join("spool"), |_| true), Judge::AtMost(64.0 * 1024.0)),
+        ("segment bytes", size(&slots, of_segments), Judge::Told),
+        ("segment bytes of the largest slot", largest, Judge::AtMost(specs::SLOT_BYTES as f64)),
+        ("hours since the newest line of the oldest closed segment", oldest(held.now_us), Judge::AtMost(specs::HOURS + 1.0)),
+        ("projects", engine.projects as f64, Judge::AtMost(3.0)),
+        ("services", engine.services as f64, Judge::AtMost(all)),
+        ("runs", engine.runs as f64, Judge::AtMost(all)),
+        ("strays, openings, waiting", (engine.strays + engine.openings + engine.waiting) as f64, Judge::AtMost(0.0)),
+        ("projects let go", engine.let_go as f64, Judge::Level),
+        ("registry", engine.registry as f64, Judge::AtMost(30.0)),
+        ("timeline in memory", engine.timeline as f64, Judge::Level),
+        ("troubles", engine.troubles as f64, Judge::AtMost(1.0)),
+        ("timers", held.timers as f64, Judge::AtMost(2.0 * all)),
+        ("processes", held.processes as f64, Judge::AtMost(all)),
     ]
 }
 
@@ -73,9 +99,32 @@ fn size(dir: &Path, wanted: impl Fn(&str) -> bool + Copy) -> f64 {
     sum
 }
 
+/// How old the oldest closed segment of all slots is (in hours, at a time), and how large the largest slot.
+fn retained(slots: &Path) -> (impl Fn(i64) -> f64, f64) {
+    let (mut oldest_us, mut largest) = (i64::MAX, 0.0_f64);
+    for slot in std::fs::read_dir(slots).into_iter().flatten().flatten() {
+        largest = largest.max(size(&slot.path(), |name| name.starts_with("log.")));
+        let names = std::fs::read_dir(slot.path()).into_iter().flatten().flatten();
+        let mut indexes: Vec<_> = names.filter(|e| e.file_name().to_string_lossy().starts_with("idx.")).collect();
+        indexes.sort_by_key(std::fs::DirEntry::file_name);
+        // The newest is not closed.
+        indexes.pop();
+        let newest_us = indexes.first().and_then(|index| {
+            let bytes = std::fs::read(index.path()).ok()?;
+            let last = bytes.last_chunk::<INDEX_BYTES>()?;
+            IndexRecord::decode(last).map(|record| record.wall_us)
+        });
+        oldest_us = oldest_us.min(newest_us.unwrap_or(i64::MAX));
+    }
+    (move |now_us: i64| now_us.saturating_sub(oldest_us).max(0) as f64 / 3.6e9, largest)
+}
+
 /// A figure over time.
 pub(crate) struct Course {
     pub(crate) name: &'static str,
+    pub(crate) judge: Judge,
+    /// The largest.
+    pub(crate) most: f64,
     /// Its mean.
     pub(crate) level: f64,
     /// How much it grows from one reading to the next, by least squares.
@@ -93,10 +142,10 @@ impl Course {
 pub(crate) fn courses(moments: &[Vec<Reading>]) -> Vec<Course> {
     let n = moments.len() as f64;
     let middle = (n - 1.0) / 2.0;
-    let names = moments.first().into_iter().flatten().map(|(name, _)| *name);
+    let names = moments.first().into_iter().flatten().map(|(name, _, judge)| (*name, *judge));
     names
         .enumerate()
-        .map(|(at, name)| {
+        .map(|(at, (name, judge))| {
             let values: Vec<f64> = moments.iter().map(|moment| moment[at].1).collect();
             let level = values.iter().sum::<f64>() / n;
             let (mut up, mut down) = (0.0, 0.0);
@@ -104,7 +153,8 @@ pub(crate) fn courses(moments: &[Vec<Reading>]) -> Vec<Course> {
                 up += (x as f64 - middle) * (value - level);
                 down += (x as f64 - middle).powi(2);
             }
-            Course { name, level, slope: if down == 0.0 { 0.0 } else { up / down } }
+            let most = values.iter().copied().fold(0.0, f64::max);
+            Course { name, judge, most, level, slope: if down == 0.0 { 0.0 } else { up / down } }
         })
         .collect()
 }

@@ -49,7 +49,7 @@ use super::{gauge::Held, slot::Slot, specs};
 const BEGIN_US: u64 = 1_700_000_000_000_000;
 
 /// Bytes of output in memory: full after some hours, so that growth is no filling up.
-const RING_BYTES: usize = 4 << 20;
+const RING_BYTES: usize = 1 << 20;
 
 /// What will happen at some instant.
 enum Happening {
@@ -171,7 +171,13 @@ impl House {
     }
 
     pub(crate) fn held(&self) -> Held {
-        Held { engine: self.engine.census(), timers: self.timers.len(), processes: self.processes.len() }
+        Held { engine: self.engine.census(), timers: self.timers.len(), processes: self.processes.len(), now_us: self.now().wall_us }
+    }
+
+    /// Where the state of a project is.
+    pub(crate) fn state_of(&self, project: &str) -> PathBuf {
+        let open = self.projects.iter().find(|(name, _)| name.as_str() == project).map(|(_, open)| &open.place);
+        self.paths.project_dir(open.expect("it is open"))
     }
 
     /// Messages that the store had to drop; none may be.

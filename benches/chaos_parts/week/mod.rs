@@ -16,10 +16,10 @@ use cas::{
         ids::ProjectName,
         metric::{HostUsage, RunUsage, Sample},
     },
-    world::store::Limits,
+    world::{limits, store::Limits},
 };
 
-pub(crate) use self::gauge::{Reading, courses};
+pub(crate) use self::gauge::{Judge, Reading, courses};
 use self::house::House;
 
 /// How to live.
@@ -45,8 +45,14 @@ pub(crate) struct Lived {
     pub(crate) dropped: u64,
 }
 
-/// Lives as planned, within a runtime of several threads.
-pub(crate) async fn live(plan: &Plan) -> Lived {
+/// Lives as planned, in a process that is set up as that of the daemon.
+pub(crate) fn live(plan: &Plan) -> Lived {
+    limits::share_one_arena();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(go_on(plan))
+}
+
+async fn go_on(plan: &Plan) -> Lived {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut house = House::begin(dir.path(), plan.seed, plan.limits);
     let roots = dir.path().join("projects");
@@ -59,7 +65,7 @@ pub(crate) async fn live(plan: &Plan) -> Lived {
             life.tick(&mut house, plan).await;
         }
         rest().await;
-        readings.push(gauge::read(&house.paths.state, &house.held()));
+        readings.push(gauge::read(&house.paths.state, &house.state_of("shop"), &house.held()));
     }
     Lived { readings, steps: house.steps, entries: house.entries, dropped: house.dropped() }
 }
@@ -166,7 +172,7 @@ fn sample(house: &mut House) {
 /// Every service has something to say now and then.
 fn talk(house: &mut House) {
     for (run, service) in house.running() {
-        if house.rng.u8(0..4) == 0 {
+        if house.rng.bool() {
             let number = house.rng.u32(..);
             let text = format!("took {number} µs to answer a request, as it should be\n");
             house.write(run, &service, text.as_bytes());

@@ -15,6 +15,10 @@ use cas::model::{
 /// Services of the project that is there all the time.
 pub(crate) const SERVICES: usize = 50;
 
+/// What each keeps of its output.
+pub(crate) const SLOT_BYTES: u64 = 256 << 10;
+pub(crate) const HOURS: f64 = 12.0;
+
 /// A project in `root/NAME`; `edition` is which edition of its file this is.
 pub(crate) fn project(root: &Path, name: &str, services: usize, edition: u64) -> Arc<ProjectSpec> {
     let root = root.join(name);
@@ -62,7 +66,11 @@ fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u
         environment: BTreeMap::from([("EDITION".to_owned(), edition.to_string())]),
         base_environment: None,
         limits: Limits::default(),
-        logs: LogPolicy { max_size: 256 << 10, max_age: Some(Duration::from_hours(12)), ..LogPolicy::default() },
+        logs: LogPolicy {
+            max_size: SLOT_BYTES,
+            max_age: Some(Duration::from_secs_f64(HOURS * 3600.0)),
+            ..LogPolicy::default()
+        },
         tty: false,
         depends_on: depends_on.into_iter().collect(),
         probes,

@@ -34,8 +34,8 @@ const PAUSE: Duration = Duration::from_secs(15);
 /// A segment that was closed so long ago is compressed.
 const CLOSED_FOR: Duration = Duration::from_secs(30);
 
-/// The wall clock was set where it moved by so much against the boot clock.
-const STEP_US: u64 = 3_600_000_000;
+/// The wall clock was set where it moved by so much against the boot clock since the last pass.
+const STEP_US: u64 = 60_000_000;
 
 /// After that it is mistrusted for so long, and deletes by age once an hour at most a tenth of the segments.
 const MISTRUST: Duration = Duration::from_hours(24);
