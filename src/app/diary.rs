@@ -71,12 +71,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cas.log");
         let (mut one, mut other) = (Diary::open(&path).unwrap(), Diary::open(&path).unwrap());
-        let line = [b'x'; 64 * 1024];
+        let line = vec![b'x'; 64 * 1024];
         for _ in 0..200 {
             one.write_all(&line).unwrap();
             other.write_all(&line).unwrap();
         }
-        let sizes: Vec<u64> = fs::read_dir(dir.path()).unwrap().flatten().map(|f| f.metadata().unwrap().len()).collect();
+        let sizes: Vec<u64> =
+            fs::read_dir(dir.path()).unwrap().flatten().map(|f| f.metadata().unwrap().len()).collect();
         assert!(sizes.len() == 2 && sizes.iter().all(|size| *size <= BYTES + 64 * 1024), "{sizes:?}");
         one.write_all(b"last\n").unwrap();
         assert!(fs::read(&path).unwrap().ends_with(b"last\n"));

@@ -95,9 +95,9 @@ impl Edits {
         if let Some(watch) = &self.watch {
             watch.watch(files);
         }
-        if let (Some(text), Some(events)) = (news, self.shared.events.upgrade()) {
+        if let (Some(news), Some(events)) = (news, self.shared.events.upgrade()) {
             // Told by the loop itself, which must not wait for itself: where the queue is full, with the next change.
-            if events.try_send(Event::Trouble { slot: TroubleSlot::Config, text }).is_err() {
+            if events.try_send(news).is_err() {
                 self.shared.lock().told = Some(String::new());
             }
         }
@@ -131,16 +131,16 @@ impl Shared {
             }
         }
         let news = self.lock().news();
-        if let (Some(text), Some(events)) = (news, self.events.upgrade()) {
+        if let (Some(news), Some(events)) = (news, self.events.upgrade()) {
             // An error means that the engine has ended.
-            let _ended = events.blocking_send(Event::Trouble { slot: TroubleSlot::Config, text });
+            let _ended = events.blocking_send(news);
         }
     }
 }
 
 impl Known {
     /// What is to be told, where that is another thing than before.
-    fn news(&mut self) -> Option<Option<String>> {
+    fn news(&mut self) -> Option<Event> {
         let more = self.changed.len().saturating_sub(1);
         let text = match (self.changed.first_key_value(), &self.slow) {
             (Some((_, sentence)), _) if more == 0 => Some(sentence.clone()),
@@ -149,7 +149,7 @@ impl Known {
         };
         (text != self.told).then(|| {
             self.told.clone_from(&text);
-            text
+            Event::Trouble { slot: TroubleSlot::Config, text }
         })
     }
 }

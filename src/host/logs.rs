@@ -81,12 +81,7 @@ pub struct Hub(mpsc::Sender<Question>);
 impl Hub {
     /// Starts the hub's task; it ends when the world has gone and nobody can ask.
     #[must_use]
-    pub fn start(
-        captured: mpsc::Receiver<Taken>,
-        feed: LogFeed,
-        store: IntakeSink,
-        archivist: Archivist,
-    ) -> Self {
+    pub fn start(captured: mpsc::Receiver<Taken>, feed: LogFeed, store: IntakeSink, archivist: Archivist) -> Self {
         Self::with_memory(captured, feed, store, archivist, TOTAL_BYTES)
     }
 

@@ -25,6 +25,6 @@ mod support;
 mod system;
 mod text;
 mod theme;
-mod whole;
 mod week;
+mod whole;
 mod widgets;

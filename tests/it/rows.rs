@@ -1,5 +1,6 @@
 //! Faults around a daemon that runs: its clock is set, inotify is used up, its memory is limited, it is stopped for a while.
 
+mod churn;
 mod clock;
 mod inotify;
 mod memory;

@@ -125,7 +125,13 @@ impl House {
         let (output, captured) = mpsc::channel(32);
         let feed = LogFeed::new();
         let archivist = Archivist::with_clock(clock, Duration::from_millis(50)).expect("a thread");
-        let hub = Hub::with_memory(captured, feed.clone(), Box::new(move |intake| taking.take_in(intake)), archivist, RING_BYTES);
+        let hub = Hub::with_memory(
+            captured,
+            feed.clone(),
+            Box::new(move |intake| taking.take_in(intake)),
+            archivist,
+            RING_BYTES,
+        );
         let now = instant(1_000_000);
         let mut engine = Engine::new(Settings { seed, daemon: true, ..Settings::default() }, now);
         let (snapshots, pictures) = watch::channel(engine.snapshot(now));
@@ -171,7 +177,12 @@ impl House {
     }
 
     pub(crate) fn held(&self) -> Held {
-        Held { engine: self.engine.census(), timers: self.timers.len(), processes: self.processes.len(), now_us: self.now().wall_us }
+        Held {
+            engine: self.engine.census(),
+            timers: self.timers.len(),
+            processes: self.processes.len(),
+            now_us: self.now().wall_us,
+        }
     }
 
     /// Where the state of a project is.

@@ -138,10 +138,10 @@ impl Life {
             6 => flood(house),
             7 => {
                 house.tell(Event::Stalled { gap: Duration::from_secs(7) });
-                let text = (self.guests % 2 == 0).then(|| "the disk is full".to_owned());
+                let text = self.guests.is_multiple_of(2).then(|| "the disk is full".to_owned());
                 house.tell(Event::Trouble { slot: TroubleSlot::Logs, text });
             }
-            8 => house.say(if self.guests % 2 == 0 { "autopilot off" } else { "autopilot on" }),
+            8 => house.say(if self.guests.is_multiple_of(2) { "autopilot off" } else { "autopilot on" }),
             9 => {
                 for name in [format!("guest{}", self.guests), "regular".to_owned()] {
                     let Ok(project) = ProjectName::new(&name) else { continue };

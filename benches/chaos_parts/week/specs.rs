@@ -35,8 +35,8 @@ fn name(n: usize) -> ServiceName {
 }
 
 fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u64) -> ServiceSpec {
-    let depends_on = (n >= 5 && n % 3 == 0).then(|| {
-        let edge = Dependency { condition: Condition::ServiceStarted, restart: n % 2 == 0, required: true };
+    let depends_on = (n >= 5 && n.is_multiple_of(3)).then(|| {
+        let edge = Dependency { condition: Condition::ServiceStarted, restart: n.is_multiple_of(2), required: true };
         (name(n % 5), edge)
     });
     let probe = |interval| {
@@ -50,14 +50,14 @@ fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u
         })
     };
     let mut probes = BTreeMap::new();
-    if n % 10 == 0 {
+    if n.is_multiple_of(10) {
         probes.insert(ProbeKind::Readiness, probe(60));
     }
     if n % 10 == 4 {
         probes.insert(ProbeKind::Liveness, probe(120));
     }
     // Some read their environment, and are started again where it changes.
-    let edition = if n % 7 == 0 { edition } else { 0 };
+    let edition = if n.is_multiple_of(7) { edition } else { 0 };
     ServiceSpec {
         id: ServiceId { project: project.clone(), service: name(n) },
         kind: ServiceKind::Process,
