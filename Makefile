@@ -15,7 +15,7 @@ demo: ## build and open the console on the bundled demo project
 	$(CARGO) run --release --locked -- demo
 
 test-needs: ## install what the tests need
-	@missing=""; for c in python3:python3 pgrep:procps setpriv:util-linux script:bsdutils ssh:openssh-client ssh-keygen:openssh-client sshd:openssh-server; do PATH="$$PATH:/usr/sbin:/sbin" command -v "$${c%%:*}" >/dev/null || missing="$$missing $${c##*:}"; done; \
+	@missing=""; for c in python3:python3 pgrep:procps setpriv:util-linux script:bsdutils ssh:openssh-client ssh-keygen:openssh-client sshd:openssh-server faketime:faketime; do PATH="$$PATH:/usr/sbin:/sbin" command -v "$${c%%:*}" >/dev/null || missing="$$missing $${c##*:}"; done; \
 	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && $(SUDO) apt-get install -yq --no-install-recommends $$missing; fi
 
 test: test-needs ## install what the tests need and run all of them
@@ -29,7 +29,7 @@ check: ## format, lints, documentation
 bench: ## measure the figures and compare them with the recorded baseline
 	$(CARGO) bench --locked --bench figures
 
-chaos: ## kill engines, shims and services over and over, and count what is lost (ROUNDS="engines=1000 shims=1000 …" for more)
+chaos: ## kill engines, shims and services over and over, and count what is lost; live a week in virtual time (ROUNDS="engines=1000 shims=1000 …" for more)
 	$(CARGO) bench --locked --bench chaos -- $(ROUNDS)
 
 pictures: ## render the pictures of the README from a real run

@@ -145,7 +145,11 @@ async fn follow_logs(remote: Remote, logs: LogFeed, mut link: watch::Receiver<Li
     let mut had = Had::default();
     let mut pause = RETRY.0;
     loop {
-        let ended = follow_output(&remote, &logs, &mut had, since_us, &mut pause).await;
+        let ended = tokio::select! {
+            ended = follow_output(&remote, &logs, &mut had, since_us, &mut pause) => ended,
+            // A stream may be silent for ever: whoever asked for it has left.
+            () = has_left(&mut link) => return,
+        };
         tracing::debug!("the stream of output ended: {ended:?}");
         since_us = had.since_us().unwrap_or(since_us);
         // No sooner than the pictures are back: they greet, and say when nobody listens any more.
@@ -155,6 +159,11 @@ async fn follow_logs(remote: Remote, logs: LogFeed, mut link: watch::Receiver<Li
         }
         pause = (pause * 2).min(RETRY.1);
     }
+}
+
+/// Returns when the client has dropped its handle.
+async fn has_left(link: &mut watch::Receiver<Link>) {
+    while link.changed().await.is_ok() {}
 }
 
 async fn follow_output(

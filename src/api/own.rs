@@ -16,6 +16,7 @@ use super::{
 use crate::{
     host::handle::Handle,
     model::{
+        event::TroubleSlot,
         ids::{ProjectName, ServiceId, ServiceName},
         query::{Answer, Query},
         time::short_duration,
@@ -96,7 +97,8 @@ pub(super) async fn look(desk: &Desk) -> SelfView {
     let told: Vec<&CheckView> = facts.checks.iter().collect();
     let troubles = snapshot.troubles.iter().map(|(slot, text)| CheckView {
         name: serde_json::to_value(slot).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default(),
-        ok: false,
+        // A file that somebody is editing is to be known, and no illness.
+        ok: *slot == TroubleSlot::Config,
         detail: text.clone(),
     });
     let troubles: Vec<_> = troubles.filter(|trouble| !told.iter().any(|check| check.name == trouble.name)).collect();

@@ -6,6 +6,7 @@
 //! Never: I/O, a clock, a thread, a runtime, an error that escapes (a failure of the world is an event).
 
 mod budget;
+mod census;
 mod door;
 mod ending;
 mod fate;
@@ -45,6 +46,7 @@ use crate::model::{
 };
 
 pub use budget::Budget;
+pub use census::Census;
 
 use budget::Bucket;
 use projects::Opening;
@@ -162,8 +164,8 @@ pub struct Engine {
     /// Runs of services that no project has, until they are gone.
     strays: BTreeMap<RunId, ServiceId>,
     opening: Vec<Opening>,
-    /// Projects that were closed: an old reading of their file does not open them again.
-    let_go: BTreeSet<ProjectName>,
+    /// Projects that were closed last, oldest first: an old reading of their file does not open them again.
+    let_go: VecDeque<ProjectName>,
     registry: Vec<ProjectRecord>,
     problems: Arc<[Problem]>,
     troubles: BTreeMap<TroubleSlot, String>,
@@ -198,7 +200,7 @@ impl Engine {
             boot: Arc::from(settings.boot_id.as_str()),
             strays: BTreeMap::new(),
             opening: Vec::new(),
-            let_go: BTreeSet::new(),
+            let_go: VecDeque::new(),
             registry: Vec::new(),
             problems: Arc::from([]),
             troubles: BTreeMap::new(),

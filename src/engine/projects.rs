@@ -24,6 +24,9 @@ use super::{
     timeline::About,
 };
 
+/// So many closed projects are known by name: a reading of a file that was begun before its project was closed comes within moments.
+const LET_GO: usize = 16;
+
 /// A directory whose project is being looked for.
 #[derive(Debug)]
 pub(super) struct Opening {
@@ -118,7 +121,7 @@ impl Engine {
     /// Opens a project; says how many runs were taken over.
     fn open(&mut self, project: &Arc<ProjectSpec>, heritage: Heritage) -> usize {
         self.clear_problems();
-        self.let_go.remove(&project.name);
+        self.let_go.retain(|name| *name != project.name);
         let opened = Project { spec: project.clone(), opened: self.now, closing: None };
         self.projects.insert(project.name.clone(), opened);
         let mut difference = self.take_specs(project);
@@ -218,7 +221,10 @@ impl Engine {
             self.changed = true;
             self.record(About::Project(&name), by, What::ProjectClosed, "");
             self.effects.push(Effect::CloseProject(name.clone()));
-            self.let_go.insert(name);
+            if self.let_go.len() == LET_GO {
+                self.let_go.pop_front();
+            }
+            self.let_go.push_back(name);
         }
     }
 

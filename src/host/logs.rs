@@ -45,21 +45,21 @@ const PERIOD: Duration = Duration::from_secs(1);
 const REFILL_BYTES: u64 = 256 * 1024;
 
 /// Where intake goes: it must not wait.
-pub(super) type IntakeSink = Box<dyn Fn(Vec<Intake>) + Send>;
+pub type IntakeSink = Box<dyn Fn(Vec<Intake>) + Send>;
 
 /// A project whose output comes here from now on.
 #[derive(Debug, Clone)]
-pub(super) struct Opened {
+pub struct Opened {
     /// Its name.
-    pub(super) project: ProjectName,
+    pub project: ProjectName,
     /// Key of its place.
-    pub(super) place: Arc<str>,
+    pub place: Arc<str>,
     /// The directory of its slots.
-    pub(super) slots: PathBuf,
+    pub slots: PathBuf,
     /// How far each service was taken in before. Their newest lines are read again for the ring.
-    pub(super) cursors: BTreeMap<ServiceName, Cursor>,
+    pub cursors: BTreeMap<ServiceName, Cursor>,
     /// How the output of its services is kept.
-    pub(super) policies: BTreeMap<ServiceName, LogPolicy>,
+    pub policies: BTreeMap<ServiceName, LogPolicy>,
 }
 
 /// A question to the hub.
@@ -76,22 +76,30 @@ enum Question {
 
 /// The hub's address.
 #[derive(Debug, Clone)]
-pub(super) struct Hub(mpsc::Sender<Question>);
+pub struct Hub(mpsc::Sender<Question>);
 
 impl Hub {
     /// Starts the hub's task; it ends when the world has gone and nobody can ask.
-    pub(super) fn start(
+    #[must_use]
+    pub fn start(captured: mpsc::Receiver<Taken>, feed: LogFeed, store: IntakeSink, archivist: Archivist) -> Self {
+        Self::with_memory(captured, feed, store, archivist, TOTAL_BYTES)
+    }
+
+    /// The same with room in memory for about so many bytes of output.
+    #[must_use]
+    pub fn with_memory(
         captured: mpsc::Receiver<Taken>,
         feed: LogFeed,
         store: IntakeSink,
         archivist: Archivist,
+        bytes: usize,
     ) -> Self {
         let (questions, asked) = mpsc::channel(16);
         let desk = Desk {
             feed,
             store,
             archivist,
-            ring: Ring::default(),
+            ring: Ring::of(bytes),
             ledger: Ledger::default(),
             places: BTreeMap::new(),
             due: None,
@@ -103,7 +111,7 @@ impl Hub {
     }
 
     /// What is in memory of one service or of all, oldest first. Waits for refills that have begun.
-    pub(super) async fn recall(&self, service: Option<ServiceId>) -> Vec<Arc<LogBatch>> {
+    pub async fn recall(&self, service: Option<ServiceId>) -> Vec<Arc<LogBatch>> {
         let (answer, answered) = oneshot::channel();
         if self.0.send(Question::Recall { service, answer }).await.is_err() {
             return Vec::new();
@@ -113,19 +121,19 @@ impl Hub {
 
     /// Takes a project that was opened: its newest lines from before come into the ring, its closed segments are looked after. Once more, without cursors,
     /// where its file was read again.
-    pub(super) async fn refill(&self, opened: Opened) {
+    pub async fn refill(&self, opened: Opened) {
         // An error means that the hub has ended.
         let _ended = self.0.send(Question::Refill(opened)).await;
     }
 
-    /// Looks no more after the segments of a project.
-    pub(super) async fn close(&self, place: Arc<str>) {
+    /// Looks no more after the segments of a project, and lets go of its lines.
+    pub async fn close(&self, place: Arc<str>) {
         // An error means that the hub has ended.
         let _ended = self.0.send(Question::Close { place }).await;
     }
 
     /// Returns when everything that was captured before was said to the store.
-    pub(super) async fn flush(&self) {
+    pub async fn flush(&self) {
         let (done, flushed) = oneshot::channel();
         if self.0.send(Question::Flush { done }).await.is_ok() {
             // An error means that the hub has ended, and then it has said all.
@@ -141,8 +149,8 @@ struct Desk {
     archivist: Archivist,
     ring: Ring,
     ledger: Ledger,
-    /// Directory of the slots of each place.
-    places: BTreeMap<Arc<str>, PathBuf>,
+    /// Project and directory of the slots of each place.
+    places: BTreeMap<Arc<str>, (ProjectName, PathBuf)>,
     /// When to speak to the store.
     due: Option<Instant>,
     refills: JoinSet<Vec<LogBatch>>,
@@ -190,8 +198,9 @@ impl Desk {
             Question::Recall { service, answer } => self.waiting.push((service, answer)),
             Question::Refill(opened) => self.refill(opened),
             Question::Close { place } => {
-                if let Some(slots) = self.places.remove(&place) {
+                if let Some((project, slots)) = self.places.remove(&place) {
                     self.archivist.leave(&slots);
+                    self.ring.forget(&project);
                 }
             }
             Question::Flush { done } => {
@@ -222,11 +231,11 @@ impl Desk {
             }
             self.archivist.taken(&slot, cursor.stdout.min(cursor.stderr));
         }
+        self.places.insert(place, (project.clone(), slots.clone()));
         if !cursors.is_empty() {
-            let dir = slots.clone();
+            let dir = slots;
             self.refills.spawn_blocking(move || read_again(&project, &dir, &cursors));
         }
-        self.places.insert(place, slots);
     }
 
     /// Says to the store what came since the last time.
@@ -234,7 +243,7 @@ impl Desk {
         self.due = None;
         let intake = self.ledger.take();
         for taken in &intake {
-            if let Some(slots) = self.places.get(&taken.place) {
+            if let Some((_, slots)) = self.places.get(&taken.place) {
                 let slot = slots.join(taken.service.service.as_str());
                 self.archivist.taken(&slot, taken.cursor.stdout.min(taken.cursor.stderr));
             }

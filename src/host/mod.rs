@@ -2,6 +2,7 @@
 //!
 //! Never decides: whatever needs a decision is an input to [`crate::engine::Engine::step`].
 
+mod edits;
 pub mod handle;
 mod logs;
 pub mod peer;
@@ -17,7 +18,11 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use tokio::{sync::mpsc, sync::watch, task::JoinHandle};
 
 use self::handle::{Handle, Link, LogFeed, REQUEST_CAPACITY};
-pub use self::projects::{Care, Gate};
+pub use self::{
+    logs::{Hub, IntakeSink, Opened},
+    projects::{Care, Gate},
+    spool::{Left, Spool},
+};
 use crate::{
     config::paths::Paths,
     engine::{Budget, Engine, Settings},
@@ -172,11 +177,11 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let feed = LogFeed::new();
     let taking = Arc::clone(&store);
     let sink = Box::new(move |intake| taking.take_in(intake));
-    let hub = logs::Hub::start(captured, feed.clone(), sink, Archivist::start()?);
+    let hub = Hub::start(captured, feed.clone(), sink, Archivist::start()?);
     let disk_path = config.projects.first().map_or_else(|| PathBuf::from("/"), |project| project.root.clone());
     let sampler = sampler::start(disk_path, world.clone(), events.clone())?;
 
-    let (spool, left) = spool::Spool::begin(&config.paths.state.join("spool"), started);
+    let (spool, left) = Spool::begin(&config.paths.state.join("spool"), started);
     hand_on(left, Arc::clone(&store));
     let facts =
         Facts { events: events.downgrade(), calls: calls.downgrade(), store: Arc::clone(&store), world: world.clone() };
@@ -196,6 +201,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
                     openings,
                 },
                 config.care,
+                edits::Edits::start(events.downgrade()),
             ),
             world,
             store,
@@ -214,7 +220,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
 }
 
 /// Stores what engines that were killed had not stored yet.
-fn hand_on(mut left: spool::Left, store: Arc<Store>) {
+fn hand_on(mut left: Left, store: Arc<Store>) {
     tokio::task::spawn_blocking(move || {
         for (count, entry) in left.entries.drain(..).enumerate() {
             store.record(Arc::new(entry));

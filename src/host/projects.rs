@@ -12,7 +12,10 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::logs::{Hub, Opened};
+use super::{
+    edits::{Edits, InForce},
+    logs::{Hub, Opened},
+};
 use crate::{
     config::{self, paths::Paths},
     model::{
@@ -73,6 +76,7 @@ pub(super) struct Projects {
     means: Means,
     places: HashMap<ProjectName, Place>,
     care: Option<Care>,
+    edits: Edits,
     troubled: bool,
 }
 
@@ -95,8 +99,8 @@ pub(super) enum Wanted {
 }
 
 impl Projects {
-    pub(super) fn new(means: Means, care: Option<Care>) -> Self {
-        Self { means, places: HashMap::new(), care, troubled: false }
+    pub(super) fn new(means: Means, care: Option<Care>, edits: Edits) -> Self {
+        Self { means, places: HashMap::new(), care, edits, troubled: false }
     }
 
     /// Begins to open a project; what comes of it arrives as an [`Opening`].
@@ -114,7 +118,10 @@ impl Projects {
     pub(super) fn take(&mut self, opening: Opening) -> (Event, Vec<String>) {
         let Opening { place, event, troubles } = opening;
         if let Some(place) = place {
-            self.places.insert(place.spec.name.clone(), place);
+            let (spec, name) = (Arc::clone(&place.spec), place.spec.name.clone());
+            self.places.insert(name.clone(), place);
+            let (environment, base) = self.environment_of(&name);
+            self.edits.take(InForce { spec, environment, base });
             self.tell_care();
         }
         (event, troubles)
@@ -124,12 +131,14 @@ impl Projects {
     pub(super) fn has_changed(&mut self, spec: &Arc<ProjectSpec>) {
         if let Some(place) = self.places.get_mut(&spec.name) {
             place.spec = Arc::clone(spec);
+            self.edits.take_again(spec);
         }
     }
 
     /// The project is no longer under care.
     pub(super) fn close(&mut self, name: &ProjectName) {
         if let Some(place) = self.places.remove(name) {
+            self.edits.leave(name);
             self.tell_care();
             let (world, hub, name) = (self.means.world.clone(), self.means.hub.clone(), name.clone());
             let key: Arc<str> = Paths::place(&name, &place.spec.root).into();

@@ -233,10 +233,7 @@ impl Loop {
         }
         if matches!(event, Event::Sampled(_)) {
             self.projects.touch();
-            // What was recorded before was queued by this task: where nothing waits, all of it is in the database.
-            if self.store.status().queued == 0 {
-                self.spool.clear();
-            }
+            self.spool.turn(&self.store.status());
         }
         self.step(Input::Event(event))
     }

@@ -1,7 +1,10 @@
 //! The one place that reads the time of day. Promise: the boot clock never steps back and goes on during suspend.
 //! Never asked by anything that decides: there the instant is an argument.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -12,6 +15,9 @@ use crate::model::time::Timestamp;
 const BOOT_CLOCK: ClockId = ClockId::Boottime;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const BOOT_CLOCK: ClockId = ClockId::Monotonic;
+
+/// A clock for what has a thread of its own and no instant as an argument: [`now`], unless time itself is tried.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// This instant on both clocks. A wall clock that stands before 1970 reads 0.
 #[must_use]

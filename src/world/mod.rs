@@ -14,6 +14,7 @@ mod slot;
 pub mod store;
 pub mod system;
 mod tree;
+pub mod watch;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -398,6 +399,19 @@ impl Shared {
 
     async fn shims_are_well(&self, service: &ServiceId) {
         let was_missed = lock(&self.missed).remove(service).is_some();
+        if was_missed {
+            self.tell_missed().await;
+        }
+    }
+
+    /// The project is closed: what it lacked nobody misses.
+    async fn missed_no_more(&self, project: &ProjectName) {
+        let was_missed = {
+            let mut missed = lock(&self.missed);
+            let before = missed.len();
+            missed.retain(|service, _| service.project != *project);
+            missed.len() < before
+        };
         if was_missed {
             self.tell_missed().await;
         }

@@ -34,6 +34,7 @@ use std::{
     time::Duration,
 };
 
+use super::clock::{self, Clock};
 use crate::model::{
     ids::{ProjectName, ServiceName},
     intake::{Cursor, Intake, Minute},
@@ -62,11 +63,15 @@ pub struct Limits {
     pub pending: usize,
     /// Messages that may wait for the writer; more are dropped and counted.
     pub queue: usize,
+    /// Minutes of output that are kept, counted back from now.
+    pub minutes: u32,
+    /// Projects kept in the registry: those that were opened last.
+    pub projects: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { events: 200_000, pending: 10_000, queue: 4096 }
+        Self { events: 200_000, pending: 10_000, queue: 4096, minutes: 30 * 24 * 60, projects: 1000 }
     }
 }
 
@@ -115,9 +120,20 @@ impl Store {
     /// The same with limits of the caller's.
     #[must_use]
     pub fn with_limits(path: PathBuf, limits: Limits, on_trouble: impl Fn(Option<String>) + Send + 'static) -> Self {
+        Self::with_clock(path, limits, Arc::new(clock::now), on_trouble)
+    }
+
+    /// The same by another clock than that of this machine.
+    #[must_use]
+    pub fn with_clock(
+        path: PathBuf,
+        limits: Limits,
+        clock: Clock,
+        on_trouble: impl Fn(Option<String>) + Send + 'static,
+    ) -> Self {
         let (messages, inbox) = mpsc::sync_channel(limits.queue);
         let shared = Arc::new(Shared::default());
-        let writer = Writer::new(path, limits, Arc::clone(&shared), Box::new(on_trouble));
+        let writer = Writer::new(path, limits, clock, Arc::clone(&shared), Box::new(on_trouble));
         // Where no thread is to be had, everything is dropped and counted, as with a full queue.
         let writer = thread::Builder::new().name("cas-store".to_owned()).spawn(move || writer.run(&inbox)).ok();
         Self { messages: Some(messages), shared, writer }
@@ -125,7 +141,12 @@ impl Store {
 
     /// Keeps an entry. Never waits.
     pub fn record(&self, entry: Arc<Entry>) {
-        self.tell(Message::Record(entry));
+        // Counted first: whoever reads the count afterwards counts this one in.
+        self.shared.recorded.fetch_add(1, Ordering::AcqRel);
+        if !self.send(Message::Record(entry)) {
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+            self.shared.settled.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// Keeps a project in the registry, in the place of an earlier record with the same root. Never waits.

@@ -245,7 +245,10 @@ impl Forest {
                 table.marks.remove(&tree.mark);
             }
             table.shims.retain(|_, below| *below != id);
-            table.buried.extend(tree.known);
+            // Below a shim they are its to reap, and nobody would ever take them out again here.
+            if !matches!(tree.reaper, Reaper::Shim(_)) {
+                table.buried.extend(tree.known);
+            }
         }
     }
 

@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::model::{ids::ServiceId, log::LogBatch};
+use crate::model::{
+    ids::{ProjectName, ServiceId},
+    log::LogBatch,
+};
 
 /// Bytes of output that are kept in memory over all services.
 pub(super) const TOTAL_BYTES: usize = 64 * 1024 * 1024;
@@ -17,9 +20,16 @@ pub(super) const SERVICE_BYTES: usize = 2 * 1024 * 1024;
 const LEAST_BYTES: usize = 32 * 1024;
 
 /// The newest batches of each service, bounded by bytes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ring {
     services: HashMap<ServiceId, Kept>,
+    total: usize,
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Self::of(TOTAL_BYTES)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -29,6 +39,11 @@ struct Kept {
 }
 
 impl Ring {
+    /// One that keeps about so many bytes over all services.
+    pub(super) fn of(total: usize) -> Self {
+        Self { services: HashMap::new(), total }
+    }
+
     /// Takes the newest batch of its service.
     pub(super) fn push(&mut self, batch: Arc<LogBatch>) {
         let bound = self.bound();
@@ -52,6 +67,11 @@ impl Ring {
         }
     }
 
+    /// Lets go of what a project wrote: its slots have it.
+    pub(super) fn forget(&mut self, project: &ProjectName) {
+        self.services.retain(|service, _| service.project != *project);
+    }
+
     /// What there is of one service or of all, oldest first.
     pub(super) fn recall(&self, service: Option<&ServiceId>) -> Vec<Arc<LogBatch>> {
         let chosen = self.services.iter().filter(|(id, _)| service.is_none_or(|service| *id == service));
@@ -62,7 +82,7 @@ impl Ring {
 
     /// Bytes that each service may keep.
     fn bound(&self) -> usize {
-        (TOTAL_BYTES / (self.services.len() + 1)).clamp(LEAST_BYTES, SERVICE_BYTES)
+        (self.total / (self.services.len() + 1)).clamp(LEAST_BYTES, SERVICE_BYTES)
     }
 }
 

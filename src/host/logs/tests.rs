@@ -152,3 +152,22 @@ async fn a_project_that_is_opened_shows_its_newest_lines_at_once() {
     assert_eq!(lines, [(70, "one".to_owned()), (71, "two".to_owned()), (72, "x".to_owned())]);
     hub.close("p-0".into()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_project_leaves_no_lines_in_memory() {
+    let (hub, output, _said) = hub();
+    let dir = tempfile::tempdir().unwrap();
+    hub.refill(Opened {
+        project: web().project,
+        place: "p-0".into(),
+        slots: dir.path().to_owned(),
+        cursors: BTreeMap::new(),
+        policies: BTreeMap::new(),
+    })
+    .await;
+    output.send(taken(batch(0, 1, &[(Stream::Stdout, false)]))).await.unwrap();
+    hub.flush().await;
+    assert_eq!(hub.recall(None).await.len(), 1);
+    hub.close("p-0".into()).await;
+    assert!(hub.recall(None).await.is_empty());
+}

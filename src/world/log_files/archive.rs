@@ -22,7 +22,10 @@ use super::{
 };
 use crate::{
     model::{intake::Position, time::Timestamp},
-    world::{clock, store::private},
+    world::{
+        clock::{self, Clock},
+        store::private,
+    },
 };
 
 /// Between two passes.
@@ -31,8 +34,8 @@ const PAUSE: Duration = Duration::from_secs(15);
 /// A segment that was closed so long ago is compressed.
 const CLOSED_FOR: Duration = Duration::from_secs(30);
 
-/// The wall clock was set where it moved by so much against the boot clock.
-const STEP_US: u64 = 3_600_000_000;
+/// The wall clock was set where it moved by so much against the boot clock since the last pass.
+const STEP_US: u64 = 60_000_000;
 
 /// After that it is mistrusted for so long, and deletes by age once an hour at most a tenth of the segments.
 const MISTRUST: Duration = Duration::from_hours(24);
@@ -66,9 +69,17 @@ impl Archivist {
     /// # Errors
     /// A thread could not be made.
     pub fn start() -> io::Result<Self> {
+        Self::with_clock(Arc::new(clock::now), PAUSE)
+    }
+
+    /// The same by another clock than that of this machine, with so much of real time between two passes.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn with_clock(clock: Clock, pause: Duration) -> io::Result<Self> {
         let shared = Arc::new((Mutex::new(State::default()), Condvar::new()));
         let theirs = Arc::clone(&shared);
-        std::thread::Builder::new().name("archivist".to_owned()).spawn(move || work(&theirs))?;
+        std::thread::Builder::new().name("archivist".to_owned()).spawn(move || work(&theirs, &clock, pause))?;
         Ok(Self(shared))
     }
 
@@ -101,7 +112,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn work(shared: &(Mutex<State>, Condvar)) {
+fn work(shared: &(Mutex<State>, Condvar), clock: &Clock, pause: Duration) {
     // On Linux this is the thread's alone. Without it we are only as important as others.
     let _no_nicer = rustix::process::setpriority_process(None, NICENESS);
     let mut rounds = Rounds::default();
@@ -109,9 +120,10 @@ fn work(shared: &(Mutex<State>, Condvar)) {
     while !state.has_ended {
         let slots = state.slots.clone();
         drop(state);
-        rounds.begin(clock::now());
+        rounds.begin(clock());
+        rounds.keep_to(|slot| slots.contains_key(slot));
         for (slot, tended) in &slots {
-            if let Err(error) = rounds.visit(slot, tended, clock::now()) {
+            if let Err(error) = rounds.visit(slot, tended, clock()) {
                 tracing::debug!(slot = %slot.display(), %error, "a closed segment could not be compressed; it stays as it is");
             }
             if lock(&shared.0).has_ended {
@@ -120,7 +132,7 @@ fn work(shared: &(Mutex<State>, Condvar)) {
         }
         state = lock(&shared.0);
         if !state.has_ended {
-            state = shared.1.wait_timeout(state, PAUSE).map_or_else(|error| error.into_inner().0, |waited| waited.0);
+            state = shared.1.wait_timeout(state, pause).map_or_else(|error| error.into_inner().0, |waited| waited.0);
         }
     }
 }
@@ -170,6 +182,11 @@ impl Rounds {
         if self.aging == Aging::ATenth {
             self.last_aged = Some(now);
         }
+    }
+
+    /// Forgets what it knows of slots that are not `tended` any more.
+    pub fn keep_to(&mut self, is_tended: impl Fn(&Path) -> bool) {
+        self.closed.retain(|(slot, _), _| is_tended(slot));
     }
 
     /// Does what is to do in one slot.

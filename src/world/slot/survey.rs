@@ -96,6 +96,7 @@ impl World {
         }
         while retiring.join_next().await.is_some() {}
         self.shared.sites().remove(project);
+        self.shared.missed_no_more(project).await;
     }
 
     /// Lets go of everything and ends nothing: services and shims go on, for the next engine. No event comes any more.

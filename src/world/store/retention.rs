@@ -1,16 +1,14 @@
-//! How long minutes are kept: 30 days. A clock that was moved must not cost the history, so a pass after one deletes a tenth of it
+//! How long minutes are kept. A clock that was moved must not cost the history, so a pass after one deletes a tenth of it
 //! at most.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::model::time::Timestamp;
 
-/// Minutes that are kept.
-const KEPT: i64 = 30 * 24 * 60;
 /// From one pass to the next, microseconds on the boot clock.
 const BETWEEN_US: u64 = 3600 * 1_000_000;
-/// So much between the clocks is a clock that was moved, microseconds.
-const MOVED_US: u64 = 3600 * 1_000_000;
+/// So much between the clocks is a clock that was moved, microseconds: one that is only made to go right drifts by two seconds an hour.
+const MOVED_US: u64 = 60 * 1_000_000;
 /// The part that may go when it was: one of so many.
 const PART: i64 = 10;
 
@@ -46,15 +44,15 @@ fn clock_was_moved(last: Option<&Pass>, now: &Pass) -> bool {
     by_wall.abs_diff(by_boot) > MOVED_US
 }
 
-/// Deletes what is older than 30 days.
-pub(super) fn pass(change: &Transaction<'_>, now: &Pass) -> rusqlite::Result<()> {
+/// Deletes what is older than `kept` minutes.
+pub(super) fn pass(change: &Transaction<'_>, now: &Pass, kept: u32) -> rusqlite::Result<()> {
     let last = change
         .query_row("SELECT boot, wall_us, mono_us FROM retention", [], |row| {
             let mono_us = row.get::<_, i64>(2)?.cast_unsigned();
             Ok(Pass { boot: row.get(0)?, at: Timestamp { wall_us: row.get(1)?, mono_us } })
         })
         .optional()?;
-    let oldest_kept = now.at.wall_us.div_euclid(60_000_000) - KEPT;
+    let oldest_kept = now.at.wall_us.div_euclid(60_000_000) - i64::from(kept);
     if clock_was_moved(last.as_ref(), now) {
         change.execute(
             "DELETE FROM minutes WHERE (place, service, minute) IN
@@ -76,9 +74,10 @@ pub(super) fn pass(change: &Transaction<'_>, now: &Pass) -> rusqlite::Result<()>
 mod tests {
     use rusqlite::Connection;
 
-    use super::{KEPT, Pass, clock_was_moved, pass};
+    use super::{Pass, clock_was_moved, pass};
     use crate::{model::time::Timestamp, world::store::open};
 
+    const KEPT: i64 = 30 * 24 * 60;
     const HOUR: u64 = 3600 * 1_000_000;
     /// Minutes since the epoch.
     const NOW: i64 = 30_000_000;
@@ -92,8 +91,11 @@ mod tests {
     fn a_clock_that_went_another_way_is_noticed() {
         let last = at("a", 10, 0);
         assert!(!clock_was_moved(Some(&last), &at("a", 12, 2)));
-        assert!(!clock_was_moved(Some(&last), &at("a", 12, 3)), "by an hour: daylight and small steps");
-        assert!(clock_was_moved(Some(&last), &at("a", 12, 4)));
+        let mut corrected = at("a", 12, 2);
+        corrected.at.wall_us += 4_000_000;
+        assert!(!clock_was_moved(Some(&last), &corrected), "made to go right by ntpd: 500 ppm at most");
+        assert!(clock_was_moved(Some(&last), &at("a", 12, 3)));
+        assert!(clock_was_moved(Some(&last), &at("a", 12, 1)));
         assert!(clock_was_moved(Some(&last), &at("a", 12, -1)));
         assert!(clock_was_moved(Some(&last), &at("b", 12, 2)), "another boot");
         assert!(clock_was_moved(None, &last));
@@ -109,7 +111,7 @@ mod tests {
         }
         let mut left = |now: &Pass| -> (i64, i64) {
             let change = db.transaction().unwrap();
-            pass(&change, now).unwrap();
+            pass(&change, now, 30 * 24 * 60).unwrap();
             change.commit().unwrap();
             db.query_row("SELECT count(*), min(minute) FROM minutes", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
         };

@@ -88,6 +88,17 @@ pub(super) fn prune(change: &Transaction<'_>, keep: u32) -> rusqlite::Result<()>
     change.execute("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - ?1", [keep]).map(|_deleted| ())
 }
 
+/// Keeps the `keep` projects that were opened last.
+pub(super) fn prune_projects(change: &Transaction<'_>, keep: u32) -> rusqlite::Result<()> {
+    let all: i64 = change.query_row("SELECT count(*) FROM project", [], |row| row.get(0))?;
+    if all <= i64::from(keep) {
+        return Ok(());
+    }
+    let oldest = "SELECT root FROM project ORDER BY last_opened_us LIMIT ?1";
+    let delete = format!("DELETE FROM project WHERE root IN ({oldest})");
+    change.execute(&delete, [all - i64::from(keep)]).map(|_deleted| ())
+}
+
 /// Keeps or forgets a project.
 pub(super) fn set_project(
     change: &Transaction<'_>,

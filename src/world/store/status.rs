@@ -12,6 +12,11 @@ use super::intake::Waiting;
 pub struct StoreStatus {
     /// Messages and entries that are not in the database yet.
     pub queued: u64,
+    /// Entries that it was given.
+    pub recorded: u64,
+    /// Those of them that are in the database, or had to be dropped: when it has come to what [`Self::recorded`] was before, nothing that was recorded
+    /// by then is in memory only.
+    pub settled: u64,
     /// Messages that were dropped because the queue was full, and entries because memory was, since the store was opened.
     pub dropped: u64,
     /// The last trouble, also one that is over. None if there was none.
@@ -27,6 +32,8 @@ pub(super) struct Shared {
     pub(super) in_queue: AtomicU64,
     /// Entries that the writer holds.
     pub(super) pending: AtomicU64,
+    pub(super) recorded: AtomicU64,
+    pub(super) settled: AtomicU64,
     /// Messages that found the queue full.
     pub(super) dropped: AtomicU64,
     /// Entries that had to make room.
@@ -51,6 +58,8 @@ impl Shared {
         let number = |number: &AtomicU64| number.load(Ordering::Relaxed);
         StoreStatus {
             queued: number(&self.in_queue).saturating_add(number(&self.pending)),
+            recorded: self.recorded.load(Ordering::Acquire),
+            settled: self.settled.load(Ordering::Acquire),
             dropped: number(&self.dropped).saturating_add(number(&self.lost)),
             last_error: self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             bytes: number(&self.bytes),

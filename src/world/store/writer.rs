@@ -32,7 +32,7 @@ use crate::{
         time::Timestamp,
         timeline::Entry,
     },
-    world::clock,
+    world::clock::Clock,
 };
 
 /// From the first entry of a batch to its writing.
@@ -75,6 +75,7 @@ pub(super) enum Message {
 /// The thread's state.
 pub(super) struct Writer {
     limits: Limits,
+    clock: Clock,
     shared: Arc<Shared>,
     on_trouble: Box<dyn Fn(Option<String>) + Send>,
     engine_started: i64,
@@ -97,6 +98,7 @@ impl Writer {
     pub(super) fn new(
         path: PathBuf,
         limits: Limits,
+        clock: Clock,
         shared: Arc<Shared>,
         on_trouble: Box<dyn Fn(Option<String>) + Send>,
     ) -> Self {
@@ -104,7 +106,8 @@ impl Writer {
             limits,
             shared,
             on_trouble,
-            engine_started: clock::now().wall_us,
+            engine_started: clock().wall_us,
+            clock,
             keeper: Keeper::new(path),
             pending: Pending::new(limits.pending),
             batches: Batches::default(),
@@ -121,9 +124,9 @@ impl Writer {
 
     /// Serves until every sender is gone, then writes what is left.
     pub(super) fn run(mut self, inbox: &Receiver<Message>) {
-        self.write(clock::now());
+        self.write((self.clock)());
         loop {
-            let now = clock::now();
+            let now = (self.clock)();
             let message = match self.next_wake(now) {
                 None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(at) => inbox.recv_timeout(at.since(now)),
@@ -137,12 +140,12 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.do_what_is_due(clock::now());
+            self.do_what_is_due((self.clock)());
         }
         // Whoever ends cas does not wait for somebody else's lock.
         self.keeper.wait_for_locks(BUSY_AGAIN * 10);
         if self.has_something() {
-            self.write(clock::now());
+            self.write((self.clock)());
         }
     }
 
@@ -157,7 +160,11 @@ impl Writer {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Record(entry) => self.pending.push(entry),
+            Message::Record(entry) => {
+                let lost = self.pending.lost;
+                self.pending.push(entry);
+                self.shared.settled.fetch_add(self.pending.lost - lost, Ordering::AcqRel);
+            }
             Message::Register(record) => {
                 self.pending.projects.insert(record.root.clone(), Some(record));
             }
@@ -167,14 +174,14 @@ impl Writer {
             Message::TakenIn => {}
             Message::Ask(question) => return self.answer(question),
             Message::Flush(done) => {
-                self.write(clock::now());
+                self.write((self.clock)());
                 // An error means that nobody waits.
                 let _gone = done.send(());
                 return;
             }
         }
         self.shared.pending.store(self.pending.entries.len() as u64, Ordering::Relaxed);
-        let now = clock::now();
+        let now = (self.clock)();
         let batch_over = now.plus(if self.pending.entries.len() >= BATCH_ENTRIES { Duration::ZERO } else { BATCH });
         let due = self.due.map_or(batch_over, |due| due.min(batch_over));
         self.due = Some(self.paused_until.map_or(due, |until| due.max(until)));
@@ -270,13 +277,14 @@ impl Writer {
                 engine_started: self.engine_started,
                 pending: &self.pending,
                 batches: &self.batches,
-                keep: prune.then_some(self.limits.events),
-                pass: pass.as_ref(),
+                keep: prune.then_some(self.limits),
+                pass: pass.as_ref().map(|pass| (pass, self.limits)),
             };
             let caught_up = work.commit(db).map_err(|error| StoreError::of(self.keeper.path(), &error))?;
             // From here on it is known to be there: nothing of it may be written again.
             self.batches.written(caught_up);
             self.pending.entries.clear();
+            self.shared.settled.fetch_add(inserted as u64, Ordering::AcqRel);
             self.pending.projects.clear();
             self.until_prune = if prune { PRUNE_EVERY } else { self.until_prune - inserted };
             self.last_pass = pass.or(self.last_pass.take());
@@ -349,10 +357,10 @@ struct Work<'a> {
     engine_started: i64,
     pending: &'a Pending,
     batches: &'a Batches,
-    /// Events to keep, where old ones are deleted.
-    keep: Option<u32>,
+    /// How much is kept, where what is more is deleted.
+    keep: Option<Limits>,
     /// Where old minutes are deleted.
-    pass: Option<&'a Pass>,
+    pass: Option<(&'a Pass, Limits)>,
 }
 
 impl Work<'_> {
@@ -364,10 +372,11 @@ impl Work<'_> {
         }
         let caught_up = self.batches.write(&change)?;
         if let Some(keep) = self.keep {
-            rows::prune(&change, keep)?;
+            rows::prune(&change, keep.events)?;
         }
-        if let Some(pass) = self.pass {
-            retention::pass(&change, pass)?;
+        if let Some((pass, keep)) = self.pass {
+            rows::prune_projects(&change, keep.projects)?;
+            retention::pass(&change, pass, keep.minutes)?;
         }
         change.commit()?;
         Ok(caught_up)
