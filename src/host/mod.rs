@@ -4,6 +4,7 @@
 
 pub mod handle;
 mod logs;
+mod names;
 mod projects;
 mod run;
 mod sampler;
