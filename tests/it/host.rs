@@ -261,15 +261,20 @@ async fn row_59_what_stands_in_a_variable_is_never_run() {
     let root = rig.project_of(
         "one",
         "shop",
-        "{command: 'printf %s+%s ${EVIL} end', environment: {E: '${EVIL}'}, restart: 'no', autostart: true}",
+        "{command: [printf, '%s+%s', '${EVIL}', end], environment: {E: '${EVIL}'}, restart: 'no', autostart: true}",
     );
-    fs::write(root.join(".env"), "EVIL='a \"b\" ; touch x; $(touch x) `touch x` | touch x #'\n").unwrap();
+    let evil = "EVIL='a \"b\" ; touch x; $(touch x) `touch x` | touch x #'\n";
+    fs::write(root.join(".env"), evil).unwrap();
+    // In one string it would be split into words: what only a shell understands is refused there.
+    let split = rig.project_of("split", "split", "{command: 'printf ${EVIL}', autostart: true}");
+    fs::write(split.join(".env"), evil).unwrap();
+    assert!(matches!(rig.open(&split).await, Reply::Refused { .. }));
     assert!(matches!(rig.open(&root).await, Reply::Accepted { .. }));
     eventually_async("it has ended", async || {
         rig.host.handle.snapshot().services.first().is_some_and(|web| web.phase.label() == "completed")
     })
     .await;
-    assert!(!root.join("x").exists());
+    assert!(!root.join("x").exists() && !split.join("x").exists());
     let slots: Vec<_> = fs::read_dir(rig.home.path().join("cas_state_dir/projects")).unwrap().collect();
     let log = slots.into_iter().next().unwrap().unwrap().path().join("slots/web/log.000001");
     let said = fs::read_to_string(log).unwrap();
