@@ -11,6 +11,9 @@ use crate::model::{
     time::Timestamp,
 };
 
+/// The run of a slot whose records cannot be read: which one it is nobody knows.
+const UNNAMED: RunId = RunId(0);
+
 /// What became of a service.
 #[derive(Debug, PartialEq)]
 pub(super) enum Fate {
@@ -64,7 +67,7 @@ pub(super) fn fate(
             (if known.is_some() { Fate::Rebooted(None) } else { Fate::Fresh }, None)
         }
         Some(Found { .. }) | None if rebooted => (Fate::Rebooted(None), None),
-        Some(Found { run, state: FoundState::Unverifiable { pid }, .. }) if is_current(run) => {
+        Some(Found { run, state: FoundState::Unverifiable { pid }, .. }) if is_current(run) || run == UNNAMED => {
             (Fate::Unverifiable { pid }, None)
         }
         Some(Found { run, state: FoundState::Ended { exit, at, leftover }, .. }) => {

@@ -5,6 +5,7 @@
 mod edits;
 pub mod handle;
 mod logs;
+mod names;
 pub mod peer;
 mod projects;
 mod run;
@@ -12,6 +13,7 @@ mod sampler;
 mod spool;
 mod terminal;
 mod timers;
+mod troubles;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -146,7 +148,9 @@ pub fn start(config: Config) -> Result<Host, StartError> {
 
     let (openings, opened) = mpsc::channel(OPENING_CAPACITY);
 
-    let store = Arc::new(Store::open(config.paths.database(), trouble_reporter(events.clone(), TroubleSlot::Store)));
+    let troubles = troubles::Troubles::new(events.clone());
+    let of_store = troubles.clone();
+    let store = Arc::new(Store::open(config.paths.database(), move |text| of_store.tell(TroubleSlot::Store, text)));
     let world = World::start(
         world::Settings { open_files: config.open_files, shim: config.shim, ..world::Settings::default() },
         events.clone(),
@@ -210,6 +214,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
             timers: timers::Timers::default(),
             snapshots,
             events,
+            troubles,
             pending: run::Pending::default(),
             _sampler: sampler,
             _link: link,
@@ -236,17 +241,11 @@ fn hand_on(mut left: Left, store: Arc<Store>) {
     });
 }
 
-/// Makes the callback by which a part with its own thread reports trouble. Never blocks: the newest trouble matters.
-fn trouble_reporter(events: mpsc::Sender<Event>, slot: TroubleSlot) -> impl Fn(Option<String>) + Send + 'static {
-    move |text| {
-        if let Err(error) = events.try_send(Event::Trouble { slot, text }) {
-            tracing::warn!(?slot, "a report of trouble was dropped: {error}");
-        }
-    }
-}
-
 /// An empty picture, for clients that have not yet received one.
 #[must_use]
 pub fn empty_picture() -> Arc<Snapshot> {
     Arc::new(Snapshot::default())
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::{
     edits::{Edits, InForce},
     logs::{Hub, Opened},
+    names::{Claim, Names},
 };
 use crate::{
     config::{self, paths::Paths},
@@ -50,6 +51,8 @@ struct Place {
     journal: Journal,
     /// Dropped when the project is closed.
     _guard: Option<Box<dyn Any + Send + Sync>>,
+    /// Dropped after all else.
+    claim: Claim,
 }
 
 /// A project that was read and gathered, on its way to the loop.
@@ -74,6 +77,7 @@ pub(super) struct Means {
 /// The open projects.
 pub(super) struct Projects {
     means: Means,
+    names: Names,
     places: HashMap<ProjectName, Place>,
     care: Option<Care>,
     edits: Edits,
@@ -100,15 +104,14 @@ pub(super) enum Wanted {
 
 impl Projects {
     pub(super) fn new(means: Means, care: Option<Care>, edits: Edits) -> Self {
-        Self { means, places: HashMap::new(), care, edits, troubled: false }
+        Self { means, names: Names::default(), places: HashMap::new(), care, edits, troubled: false }
     }
 
     /// Begins to open a project; what comes of it arrives as an [`Opening`].
     pub(super) fn open(&self, wanted: Wanted) {
-        let means = self.means.clone();
-        let open: Vec<Arc<ProjectSpec>> = self.places.values().map(|place| Arc::clone(&place.spec)).collect();
+        let (means, names) = (self.means.clone(), self.names.clone());
         tokio::spawn(async move {
-            let opening = means.gather(wanted, &open).await;
+            let opening = means.gather(wanted, &names).await;
             // An error means that the engine has ended; a lock that was taken is let go of with the opening.
             let _ended = means.openings.send(opening).await;
         });
@@ -118,6 +121,7 @@ impl Projects {
     pub(super) fn take(&mut self, opening: Opening) -> (Event, Vec<String>) {
         let Opening { place, event, troubles } = opening;
         if let Some(place) = place {
+            place.claim.has_opened(&place.spec);
             let (spec, name) = (Arc::clone(&place.spec), place.spec.name.clone());
             self.places.insert(name.clone(), place);
             let (environment, base) = self.environment_of(&name);
@@ -129,9 +133,11 @@ impl Projects {
 
     /// The file of an open project was read again.
     pub(super) fn has_changed(&mut self, spec: &Arc<ProjectSpec>) {
-        if let Some(place) = self.places.get_mut(&spec.name) {
+        // A project of the same name elsewhere is another one.
+        if let Some(place) = self.places.get_mut(&spec.name).filter(|place| place.spec.root == spec.root) {
             place.spec = Arc::clone(spec);
             self.edits.take_again(spec);
+            place.claim.has_opened(spec);
         }
     }
 
@@ -139,13 +145,14 @@ impl Projects {
     pub(super) fn close(&mut self, name: &ProjectName) {
         if let Some(place) = self.places.remove(name) {
             self.edits.leave(name);
+            place.claim.is_closing();
             self.tell_care();
             let (world, hub, name) = (self.means.world.clone(), self.means.hub.clone(), name.clone());
             let key: Arc<str> = Paths::place(&name, &place.spec.root).into();
             tokio::spawn(async move {
                 world.close_project(&name).await;
                 hub.close(key).await;
-                // Only now may another engine take it.
+                // Only now may another engine take it, or this one open it again.
                 drop(place);
             });
         }
@@ -210,7 +217,7 @@ impl Projects {
 }
 
 impl Means {
-    async fn gather(&self, wanted: Wanted, open: &[Arc<ProjectSpec>]) -> Opening {
+    async fn gather(&self, wanted: Wanted, names: &Names) -> Opening {
         let (request, environment) = match &wanted {
             Wanted::Read(_) => (None, None),
             Wanted::Find { request, environment, .. } => (Some(*request), environment.clone()),
@@ -226,20 +233,20 @@ impl Means {
             Ok(Err((reason, hint))) => return refused(request, reason, hint),
             Err(_panicked) => return refused(request, "reading it failed by a defect of cas".to_owned(), None),
         };
-        if let Some(other) = open.iter().find(|other| other.name == spec.name) {
-            // The engine knows it, and says so.
-            let event = if other.root == spec.root {
-                Event::ProjectLoaded { project: Arc::clone(other), heritage: Heritage::default(), request }
-            } else {
-                Event::ProjectLoaded { project: spec, heritage: Heritage::default(), request }
-            };
-            return Opening { place: None, event, troubles: Vec::new() };
-        }
+        let claim = match names.claim(&spec.name).await {
+            Ok(claim) => claim,
+            Err(other) => {
+                // The engine knows it, and says so.
+                let project = if other.root == spec.root { other } else { spec };
+                let event = Event::ProjectLoaded { project, heritage: Heritage::default(), request };
+                return Opening { place: None, event, troubles: Vec::new() };
+            }
+        };
         let guard = match self.gate.as_ref().map(|gate| gate(&spec)).transpose() {
             Ok(guard) => guard,
             Err(reason) => return refused(request, reason, None),
         };
-        self.inherit(spec, environment, guard, request).await
+        self.inherit(spec, environment, (guard, claim), request).await
     }
 
     /// What earlier engines left of it.
@@ -247,7 +254,7 @@ impl Means {
         &self,
         spec: Arc<ProjectSpec>,
         environment: Option<BaseEnvironment>,
-        guard: Option<Box<dyn Any + Send + Sync>>,
+        (guard, claim): (Option<Box<dyn Any + Send + Sync>>, Claim),
         request: Option<RequestId>,
     ) -> Opening {
         let key: Arc<str> = Paths::place(&spec.name, &spec.root).into();
@@ -279,7 +286,7 @@ impl Means {
             heritage: Heritage { records, found, last_alive },
             request,
         };
-        let place = Place { spec, environment, directory, journal, _guard: guard };
+        let place = Place { spec, environment, directory, journal, _guard: guard, claim };
         Opening { place: Some(place), event, troubles }
     }
 }

@@ -16,6 +16,7 @@ use super::{
     spool::Spool,
     terminal,
     timers::Timers,
+    troubles::Troubles,
 };
 use crate::{
     config,
@@ -70,6 +71,7 @@ pub(super) struct Loop {
     pub(super) timers: Timers,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(super) events: mpsc::Sender<Event>,
+    pub(super) troubles: Troubles,
     pub(super) pending: Pending,
     pub(super) _sampler: sampler::Running,
     pub(super) _link: watch::Sender<Link>,
@@ -134,6 +136,8 @@ impl Loop {
             }
         }
         self.publish();
+        // Nobody reads any more: who waits for room (a slot's keeper, the store's writer) would never get it, nor would we get their answers.
+        drop(inbox);
         if self.pending.releases {
             self.world.release();
         } else {
@@ -233,6 +237,7 @@ impl Loop {
         }
         if matches!(event, Event::Sampled(_)) {
             self.projects.touch();
+            self.troubles.say_again();
             self.spool.turn(&self.store.status());
         }
         self.step(Input::Event(event))
@@ -259,8 +264,8 @@ impl Loop {
             | Effect::WatchLog { .. } => self.world.perform(effect),
             Effect::Remember { service, record } => match self.projects.remember(&service, &record) {
                 Kept::AsBefore => {}
-                Kept::Again => self.tell_trouble(TroubleSlot::Journal, None),
-                Kept::NoMore(why) => self.tell_trouble(TroubleSlot::Journal, Some(why)),
+                Kept::Again => self.troubles.tell(TroubleSlot::Journal, None),
+                Kept::NoMore(why) => self.troubles.tell(TroubleSlot::Journal, Some(why)),
             },
             Effect::OpenProject { directory, environment, request } => {
                 self.projects.open(Wanted::Find { directory, environment, request });
@@ -285,13 +290,6 @@ impl Loop {
             Effect::Quit => return Turn::Quit,
         }
         Turn::GoOn
-    }
-
-    /// Says it to the engine after this step.
-    fn tell_trouble(&self, slot: TroubleSlot, text: Option<String>) {
-        if let Err(error) = self.events.try_send(Event::Trouble { slot, text }) {
-            tracing::warn!(?slot, "a report of trouble was dropped: {error}");
-        }
     }
 
     /// Publishes a picture; returns from when on the next may follow.

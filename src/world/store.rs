@@ -226,12 +226,6 @@ impl Store {
         self.ask(|answer| Question::Entries(filter.clone(), answer))
     }
 
-    /// The newest entry of each service of a project, oldest first. **Blocks**; empty where there is no answer.
-    #[must_use]
-    pub fn last_states(&self, project: &ProjectName) -> Vec<Entry> {
-        self.ask(|answer| Question::LastStates(project.clone(), answer))
-    }
-
     /// Returns when everything recorded before has been written, or could not be. **Blocks**.
     pub fn flush(&self) {
         let (done, written) = mpsc::sync_channel(1);
@@ -309,14 +303,6 @@ pub fn read_projects(path: &Path) -> Result<Vec<ProjectRecord>, StoreError> {
 /// [`StoreError`] where there is a file that cannot be read.
 pub fn read_entries(path: &Path, filter: &EntryFilter) -> Result<Vec<Entry>, StoreError> {
     open::read_only(path, |db| rows::entries(db, filter))
-}
-
-/// Reads the newest entry of each service of a project, oldest first, without an engine. No file: nothing.
-///
-/// # Errors
-/// [`StoreError`] where there is a file that cannot be read.
-pub fn read_last_states(path: &Path, project: &ProjectName) -> Result<Vec<Entry>, StoreError> {
-    open::read_only(path, |db| rows::last_states(db, project))
 }
 
 /// Reads minutes of a service, from the first to the last, both included, oldest first, without an engine. No file: nothing.

@@ -5,6 +5,7 @@ use std::{
     process::{Child, Stdio},
 };
 
+use cas::world::clock;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
@@ -331,5 +332,27 @@ fn in_the_foreground_a_second_daemon_is_refused_by_name() {
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(said.contains(&format!("another daemon (pid {daemon}) runs already")), "{said}");
     good(&project, &["daemon", "stop"]);
+    nothing_is_left(&project);
+}
+
+#[test]
+fn row_17_a_daemon_that_was_stopped_for_a_while_concludes_nothing_from_it() {
+    let project = Project::yaml(
+        "  web: {shell: 'echo up; exec sleep 1000', liveness: {exec: 'test ! -e ill', interval: 500ms, retries: 1}}\n  worker: {command: [sleep, '1001']}\n",
+    );
+    good(&project, &["up", "--detach"]);
+    let before = both(&project);
+    let daemon = Pid::from_raw(daemon_pid(&project).unwrap()).unwrap();
+    kill_process(daemon, Signal::STOP).unwrap();
+    let stopped = clock::now();
+    eventually("it lasts longer than what counts as a stall", || clock::now().since(stopped).as_secs() > 6);
+    kill_process(daemon, Signal::CONT).unwrap();
+    eventually("it says that it did not run", || {
+        let ran = project.cas(&["daemon", "logs"], &[]);
+        String::from_utf8_lossy(&ran.stdout).contains("cas did not run for")
+    });
+    assert_eq!(both(&project), before, "nothing was restarted");
+    assert_eq!(service(&project, "web")["restarts"], 0);
+    good(&project, &["daemon", "stop", "--down"]);
     nothing_is_left(&project);
 }

@@ -10,6 +10,7 @@ mod config;
 mod daemon;
 mod demo;
 mod engine;
+mod host;
 mod journal;
 mod keys;
 mod output;

@@ -52,8 +52,9 @@ impl Shim {
                     self.run = Run::Running(facts, Hold::Adopted { pidfd, dying: None });
                 }
                 Proof::Open(pidfd) => self.run = Run::Unverifiable(facts, pidfd),
-                // A run that ended before it could write its state has an exit record that is newer.
-                Proof::Gone => match exit.filter(|exit| exit.wall_us > since) {
+                // A run that ended before it could write its state has an exit record all the same. Clocks may have been set meanwhile;
+                // the numbers of runs only grow.
+                Proof::Gone => match exit.filter(|exit| exit.run > run) {
                     Some(exit) => self.run = Run::Ended(Facts { run: exit.run, ..facts }, Exit::of(&exit)),
                     None => self.settle_exit(facts, Exit::unseen(exit_kind::UNKNOWN, wall_us())),
                 },

@@ -321,7 +321,11 @@ impl Log {
         self.settle()?;
         self.ready()?;
         let segment = self.segment.as_mut().ok_or(Errno::NOSPC)?;
-        let room = self.keep.segment_bytes.saturating_sub(segment.offset).clamp(1, BATCH);
+        let room = match self.keep.segment_bytes.saturating_sub(segment.offset) {
+            // No other could be begun.
+            0 => BATCH,
+            left => left.min(BATCH),
+        };
         let mut at = segment.offset;
         match splice(fifo, None, &segment.data, Some(&mut at), room as usize, SpliceFlags::NONBLOCK) {
             Ok(0) => return Err(Errno::AGAIN),
@@ -412,10 +416,20 @@ impl Log {
                 }
                 // Somebody left a file of that name: it is not ours to write to.
                 Err(Errno::EXIST) => self.newest = number,
+                Err(error @ (Errno::NOSPC | Errno::DQUOT)) => return Err(error),
+                // No descriptors, no permission: that is no reason to throw anything away while the one that is open takes more.
+                Err(_) if self.goes_on() => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
-        Err(Errno::EXIST)
+        if self.goes_on() { Ok(()) } else { Err(Errno::EXIST) }
+    }
+
+    /// Whether the segment that is open may grow beyond its bound: as far as all together may.
+    fn goes_on(&self) -> bool {
+        self.segment
+            .as_ref()
+            .is_some_and(|segment| segment.offset.saturating_add(segment.index_len) < self.keep.total_bytes)
     }
 
     /// What all segments take on disk, and the oldest that is not being written.

@@ -425,7 +425,9 @@ impl Shim {
     /// Whether there is a run, something of one, output to take in, or somebody who may want one.
     fn is_needed(&mut self, now: u64) -> bool {
         let is_running = matches!(self.run, Run::Running(..) | Run::Unverifiable(..));
-        if is_running || self.ending.is_some() || self.unsaved.is_some() {
+        // Whoever sends us away knows the exit: that it cannot be written (a file system that is read-only now) keeps us no longer.
+        let is_unsaved = self.unsaved.is_some() && !(self.retiring && self.owed & owed::EXITED == 0);
+        if is_running || self.ending.is_some() || is_unsaved {
             self.idle_since = None;
             return true;
         }

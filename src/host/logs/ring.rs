@@ -46,6 +46,9 @@ impl Ring {
 
     /// Takes the newest batch of its service.
     pub(super) fn push(&mut self, batch: Arc<LogBatch>) {
+        if !self.services.contains_key(&batch.service) {
+            self.make_room();
+        }
         let bound = self.bound();
         let kept = self.services.entry(batch.service.clone()).or_default();
         kept.bytes += batch.weight();
@@ -56,6 +59,9 @@ impl Ring {
     /// Takes older batches, in their order. What is not older than what is there already is there already.
     pub(super) fn restore(&mut self, batches: Vec<LogBatch>) {
         for batch in batches.into_iter().rev() {
+            if !self.services.contains_key(&batch.service) {
+                self.make_room();
+            }
             let bound = self.bound();
             let kept = self.services.entry(batch.service.clone()).or_default();
             let end = batch.first_seq + batch.lines.len() as u64;
@@ -78,6 +84,14 @@ impl Ring {
         let mut batches: Vec<(i64, &Arc<LogBatch>)> = chosen.flat_map(|(_, kept)| kept.in_time()).collect();
         batches.sort_by_key(|(at, _)| *at);
         batches.into_iter().map(|(_, batch)| Arc::clone(batch)).collect()
+    }
+
+    /// With one more, each of the others may keep less.
+    fn make_room(&mut self) {
+        let bound = self.bound();
+        for kept in self.services.values_mut() {
+            kept.keep(bound);
+        }
     }
 
     /// Bytes that each service may keep.

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Hub, Opened,
-    ring::{Ring, SERVICE_BYTES},
+    ring::{Ring, SERVICE_BYTES, TOTAL_BYTES},
 };
 use crate::{
     host::handle::LogFeed,
@@ -170,4 +170,24 @@ async fn a_closed_project_leaves_no_lines_in_memory() {
     assert_eq!(hub.recall(None).await.len(), 1);
     hub.close("p-0".into()).await;
     assert!(hub.recall(None).await.is_empty());
+}
+
+#[test]
+fn memory_is_bounded_over_all_services_however_they_came() {
+    let mut ring = Ring::default();
+    let service = |n: u32| ServiceName::new(&format!("s{n}")).unwrap();
+    // Each fills what it may keep while few others are there.
+    for n in 0..600 {
+        for seq in 0..40 {
+            let line = LogLine { start: 0, len: 65_536, stream: Stream::Stdout, continued: false };
+            let id = ServiceId { project: web().project, service: service(n) };
+            let text = "x".repeat(65_536).into();
+            ring.push(Arc::new(LogBatch { service: id, text, lines: Box::new([line]), ..batch(seq, 1, &[]) }));
+        }
+    }
+    let kept = ring.recall(None);
+    let bytes: usize = kept.iter().map(|batch| batch.weight()).sum();
+    assert!(bytes <= TOTAL_BYTES + TOTAL_BYTES / 4, "{bytes}");
+    let services: std::collections::BTreeSet<_> = kept.iter().map(|batch| &batch.service).collect();
+    assert_eq!(services.len(), 600, "each keeps its newest");
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::EntryFilter;
-use crate::model::{ids::ProjectName, project::ProjectRecord, timeline::Entry};
+use crate::model::{project::ProjectRecord, timeline::Entry};
 
 /// Entries and changes of the registry, in memory.
 #[derive(Debug)]
@@ -54,18 +54,5 @@ impl Pending {
         stored.extend(self.entries.iter().filter(|entry| filter.takes(entry)).map(|entry| (**entry).clone()));
         stored.drain(..stored.len().saturating_sub(filter.limit));
         stored
-    }
-
-    /// The newest entry of each service, given those in the database.
-    pub(super) fn apply_to_last_states(&self, stored: Vec<Entry>, project: &ProjectName) -> Vec<Entry> {
-        let of_project = self.entries.iter().filter(|entry| entry.project.as_ref() == Some(project));
-        let mut newest: Vec<Entry> = Vec::new();
-        for entry in stored.into_iter().chain(of_project.map(|entry| (**entry).clone())) {
-            if entry.service.is_some() {
-                newest.retain(|older| older.service != entry.service);
-                newest.push(entry);
-            }
-        }
-        newest
     }
 }

@@ -173,20 +173,6 @@ pub(super) fn entries(db: &Connection, filter: &EntryFilter) -> rusqlite::Result
     Ok(found)
 }
 
-/// The newest entry of each service of a project, oldest first.
-pub(super) fn last_states(db: &Connection, project: &ProjectName) -> rusqlite::Result<Vec<Entry>> {
-    let mut select = db.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM event
-         WHERE id IN (SELECT max(id) FROM event WHERE project = ?1 AND service IS NOT NULL GROUP BY service) ORDER BY id"
-    ))?;
-    let mut rows = select.query([project.as_str()])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.extend(entry(row));
-    }
-    Ok(found)
-}
-
 fn entry(row: &Row<'_>) -> Option<Entry> {
     let name = |column| row.get::<_, Option<String>>(column).ok();
     Some(Entry {

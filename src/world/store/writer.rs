@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     model::{
-        ids::{ProjectName, ServiceName},
+        ids::ServiceName,
         intake::{Cursor, Minute},
         project::ProjectRecord,
         time::Timestamp,
@@ -56,7 +56,6 @@ pub(super) type Answer<T> = Box<dyn FnOnce(T) + Send>;
 pub(super) enum Question {
     Projects(Answer<Vec<ProjectRecord>>),
     Entries(EntryFilter, Answer<Vec<Entry>>),
-    LastStates(ProjectName, Answer<Vec<Entry>>),
     Cursors(Arc<str>, Answer<Result<BTreeMap<ServiceName, Cursor>, StoreError>>),
     Minutes(MinuteFilter, Answer<Vec<Minute>>),
 }
@@ -323,10 +322,6 @@ impl Writer {
             Question::Entries(filter, then) => {
                 let stored = self.read(|db| rows::entries(db, &filter));
                 then(self.pending.apply_to_entries(stored, &filter));
-            }
-            Question::LastStates(project, then) => {
-                let stored = self.read(|db| rows::last_states(db, &project));
-                then(self.pending.apply_to_last_states(stored, &project));
             }
             Question::Cursors(place, then) => {
                 let stored = self.try_read(|db| intake::cursors(db, &place));

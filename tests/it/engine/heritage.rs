@@ -373,6 +373,22 @@ fn what_cannot_be_told_from_a_stranger_is_never_touched_and_waits_for_a_person()
 }
 
 #[test]
+fn what_is_left_in_a_slot_whose_records_are_damaged_is_never_touched_either() {
+    let mut world = up(vec![service("web").with(|s| s.autostart = true)]);
+    world.processes.values_mut().for_each(|process| process.main = false);
+    let spawns = world.spawns("web").len();
+    succeed_with(&mut world, |heritage| {
+        found_as(heritage, "web", FoundState::Unverifiable { pid: 4711 });
+        // Which run it is nobody knows: the state file cannot be read.
+        heritage.found.iter_mut().for_each(|found| found.run = RunId(0));
+    });
+    world.run_for(secs(100));
+    assert_eq!(world.spawns("web").len(), spawns, "its shim would refuse it, again and again");
+    let view = world.view("web");
+    assert!(view.why.starts_with("pid 4711 may be its earlier run or a stranger"), "{}", view.why);
+}
+
+#[test]
 fn what_a_dead_main_process_left_is_ended_before_the_next_run() {
     let mut world = up(vec![service("web")]);
     world.die();

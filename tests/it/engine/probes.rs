@@ -1,10 +1,11 @@
 //! Startup, readiness, liveness: what their answers do and do not do.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use cas::model::{
     effect::Effect,
     event::Event,
+    ids::RunId,
     phase::{Exit, Health},
     probe::{Check, ProbeKind},
     service::ServiceSpec,
@@ -260,4 +261,25 @@ fn row_17_a_stall_of_a_minute_restarts_nothing() {
     world.run_for(secs(30));
     assert_eq!(world.spawned.len(), 200, "no run was ended");
     assert!(world.entries.iter().any(|entry| entry.sentence().starts_with("cas did not run for 1m 0s")));
+}
+
+#[test]
+fn row_19_after_a_stall_every_probe_is_put_at_most_once_in_the_first_second() {
+    let specs: Vec<ServiceSpec> =
+        (0..50).map(|n| service(&format!("w{n}")).probe(ProbeKind::Liveness, |p| p.interval = secs(2))).collect();
+    let mut world = World::new(specs);
+    world.say("start --all");
+    world.run_for(secs(20));
+    let before = world.effects.len();
+    world.stall(secs(600));
+    world.run_for(secs(1));
+    let mut rounds: BTreeMap<RunId, u32> = BTreeMap::new();
+    for (_, effect) in &world.effects[before..] {
+        if let Effect::Probe(round) = effect {
+            *rounds.entry(round.run).or_default() += 1;
+        }
+    }
+    assert_eq!(rounds.values().max(), Some(&1), "{rounds:?}");
+    world.run_for(secs(5));
+    assert_eq!(world.spawned.len(), 50);
 }

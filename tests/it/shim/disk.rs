@@ -1,12 +1,14 @@
 //! A full disk: the service does not notice, or waits, as it was chosen; what is lost is counted.
 
 use std::{
+    fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use cas::shim_format::Notice;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::rig::{Slot, code, is_alive, numbered, shell, stat};
 use crate::support::eventually;
@@ -28,7 +30,7 @@ fn run(command: &str, arguments: &[&str], on: &Path) {
 impl Disk {
     fn over(slot: &Slot) -> Self {
         run("mount", &["-t", "tmpfs", "-o", "size=256k,mode=0700", "cas-test"], &slot.dir);
-        std::fs::set_permissions(&slot.dir, std::fs::Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(&slot.dir, fs::Permissions::from_mode(0o700)).unwrap();
         Self(slot.dir.clone())
     }
     fn grow(&self) {
@@ -101,7 +103,7 @@ fn with_block_the_service_waits_and_nothing_is_lost() {
     let main = line.spawn(1, 0, &shell("seq 1 200000; exit 4"));
     eventually("the disk is full", || slot.shim_end() > 150_000);
     let switches = || {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", welcome.shim)).unwrap();
+        let text = fs::read_to_string(format!("/proc/{}/status", welcome.shim)).unwrap();
         let numbers = text.lines().filter_map(|line| line.split_once("ctxt_switches:")?.1.trim().parse::<u64>().ok());
         numbers.sum::<u64>()
     };
@@ -122,4 +124,30 @@ fn with_block_the_service_waits_and_nothing_is_lost() {
     let output = slot.output();
     assert_eq!(output.dropped, 0);
     assert!(output.out() == lines(200_000));
+}
+
+#[test]
+fn without_descriptors_for_a_new_segment_nothing_is_thrown_away() {
+    let slot = Slot::new();
+    let (line, welcome) = slot.shim();
+    line.keep(4096, 1 << 20, false);
+    let script =
+        "until [ -e go ]; do sleep 0.01; done; seq 1 4000; until [ -e on ]; do sleep 0.01; done; seq 4001 8000";
+    line.spawn(1, 0, &shell(script).within(&slot));
+    let shim = Pid::from_raw(welcome.shim.cast_signed());
+    let before = getrlimit(Resource::Nofile);
+    let set = |current| prlimit(shim, Resource::Nofile, Rlimit { current, ..before }).unwrap();
+    // As many as are polled: what is open stays so, and nothing more can be opened.
+    set(Some(11));
+    fs::write(slot.path("go"), "").unwrap();
+    let first = numbered("", 4000, "\n");
+    eventually("all of it is kept", || slot.shim_end() == first.len() as u64);
+    assert_eq!(slot.segments(), [1]);
+    set(before.current);
+    fs::write(slot.path("on"), "").unwrap();
+    assert_eq!(line.exited().exit, code(0));
+    let output = slot.output();
+    let all = numbered("", 8000, "\n");
+    assert_eq!((output.dropped, output.out()), (0, all));
+    assert!(slot.segments().len() > 2, "it is rotated again");
 }

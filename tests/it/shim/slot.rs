@@ -279,6 +279,62 @@ fn a_client_that_never_reads_holds_nobody_up_and_is_told_its_exit_later() {
 }
 
 #[test]
+fn the_exit_of_one_run_is_never_told_of_the_next() {
+    let slot = Slot::new();
+    let (line, _) = slot.shim();
+    for _ in 0..500 {
+        // Nobody reads the answers: there is no room for what is to be told.
+        line.ask(Request::Count, &[]);
+    }
+    line.order(1, 0, &shell("exit 4"));
+    eventually("the exit record is there", || slot.text("exit").contains("value=4"));
+    let other = slot.connect();
+    other.order(2, 0, &shell("sleep 300"));
+    assert_eq!(other.expect(Notice::Refused).i32(), Errno::BUSY.raw_os_error());
+    let exited = line.exited();
+    assert_eq!((exited.run, exited.exit), (1, code(4)));
+    line.spawn(2, 0, &shell("exit 5"));
+    assert_eq!((line.exited().exit, slot.text("exit").contains("run=2")), (code(5), true));
+}
+
+#[test]
+fn a_shim_that_told_an_exit_goes_when_it_is_sent_away_though_no_record_can_be_written() {
+    let slot = Slot::new();
+    let (line, _) = slot.shim();
+    line.spawn(1, 0, &shell("until [ -e go ]; do sleep 0.01; done; exit 4").within(&slot));
+    // As on a file system that has become read-only.
+    fs::remove_file(slot.path("exit.tmp")).unwrap();
+    fs::create_dir(slot.path("exit.tmp")).unwrap();
+    fs::write(slot.path("go"), "").unwrap();
+    assert_eq!(line.exited().exit, code(4));
+    line.ask(Request::Retire, &[]);
+    eventually("it is gone", || slot.has_ended());
+    assert_eq!(slot.text("exit"), "");
+}
+
+#[test]
+fn of_a_state_and_an_exit_the_one_of_the_newer_run_counts_whatever_the_clock_says() {
+    let gone = {
+        let mut child = Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        child.id()
+    };
+    let exit = |run: u64, wall: i64| format!("v=1\nrun={run}\nkind=1\nvalue=9\nwall={wall}\nuser=0\nsystem=0\nrss=0\n");
+    // Killed before its state was written, and the clock was set back.
+    let slot = Slot::new();
+    write_state(&slot.dir, 6, gone, 1, None);
+    fs::write(slot.path("exit"), exit(7, 5)).unwrap();
+    let (_line, welcome) = slot.shim();
+    assert_eq!((welcome.phase, welcome.run, welcome.exit), (ENDED, 7, (exit_kind::SIGNAL, 9)));
+    // Its end was seen by nobody, and the clock was set back before it was made.
+    let slot = Slot::new();
+    write_state(&slot.dir, 8, gone, 1, None);
+    fs::write(slot.path("exit"), exit(7, 2_000_000)).unwrap();
+    let (_line, welcome) = slot.shim();
+    assert_eq!((welcome.phase, welcome.run, welcome.exit), (ENDED, 8, (exit_kind::UNKNOWN, 0)));
+}
+
+#[test]
 fn many_connections_do_not_lock_a_new_engine_out() {
     let slot = Slot::new();
     let (_line, _) = slot.shim();

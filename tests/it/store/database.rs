@@ -191,25 +191,6 @@ fn entries_are_chosen_by_project_service_age_and_number() {
 }
 
 #[test]
-fn the_last_entry_of_each_service_is_found_whether_written_or_not() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("history.db");
-    let store = Store::open(path.clone(), |_| {});
-    for (seq, service) in (1..).zip(["web", "db", "mail", "web"]) {
-        store.record(Arc::new(entry(seq, "shop", service, What::Stopped)));
-    }
-    store.record(Arc::new(Entry { service: None, ..simple(5) }));
-    store.record(Arc::new(entry(6, "blog", "web", What::Stopped)));
-    store.flush();
-    store.record(Arc::new(entry(7, "shop", "db", What::Stopped)));
-    let shop = ProjectName::new("shop").unwrap();
-    let seqs = |entries: Vec<Entry>| entries.iter().map(|entry| entry.seq).collect::<Vec<_>>();
-    assert_eq!(seqs(store.last_states(&shop)), [3, 4, 7]);
-    drop(store);
-    assert_eq!(seqs(store::read_last_states(&path, &shop).unwrap()), [3, 4, 7]);
-}
-
-#[test]
 fn the_registry_keeps_one_record_per_root_and_knows_what_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("history.db");
