@@ -10,6 +10,7 @@ use crate::model::{
     ids::ServiceId,
     phase::AfterStop,
     policy::{Autopilot, Consent, Origin, Reply, Request, Verdict, verdict},
+    record::Choice,
     timeline::What,
 };
 
@@ -67,8 +68,8 @@ impl Engine {
                 let what = What::Requested { line: command.to_line() };
                 let about = if let [one] = draft.touched.as_slice() { About::Service(one) } else { About::Everything };
                 self.record(about, *origin, what, draft.title.clone());
-                if let Command::Open { directory, environment } = command {
-                    self.ask_open(directory, environment.as_ref(), request.id);
+                if let Command::Open { directory, environment, starts } = command {
+                    self.ask_open(directory, environment.as_ref(), *starts, request.id);
                     return None;
                 }
                 self.carry_out(command, *origin, &targets, &draft);
@@ -124,6 +125,8 @@ impl Engine {
 
     fn set_autopilot(&mut self, mode: Autopilot, by: Origin) {
         self.autopilot = mode;
+        self.choice = Some(Choice { mode, by, wall_us: self.now.wall_us });
+        self.write_all_anew();
         self.record(About::Everything, by, What::AutopilotSet { mode }, "");
         match mode {
             Autopilot::Off => self.withhold_all(),

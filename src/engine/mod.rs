@@ -20,6 +20,7 @@ mod policy;
 mod projects;
 mod reload;
 mod remember;
+mod spare;
 mod state;
 mod step;
 mod supervise;
@@ -38,6 +39,7 @@ use crate::model::{
     ids::{ProjectName, RunId, ServiceId},
     policy::{Autopilot, Origin},
     project::{Problem, ProjectRecord, ProjectSpec},
+    record::Choice,
     service::Containment,
     snapshot::HostView,
     time::Timestamp,
@@ -142,6 +144,8 @@ pub struct Engine {
     started: Timestamp,
     now: Timestamp,
     autopilot: Autopilot,
+    /// How a person has set the autopilot, in this engine or an earlier one.
+    choice: Option<Choice>,
     life: Life,
     rng: fastrand::Rng,
     projects: BTreeMap<ProjectName, Project>,
@@ -179,6 +183,7 @@ impl Engine {
             started: now,
             now,
             autopilot: settings.autopilot,
+            choice: None,
             life: Life::Working,
             rng: fastrand::Rng::with_seed(settings.seed),
             projects: BTreeMap::new(),
