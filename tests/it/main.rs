@@ -17,6 +17,7 @@ mod picture;
 mod probes;
 mod process;
 mod pty;
+mod remembered;
 mod screens;
 mod shim;
 mod store;
