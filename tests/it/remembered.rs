@@ -144,6 +144,29 @@ fn a_service_that_left_its_file_is_stopped_by_name() {
 }
 
 #[test]
+fn limits_that_were_edited_while_no_engine_ran_hold_from_the_next_run_on() {
+    let forks = "shell: 'for n in 1 2 3 4 5 6; do sleep 1001 & done; wait; sleep 1001'";
+    let project = Project::yaml(&format!("  web: {{{forks}}}\n"));
+    good(&project, &["up", "--detach"]);
+    eventually("it has all its children", || project.living("web").len() == 7);
+    let before = running(&project, &["web"]);
+    kill_daemon(&project);
+    project.write(
+        "cas.yaml",
+        &project.yaml_of(&format!("  web: {{{forks}, deploy: {{resources: {{limits: {{pids: 4}}}}}}}}\n")),
+    );
+    start_daemon(&project);
+    assert_eq!(running(&project, &["web"]), before);
+    assert_eq!(project.living("web").len(), 7, "the limit is not for what runs");
+    let _waits_in_vain = project.cas(&["restart", "web", "--no-wait"], &[]);
+    eventually("it cannot fork so often any more", || {
+        let logs = project.cas(&["logs", "web", "--no-prefix"], &[]);
+        String::from_utf8_lossy(&logs.stdout).contains("fork")
+    });
+    end(&project);
+}
+
+#[test]
 fn who_names_services_gets_those_and_no_others_also_from_the_next_engine() {
     let auto = |name, seconds, more: &str| sleeper(name, seconds, &format!(", autostart: true{more}"));
     let services = [auto("db", 1001, ""), auto("web", 1002, ", depends_on: [db]"), auto("mail", 1003, "")].concat();

@@ -50,7 +50,8 @@ pub(in crate::world) struct Keeper {
 
 /// The cgroup, and what it was made for.
 struct Caged {
-    limits: Limits,
+    /// None where an earlier engine made it: nobody knows for which.
+    limits: Option<Limits>,
     cage: Option<Arc<Cage>>,
     oom_kills: u64,
 }
@@ -220,9 +221,9 @@ impl Keeper {
 
     /// Made anew where limits changed.
     fn cage_for(&mut self, limits: &Limits) -> Option<Arc<Cage>> {
-        if self.cage.as_ref().is_none_or(|caged| caged.limits != *limits) {
+        if self.cage.as_ref().is_none_or(|caged| caged.limits != Some(*limits)) {
             let cage = self.shared.grounds.cage_for(&self.seat, limits);
-            self.cage = Some(Caged { limits: *limits, cage, oom_kills: 0 });
+            self.cage = Some(Caged { limits: Some(*limits), cage, oom_kills: 0 });
         }
         let caged = self.cage.as_mut()?;
         caged.oom_kills = caged.cage.as_ref().map_or(0, |cage| cage.oom_kills());
