@@ -33,7 +33,7 @@ use crate::{
         handle::{Departure, Handle},
     },
     model::{
-        command::Command,
+        command::{Command, Starts},
         ids::RequestId,
         policy::{Consent, Origin, Reply, Request},
         project::ProjectSpec,
@@ -346,14 +346,14 @@ fn own_environment(real: &Real) -> BaseEnvironment {
     BaseEnvironment(Arc::new(own))
 }
 
-/// Opens again what an earlier daemon had under care. What cannot be opened stays on the list, for the next time.
+/// Opens again what an earlier daemon had under care, and starts what was wanted to run. What cannot be opened stays on the list, for the next time.
 async fn restore(handle: Handle, keeper: Arc<Keeper>, own: BaseEnvironment) {
     for kept in keeper.kept() {
         let environment = keeper.environment_of(&kept).unwrap_or_else(|| own.clone());
         // A file that its directory would not lead to is named itself.
         let leads = crate::config::find(&kept.root).is_ok_and(|found| found.file == kept.file);
         let directory = if leads { kept.root.clone() } else { kept.file.clone() };
-        let command = Command::Open { directory, environment: Some(environment) };
+        let command = Command::Open { directory, environment: Some(environment), starts: Starts::Wanted };
         let request = Request {
             id: RequestId(0),
             origin: Origin::System,

@@ -16,6 +16,7 @@ use crate::{
     config,
     host::handle::Handle,
     model::{
+        command::Starts,
         ids::{ProjectName, RunId, ServiceId, ServiceName},
         log::LogBatch,
         phase::PortHolder,
@@ -48,6 +49,17 @@ pub enum Opening {
     Autostart,
     /// None: what is wanted will be asked for.
     Quiet,
+}
+
+impl Opening {
+    /// The same, for an engine elsewhere.
+    #[must_use]
+    pub const fn starts(self) -> Starts {
+        match self {
+            Self::Autostart => Starts::Autostart,
+            Self::Quiet => Starts::Nothing,
+        }
+    }
 }
 
 /// What may be asked of an engine that is reached.

@@ -1,6 +1,6 @@
 //! The global token bucket against mass restarts: each restart by the healer takes a token, first come first served.
 //!
-//! Never: more than `burst + t * refill` tokens in any time `t`; a start that a person asked for never needs one.
+//! Never: more than `burst + t * refill` tokens in any time `t`, also where an engine died in it; a start that a person asked for never needs one.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -51,12 +51,27 @@ impl Bucket {
     }
 
     fn fill(&mut self, now: Timestamp) {
-        let micros = u64::try_from(now.since(self.filled).as_micros()).unwrap_or(u64::MAX);
-        let gained = micros.saturating_mul(u64::from(self.budget.refill_per_10s));
+        let gained = self.gained(now.since(self.filled));
         self.level = self.level.saturating_add(gained).min(self.capacity());
         if now.has_reached(self.filled) {
             self.filled = now;
         }
+    }
+
+    /// What is taken and has not come back, in the units of [`TOKEN`].
+    pub(super) fn spent(&self, now: Timestamp) -> u64 {
+        self.capacity() - self.level.saturating_add(self.gained(now.since(self.filled))).min(self.capacity())
+    }
+
+    /// What an earlier bucket of the same restarts lacked at `at` this one lacks too, as far as it has not come back since.
+    pub(super) fn inherit(&mut self, spent: u64, at: Timestamp, now: Timestamp) {
+        self.fill(now);
+        let lacks = spent.saturating_sub(self.gained(now.since(at)));
+        self.level = self.level.min(self.capacity().saturating_sub(lacks));
+    }
+
+    fn gained(&self, time: Duration) -> u64 {
+        u64::try_from(time.as_micros()).unwrap_or(u64::MAX).saturating_mul(u64::from(self.budget.refill_per_10s))
     }
 
     fn take(&mut self, now: Timestamp) -> bool {

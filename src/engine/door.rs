@@ -10,6 +10,7 @@ use crate::model::{
     ids::ServiceId,
     phase::AfterStop,
     policy::{Asker, Autopilot, Consent, Origin, Reply, Request, Verdict, verdict},
+    record::Choice,
     timeline::What,
 };
 
@@ -75,8 +76,8 @@ impl Engine {
             (Consent::Ask, Verdict::Allow) | (Consent::Given(_), Verdict::Allow | Verdict::Confirm) => {
                 let about = if let [one] = draft.touched.as_slice() { About::Service(one) } else { About::Everything };
                 self.record(about, *origin, what(), draft.title.clone());
-                if let Command::Open { directory, environment } = command {
-                    self.ask_open(directory, environment.as_ref(), request.id);
+                if let Command::Open { directory, environment, starts } = command {
+                    self.ask_open(directory, environment.as_ref(), *starts, request.id);
                     return None;
                 }
                 self.carry_out(request, &targets, &draft);
@@ -160,6 +161,8 @@ impl Engine {
 
     fn set_autopilot(&mut self, mode: Autopilot, by: Origin, asker: Option<&Asker>) {
         self.autopilot = mode;
+        self.choice = Some(Choice { mode, by, wall_us: self.now.wall_us });
+        self.write_all_anew();
         self.record(About::Everything, by, What::AutopilotSet { mode }, asked_by(asker));
         match mode {
             Autopilot::Off => self.withhold_all(),

@@ -91,7 +91,7 @@ pub(super) fn needed_for_start(services: &Services, targets: &[ServiceId]) -> Ve
     let mut stack: Vec<ServiceId> = targets.to_vec();
     while let Some(id) = stack.pop() {
         let Some(service) = services.get(&id) else { continue };
-        if service.doomed || found.contains(&id) {
+        if service.is_undeclared() || found.contains(&id) {
             continue;
         }
         let up = matches!(service.phase, Phase::Running { .. } | Phase::Starting { .. });

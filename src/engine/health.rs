@@ -22,7 +22,7 @@ use super::{
     Engine,
     flap::Turn,
     graph,
-    state::{Flight, ProbeState, Run, Standing},
+    state::{Flight, ProbeState, Run, Service, Standing},
     timeline::About,
 };
 
@@ -264,7 +264,8 @@ impl Engine {
             ProbeKind::Readiness => false,
         };
         let is_flapping = self.rest_from_flapping(id);
-        if !ends_run || is_flapping || self.autopilot == Autopilot::Off {
+        let asked_otherwise = self.service(id).is_some_and(Service::is_asked_otherwise);
+        if !ends_run || is_flapping || asked_otherwise || self.autopilot == Autopilot::Off {
             return;
         }
         if graph::holds(&self.services, id).is_empty() {
@@ -363,6 +364,9 @@ impl Engine {
         }
         if self.services.get(id).is_some_and(|service| service.flap.is_flapping()) {
             return "left running: it flaps".to_owned();
+        }
+        if self.service(id).is_some_and(Service::is_asked_otherwise) {
+            return "left running: it was started before its file had this probe".to_owned();
         }
         match (probe, self.autopilot) {
             (ProbeKind::Readiness, Autopilot::Off | Autopilot::On) => "left running: readiness restarts nothing",

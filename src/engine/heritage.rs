@@ -43,6 +43,8 @@ pub(super) struct Inherited {
     pub(super) again: Vec<ServiceId>,
     /// Runs that were taken over.
     pub(super) adopted: usize,
+    /// Something is known of it that was not ended with its engine: this is no first opening.
+    pub(super) goes_on: bool,
 }
 
 impl Engine {
@@ -58,7 +60,11 @@ impl Engine {
         let newest = found.values().map(|found| found.run).chain(records.values().map(|record| record.state.last_run));
         self.next_run = newest.map(|run| run.0.saturating_add(1)).fold(self.next_run, u64::max);
         let mut ended = Vec::new();
-        let ids = graph::in_order(&self.services, project.services.iter().map(|spec| spec.id.clone()));
+        let runs = |found: &Found| matches!(found.state, FoundState::Running { .. });
+        inherited.goes_on = found.values().any(runs) || records.values().any(|record| !record.state.closed);
+        self.recall_engine(&records);
+        let own = self.services.keys().filter(|id| id.project == project.name).cloned();
+        let ids = graph::in_order(&self.services, own.collect::<Vec<_>>());
         for id in &ids {
             let record = records.remove(&id.service);
             let boot = self.boot.clone();
@@ -170,6 +176,7 @@ impl Engine {
         service.last_exit.clone_from(&known.last_exit);
         service.last_run = known.last_run;
         service.stopped_by = known.stopped_by;
+        service.withheld = known.withheld;
         service.flap = Flap::recalled(known.flap);
         let (who, because) = (known.start.who, known.start.because.clone());
         let (attempt, counts) = (known.start.attempt, known.start.counts);
@@ -198,7 +205,7 @@ impl Engine {
     }
 
     /// This opening does not start it.
-    fn keep_down(&mut self, id: &ServiceId, why: &str) {
+    pub(super) fn keep_down(&mut self, id: &ServiceId, why: &str) {
         if let Some(service) = self.services.get_mut(id) {
             why.clone_into(&mut service.why);
             self.settings.withheld.entry(id.clone()).or_insert_with(|| why.to_owned());
@@ -261,7 +268,8 @@ impl Engine {
             Some(_) | None => service.start.because.clone(),
         };
         self.enter(id, Phase::Running { run: run_id, pid, since }, why);
-        let why = if own.is_some() { "" } else { "what was noted of it is older than this run" };
+        let stale = if own.is_some() { "" } else { "what was noted of it is older than this run" };
+        let why = self.edited_meanwhile(id).unwrap_or(stale);
         self.record(About::Run(id, run_id), Origin::System, What::Adopted { pid, away }, why);
         self.watch_output(id);
         self.begin_probes(id);
@@ -293,6 +301,7 @@ impl Engine {
             service.goal = Goal::Up;
             service.due = None;
             service.stopped_by = None;
+            service.withheld = false;
             service.completed = false;
         }
         service.last_run = service.last_run.max(run.id);
@@ -366,6 +375,7 @@ impl Engine {
         service.last_run = known.last_run;
         service.last_exit.clone_from(&known.last_exit);
         service.stopped_by = known.stopped_by;
+        service.withheld = known.withheld;
         if known.closed {
             self.recall_rest(id, Some(known));
             return false;
@@ -385,6 +395,7 @@ impl Engine {
             Goal::Down if is_stopped_by_hand(known) => {
                 (autostart && policy == RestartPolicy::Always, known.why.clone())
             }
+            Goal::Down if known.withheld => (false, known.why.clone()),
             Goal::Down => (autostart, format!("not started since the machine's restart; before: {}", known.why)),
         };
         self.enter(id, Phase::Stopped { since: now }, why);
@@ -414,7 +425,7 @@ impl Engine {
 impl Run {
     /// A run that was found, of which nothing is known yet.
     fn found(service: &Service, id: RunId, pid: Option<u32>, since: Timestamp) -> Self {
-        Self { pid, ..Self::new(id, &service.spec, Stage::Spawned, since) }
+        Self { pid, made_from: None, ..Self::new(id, service, Stage::Spawned, since) }
     }
 
     /// What an earlier engine knew of it. Its probes begin anew, save those that are answered once in a run.
@@ -423,6 +434,7 @@ impl Run {
             self.since = own.since;
         }
         self.pid = self.pid.or(own.pid);
+        self.made_from = own.made_from;
         self.exit.clone_from(&own.exit);
         self.became_stable = own.became_stable;
         self.told_ready = own.told_ready;

@@ -22,6 +22,7 @@ mod projects;
 mod reload;
 mod remember;
 mod revision;
+mod spare;
 mod state;
 mod step;
 mod supervise;
@@ -40,6 +41,7 @@ use crate::model::{
     ids::{ProjectName, RunId, ServiceId},
     policy::{Autopilot, Origin},
     project::{Problem, ProjectRecord, ProjectSpec},
+    record::Choice,
     service::Containment,
     snapshot::HostView,
     time::Timestamp,
@@ -145,6 +147,8 @@ pub struct Engine {
     started: Timestamp,
     now: Timestamp,
     autopilot: Autopilot,
+    /// How a person has set the autopilot, in this engine or an earlier one.
+    choice: Option<Choice>,
     life: Life,
     rng: fastrand::Rng,
     projects: BTreeMap<ProjectName, Project>,
@@ -184,6 +188,7 @@ impl Engine {
             started: now,
             now,
             autopilot: settings.autopilot,
+            choice: None,
             life: Life::Working,
             rng: fastrand::Rng::with_seed(settings.seed),
             projects: BTreeMap::new(),

@@ -152,7 +152,7 @@ impl Engine {
 
     fn draft_restart(&self, targets: &[ServiceId], with_dependents: bool, grace: Option<Duration>) -> Draft {
         let chosen = self.chosen(targets, |service| {
-            !service.doomed && (service.due.is_some() || Verb::Restart.applies_to(&service.phase))
+            !service.is_undeclared() && (service.due.is_some() || Verb::Restart.applies_to(&service.phase))
         });
         let wide = graph::with_dependents(&self.services, &chosen, |dependent, edge| {
             let runs = match dependent.phase {
@@ -165,7 +165,7 @@ impl Engine {
                 | Phase::GaveUp { .. } => false,
             };
             let leaves = dependent.due.as_ref().is_some_and(|due| due.then == AfterStop::StayStopped);
-            runs && !leaves && !dependent.doomed && (with_dependents || edge.restart)
+            runs && !leaves && !dependent.is_undeclared() && (with_dependents || edge.restart)
         });
         let touched = graph::in_order(&self.services, wide);
         let mut steps: Vec<String> = touched
@@ -245,7 +245,7 @@ fn would_start(service: &Service) -> bool {
     if let Some(due) = &service.due {
         return due.then == AfterStop::StayStopped;
     }
-    if service.doomed {
+    if service.is_undeclared() {
         return false;
     }
     match &service.phase {

@@ -5,7 +5,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::model::{
-    command::Command,
+    command::{Command, Starts},
     effect::Effect,
     heritage::Heritage,
     ids::{ProjectName, RequestId, ServiceId},
@@ -19,6 +19,7 @@ use crate::model::{
 use super::{
     Engine, Life, Project,
     ending::Order,
+    heritage::Inherited,
     names::Unresolved,
     state::{Manner, Service},
     timeline::About,
@@ -31,6 +32,8 @@ const LET_GO: usize = 16;
 #[derive(Debug)]
 pub(super) struct Opening {
     directory: PathBuf,
+    /// The most that any of them wants to be started.
+    starts: Starts,
     /// Who waits for it; the effect has the first.
     requests: Vec<RequestId>,
 }
@@ -41,12 +44,14 @@ impl Engine {
         &mut self,
         directory: &std::path::Path,
         environment: Option<&BaseEnvironment>,
+        starts: Starts,
         request: RequestId,
     ) {
         if let Some(opening) = self.opening.iter_mut().find(|opening| opening.directory == directory) {
+            opening.starts = opening.starts.max(starts);
             return opening.requests.push(request);
         }
-        self.opening.push(Opening { directory: directory.to_owned(), requests: vec![request] });
+        self.opening.push(Opening { directory: directory.to_owned(), starts, requests: vec![request] });
         let (directory, environment) = (directory.to_owned(), environment.cloned());
         self.effects.push(Effect::OpenProject { directory, environment, request });
     }
@@ -99,7 +104,10 @@ impl Engine {
         if request.is_none() && self.let_go.contains(name) {
             return Err(Reply::Unchanged { note: format!("{name} was closed") });
         }
-        let adopted = self.open(project, heritage);
+        let opening =
+            self.opening.iter().find(|opening| request.is_some_and(|request| opening.requests.contains(&request)));
+        let starts = opening.map_or_else(Starts::default, |opening| opening.starts);
+        let adopted = self.open(project, heritage, starts);
         let taken_over = if adopted > 0 { format!(", {adopted} taken over") } else { String::new() };
         let count = project.services.len();
         let plural = if count == 1 { "" } else { "s" };
@@ -119,12 +127,13 @@ impl Engine {
     }
 
     /// Opens a project; says how many runs were taken over.
-    fn open(&mut self, project: &Arc<ProjectSpec>, heritage: Heritage) -> usize {
+    fn open(&mut self, project: &Arc<ProjectSpec>, heritage: Heritage, starts: Starts) -> usize {
         self.clear_problems();
         self.let_go.retain(|name| *name != project.name);
         let opened = Project { spec: project.clone(), opened: self.now, closing: None };
         self.projects.insert(project.name.clone(), opened);
         let mut difference = self.take_specs(project);
+        self.spare(project, &heritage);
         self.rebuild_graph(&project.name);
         let what = What::ProjectOpened { services: project.services.len() };
         self.record(About::Project(&project.name), Origin::Config, what, "");
@@ -134,7 +143,10 @@ impl Engine {
             let id = ServiceId { project: project.name.clone(), service: name.clone() };
             inherited.fresh.contains(&id)
         });
-        self.start_again(&inherited.again);
+        self.withhold_fresh(&inherited, starts);
+        if starts > Starts::Nothing {
+            self.start_again(&inherited.again);
+        }
         self.apply(&project.name, &difference);
         self.changed = true;
         inherited.adopted
@@ -149,6 +161,32 @@ impl Engine {
             last_opened_us: self.now.wall_us,
             exists: true,
         }));
+    }
+
+    /// Keeps those down that would start as at a first opening, as far as this one is not to start them. That goes on record: the
+    /// next engine does not take them for new.
+    fn withhold_fresh(&mut self, inherited: &Inherited, starts: Starts) {
+        let why = match starts {
+            Starts::Autostart => None,
+            // Where nothing is known of any service, this is a first opening.
+            Starts::Wanted => {
+                inherited.goes_on.then_some("not started yet: new in the project file since cas last ran")
+            }
+            Starts::Nothing => Some("not started yet: opened without autostart"),
+        };
+        for id in &inherited.fresh {
+            let autostarts = self.service(id).is_some_and(|service| service.spec.autostart);
+            if let Some(why) = why.filter(|_| autostarts && !self.settings.withheld.contains_key(id)) {
+                self.keep_down(id, why);
+            }
+            if autostarts
+                && self.settings.withheld.contains_key(id)
+                && let Some(service) = self.services.get_mut(id)
+            {
+                service.withheld = true;
+                self.mark(id);
+            }
+        }
     }
 
     /// What ran when the machine went down.

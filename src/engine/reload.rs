@@ -9,6 +9,7 @@ use std::{
 
 use crate::model::{
     ids::{ProjectName, RunId, ServiceId, ServiceName},
+    mark::SpecMark,
     phase::{AfterStop, Phase},
     policy::Origin,
     project::{Problem, ProjectSpec},
@@ -20,7 +21,7 @@ use super::{
     Engine,
     ending::Order,
     graph,
-    state::{Goal, Manner, Service},
+    state::{Declared, Goal, Manner, Service},
     timeline::About,
 };
 
@@ -64,8 +65,7 @@ fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         source: _,
         description,
     } = old;
-    needs_restart(old, new)
-        || *id != new.id
+    *id != new.id
         || *kind != new.kind
         || *command != new.command
         || *working_dir != new.working_dir
@@ -84,19 +84,15 @@ fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         || *description != new.description
 }
 
-/// Whether a run made from `old` is not what `new` asks for. Dependencies, policy, backoff, stop plan and words take
-/// effect without a restart.
-fn needs_restart(old: &ServiceSpec, new: &ServiceSpec) -> bool {
-    old.kind != new.kind
-        || old.command != new.command
-        || old.working_dir != new.working_dir
-        || old.environment != new.environment
-        || old.probes != new.probes
-        || old.ready_log_line != new.ready_log_line
-        || old.limits != new.limits
-        || old.logs.split_streams != new.logs.split_streams
-        || old.tty != new.tty
-        || old.ports != new.ports
+impl Service {
+    /// Whether its run, or where it has none the start that is planned, is not what a spec with `mark` asks for.
+    fn is_out_of_date_by(&self, mark: SpecMark) -> bool {
+        match self.run.as_ref().and_then(|run| run.made_from) {
+            // One that is about to be started anew for the last change is not in need of it for that change.
+            Some(made_from) => made_from.differs(mark) && (self.due.is_none() || self.mark != mark),
+            None => self.mark != mark,
+        }
+    }
 }
 
 impl Engine {
@@ -142,26 +138,32 @@ impl Engine {
                 difference.added.push(spec.id.service.clone());
                 continue;
             };
-            if std::mem::replace(&mut service.doomed, false) {
+            let is_back = std::mem::replace(&mut service.declared, Declared::Yes) != Declared::Yes;
+            if is_back {
                 difference.added.push(spec.id.service.clone());
                 if service.due.take_if(|due| due.by == Origin::Config).is_some() {
                     service.goal = Goal::Up;
                 }
-            } else if differs(&service.spec, spec) {
+            }
+            let mark = SpecMark::of(spec);
+            // What somebody is stopping stays on its way down.
+            let restarts = service.goal == Goal::Up && service.is_active() && service.is_out_of_date_by(mark);
+            if restarts {
+                difference.restarted.push(spec.id.clone());
+            }
+            if !is_back && (restarts || differs(&service.spec, spec)) {
                 service.revisions.differs();
                 difference.changed.push(spec.id.service.clone());
             }
-            // What somebody is stopping stays on its way down.
-            if service.goal == Goal::Up && service.is_active() && needs_restart(&service.spec, spec) {
-                difference.restarted.push(spec.id.clone());
-            }
             service.spec = spec.clone();
+            service.mark = mark;
             service.view = None;
         }
         let declared: BTreeSet<&ServiceId> = project.services.iter().map(|spec| &spec.id).collect();
         for (id, service) in &mut self.services {
-            if id.project == project.name && !service.doomed && !declared.contains(id) {
-                service.doomed = true;
+            let is_gone = id.project == project.name && !declared.contains(id);
+            // One that was spared goes now: whoever has the file read again agrees to it.
+            if is_gone && std::mem::replace(&mut service.declared, Declared::No) != Declared::No {
                 difference.removed.push(id.service.clone());
             }
         }
@@ -207,7 +209,7 @@ impl Engine {
             };
             let down = self
                 .service(&id)
-                .is_some_and(|service| !service.doomed && (!service.is_active() || ends_with_cas(service)));
+                .is_some_and(|service| !service.is_undeclared() && (!service.is_active() || ends_with_cas(service)));
             if down {
                 let because =
                     if asked { "started by the project file" } else { "started because another service needs it" };

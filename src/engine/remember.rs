@@ -3,16 +3,21 @@
 //!
 //! Never: a record because of a sample or a probe round; an effect of a step before the records of that step.
 
+use std::collections::BTreeMap;
+
 use crate::model::{
     effect::Effect,
-    ids::ServiceId,
+    ids::{ServiceId, ServiceName},
+    policy::Origin,
     probe::ProbeKind,
-    record::{FORGOTTEN, RunState, ServiceRecord, ServiceState, StartState, VERSION},
+    record::{EngineState, FORGOTTEN, RunCare, RunState, ServiceRecord, ServiceState, StartState, VERSION},
+    timeline::What,
 };
 
 use super::{
     Engine, Life,
     state::{Run, Service, Stage, Standing},
+    timeline::About,
 };
 
 impl Engine {
@@ -28,8 +33,15 @@ impl Engine {
         self.marked.extend(self.services.keys().cloned());
     }
 
+    /// Every service of every project, whether or not it has changed: what the engine says of itself has.
+    pub(super) fn write_all_anew(&mut self) {
+        self.services.values_mut().for_each(|service| service.remembered = None);
+        self.mark_all();
+    }
+
     /// Makes records of what is marked and has changed.
     pub(super) fn write_marked(&mut self) {
+        let engine = EngineState { autopilot: self.choice, spent: self.bucket.spent(self.now) };
         while let Some(id) = self.marked.pop_first() {
             self.revise(&id);
             let closed = self.is_closing(&id);
@@ -38,9 +50,30 @@ impl Engine {
             if service.remembered.as_deref() == Some(&state) {
                 continue;
             }
-            let record = ServiceRecord { v: VERSION, boot: self.boot.clone(), at: self.now, state };
+            // Whoever opens a closed project opens it as a new one.
+            let engine = if closed { EngineState::default() } else { engine };
+            let record = ServiceRecord { v: VERSION, boot: self.boot.clone(), at: self.now, state, engine };
             self.records.push(Effect::Remember { service: id, record: record.to_line() });
             service.remembered = Some(Box::new(record.state));
+        }
+    }
+
+    /// What the engine before knew of itself, by the records of a project that is being opened. Of several engines, whose projects
+    /// come together here, the newest choice of a person counts and the emptiest budget.
+    pub(super) fn recall_engine(&mut self, records: &BTreeMap<ServiceName, ServiceRecord>) {
+        let now = self.now;
+        let live = || records.values().filter(|record| !record.state.closed);
+        for record in live().filter(|record| record.boot == self.boot) {
+            self.bucket.inherit(record.engine.spent, record.at, now);
+        }
+        let newest = live().filter_map(|record| record.engine.autopilot).max_by_key(|choice| choice.wall_us);
+        let Some(choice) = newest.filter(|new| self.choice.is_none_or(|own| own.wall_us < new.wall_us)) else { return };
+        self.choice = Some(choice);
+        self.write_all_anew();
+        if self.autopilot != choice.mode {
+            self.autopilot = choice.mode;
+            let why = format!("it was set so by {} before this engine began", choice.by.label());
+            self.record(About::Everything, Origin::System, What::AutopilotSet { mode: choice.mode }, why);
         }
     }
 
@@ -95,6 +128,7 @@ fn state_of(service: &Service, closed: bool) -> ServiceState {
         why: service.why.clone(),
         flap: service.flap.kept(),
         closed,
+        withheld: service.withheld,
     }
 }
 
@@ -110,6 +144,8 @@ fn run_of(run: &Run) -> RunState {
         passed: run.passed(),
         ended_by: run.ended_by.clone(),
         failed_probe: run.failed_probe,
+        made_from: run.made_from,
+        care: RunCare::of(&run.spec),
     }
 }
 

@@ -8,6 +8,7 @@ use super::{flap::Flap, revision::Revisions};
 use crate::model::{
     history::History,
     ids::{Epoch, RunId, ServiceId, ServiceName},
+    mark::SpecMark,
     metric::RunUsage,
     phase::{Exit, Health, Phase},
     policy::Origin,
@@ -66,6 +67,8 @@ pub(super) struct Run {
     pub(super) id: RunId,
     /// The spec it was made from, which a reload does not change.
     pub(super) spec: Arc<ServiceSpec>,
+    /// What its process was made from, which an earlier engine may have read from an earlier file; none where nobody knows.
+    pub(super) made_from: Option<SpecMark>,
     pub(super) stage: Stage,
     pub(super) since: Timestamp,
     pub(super) pid: Option<u32>,
@@ -147,11 +150,13 @@ impl ProbeState {
 }
 
 impl Run {
-    pub(super) fn new(id: RunId, spec: &Arc<ServiceSpec>, stage: Stage, now: Timestamp) -> Self {
+    pub(super) fn new(id: RunId, service: &Service, stage: Stage, now: Timestamp) -> Self {
+        let spec = &service.spec;
         let probes = spec.probes.iter().map(|(kind, probe)| (*kind, ProbeState::new(probe, now))).collect();
         Self {
             id,
             spec: spec.clone(),
+            made_from: Some(service.mark),
             stage,
             since: now,
             pid: None,
@@ -169,10 +174,22 @@ impl Run {
     }
 }
 
+/// Whether the project file has a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Declared {
+    Yes,
+    /// It is gone, and dropped when nothing of it is left.
+    No,
+    /// It is gone and nobody has agreed to its end: it runs on.
+    NotAnyMore,
+}
+
 /// A service.
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) spec: Arc<ServiceSpec>,
+    /// Of `spec`.
+    pub(super) mark: SpecMark,
     pub(super) phase: Phase,
     pub(super) epoch: Epoch,
     pub(super) health: Health,
@@ -200,8 +217,9 @@ pub(super) struct Service {
     pub(super) stopped_by: Option<Origin>,
     /// Why it is in its phase, where the phase itself does not say so.
     pub(super) why: String,
-    /// It is gone from the project file: dropped when nothing of it is left.
-    pub(super) doomed: bool,
+    pub(super) declared: Declared,
+    /// It did not start with its project, as only others were asked for, and nobody has started it since.
+    pub(super) withheld: bool,
     /// Place in the order of starts within its project.
     pub(super) rank: usize,
     pub(super) dependents: Vec<ServiceName>,
@@ -224,6 +242,7 @@ impl Service {
     pub(super) fn new(spec: Arc<ServiceSpec>, now: Timestamp) -> Self {
         let why = if spec.autostart { "not started yet" } else { "not started yet: autostart is off" };
         Self {
+            mark: SpecMark::of(&spec),
             spec,
             phase: Phase::Stopped { since: now },
             epoch: Epoch::default(),
@@ -250,7 +269,8 @@ impl Service {
             last_run: RunId::default(),
             stopped_by: None,
             why: why.to_owned(),
-            doomed: false,
+            declared: Declared::Yes,
+            withheld: false,
             rank: 0,
             dependents: Vec::new(),
             usage: None,
@@ -264,9 +284,26 @@ impl Service {
         }
     }
 
+    /// True where it is gone from the project file.
+    pub(super) const fn is_undeclared(&self) -> bool {
+        !matches!(self.declared, Declared::Yes)
+    }
+
     /// True while an ending is decided or under way.
     pub(super) const fn is_ending(&self) -> bool {
         self.due.is_some() || matches!(self.phase, Phase::Stopping { .. })
+    }
+
+    /// True where its file has changed since its run was started, and the run was not started anew for it.
+    pub(super) fn is_outdated(&self) -> bool {
+        let made_from = self.run.as_ref().and_then(|run| run.made_from);
+        !self.is_undeclared() && made_from.is_some_and(|mark| mark.differs(self.mark))
+    }
+
+    /// True where its run was started for other probes than its file has now: their answers end nothing.
+    pub(super) fn is_asked_otherwise(&self) -> bool {
+        let made_from = self.run.as_ref().and_then(|run| run.made_from);
+        made_from.is_some_and(|mark| mark.is_asked_otherwise(self.mark))
     }
 
     /// True where its main process has ended well and others of its run go on in its place.

@@ -43,11 +43,16 @@ impl Engine {
             return;
         }
         match (&service.phase, service.goal) {
+            (Phase::Stopped { .. } | Phase::Exited { .. } | Phase::GaveUp { .. }, Goal::Up)
+                if service.is_undeclared() =>
+            {
+                self.drop_service(id);
+            }
             (Phase::Stopped { .. } | Phase::Exited { .. } | Phase::GaveUp { .. } | Phase::Waiting { .. }, Goal::Up) => {
                 self.try_start(id);
             }
             (Phase::Stopped { .. } | Phase::Exited { .. } | Phase::GaveUp { .. }, Goal::Down) => {
-                if service.doomed {
+                if service.is_undeclared() {
                     self.drop_service(id);
                 }
             }
@@ -114,6 +119,7 @@ impl Engine {
         service.goal = Goal::Up;
         service.due = None;
         service.stopped_by = None;
+        service.withheld = false;
         match &mut service.phase {
             Phase::Starting { .. } | Phase::Running { .. } => return self.moved(id),
             Phase::Stopping { then, .. } => {
@@ -145,7 +151,7 @@ impl Engine {
 
     /// Passes the gates as far as they are open.
     pub(super) fn try_start(&mut self, id: &ServiceId) {
-        let ends = self.service(id).is_none_or(|service| service.due.is_some() || service.doomed);
+        let ends = self.service(id).is_none_or(|service| service.due.is_some() || service.is_undeclared());
         // What an earlier engine left in its place goes first; its end makes this look again.
         if ends || self.life != Life::Working || self.has_stray(id) {
             return;
@@ -239,7 +245,7 @@ impl Engine {
         let service = self.services.get_mut(id)?;
         self.next_run += 1;
         self.runs.insert(run, id.clone());
-        service.run = Some(Run::new(run, &service.spec, stage, now));
+        service.run = Some(Run::new(run, service, stage, now));
         service.last_run = run;
         let because = service.start.because.clone();
         self.enter(id, Phase::Starting { run, since: now }, because);

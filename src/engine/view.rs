@@ -13,7 +13,7 @@ use crate::model::{
 
 use super::{
     Engine, Life, graph,
-    state::{Push, Service},
+    state::{Declared, Push, Service},
 };
 
 impl Engine {
@@ -155,8 +155,24 @@ impl Engine {
             let first: Vec<String> = due.after.iter().map(|other| self.short(other)).collect();
             line = format!("{}, once {} is gone; until then: {line}", due.because, first.join(", "));
         }
+        if let Some(pending) = pending(service) {
+            line = format!("{line}; {pending}");
+        }
         line
     }
+}
+
+/// What its file asks for and nobody has agreed to yet.
+fn pending(service: &Service) -> Option<&'static str> {
+    if !matches!(service.phase, Phase::Running { .. }) || service.due.is_some() {
+        return None;
+    }
+    if service.declared == Declared::NotAnyMore {
+        return Some("it is gone from the project file and runs on: stop it, or reload to have it stopped");
+    }
+    service
+        .is_outdated()
+        .then_some("it runs with older settings than its file has: restart it, or reload, to apply them")
 }
 
 fn running(health: &Health) -> Option<String> {

@@ -40,6 +40,48 @@ pub struct Targets {
     pub all: bool,
 }
 
+/// What the opening of a project starts. What an earlier engine left is taken over and healed whatever this says.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Default,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Starts {
+    /// Nothing: what is wanted will be asked for by name
+    Nothing,
+    /// What was wanted to run before, also before the machine's restart
+    Wanted,
+    /// That, and what has `autostart: true`
+    #[default]
+    Autostart,
+}
+
+impl Starts {
+    /// The word.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Wanted => "wanted",
+            Self::Autostart => "autostart",
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// A wish to change the world.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::Subcommand)]
 #[serde(rename_all = "kebab-case", tag = "command")]
@@ -105,6 +147,10 @@ pub enum Command {
         #[arg(skip)]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         environment: Option<BaseEnvironment>,
+        /// What is started by that
+        #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+        #[serde(default, skip_serializing_if = "is_default")]
+        starts: Starts,
     },
     /// Stop a project's services and let go of it
     Close {
@@ -289,8 +335,11 @@ impl Command {
         if let Self::Autopilot { mode } = self {
             words.push(mode.label().to_owned());
         }
-        if let Self::Open { directory, .. } = self {
+        if let Self::Open { directory, starts, .. } = self {
             words.push(directory.to_string_lossy().into_owned());
+            if *starts != Starts::default() {
+                words.extend(["--starts".to_owned(), starts.label().to_owned()]);
+            }
         }
         if let Self::Close { project } = self {
             words.push(project.to_string());
@@ -347,7 +396,7 @@ struct Line {
 
 #[cfg(test)]
 mod tests {
-    use super::{Command, ServiceRef, Targets};
+    use super::{Command, ServiceRef, Starts, Targets};
     use crate::model::{policy::Autopilot, signal::Signal};
 
     fn on(services: &[&str]) -> Targets {
@@ -364,7 +413,8 @@ mod tests {
             Command::Kill { targets: on(&["web"]) },
             Command::Signal { signal: Signal::Hup, targets: on(&["web"]) },
             Command::Reload,
-            Command::Open { directory: "/srv/shop".into(), environment: None },
+            Command::Open { directory: "/srv/shop".into(), environment: None, starts: Starts::Autostart },
+            Command::Open { directory: "/srv/shop".into(), environment: None, starts: Starts::Nothing },
             Command::Close { project: crate::model::ids::ProjectName::new("shop").unwrap() },
             Command::Autopilot { mode: Autopilot::Off },
         ];

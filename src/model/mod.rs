@@ -8,6 +8,7 @@ pub mod history;
 pub mod ids;
 pub mod intake;
 pub mod log;
+pub mod mark;
 pub mod metric;
 pub mod phase;
 pub mod policy;

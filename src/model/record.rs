@@ -1,19 +1,21 @@
 //! What the engine keeps of a service for the next engine: enough for the same run, the same counts and the same wait.
 //!
-//! One JSON document on one line. Fields may be added with a default; whatever an older reader would misunderstand raises
-//! [`VERSION`].
+//! One JSON document on one line. Fields may be added with a default, and a reader passes over those that it does not know;
+//! whatever an older reader would misunderstand raises [`VERSION`].
 //!
 //! Never: a value of an environment variable, or anything that changes with every sample or probe round.
 
 use std::{sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use super::{
     ids::{RunId, ServiceId},
+    mark::SpecMark,
     phase::{AfterStop, Exit, Phase},
-    policy::Origin,
+    policy::{Autopilot, Origin},
     probe::ProbeKind,
+    service::{LogPolicy, ServiceSpec, StopPlan},
     time::{Timestamp, human},
 };
 
@@ -34,6 +36,40 @@ pub struct ServiceRecord {
     pub at: Timestamp,
     /// The service then.
     pub state: ServiceState,
+    /// The engine then.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub engine: EngineState,
+}
+
+/// What of the engine itself goes over to the next one. It stands in the records that are written anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EngineState {
+    /// How a person has set the autopilot; none: it is as configured.
+    #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Option::is_none")]
+    pub autopilot: Option<Choice>,
+    /// What was taken from the restart budget and had not come back, in ten-millionths of a restart.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub spent: u64,
+}
+
+/// How a person has set the autopilot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// To.
+    pub mode: Autopilot,
+    /// Who.
+    pub by: Origin,
+    /// When, microseconds since the Unix epoch: the newest of several counts, also over boots.
+    pub wall_us: i64,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// What a newer cas says in words that are not known here is as if it were not there: it costs no more than itself.
+fn or_none<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
+    Ok(serde_json::from_value(serde_json::Value::deserialize(from)?).ok())
 }
 
 /// Why a record cannot be used.
@@ -115,6 +151,9 @@ pub struct ServiceState {
     /// Its project was closed, or cas was ended with all its services: the next opening is a first one.
     #[serde(default)]
     pub closed: bool,
+    /// It would have started with its project, and only others were asked for then; nobody has started it since.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub withheld: bool,
 }
 
 /// A run.
@@ -147,6 +186,32 @@ pub struct RunState {
     /// The probe for which the healer ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_probe: Option<ProbeKind>,
+    /// What it was made from; none where that is not known.
+    #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Option::is_none")]
+    pub made_from: Option<SpecMark>,
+    /// How it is to be looked after should its service be gone from the file; none: as by default.
+    #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Option::is_none")]
+    pub care: Option<RunCare>,
+}
+
+/// What of a spec is still needed for a run whose service is gone from the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RunCare {
+    /// How it is ended.
+    pub stop: StopPlan,
+    /// How its output is kept.
+    pub logs: LogPolicy,
+    /// It has a pseudo-terminal.
+    pub tty: bool,
+}
+
+impl RunCare {
+    /// That of a run of `spec`; none where it is the default one.
+    #[must_use]
+    pub fn of(spec: &ServiceSpec) -> Option<Self> {
+        let care = Self { stop: spec.stop, logs: spec.logs, tty: spec.tty };
+        (care != Self::default()).then_some(care)
+    }
 }
 
 /// What user and policy want of a service.

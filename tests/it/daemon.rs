@@ -15,24 +15,24 @@ use crate::{
 
 const TWO: &str = "  web: {shell: 'n=0; while :; do n=$$((n+1)); echo line $$n; sleep 0.05; done'}\n  worker: {command: [sleep, '1001']}\n";
 
-fn json(project: &Project, arguments: &[&str]) -> serde_json::Value {
+pub(crate) fn json(project: &Project, arguments: &[&str]) -> serde_json::Value {
     let ran = project.cas(arguments, &[]);
     serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:?}"))
 }
 
-fn good(project: &Project, arguments: &[&str]) -> String {
+pub(crate) fn good(project: &Project, arguments: &[&str]) -> String {
     let ran = project.cas(arguments, &[]);
     assert!(ran.status.success(), "cas {arguments:?}: {ran:?}");
     String::from_utf8_lossy(&ran.stderr).into_owned()
 }
 
-fn daemon_pid(project: &Project) -> Option<i32> {
+pub(crate) fn daemon_pid(project: &Project) -> Option<i32> {
     let ran = project.cas(&["daemon", "status", "--json"], &[]);
     let json: serde_json::Value = serde_json::from_slice(&ran.stdout).ok()?;
     i32::try_from(json["pid"].as_i64()?).ok()
 }
 
-fn service(project: &Project, name: &str) -> serde_json::Value {
+pub(crate) fn service(project: &Project, name: &str) -> serde_json::Value {
     let status = json(project, &["status", "--json"]);
     let services = status["services"].as_array().cloned().unwrap_or_default();
     services.into_iter().find(|service| service["name"] == name).unwrap_or_default()
@@ -57,7 +57,7 @@ fn both(project: &Project) -> [Option<Pid>; 2] {
     found
 }
 
-fn nothing_is_left(project: &Project) {
+pub(crate) fn nothing_is_left(project: &Project) {
     eventually("neither a daemon nor a shim nor a service is left", || project.relatives().is_empty());
 }
 

@@ -110,7 +110,12 @@ impl Rig {
     }
 
     async fn open(&self, root: &Path) -> Reply {
-        self.ask(Command::Open { directory: root.to_owned(), environment: None }).await
+        self.ask(Command::Open {
+            directory: root.to_owned(),
+            environment: None,
+            starts: cas::model::command::Starts::Autostart,
+        })
+        .await
     }
 
     async fn close(&self, name: &str) {

@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use cas::{
     model::{
-        command::Command,
+        command::{Command, Starts},
         event::{Event, TroubleSlot},
         ids::ProjectName,
         metric::{HostUsage, RunUsage, Sample},
@@ -71,7 +71,7 @@ async fn go_on(plan: &Plan) -> Lived {
 }
 
 fn open(house: &mut House, roots: &std::path::Path, name: &str) {
-    house.ask(Command::Open { directory: roots.join(name), environment: None });
+    house.ask(Command::Open { directory: roots.join(name), environment: None, starts: Starts::Autostart });
 }
 
 /// Connections that ended are closed by tasks of the server: until the number of descriptors stays the same.

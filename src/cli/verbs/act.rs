@@ -17,7 +17,7 @@ use crate::{
     },
     host::handle::Handle,
     model::{
-        command::Command,
+        command::{Command, Starts},
         ids::{ProjectName, RequestId, RunId, ServiceId},
         phase::{Health, Phase},
         policy::{Consent, Origin, Plan, Reply, Request},
@@ -114,7 +114,7 @@ async fn engine_for(
         None => Vec::new(),
     };
     if (matches!(command, Command::Start { .. }) || !left.is_empty())
-        && let Some(reached) = place.open_under_daemon(ctx, outside, &file).await?
+        && let Some(reached) = place.open_under_daemon(ctx, outside, &file, Starts::Nothing).await?
     {
         return Ok(reached);
     }
@@ -141,11 +141,12 @@ pub(in crate::cli) fn no_daemon() -> Failure {
 /// A directory as typed means one below where it was typed.
 fn absolute(ctx: &Context<'_>, command: &Command) -> Command {
     match command {
-        Command::Open { directory, environment: _ } => {
+        Command::Open { directory, environment: _, starts } => {
             let directory = ctx.cwd.join(directory);
             Command::Open {
                 directory: directory.canonicalize().unwrap_or(directory),
                 environment: Some(BaseEnvironment(Arc::new(ctx.env.clone()))),
+                starts: *starts,
             }
         }
         Command::Start { .. }

@@ -16,7 +16,7 @@ use crate::{
     },
     host::handle::Handle,
     model::{
-        command::Command,
+        command::{Command, Starts},
         ids::{ProjectName, ServiceId},
         policy::Consent,
         snapshot::Snapshot,
@@ -118,7 +118,7 @@ async fn take_over(
         if left == 1 { "" } else { "s" },
         if left == 1 { "s" } else { "" }
     ));
-    if let Some(reached) = place.open_under_daemon(ctx, outside, file).await? {
+    if let Some(reached) = place.open_under_daemon(ctx, outside, file, Starts::Nothing).await? {
         return Ok(Some(reached));
     }
     let project = load(ctx, outside, file)?;

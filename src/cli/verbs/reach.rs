@@ -14,7 +14,7 @@ use crate::{
     },
     host::handle::Handle,
     model::{
-        command::{Command, ServiceRef, Targets},
+        command::{Command, ServiceRef, Starts, Targets},
         ids::{ProjectName, ServiceId},
         policy::{Consent, Reply},
         service::BaseEnvironment,
@@ -147,21 +147,23 @@ impl Place {
         ctx: &Context<'_>,
         outside: &impl Outside,
         file: &Path,
+        starts: Starts,
     ) -> Result<Option<Reached>, Failure> {
         if self.access == Access::ReadOnly {
             return Ok(None);
         }
         let Some(handle) = outside.daemon(Access::Full).await.map_err(Failure::failed)? else { return Ok(None) };
-        open(ctx, outside, &handle, file).await.map(Some)
+        open(ctx, outside, &handle, file, starts).await.map(Some)
     }
 }
 
-/// Has the engine of `handle` open the project of `file`, and waits until it shows it.
+/// Has the engine of `handle` open the project of `file` and start no more than `starts`, and waits until it shows it.
 pub(in crate::cli) async fn open(
     ctx: &Context<'_>,
     outside: &impl Outside,
     handle: &Handle,
     file: &Path,
+    starts: Starts,
 ) -> Result<Reached, Failure> {
     let directory = file.parent().unwrap_or(file);
     // A file that its directory would not lead to is named itself.
@@ -170,6 +172,7 @@ pub(in crate::cli) async fn open(
     let command = Command::Open {
         directory: directory.canonicalize().unwrap_or_else(|_| directory.to_owned()),
         environment: Some(BaseEnvironment(Arc::new(ctx.env.clone()))),
+        starts,
     };
     agreed(ask(handle, &command, Consent::Ask).await?)?;
     let mut snapshots = handle.snapshots.clone();

@@ -22,7 +22,7 @@ use crate::{
     },
     host::handle::{Departure, Handle, Link},
     model::{
-        command::{Command, ServiceRef, Targets},
+        command::{Command, ServiceRef, Starts, Targets},
         policy::{Consent, Reply},
         time::Timestamp,
     },
@@ -92,8 +92,7 @@ pub(in crate::cli) async fn start(
     services: &[ServiceRef],
     face: &Face<'_>,
 ) -> Result<Outcome, Failure> {
-    let opening = if services.is_empty() { Opening::Autostart } else { Opening::Quiet };
-    let reached = engine(ctx, outside, place, file, opening).await?;
+    let reached = engine(ctx, outside, place, file, opening_for(services)).await?;
     let asked = outside.now();
     if place.access == Access::Full
         && let Err(failure) = want(ctx, &reached, services).await
@@ -125,7 +124,7 @@ async fn engine(
         ));
     }
     let project = load(ctx, outside, file)?;
-    if let Some(reached) = place.open_under_daemon(ctx, outside, file).await? {
+    if let Some(reached) = place.open_under_daemon(ctx, outside, file, opening.starts()).await? {
         return Ok(reached);
     }
     let handle = outside.host(project, opening).await.map_err(Failure::failed)?;
@@ -138,7 +137,7 @@ async fn detach(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path, up: 
     load(ctx, outside, file)?;
     let reached = match outside.connect(file, Access::Full).await.map_err(Failure::failed)? {
         Some(handle) => Reached::on(handle, file),
-        None => under_daemon(ctx, outside, file).await?,
+        None => under_daemon(ctx, outside, file, opening_for(&up.services).starts()).await?,
     };
     let snapshot = reached.snapshot();
     let targets = select::services(&up.services, &reached.ids(&snapshot))?;
@@ -158,13 +157,23 @@ async fn detach(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path, up: 
 }
 
 /// Starts the daemon where none runs, and has it open the project.
-async fn under_daemon(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path) -> Result<Reached, Failure> {
+async fn under_daemon(
+    ctx: &mut Context<'_>,
+    outside: &impl Outside,
+    file: &Path,
+    starts: Starts,
+) -> Result<Reached, Failure> {
     if let Running::New { pid } = outside.start_daemon().await.map_err(Failure::failed)? {
         ctx.say(&format!("started the daemon (pid {pid})"));
     }
     let handle = outside.daemon(Access::Full).await.map_err(Failure::failed)?;
     let handle = handle.ok_or_else(|| Failure::failed("the daemon has ended again; \"cas daemon logs\" says why"))?;
-    open(ctx, outside, &handle, file).await
+    open(ctx, outside, &handle, file, starts).await
+}
+
+/// Who names services wants those and what they need, and no others.
+const fn opening_for(services: &[ServiceRef]) -> Opening {
+    if services.is_empty() { Opening::Autostart } else { Opening::Quiet }
 }
 
 async fn want(ctx: &mut Context<'_>, reached: &Reached, services: &[ServiceRef]) -> Result<(), Failure> {
@@ -262,7 +271,7 @@ async fn hand_over(ctx: &mut Context<'_>, outside: &impl Outside, handle: &Handl
     outside.let_go().await;
     let mut pid = None;
     for file in &files {
-        match under_daemon(ctx, outside, file).await {
+        match under_daemon(ctx, outside, file, Starts::Wanted).await {
             Ok(reached) => pid = Some(reached.handle.snapshot().engine.pid),
             Err(failure) => {
                 ctx.say("cas: services run on by themselves: \"cas\" takes them over, \"cas down\" stops them");

@@ -52,7 +52,8 @@ pub(in crate::world) struct Keeper {
 
 /// The cgroup, and what it was made for.
 struct Caged {
-    limits: Limits,
+    /// None where an earlier engine made it: nobody knows for which.
+    limits: Option<Limits>,
     cage: Option<Arc<Cage>>,
     oom_kills: u64,
 }
@@ -225,8 +226,9 @@ impl Keeper {
     /// born in it, too.
     fn cage_for(&mut self, limits: &Limits) -> Option<Arc<Cage>> {
         let has_none = self.shared.grounds.have_none();
-        let fits =
-            |caged: &Caged| caged.limits == *limits && caged.cage.as_ref().map_or(has_none, |cage| !cage.was_killed());
+        let fits = |caged: &Caged| {
+            caged.limits == Some(*limits) && caged.cage.as_ref().map_or(has_none, |cage| !cage.was_killed())
+        };
         if !self.cage.as_ref().is_some_and(fits) {
             let before = self.cage.take().and_then(|caged| caged.cage);
             let cage = tokio::task::block_in_place(|| {
@@ -235,7 +237,7 @@ impl Keeper {
                 }
                 self.shared.grounds.cage_for(&self.seat, limits)
             });
-            self.cage = Some(Caged { limits: *limits, cage, oom_kills: 0 });
+            self.cage = Some(Caged { limits: Some(*limits), cage, oom_kills: 0 });
         }
         let caged = self.cage.as_mut()?;
         caged.oom_kills = caged.cage.as_ref().map_or(0, |cage| cage.oom_kills());

@@ -10,7 +10,7 @@ use cas::{
     },
     host::handle::{Departure, Link},
     model::{
-        command::Command,
+        command::{Command, Starts},
         ids::{ProjectName, RunId},
         policy::{Origin, Reply},
         service::BaseEnvironment,
@@ -213,10 +213,11 @@ async fn up_detached_starts_the_daemon_opens_the_project_with_this_environment_a
         ran.stderr
     );
     let open = engine.requests.recv().await.unwrap();
-    let Command::Open { directory, environment: Some(BaseEnvironment(environment)) } = open.command else {
+    let Command::Open { directory, environment: Some(BaseEnvironment(environment)), starts } = open.command else {
         panic!("{:?}", open.command)
     };
     assert_eq!((directory.to_str(), environment["SECRET"].as_str()), (Some("/srv/shop"), "x"));
+    assert_eq!(starts, Starts::Nothing, "only web is asked for");
     let start = engine.requests.recv().await.unwrap().command;
     assert_eq!(start.to_line(), "start web");
     assert!(outside.hosted.borrow().is_empty());

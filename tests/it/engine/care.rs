@@ -28,7 +28,11 @@ fn up() -> World {
 
 /// What the engine does at once when asked to open `directory`.
 fn open(world: &mut World, request: u64, directory: &str) -> Vec<Effect> {
-    let command = Command::Open { directory: directory.into(), environment: None };
+    let command = Command::Open {
+        directory: directory.into(),
+        environment: None,
+        starts: cas::model::command::Starts::Autostart,
+    };
     let request = Request {
         id: RequestId(request),
         origin: Origin::Cli,

@@ -402,28 +402,18 @@ fn what_a_dead_main_process_left_is_ended_before_the_next_run() {
 }
 
 #[test]
-fn a_service_that_is_gone_from_its_file_is_ended_and_named() {
+fn what_an_earlier_engine_was_about_to_end_is_ended_although_its_file_is_silent_about_it() {
     let mut world = up(vec![service("web"), service("old")]);
     world.die();
     world.succession.projects.insert(shop(), project("shop", vec![service("web")]));
+    world.succession.records.insert(id("old"), FORGOTTEN.into());
     world.revive();
     world.assert_told("old", "stopping with SIGTERM");
-    world.run_for(secs(20));
-    assert_eq!((world.phase("web"), world.alive()), ("running", 1));
-    world.assert_told("old", "stopped, nothing is left");
-    assert_eq!(&*world.succession.records[&id("old")], FORGOTTEN);
-}
-
-#[test]
-fn a_service_that_comes_back_into_its_file_waits_until_what_was_left_of_it_is_gone() {
-    let mut world = up(vec![service("web"), service("old")]);
-    world.die();
-    world.succession.projects.insert(shop(), project("shop", vec![service("web")]));
-    world.revive();
     world.load("shop", vec![service("web"), service("old").with(|s| s.autostart = true)]);
-    assert_eq!(world.spawns("old").len(), 1);
+    assert_eq!(world.spawns("old").len(), 1, "what comes back waits until what was left of it is gone");
     world.run_for(secs(20));
-    assert_eq!((world.phase("old"), world.spawns("old").len()), ("running", 2));
+    world.assert_told("old", "stopped, nothing is left");
+    assert_eq!((world.phase("old"), world.spawns("old").len(), world.alive()), ("running", 2, 2));
 }
 
 #[test]

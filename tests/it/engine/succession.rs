@@ -172,8 +172,6 @@ impl World {
         self.engine = Engine::new(settings, self.now);
         self.succession.is_dead = false;
         self.quits = 0;
-        self.tokens = f64::from(self.budget.0);
-        self.tokens_at = self.now;
     }
 
     /// The next engine opens a project, and what must hold then.

@@ -293,7 +293,7 @@ impl Keeper {
                 if let Some(cage) = self.shared.grounds.cage_holding(&self.seat, main.0) {
                     let oom_kills = cage.oom_kills();
                     self.shared.forest.confine(birth.tree, Arc::clone(&cage));
-                    self.cage = Some(Caged { limits: birth.spec.limits, cage: Some(cage), oom_kills });
+                    self.cage = Some(Caged { limits: None, cage: Some(cage), oom_kills });
                 }
                 self.capture.begin_run(id, &birth.spec);
                 self.keep_logs_as_asked();
