@@ -5,6 +5,7 @@ mod link;
 mod reading;
 mod run;
 mod stop;
+mod typing;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,6 +15,7 @@ use self::{
     link::{Doubt, Link, LinkEvent},
     reading::Reading,
     run::{Run, Stage},
+    typing::Typing,
 };
 use super::{Cage, Order, Pulse, RunOrder, Seat, connect::Effort, payload::Known, wire};
 use crate::{
@@ -46,6 +48,7 @@ pub(in crate::world) struct Keeper {
     known: Known,
     cage: Option<Caged>,
     size: (u16, u16),
+    typing: Typing,
 }
 
 /// The cgroup, and what it was made for.
@@ -99,6 +102,7 @@ impl Keeper {
             known: Known::default(),
             cage: None,
             size: FIRST_SIZE,
+            typing: Typing::default(),
         }
     }
 
