@@ -9,6 +9,7 @@ mod attach;
 mod backend;
 mod bars;
 mod carry;
+mod detach;
 mod draw;
 mod edit;
 mod format;
