@@ -52,6 +52,7 @@ pub enum Parted {
 
 /// What differs from a fresh terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of a terminal, and they are independent")]
 struct State {
     private: BTreeMap<u16, bool>,
     is_alternate: bool,
