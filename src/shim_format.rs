@@ -155,7 +155,7 @@ pub enum Request {
     Arm = 4,
     /// `{segment_bytes u64, total_bytes u64, on_full u8}`: how output is kept from now on. `on_full`: 0 drop, 1 block.
     Keep = 5,
-    /// Bytes: input for the pseudo-terminal.
+    /// Bytes: input for the pseudo-terminal. → [`Notice::Typed`] when it has taken them all; refused (`EAGAIN`) before that.
     Input = 6,
     /// `{rows u16, cols u16}`: size of the pseudo-terminal.
     Resize = 7,
@@ -216,6 +216,8 @@ pub enum Notice {
     Refused = 108,
     /// `{leftover u32}`: live processes that descend from this shim, the main one included.
     Census = 109,
+    /// `{}`: all input is typed, and the next may come.
+    Typed = 110,
 }
 
 impl Notice {
@@ -232,6 +234,7 @@ impl Notice {
             107 => Some(Self::Dropped),
             108 => Some(Self::Refused),
             109 => Some(Self::Census),
+            110 => Some(Self::Typed),
             _ => None,
         }
     }

@@ -12,6 +12,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
+use futures_util::{SinkExt, StreamExt};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -54,27 +55,33 @@ pub(super) async fn attach(
     Ok(socket.on_upgrade(move |socket| carry(desk, socket, typed, written)))
 }
 
-/// Carries bytes both ways until either side ends. Dropping `typed` lets go of the terminal.
-async fn carry(desk: Desk, mut socket: WebSocket, typed: mpsc::Sender<TtyInput>, mut written: mpsc::Receiver<Vec<u8>>) {
-    loop {
-        let going_on = tokio::select! {
-            () = desk.ended.cancelled() => false,
-            bytes = written.recv() => match bytes {
-                Some(bytes) => socket.send(Message::Binary(Bytes::from(bytes))).await.is_ok(),
-                None => false,
-            },
-            message = socket.recv() => match message.and_then(Result::ok).map(input) {
-                Some(Some(input)) => typed.send(input).await.is_ok(),
-                Some(None) => true,
-                None => false,
-            },
-        };
-        if !going_on {
-            break;
+/// Carries bytes both ways until either side ends; neither way waits for the other. Dropping `typed` lets go of the terminal.
+async fn carry(desk: Desk, socket: WebSocket, typed: mpsc::Sender<TtyInput>, mut written: mpsc::Receiver<Vec<u8>>) {
+    let (mut to, mut from) = socket.split();
+    let shown = async {
+        while let Some(bytes) = written.recv().await {
+            if to.send(Message::Binary(Bytes::from(bytes))).await.is_err() {
+                return;
+            }
         }
+    };
+    let taken = async {
+        while let Some(Ok(message)) = from.next().await {
+            if let Some(input) = input(message)
+                && typed.send(input).await.is_err()
+            {
+                // The terminal takes no more; what it shows last is on its way.
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    tokio::select! {
+        () = desk.ended.cancelled() => {}
+        () = shown => {}
+        () = taken => {}
     }
     // An error means that nobody is there to hear it.
-    let _gone = tokio::time::timeout(Duration::from_secs(1), socket.send(Message::Close(None))).await;
+    let _gone = tokio::time::timeout(Duration::from_secs(1), to.send(Message::Close(None))).await;
 }
 
 /// What a message means for the terminal; pings, and a size that cannot be read, mean nothing.

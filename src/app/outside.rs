@@ -39,6 +39,7 @@ use crate::{
         snapshot::{ProjectView, Snapshot},
         time::Timestamp,
         timeline::{Entry, stopped_by_hand},
+        tty::Parted,
     },
     tui::{
         self,
@@ -393,7 +394,7 @@ impl Outside for Real {
         }
     }
 
-    async fn attach(&self, handle: &Handle, service: &ServiceId) -> Result<(), String> {
+    async fn attach(&self, handle: &Handle, service: &ServiceId) -> Result<Parted, String> {
         tui::attach(handle, service, user::load(&self.paths.user_config()).config.detach_key).await
     }
 

@@ -24,6 +24,7 @@ use crate::{
         service::Port,
         time::Timestamp,
         timeline::Entry,
+        tty::Parted,
     },
 };
 
@@ -244,7 +245,7 @@ pub trait Outside {
     ///
     /// # Errors
     /// Why it cannot be: a sentence.
-    fn attach(&self, handle: &Handle, service: &ServiceId) -> impl Future<Output = Result<(), String>>;
+    fn attach(&self, handle: &Handle, service: &ServiceId) -> impl Future<Output = Result<Parted, String>>;
 
     /// Gives stored output to `each`, oldest first over all services, until it breaks. Run and first sequence number of
     /// each batch are those with which it was published.

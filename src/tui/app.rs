@@ -30,6 +30,7 @@ use crate::{
         ids::{ProjectName, ServiceId},
         log::{LogBatch, LogNews},
         query::{Answer, Query},
+        tty::Parted,
     },
 };
 
@@ -350,7 +351,11 @@ impl App {
             }
             UiEffect::LeaveRunning => return Ok(Some(Outcome::LeaveRunning)),
             UiEffect::Suspend => self.suspend().await?,
-            UiEffect::Attach(service) => self.attach(&service).await?,
+            UiEffect::Attach(service) => {
+                if let Some(number) = self.attach(&service).await? {
+                    return Ok(Some(Outcome::Signalled(number)));
+                }
+            }
             UiEffect::Shell(service) => match self.carrier.shell(&service).await {
                 Ok(command) => self.beside(command, None).await?,
                 Err(sentence) => self.say(sentence),
@@ -390,8 +395,8 @@ impl App {
         self.resized()
     }
 
-    /// Lets a service have the terminal, and takes output in meanwhile.
-    async fn attach(&mut self, service: &ServiceId) -> Result<(), TuiError> {
+    /// Lets a service have the terminal, and takes output in meanwhile. The number of the signal that came then, if one did.
+    async fn attach(&mut self, service: &ServiceId) -> Result<Option<i32>, TuiError> {
         super::terminal::give_back();
         self.stop_input();
         let handle = self.handle.clone();
@@ -403,10 +408,13 @@ impl App {
             }
         };
         self.come_back()?;
-        if let Err(sentence) = ended {
-            self.say(sentence);
+        match ended {
+            Ok(Parted::LetGo | Parted::EngineGone) => {}
+            Ok(Parted::Ended) => self.say(format!("{service} has ended, and its terminal with it")),
+            Ok(Parted::Signalled(number)) => return Ok(Some(number)),
+            Err(sentence) => self.say(sentence),
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Lets another program have the terminal, and takes output in meanwhile.

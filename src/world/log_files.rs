@@ -19,6 +19,7 @@ mod index;
 mod reader;
 mod recent;
 mod segments;
+mod tail;
 mod walk;
 
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ pub use self::{
     follower::{Follower, follow},
     reader::{StoredLines, read_lines},
     recent::lines_before,
+    tail::Tail,
 };
 
 /// Where the slots of one project are.

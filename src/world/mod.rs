@@ -229,7 +229,29 @@ impl World {
     /// The runs whose main process is there, with its number.
     #[must_use]
     pub fn runs(&self) -> Vec<(RunId, u32)> {
-        self.watched().into_iter().map(|watched| (watched.run, watched.pid)).collect()
+        let pid = |(run, running): (&RunId, &Running)| match running.stage {
+            Stage::Running { pid } => Some((*run, pid)),
+            Stage::Spawning | Stage::Leftover => None,
+        };
+        self.shared.runs().iter().filter_map(pid).collect()
+    }
+
+    /// Whether the main process of a run is there.
+    #[must_use]
+    pub fn is_running(&self, run: RunId) -> bool {
+        self.shared.runs().get(&run).is_some_and(|running| match running.stage {
+            Stage::Running { .. } => true,
+            Stage::Spawning | Stage::Leftover => false,
+        })
+    }
+
+    /// Whether the main process of a run is gone, or never came: all that it wrote is in the segments.
+    #[must_use]
+    pub fn is_over(&self, run: RunId) -> bool {
+        self.shared.runs().get(&run).is_none_or(|running| match running.stage {
+            Stage::Spawning | Stage::Running { .. } => false,
+            Stage::Leftover => true,
+        })
     }
 
     /// The same with the cgroup that holds each: what is to be sampled.

@@ -60,6 +60,8 @@ pub struct Capture {
     ready_bytes: usize,
     run: Option<RunId>,
     words: LastWords,
+    /// Another run was followed here before: nothing that this one says was said to an earlier engine.
+    heard_all: bool,
     watches: watch::Watches,
     answered: Vec<Question>,
     dropped: u64,
@@ -95,6 +97,7 @@ impl Capture {
             ready_bytes: 0,
             run: None,
             words: LastWords::default(),
+            heard_all: false,
             watches: watch::Watches::default(),
             answered: Vec::new(),
             dropped: 0,
@@ -104,6 +107,7 @@ impl Capture {
 
     /// Takes a new run: its watches and last words begin anew.
     pub fn begin_run(&mut self, run: RunId, spec: &ServiceSpec) {
+        self.heard_all = self.run.is_some_and(|before| before != run);
         self.run = Some(run);
         self.words = LastWords::default();
         self.watches = watch::Watches::of(spec);
@@ -276,7 +280,7 @@ impl Capture {
     #[must_use]
     pub fn last_words(&self) -> Vec<String> {
         let spoken = self.words.spoken();
-        let unheard = spoken.is_empty() || self.ends_at.is_some();
+        let unheard = (spoken.is_empty() && !self.heard_all) || self.ends_at.is_some();
         let Some(run) = self.run.filter(|_| unheard) else { return spoken };
         let end = self.ends_at.unwrap_or_else(|| self.walk.at());
         let mut words = LastWords::default();

@@ -5,5 +5,7 @@
 mod archives;
 mod capture;
 mod exactly_once;
+mod queries;
 mod readers;
 mod slot;
+mod tails;

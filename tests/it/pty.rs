@@ -1,5 +1,6 @@
 //! `cas` as its user has it: the real binary in a real pty, with an emulator that shows what it drew.
 
+mod attach;
 mod end;
 mod hostile;
 mod job;

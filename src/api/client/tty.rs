@@ -36,26 +36,35 @@ pub(super) async fn attach(remote: &Remote, service: &ServiceId) -> Result<Socke
     Ok(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, None).await)
 }
 
-/// Carries bytes both ways until either side ends.
+/// Carries bytes both ways until either side ends; neither way waits for the other. What was typed before is sent.
 pub(super) async fn carry(socket: Socket, mut input: mpsc::Receiver<TtyInput>, output: mpsc::Sender<Vec<u8>>) {
     let (mut to, mut from) = socket.split();
-    loop {
-        let going_on = tokio::select! {
-            typed = input.recv() => match typed.map(message) {
-                Some(message) => to.send(message).await.is_ok(),
-                None => false,
-            },
-            written = from.next() => match written {
-                Some(Ok(Message::Binary(bytes))) => output.send(bytes.to_vec()).await.is_ok(),
-                Some(Ok(Message::Ping(bytes))) => to.send(Message::Pong(bytes)).await.is_ok(),
-                Some(Ok(Message::Text(_) | Message::Pong(_) | Message::Frame(_))) => true,
-                Some(Ok(Message::Close(_)) | Err(_)) | None => false,
-            },
-            () = output.closed() => false,
-        };
-        if !going_on {
-            break;
+    let typed = async {
+        while let Some(typed) = input.recv().await {
+            if to.send(message(typed)).await.is_err() {
+                // It is gone, which its other half says, after what it wrote last.
+                std::future::pending::<()>().await;
+            }
         }
+    };
+    let written = async {
+        // Pings are answered where they are read.
+        while let Some(Ok(message)) = from.next().await {
+            match message {
+                Message::Binary(bytes) => {
+                    if output.send(bytes.to_vec()).await.is_err() {
+                        // Nobody looks any more; what was typed before is on its way.
+                        std::future::pending::<()>().await;
+                    }
+                }
+                Message::Close(_) => return,
+                Message::Text(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            }
+        }
+    };
+    tokio::select! {
+        () = typed => {}
+        () = written => {}
     }
     // An error means that the other side has closed already.
     let _closed = to.send(Message::Close(None)).await;

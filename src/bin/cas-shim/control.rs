@@ -188,6 +188,7 @@ impl Shim {
                 self.left.pids.iter().take(named).fold(packet, |packet, pid| packet.put(pid.to_le_bytes()))
             }
             owed::DROPPED => Packet::new(Notice::Dropped).put(self.log.dropped.to_le_bytes()),
+            owed::TYPED => Packet::new(Notice::Typed),
             _ => Packet::new(Notice::Wrote).put(segment.to_le_bytes()).put(offset.to_le_bytes()),
         }
     }
@@ -301,7 +302,10 @@ impl Shim {
                     _ => return Err(Errno::INVAL),
                 }
             }
-            Request::Input => self.pty.as_ref().ok_or(Errno::NOTTY)?.type_in(fields.0)?,
+            Request::Input => {
+                self.pty.as_mut().ok_or(Errno::NOTTY)?.type_in(fields.0)?;
+                self.type_on();
+            }
             Request::Resize => {
                 let (rows, cols) = (fields.u16()?, fields.u16()?);
                 self.pty.as_ref().ok_or(Errno::NOTTY)?.resize(rows, cols)?;

@@ -54,7 +54,8 @@ mod owed {
     pub(crate) const EMPTY: u8 = 8;
     pub(crate) const DROPPED: u8 = 16;
     pub(crate) const WROTE: u8 = 32;
-    pub(crate) const ALL: [u8; 6] = [SPAWNED, FAILED, EXITED, EMPTY, DROPPED, WROTE];
+    pub(crate) const TYPED: u8 = 64;
+    pub(crate) const ALL: [u8; 7] = [SPAWNED, FAILED, EXITED, EMPTY, DROPPED, WROTE, TYPED];
 }
 
 /// A run as its state file has it.
@@ -327,7 +328,11 @@ impl Shim {
             pidfd,
             (out.as_fd(), reads | room),
             (err.as_fd(), reads),
-            self.pty.as_ref().filter(|_| !is_held).map_or(none, |pty| (pty.master(), PollFlags::IN)),
+            self.pty.as_ref().map_or(none, |pty| {
+                let typing = if pty.is_typing() { PollFlags::OUT } else { PollFlags::empty() };
+                let wanted = if is_held { typing } else { typing | PollFlags::IN };
+                if wanted.is_empty() { none } else { (pty.master(), wanted) }
+            }),
             if now < self.deaf_until { none } else { (self.listener.as_fd(), PollFlags::IN) },
             client(0),
             client(1),
@@ -378,7 +383,10 @@ impl Shim {
             self.reap_children(now);
         }
         self.check_adopted(now);
-        if !terminal.is_empty() || out.contains(PollFlags::OUT) {
+        if terminal.contains(PollFlags::OUT) {
+            self.type_on();
+        }
+        if terminal.intersects(!PollFlags::OUT) || out.contains(PollFlags::OUT) {
             let [fifo, _] = &self.fifos;
             if let Some(pty) = &mut self.pty {
                 pty.carry(fifo.as_fd());
@@ -405,6 +413,13 @@ impl Shim {
         self.tend(now);
         self.pay();
         self.is_needed(now)
+    }
+
+    /// Gives input to the terminal, as far as that takes it.
+    fn type_on(&mut self) {
+        if self.pty.as_mut().is_some_and(Pty::type_on) {
+            self.owe(owed::TYPED);
+        }
     }
 
     /// What is due by itself.

@@ -10,7 +10,10 @@ use rustix::{
     termios::{Winsize, tcsetwinsize},
 };
 
-use crate::sys::{Text, each_number};
+use crate::{
+    shim_format::PACKET_BYTES,
+    sys::{Text, each_number},
+};
 
 /// A terminal and what was read from it and did not fit into the FIFO yet.
 pub(crate) struct Pty {
@@ -19,6 +22,9 @@ pub(crate) struct Pty {
     _slave: OwnedFd,
     held: [u8; 2048],
     len: usize,
+    /// Input that the terminal did not take yet: the service does not read. It waits from the first number up to the second.
+    typed: [u8; PACKET_BYTES],
+    waits: (usize, usize),
 }
 
 fn open_slave(master: &OwnedFd) -> Result<OwnedFd> {
@@ -38,7 +44,7 @@ impl Pty {
     fn of(master: OwnedFd) -> Result<Self> {
         rustix::io::ioctl_fionbio(&master, true)?;
         let slave = open_slave(&master)?;
-        Ok(Self { master, _slave: slave, held: [0; 2048], len: 0 })
+        Ok(Self { master, _slave: slave, held: [0; 2048], len: 0, typed: [0; PACKET_BYTES], waits: (0, 0) })
     }
 
     /// From a service whose shim died: it has the master's copy.
@@ -73,9 +79,30 @@ impl Pty {
         tcsetwinsize(&self.master, Winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 })
     }
 
-    /// Types; refused where the terminal takes no more.
-    pub(crate) fn type_in(&self, bytes: &[u8]) -> Result<()> {
-        if write(&self.master, bytes)? == bytes.len() { Ok(()) } else { Err(Errno::AGAIN) }
+    /// Types, or keeps what the terminal does not take yet; refused while something is kept.
+    pub(crate) fn type_in(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.is_typing() {
+            return Err(Errno::AGAIN);
+        }
+        self.typed.get_mut(..bytes.len()).ok_or(Errno::MSGSIZE)?.copy_from_slice(bytes);
+        self.waits = (0, bytes.len());
+        Ok(())
+    }
+
+    /// Whether input waits for the terminal to take it.
+    pub(crate) fn is_typing(&self) -> bool {
+        self.waits.0 < self.waits.1
+    }
+
+    /// Types on; true when nothing waits any more. What a terminal refuses for good is as good as typed.
+    pub(crate) fn type_on(&mut self) -> bool {
+        let (from, to) = self.waits;
+        match write(&self.master, self.typed.get(from..to).unwrap_or_default()) {
+            Ok(bytes) => self.waits.0 = from.saturating_add(bytes),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(_) => self.waits = (0, 0),
+        }
+        !self.is_typing()
     }
 
     pub(crate) fn master(&self) -> BorrowedFd<'_> {

@@ -1,12 +1,15 @@
 //! `cas attach`: this terminal becomes that of a service, until it is let go of.
 
 use super::{Place, reach::Reach};
-use crate::cli::{
-    args::Attach,
-    context::Context,
-    outcome::{Failure, Outcome},
-    outside::Outside,
-    select,
+use crate::{
+    cli::{
+        args::Attach,
+        context::Context,
+        outcome::{Failure, Outcome},
+        outside::Outside,
+        select,
+    },
+    model::tty::Parted,
 };
 
 pub(in crate::cli) async fn attach(
@@ -35,7 +38,17 @@ pub(in crate::cli) async fn attach(
     if !ctx.can_show_console() {
         return Err(Failure::new(Outcome::Usage, "attaching needs a terminal on both sides, and here is none"));
     }
-    outside.attach(&reached.handle, service).await.map_err(Failure::failed)?;
-    ctx.say(&format!("let go of {service}; it goes on"));
+    match outside.attach(&reached.handle, service).await.map_err(Failure::failed)? {
+        Parted::LetGo => ctx.say(&format!("let go of {service}; it goes on")),
+        Parted::Ended => ctx.say(&format!("{service} has ended, and its terminal with it")),
+        Parted::EngineGone => {
+            return Err(Failure::with_hint(
+                Outcome::Failed,
+                format!("the engine does not answer any more; {service} goes on"),
+                "\"cas\" or \"cas daemon start\" takes it over; then attach again",
+            ));
+        }
+        Parted::Signalled(_) => return Ok(Outcome::Interrupted),
+    }
     Ok(Outcome::Ok)
 }

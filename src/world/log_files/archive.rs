@@ -1,22 +1,24 @@
 //! What becomes of closed segments: those that were taken in are compressed, those that are too old deleted.
 //!
 //! Promise: whenever it dies, each segment is there whole in one form at least; where both are there, the raw one counts and the other is
-//! removed. A clock that was set does not make it delete much. Never touches the newest segment, or one that was not taken in; never writes but beside
-//! what it compresses; never hurries.
+//! removed. A clock that was set does not make it delete much. An archive is as old as what it was made of. Never touches the newest segment, or one that
+//! was not taken in; never writes but beside what it compresses, and there only while the disk has room to spare; never hurries.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use flate2::{Compression, write::GzEncoder};
+use rustix::fs::{Timespec, Timestamps};
 
 use super::{
+    data::Data,
     index,
     segments::{self, Form, Segment},
 };
@@ -40,6 +42,9 @@ const STEP_US: u64 = 60_000_000;
 /// After that it is mistrusted for so long, and deletes by age once an hour at most a tenth of the segments.
 const MISTRUST: Duration = Duration::from_hours(24);
 const MISTRUSTED_PAUSE: Duration = Duration::from_hours(1);
+
+/// How the name of an archive ends while it is being written.
+const HALF: &str = ".gz.tmp";
 
 /// How much nicer than others the thread is.
 const NICENESS: i32 = 10;
@@ -116,15 +121,24 @@ fn work(shared: &(Mutex<State>, Condvar), clock: &Clock, pause: Duration) {
     // On Linux this is the thread's alone. Without it we are only as important as others.
     let _no_nicer = rustix::process::setpriority_process(None, NICENESS);
     let mut rounds = Rounds::default();
+    // Slots of which it was said that something does not go well.
+    let mut told = BTreeSet::new();
     let mut state = lock(&shared.0);
     while !state.has_ended {
         let slots = state.slots.clone();
         drop(state);
         rounds.begin(clock());
-        rounds.keep_to(|slot| slots.contains_key(slot));
+        rounds.look_after(|slot| slots.contains_key(slot));
+        told.retain(|slot| slots.contains_key(slot));
         for (slot, tended) in &slots {
-            if let Err(error) = rounds.visit(slot, tended, clock()) {
-                tracing::debug!(slot = %slot.display(), %error, "a closed segment could not be compressed; it stays as it is");
+            match rounds.visit(slot, tended, clock()) {
+                Ok(()) => {
+                    told.remove(slot);
+                }
+                Err(error) if told.insert(slot.clone()) => {
+                    tracing::warn!(slot = %slot.display(), %error, "closed segments cannot be compressed; they stay as they are");
+                }
+                Err(_told) => {}
             }
             if lock(&shared.0).has_ended {
                 return;
@@ -148,8 +162,17 @@ pub struct Rounds {
     last_aged: Option<Timestamp>,
     /// What age may delete in this pass.
     aging: Aging,
-    /// Since when each closed segment is seen.
-    closed: BTreeMap<(PathBuf, u64), Timestamp>,
+    /// What is known of each slot.
+    known: BTreeMap<PathBuf, Known>,
+}
+
+/// What is known of one slot.
+#[derive(Debug, Default)]
+struct Known {
+    /// Since when each closed segment that is not compressed is seen.
+    closed: BTreeMap<u64, Timestamp>,
+    /// Nothing that an earlier engine could not finish is there any more.
+    is_swept: bool,
 }
 
 /// What age may delete in one pass.
@@ -184,16 +207,28 @@ impl Rounds {
         }
     }
 
-    /// Forgets what it knows of slots that are not `tended` any more.
-    pub fn keep_to(&mut self, is_tended: impl Fn(&Path) -> bool) {
-        self.closed.retain(|(slot, _), _| is_tended(slot));
+    /// Knows only these slots from now on.
+    pub fn look_after(&mut self, is_tended: impl Fn(&Path) -> bool) {
+        self.known.retain(|slot, _| is_tended(slot));
+    }
+
+    /// Closed segments that wait for their turn, of all slots.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.known.values().map(|known| known.closed.len()).sum()
     }
 
     /// Does what is to do in one slot.
     ///
     /// # Errors
-    /// A segment could not be compressed; it is there as it was, and is tried again with the next pass.
+    /// The first of the segments that could not be compressed: they are there as they were, and are tried again with the next pass. What is to
+    /// do to the others was done.
     pub fn visit(&mut self, slot: &Path, tended: &Tended, now: Timestamp) -> io::Result<()> {
+        // The first segment is the oldest that can be closed and taken in.
+        if tended.taken.segment <= 1 {
+            self.known.remove(slot);
+            return Ok(());
+        }
         let there = segments::list(slot);
         let newest = there.last().map_or(0, |newest| newest.number);
         let is_closed = |segment: &&Segment| segment.number < newest && segment.number < tended.taken.segment;
@@ -202,22 +237,25 @@ impl Rounds {
             let aged = self.delete_aged(slot, &closed, there.len(), max_age, now);
             closed.drain(..aged);
         }
-        let oldest = closed.first().map_or(u64::MAX, |segment| segment.number);
-        self.closed.retain(|(of, number), _| of != slot || *number >= oldest);
-        for segment in closed {
-            match segment.form {
-                Form::Archive => {
-                    self.closed.remove(&(slot.to_owned(), segment.number));
+        let raw: Vec<u64> =
+            closed.iter().filter(|segment| segment.form == Form::Raw).map(|segment| segment.number).collect();
+        let known = self.known.entry(slot.to_owned()).or_default();
+        let mut done = if known.is_swept { Ok(()) } else { sweep(slot) };
+        known.is_swept = done.is_ok();
+        known.closed.retain(|number, _| raw.binary_search(number).is_ok());
+        for number in raw {
+            let since = *known.closed.entry(number).or_insert(now);
+            if now.since(since) < CLOSED_FOR {
+                continue;
+            }
+            match compress(slot, number) {
+                Ok(()) => {
+                    known.closed.remove(&number);
                 }
-                Form::Raw => {
-                    let since = *self.closed.entry((slot.to_owned(), segment.number)).or_insert(now);
-                    if now.since(since) >= CLOSED_FOR {
-                        compress(slot, segment.number)?;
-                    }
-                }
+                Err(error) => done = done.and(Err(error)),
             }
         }
-        Ok(())
+        done
     }
 
     /// Deletes what is too old, oldest first. Returns how many segments.
@@ -229,8 +267,7 @@ impl Rounds {
         };
         let max_age = i64::try_from(max_age.as_micros()).unwrap_or(i64::MAX);
         let oldest_kept = now.wall_us.saturating_sub(max_age);
-        let is_aged =
-            |segment: &&Segment| index::newest_us(slot, segment.number).is_some_and(|newest| newest < oldest_kept);
+        let is_aged = |segment: &&Segment| newest_us(slot, **segment).is_some_and(|newest| newest < oldest_kept);
         let aged: Vec<&Segment> = closed.iter().take(bound).take_while(is_aged).collect();
         for segment in &aged {
             // The index last: what is left without one is still read. What is gone already is as good.
@@ -242,23 +279,40 @@ impl Rounds {
     }
 }
 
+/// When the last line of a closed segment came: as its index says, and where that is missing or damaged, when it was last written to.
+fn newest_us(slot: &Path, segment: Segment) -> Option<i64> {
+    index::newest_us(slot, segment.number).or_else(|| Data::open(slot, segment).ok().map(|data| data.modified_us()))
+}
+
+/// Removes what an earlier engine left half written: it died, or the power was cut.
+fn sweep(slot: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(slot)? {
+        let entry = entry?;
+        let is_half = entry.file_name().to_str().is_some_and(|name| name.starts_with("log.") && name.ends_with(HALF));
+        if is_half {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Compresses one segment: to a temporary file, which then takes the archive's name, and only then the raw one goes.
 fn compress(slot: &Path, number: u64) -> io::Result<()> {
     let raw = segments::raw_file(slot, number);
     let archive = segments::archive_file(slot, number);
-    let fresh = slot.join(format!("log.{number:06}.gz.tmp"));
+    let half = slot.join(format!("log.{number:06}{HALF}"));
     // What an earlier pass could not finish.
-    for leftover in [&fresh, &archive] {
+    for leftover in [&half, &archive] {
         if let Err(error) = fs::remove_file(leftover)
             && error.kind() != io::ErrorKind::NotFound
         {
             return Err(error);
         }
     }
-    let written = write_archive(&raw, &fresh).and_then(|()| fs::rename(&fresh, &archive));
+    let written = write_archive(&raw, &half).and_then(|()| fs::rename(&half, &archive));
     if let Err(error) = written {
         // The next pass tries again.
-        let _gone = fs::remove_file(&fresh);
+        let _gone = fs::remove_file(&half);
         return Err(error);
     }
     match fs::remove_file(raw) {
@@ -268,11 +322,12 @@ fn compress(slot: &Path, number: u64) -> io::Result<()> {
     }
 }
 
-fn write_archive(raw: &Path, fresh: &Path) -> io::Result<()> {
+fn write_archive(raw: &Path, half: &Path) -> io::Result<()> {
     let mut from = segments::open(raw)?;
-    let length = from.metadata()?.len();
+    let found = from.metadata()?;
+    has_room(&from, found.len())?;
     let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-    let to: File = private::options().write(true).create_new(true).custom_flags(flags).open(fresh)?;
+    let to: File = private::options().write(true).create_new(true).custom_flags(flags).open(half)?;
     let mut encoder = GzEncoder::new(to, Compression::new(1));
     let mut buffer = vec![0; 64 * 1024];
     let mut copied = 0;
@@ -287,9 +342,20 @@ fn write_archive(raw: &Path, fresh: &Path) -> io::Result<()> {
             Err(error) => return Err(error),
         }
     }
-    if copied != length {
+    if copied != found.len() {
         return Err(io::Error::other("it grew or shrank meanwhile"));
     }
+    let to = encoder.finish()?;
+    // Where there is no index, that is the time of its lines.
+    let time = Timespec { tv_sec: found.mtime(), tv_nsec: found.mtime_nsec() };
+    rustix::fs::futimens(&to, &Timestamps { last_access: time, last_modification: time })?;
     // The raw one goes next: a lost power supply must not leave neither.
-    encoder.finish()?.sync_data()
+    to.sync_all()
+}
+
+/// The last of a disk is the services', not ours: their shims delete what is oldest where it is full.
+fn has_room(on: &File, for_bytes: u64) -> io::Result<()> {
+    let disk = rustix::fs::fstatvfs(on)?;
+    let room = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if room < for_bytes.saturating_mul(2) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
 }

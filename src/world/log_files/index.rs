@@ -3,7 +3,10 @@
 use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
 use super::segments;
-use crate::shim_format::{INDEX_BYTES, IndexRecord, STDERR, STDOUT};
+use crate::{
+    model::{ids::RunId, log::Stream},
+    shim_format::{INDEX_BYTES, IndexRecord, STDERR, STDOUT},
+};
 
 /// Reads records out of a part of an index.
 #[derive(Debug)]
@@ -63,6 +66,37 @@ pub(super) fn last_record(slot: &Path, number: u64) -> Option<IndexRecord> {
         let mut records = Records::new(&bytes[..read], 0);
         std::iter::from_fn(|| records.next()).last().map(|(_, record)| record)
     })
+}
+
+/// The run of the first record of a segment, of those in the first block of its index.
+pub(super) fn first_run(slot: &Path, number: u64) -> Option<RunId> {
+    let file = segments::open(&segments::index_file(slot, number)).ok()?;
+    let mut bytes = [0; 16 * INDEX_BYTES];
+    let read = read_at(&file, 0, &mut bytes);
+    Records::new(&bytes[..read], 0).next().map(|(_, record)| RunId(record.run))
+}
+
+/// Whether a segment has bytes of a stream; what has no index is taken for standard output.
+pub(super) fn has_stream(slot: &Path, number: u64, stream: Stream) -> bool {
+    let wanted = match stream {
+        Stream::Stdout => STDOUT,
+        Stream::Stderr => STDERR,
+    };
+    let Ok(file) = segments::open(&segments::index_file(slot, number)) else { return stream == Stream::Stdout };
+    let mut bytes = vec![0; 32 * 1024];
+    let mut at = 0;
+    loop {
+        let read = read_at(&file, at, &mut bytes);
+        let mut records = Records::new(&bytes[..read], 0);
+        if std::iter::from_fn(|| records.next()).any(|(_, record)| record.stream == wanted && record.len > 0) {
+            return true;
+        }
+        if read < bytes.len() {
+            return false;
+        }
+        // At least what cannot be read: one record may begin in the last bytes.
+        at += records.used().max(read - INDEX_BYTES + 1) as u64;
+    }
 }
 
 /// Fills `buffer` from `from` on as far as there are bytes; how many.

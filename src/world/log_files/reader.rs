@@ -17,6 +17,7 @@ use crate::{
     model::{
         ids::{RunId, ServiceId},
         intake::{Cursor, Position},
+        log::LogLine,
     },
     shim_format::ExitFile,
     world::{
@@ -124,6 +125,15 @@ pub(super) struct Source {
     kept: VecDeque<StoredLine>,
     rests: bool,
     has_ended: bool,
+    /// It began in the middle: the first line of each stream may be the end of one that began before.
+    in_doubt: [bool; 2],
+    /// Where it began.
+    first: u64,
+    /// Lines that satisfy the filter, and how many of the next are left out because they were given before.
+    count: usize,
+    left_out: usize,
+    /// Lines of which only the end was read are given, and their numbers noted here; none: it begins again earlier.
+    halves: Option<Vec<u64>>,
 }
 
 impl Source {
@@ -139,10 +149,10 @@ impl Source {
             let begin = numbers.len().saturating_sub(back).max(first);
             let number = numbers.get(begin).copied();
             let mut source = Self::at(service.clone(), slot.clone(), filter, until, number);
-            // The first line of each stream may be half a line.
-            if source.keep(tail.saturating_add(2)) || begin == first {
-                let surplus = source.kept.len().saturating_sub(tail);
-                source.kept.drain(..surplus);
+            if begin > first {
+                source.halves = Some(Vec::new());
+            }
+            if (source.keep(tail) && !source.keeps_half()) || begin == first {
                 return source;
             }
             back = back.saturating_mul(2);
@@ -152,6 +162,7 @@ impl Source {
     fn at(service: ServiceId, slot: PathBuf, filter: &LogFilter, until: Until, segment: Option<u64>) -> Self {
         let bases = Bases::read(&slot);
         let next_seq = segment.and_then(|segment| bases.of(segment)).unwrap_or(0);
+        let begins = segments::list(&slot).first().is_none_or(|oldest| segment.is_none_or(|it| it <= oldest.number));
         let unindexed = match until {
             Until::Now => Unindexed::Guess(clock::now().wall_us),
             Until::Followed => Unindexed::Await(Position::default()),
@@ -168,7 +179,35 @@ impl Source {
             kept: VecDeque::new(),
             rests: false,
             has_ended: false,
+            in_doubt: [!begins; 2],
+            first: segment.unwrap_or(0),
+            count: 0,
+            left_out: 0,
+            halves: None,
         }
+    }
+
+    /// One of the lines that are kept is the end of one that began before all that was read.
+    fn keeps_half(&self) -> bool {
+        let halves = self.halves.as_deref().unwrap_or_default();
+        self.kept.iter().any(|line| halves.contains(&line.seq))
+    }
+
+    /// The segment where the beginning of this line may be, where only its end was read.
+    fn beginning_of(&mut self, line: LogLine) -> Option<u64> {
+        if !std::mem::replace(&mut self.in_doubt[line.stream as usize], line.continued) {
+            return None;
+        }
+        let slot = self.walk.slot();
+        let earlier = segments::list(slot).into_iter().rev().map(|segment| segment.number);
+        earlier.filter(|number| *number < self.first).find(|number| index::has_stream(slot, *number, line.stream))
+    }
+
+    /// Begins again at an earlier segment; what was given is not given again.
+    fn begin_again(&mut self, segment: u64) {
+        let slot = self.walk.slot().to_owned();
+        let again = Self::at(self.service.clone(), slot, &self.filter, self.until, Some(segment));
+        *self = Self { rests: self.rests, left_out: self.count, ..again };
     }
 
     /// Closes its files between two steps from now on.
@@ -196,28 +235,51 @@ impl Source {
         }
         loop {
             while let Some(draft) = self.drafts.front() {
-                let at = self.given;
-                let takes = self.filter.takes(draft.wall_us);
-                let Some(line) = draft.lines.get(at).filter(|_| takes) else {
+                let (at, takes) = (self.given, self.filter.takes(draft.wall_us));
+                let is_needed = takes || self.in_doubt != [false; 2];
+                let Some(line) = draft.lines.get(at).copied().filter(|_| is_needed) else {
                     self.drafts.pop_front();
                     self.given = 0;
                     continue;
                 };
                 self.given += 1;
-                return Some(StoredLine {
+                let found = StoredLine {
                     service: self.service.clone(),
                     run: draft.run,
                     wall_us: draft.wall_us,
                     seq: draft.first_seq + at as u64,
                     stream: line.stream,
                     continued: line.continued,
-                    text: draft.text_of(*line).to_owned(),
-                });
+                    text: draft.text_of(line).to_owned(),
+                };
+                if self.takes(&found, line) {
+                    return Some(found);
+                }
             }
             if self.has_ended || !self.step() {
                 return None;
             }
         }
+    }
+
+    /// Whether a line is given.
+    fn takes(&mut self, found: &StoredLine, line: LogLine) -> bool {
+        let takes = self.filter.takes(found.wall_us);
+        let was_given = takes && self.left_out > self.count;
+        self.count += usize::from(was_given);
+        if !takes || was_given {
+            self.in_doubt[line.stream as usize] &= line.continued;
+            return false;
+        }
+        if let Some(earlier) = self.beginning_of(line) {
+            let Some(halves) = &mut self.halves else {
+                self.begin_again(earlier);
+                return false;
+            };
+            halves.push(found.seq);
+        }
+        self.count += 1;
+        true
     }
 
     /// Reads on; false where nothing more is there.
@@ -235,6 +297,8 @@ impl Source {
             Progress::Anew => self.assembly.begin_anew(),
             Progress::End => match self.until {
                 Until::Followed => {
+                    // What was given may be gone from the disk when more comes.
+                    self.in_doubt = [false; 2];
                     self.walk.rest();
                     return false;
                 }

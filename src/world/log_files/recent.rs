@@ -83,7 +83,7 @@ fn before(piece: Piece<'_>, end: Position, cursor: Option<Cursor>) -> Option<Pie
 }
 
 /// About `bytes` bytes before `end`, or the beginning of all.
-fn start_of(slot: &Path, end: Position, bytes: u64) -> Position {
+pub(super) fn start_of(slot: &Path, end: Position, bytes: u64) -> Position {
     let mut missing = bytes;
     let mut start = end;
     for segment in segments::list(slot).into_iter().rev().skip_while(|segment| segment.number > end.segment) {
@@ -97,7 +97,8 @@ fn start_of(slot: &Path, end: Position, bytes: u64) -> Position {
     start
 }
 
-fn length_of(slot: &Path, segment: Segment) -> u64 {
+/// Bytes of a segment, about.
+pub(super) fn length_of(slot: &Path, segment: Segment) -> u64 {
     let raw = Data::open(slot, segment).ok().and_then(|data| data.length());
     raw.or_else(|| index::last_record(slot, segment.number).map(|last| last.offset + u64::from(last.len))).unwrap_or(0)
 }

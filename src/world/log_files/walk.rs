@@ -117,6 +117,8 @@ pub(in crate::world) struct Walk {
     index_at: u64,
     /// Run and time of the last record that was read in this segment.
     before: Option<(RunId, i64)>,
+    /// The run of the last record that was read in any.
+    run: Option<RunId>,
     unindexed: Unindexed,
     lost: u64,
     /// There was no later segment when the slot's directory bore this time, seconds and nanoseconds.
@@ -126,7 +128,7 @@ pub(in crate::world) struct Walk {
 impl Walk {
     /// Begins at `from`; segment 0 is before the oldest that there is.
     pub(in crate::world) const fn new(slot: PathBuf, from: Position, unindexed: Unindexed) -> Self {
-        Self { slot, at: from, open: None, index_at: 0, before: None, unindexed, lost: 0, alone_at: None }
+        Self { slot, at: from, open: None, index_at: 0, before: None, run: None, unindexed, lost: 0, alone_at: None }
     }
 
     /// Everything before was read.
@@ -327,6 +329,7 @@ impl Walk {
                     return at;
                 }
                 self.before = Some((RunId(record.run), record.wall_us));
+                self.run = Some(RunId(record.run));
                 done = records.used();
             }
             if done == 0 && read == INDEX_CHUNK {
@@ -340,6 +343,16 @@ impl Walk {
         }
     }
 
+    /// Whose bytes are that no record speaks of: of the run before, or else of the next.
+    fn likely_run(&self) -> RunId {
+        let there = || segments::list(&self.slot).into_iter().map(|segment| segment.number);
+        let here = self.at.segment;
+        let last = |number| index::last_record(&self.slot, number).map(|record| RunId(record.run));
+        let before = || there().rev().filter(|number| *number < here).find_map(last);
+        let next = || there().filter(|number| *number > here).find_map(|number| index::first_run(&self.slot, number));
+        self.run.or_else(before).or_else(next).unwrap_or(RunId(0))
+    }
+
     /// Reads bytes that no record speaks of although none will come any more.
     fn read_rest(&mut self, budget: usize, end: u64, visit: &mut impl FnMut(Piece<'_>)) -> bool {
         let Some(open) = &self.open else { return false };
@@ -348,7 +361,7 @@ impl Walk {
         if to <= from {
             return false;
         }
-        let (run, wall_us) = self.before.unwrap_or_else(|| (RunId(0), open.data.modified_us()));
+        let (run, wall_us) = self.before.unwrap_or_else(|| (self.likely_run(), open.data.modified_us()));
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.parts.clear();
             scratch.parts.push(Part::Bytes { from, to, stream: Stream::Stdout, run, wall_us });

@@ -239,6 +239,7 @@ async fn welcome(socket: &Socket) -> Greeting {
                 | Heard::Empty { .. }
                 | Heard::Dropped(_)
                 | Heard::Census
+                | Heard::Typed
                 | Heard::Unknown,
             ) => {}
             Err(_gone) => return Greeting::Gone,

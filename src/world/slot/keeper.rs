@@ -5,6 +5,7 @@ mod link;
 mod reading;
 mod run;
 mod stop;
+mod typing;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,6 +15,7 @@ use self::{
     link::{Doubt, Link, LinkEvent},
     reading::Reading,
     run::{Run, Stage},
+    typing::Typing,
 };
 use super::{Cage, Order, Pulse, RunOrder, Seat, connect::Effort, payload::Known, wire};
 use crate::{
@@ -48,6 +50,7 @@ pub(in crate::world) struct Keeper {
     size: (u16, u16),
     /// What the shim was last told of how output is kept: bytes of a segment, bytes in all, whether it blocks.
     kept: Option<(u64, u64, u8)>,
+    typing: Typing,
 }
 
 /// The cgroup, and what it was made for.
@@ -103,6 +106,7 @@ impl Keeper {
             cage: None,
             size: FIRST_SIZE,
             kept: None,
+            typing: Typing::default(),
         }
     }
 

@@ -134,8 +134,8 @@ pub(super) enum RunOrder {
         /// The answer.
         reply: oneshot::Sender<Result<bool, String>>,
     },
-    /// Input for its terminal.
-    Input(Vec<u8>),
+    /// Input for its terminal, at most [`wire::INPUT_BYTES`]; answered when it is typed.
+    Input(Vec<u8>, oneshot::Sender<()>),
     /// Rows and columns of its terminal.
     Resize(u16, u16),
 }

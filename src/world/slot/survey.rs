@@ -118,20 +118,26 @@ impl World {
         census
     }
 
-    /// Types into the terminal of a run.
+    /// Types into the terminal of a run; returns when that has taken it all, which is when the service reads.
     ///
     /// # Errors
-    /// A sentence: it has none, it is gone, or it does not read what was typed before.
-    pub fn write_tty(&self, run: RunId, bytes: &[u8]) -> Result<(), String> {
+    /// A sentence: it has none, or it is gone.
+    pub async fn type_in(&self, run: RunId, bytes: &[u8]) -> Result<(), String> {
         self.has_tty(run)?;
-        let pieces = bytes.chunks(wire::INPUT_BYTES);
-        pieces.into_iter().try_for_each(|piece| self.try_order(run, RunOrder::Input(piece.to_owned())))
+        let running = self.shared.running(run).ok_or("it does not run any more")?;
+        for piece in bytes.chunks(wire::INPUT_BYTES) {
+            let (typed, has_typed) = oneshot::channel();
+            let order = Order::Run(run, RunOrder::Input(piece.to_owned(), typed));
+            running.orders.send(order).await.map_err(|_| "it was let go of".to_owned())?;
+            has_typed.await.map_err(|_| "it does not run any more, or its shim was replaced".to_owned())?;
+        }
+        Ok(())
     }
 
     /// Tells the terminal of a run its size.
     ///
     /// # Errors
-    /// As [`Self::write_tty`].
+    /// As [`Self::type_in`].
     pub fn resize_tty(&self, run: RunId, rows: u16, columns: u16) -> Result<(), String> {
         self.has_tty(run)?;
         self.try_order(run, RunOrder::Resize(rows, columns))

@@ -92,6 +92,8 @@ pub(super) enum Heard {
     Refused(i32),
     /// It answers.
     Census,
+    /// All input is typed.
+    Typed,
     /// Not a packet that this version knows.
     Unknown,
 }
@@ -256,6 +258,7 @@ fn read(from: &mut Fields<'_>) -> Option<Heard> {
         Notice::Dropped => Heard::Dropped(from.u64()?),
         Notice::Refused => Heard::Refused(from.i32()?),
         Notice::Census => Heard::Census,
+        Notice::Typed => Heard::Typed,
     })
 }
 

@@ -31,6 +31,7 @@ use cas::{
         snapshot::Snapshot,
         time::Timestamp,
         timeline::Entry,
+        tty::Parted,
     },
 };
 use clap::Parser;
@@ -266,9 +267,9 @@ impl Outside for Fake {
         Ok(self.shown.clone().unwrap_or(Shown::Left))
     }
 
-    async fn attach(&self, _handle: &Handle, service: &ServiceId) -> Result<(), String> {
+    async fn attach(&self, _handle: &Handle, service: &ServiceId) -> Result<Parted, String> {
         self.tools.borrow_mut().push(format!("attach {service}"));
-        Ok(())
+        Ok(Parted::LetGo)
     }
 
     fn stored_logs(

@@ -5,6 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 use cas::{
     model::{intake::Position, time::Timestamp},
     world::log_files::{
+        LogFilter,
         archive::{Archivist, Rounds, Tended},
         read_lines,
     },
@@ -163,4 +164,202 @@ fn the_thread_ends_with_its_owner() {
     archivist.leave(dir.path());
     drop(archivist);
     assert_eq!(read_lines(&slots(dir.path()), &of("web")).count(), 40);
+}
+
+/// Everything that can be, in two passes.
+fn compress(web: &SlotWriter, rounds: &mut Rounds) -> std::io::Result<()> {
+    let tended = Tended { max_age: None, taken: web.end() };
+    rounds.visit(&web.slot, &tended, at(SECOND_US, 0))?;
+    rounds.visit(&web.slot, &tended, at(40 * SECOND_US, 0))
+}
+
+#[test]
+fn a_slot_in_its_first_segment_is_not_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let web = twenty(dir.path());
+    let half = web.slot.join("log.000001.gz.tmp");
+    fs::write(&half, b"half").unwrap();
+    let first = Tended { max_age: Some(Duration::ZERO), taken: Position { segment: 1, offset: 10 } };
+    let mut rounds = Rounds::default();
+    rounds.visit(&web.slot, &first, at(SECOND_US, 0)).unwrap();
+    assert!(half.exists() && rounds.waiting() == 0 && numbers(&web, "").len() == 20);
+    rounds.visit(&web.slot, &Tended { max_age: None, taken: web.end() }, at(SECOND_US, 0)).unwrap();
+    assert!(!half.exists() && rounds.waiting() == 19);
+    rounds.visit(&web.slot, &first, at(SECOND_US, 0)).unwrap();
+    assert_eq!(rounds.waiting(), 0, "it was begun anew");
+}
+
+#[test]
+fn what_is_known_of_segments_goes_with_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let slots: Vec<SlotWriter> = (0..3).map(|number| twenty(&dir.path().join(number.to_string()))).collect();
+    let mut rounds = Rounds::default();
+    for web in &slots {
+        rounds.visit(&web.slot, &Tended { max_age: None, taken: web.end() }, at(SECOND_US, 0)).unwrap();
+    }
+    assert_eq!(rounds.waiting(), 3 * 19);
+    // The shim makes room.
+    for number in 5..10 {
+        slots[0].delete(number);
+    }
+    let tended = Tended { max_age: None, taken: slots[0].end() };
+    rounds.visit(&slots[0].slot, &tended, at(2 * SECOND_US, 0)).unwrap();
+    assert_eq!(rounds.waiting(), 3 * 19 - 5);
+    rounds.look_after(|slot| *slot == slots[0].slot);
+    assert_eq!(rounds.waiting(), 14);
+    rounds.visit(&slots[0].slot, &tended, at(40 * SECOND_US, 0)).unwrap();
+    assert_eq!(rounds.waiting(), 0);
+}
+
+#[test]
+fn a_segment_that_cannot_be_compressed_stops_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let web = twenty(dir.path());
+    let elsewhere = dir.path().join("elsewhere");
+    fs::rename(web.path("log", 3), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, web.path("log", 3)).unwrap();
+    // Something in the place of an archive that cannot be put away.
+    fs::create_dir_all(web.slot.join("log.000005.gz/full")).unwrap();
+    let mut rounds = Rounds::default();
+    assert!(compress(&web, &mut rounds).is_err());
+    assert_eq!(numbers(&web, ""), [3, 5, 20]);
+    assert!(compress(&web, &mut rounds).is_err(), "and it is tried again");
+    fs::remove_file(web.path("log", 3)).unwrap();
+    fs::rename(&elsewhere, web.path("log", 3)).unwrap();
+    fs::remove_dir_all(web.slot.join("log.000005.gz")).unwrap();
+    compress(&web, &mut rounds).unwrap();
+    assert_eq!(numbers(&web, ""), [20]);
+    assert_eq!(stored(dir.path(), "web").len(), 40);
+}
+
+#[test]
+fn what_a_lost_power_supply_left_half_written_goes_even_where_its_segment_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let web = twenty(dir.path());
+    fs::write(web.slot.join("log.000001.gz.tmp"), b"half").unwrap();
+    fs::write(web.slot.join("log.000002.gz"), b"cut short").unwrap();
+    web.delete(1);
+    compress(&web, &mut Rounds::default()).unwrap();
+    assert!(!web.slot.join("log.000001.gz.tmp").exists());
+    assert_eq!(stored(dir.path(), "web").len(), 38, "the raw one counted");
+}
+
+#[test]
+fn an_archive_is_as_old_as_its_segment_so_that_since_finds_its_lines_without_an_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut web = twenty(dir.path());
+    let hour = i64::try_from(HOUR_US).unwrap();
+    for number in 1..20 {
+        let last = Duration::from_micros((number - 1) * HOUR_US);
+        let file = fs::File::options().write(true).open(web.path("log", number)).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH + last).unwrap();
+        fs::remove_file(web.path("idx", number)).unwrap();
+    }
+    compress(&web, &mut Rounds::default()).unwrap();
+    assert_eq!(numbers(&web, ".gz").len(), 19);
+    let since = LogFilter { since_wall_us: Some(10 * hour), ..of("web") };
+    let found: Vec<_> = read_lines(&slots(dir.path()), &since).map(|line| line.text).collect();
+    assert_eq!(found, (20..40).map(|n| format!("{n:04}")).collect::<Vec<_>>());
+    // And so that they grow old.
+    web.now_us = 20 * hour;
+    let now = at(20 * HOUR_US, 0);
+    let mut rounds = Rounds::default();
+    rounds.begin(now);
+    rounds.visit(&web.slot, &Tended { max_age: Some(Duration::from_hours(10)), taken: web.end() }, now).unwrap();
+    assert_eq!(numbers(&web, ".gz"), (11..20).collect::<Vec<_>>());
+}
+
+#[test]
+fn archives_grow_old_like_segments_and_the_oldest_go_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let web = twenty(dir.path());
+    for number in 1..15 {
+        web.compress(number);
+    }
+    // The time of its last line is what counts, not that of the file.
+    let mut rounds = Rounds::default();
+    for (hours, oldest) in [(12, 1), (13, 2), (20, 9), (28, 17)] {
+        let now = at(hours * HOUR_US, 0);
+        rounds.begin(now);
+        let tended = Tended { max_age: Some(Duration::from_hours(12)), taken: web.end() };
+        rounds.visit(&web.slot, &tended, now).unwrap();
+        let mut left = numbers(&web, ".gz");
+        left.extend(numbers(&web, ""));
+        assert_eq!(left, (oldest..=20).collect::<Vec<_>>(), "after {hours} hours");
+    }
+}
+
+#[test]
+fn an_archive_that_is_deleted_while_it_is_read_is_read_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut web = SlotWriter::new(dir.path(), "web", 200_000);
+    for n in 0..100_000 {
+        web.out(format!("{n:05} {}\n", n * 7919));
+    }
+    let newest = web.end().segment;
+    for number in 1..newest {
+        web.compress(number);
+    }
+    let mut lines = read_lines(&slots(dir.path()), &of("web"));
+    let first: Vec<_> = lines.by_ref().take(10).map(|line| line.text).collect();
+    for number in 1..=3 {
+        fs::remove_file(web.slot.join(format!("log.{number:06}.gz"))).unwrap();
+        fs::remove_file(web.path("idx", number)).unwrap();
+    }
+    let rest: Vec<String> = lines.map(|line| line.text).collect();
+    let numbers: Vec<u32> = first.iter().chain(&rest).filter_map(|text| text.get(..5)?.parse().ok()).collect();
+    let gap = numbers.windows(2).position(|pair| pair[1] != pair[0] + 1).unwrap();
+    assert!(numbers.windows(2).skip(gap + 1).all(|pair| pair[1] == pair[0] + 1), "one gap, and nothing twice");
+    assert!(numbers[gap] > 10_000, "the first was open, and is read to its end: {}", numbers[gap]);
+    assert_eq!(numbers.last(), Some(&99_999));
+}
+
+/// A disk of a quarter of a mebibyte.
+struct Disk<'a>(&'a std::path::Path);
+
+fn run(command: &str, arguments: &[&str], on: &std::path::Path) {
+    let output = std::process::Command::new(command).args(arguments).arg(on).output().unwrap();
+    assert!(
+        output.status.success(),
+        "a small disk needs root: `sudo {command} {} {}`: {}",
+        arguments.join(" "),
+        on.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+impl<'a> Disk<'a> {
+    fn over(dir: &'a std::path::Path) -> Self {
+        run("mount", &["-t", "tmpfs", "-o", "size=256k,mode=0700", "cas-test"], dir);
+        Self(dir)
+    }
+}
+
+impl Drop for Disk<'_> {
+    fn drop(&mut self) {
+        run("umount", &["-l"], self.0);
+    }
+}
+
+#[test]
+fn the_last_of_a_disk_is_left_to_the_services() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::over(dir.path());
+    let mut web = SlotWriter::new(dir.path(), "web", 40_000);
+    let mut random = fastrand::Rng::with_seed(1);
+    while web.end().segment < 4 {
+        let lines = (0..30).map(|_| format!("{:x}\n", random.u128(..)));
+        web.out(lines.collect::<String>());
+    }
+    let whole = stored(dir.path(), "web");
+    fs::write(dir.path().join("others"), vec![1; 60_000]).unwrap();
+    let mut rounds = Rounds::default();
+    let error = compress(&web, &mut rounds).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    assert_eq!((numbers(&web, ""), numbers(&web, ".gz")), (vec![1, 2, 3, 4], vec![]));
+    assert!(!web.slot.join("log.000001.gz.tmp").exists(), "not even begun");
+    run("mount", &["-o", "remount,size=1m"], disk.0);
+    compress(&web, &mut rounds).unwrap();
+    assert_eq!((numbers(&web, ""), numbers(&web, ".gz")), (vec![4], vec![1, 2, 3]));
+    assert!(stored(dir.path(), "web") == whole);
 }

@@ -150,6 +150,24 @@ fn the_end_of_a_run_shows_an_unfinished_line_and_its_last_words() {
 }
 
 #[test]
+fn a_run_that_was_heard_from_its_beginning_and_says_nothing_is_not_looked_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut web = SlotWriter::new(dir.path(), "web", 1000);
+    // Words that only a look at the disk can find: they stand before where this engine begins.
+    web.run = 2;
+    web.out("words\n");
+    let mut rig = Rig::new(&web.slot, Cursor { stdout: web.end(), stderr: web.end(), next_seq: 1 });
+    rig.capture.begin_run(RunId(2), &spec(None));
+    assert_eq!(rig.capture.last_words(), ["words"], "an earlier engine may have heard them");
+    rig.capture.begin_run(RunId(1), &spec(None));
+    rig.capture.begin_run(RunId(2), &spec(None));
+    assert_eq!(rig.capture.last_words(), Vec::<String>::new());
+    web.out("heard\n");
+    rig.capture.drain(web.end());
+    assert_eq!(rig.capture.last_words(), ["heard"]);
+}
+
+#[test]
 fn an_end_that_was_not_indexed_is_read_all_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let mut web = SlotWriter::new(dir.path(), "web", 1000);

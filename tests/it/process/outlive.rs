@@ -306,11 +306,11 @@ async fn what_is_typed_reaches_a_terminal_and_only_there() {
     let run = rig.start_spec(spec);
     rig.spawned(run).await;
     rig.line("24 80").await;
-    rig.world.write_tty(run, b"hello\n").unwrap();
+    rig.world.type_in(run, b"hello\n").await.unwrap();
     rig.line("got hello").await;
     let plain = rig.start("sleep 1000");
     rig.spawned(plain).await;
-    assert!(rig.world.write_tty(plain, b"x").unwrap_err().contains("no terminal"));
+    assert!(rig.world.type_in(plain, b"x").await.unwrap_err().contains("no terminal"));
     assert!(rig.world.resize_tty(RunId(4711), 1, 1).is_err());
 }
 

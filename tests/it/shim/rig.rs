@@ -206,8 +206,13 @@ impl Line {
                     return said.u32();
                 }
                 Notice::SpawnFailed | Notice::Refused => panic!("{said:?}"),
-                Notice::Welcome | Notice::Exited | Notice::Wrote | Notice::Empty | Notice::Dropped | Notice::Census => {
-                }
+                Notice::Welcome
+                | Notice::Exited
+                | Notice::Wrote
+                | Notice::Empty
+                | Notice::Dropped
+                | Notice::Census
+                | Notice::Typed => {}
             }
         }
     }

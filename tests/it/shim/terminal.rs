@@ -32,6 +32,50 @@ fn a_flood_through_a_terminal_is_whole_at_the_exit() {
 }
 
 #[test]
+fn what_is_typed_faster_than_the_service_reads_is_kept_and_said_to_be_typed() {
+    let slot = Slot::new();
+    let (line, _) = slot.shim();
+    let go = slot.path("go");
+    let script =
+        format!("stty raw -echo; echo ready; until [ -e {} ]; do sleep 0.01; done; head -c 200000", go.display());
+    line.spawn(1, spawn_flags::TTY, &shell(&script));
+    eventually("it is there", || slot.output().out().contains("ready"));
+    let typed = (0..50_000).map(|number| (100 + number % 900).to_string() + "\n").collect::<String>();
+    let mut pieces = typed.as_bytes().chunks(4000);
+    let mut is_full = false;
+    for piece in pieces.by_ref() {
+        line.ask(Request::Input, &[piece]);
+        // A shim hears a few packets in a turn, and says at its end what it owes.
+        let said: Vec<Notice> = (0..20)
+            .flat_map(|_| {
+                line.ask(Request::Count, &[]);
+                let before = std::iter::from_fn(|| Some(line.hear(60_000).unwrap().notice));
+                before.take_while(|notice| *notice != Notice::Census).collect::<Vec<_>>()
+            })
+            .collect();
+        is_full = !said.contains(&Notice::Typed);
+        if is_full {
+            break;
+        }
+    }
+    assert!(is_full, "a terminal that nobody reads takes less than that");
+    // More is refused, other requests are not.
+    line.ask(Request::Input, &[b"lost"]);
+    assert_eq!(line.expect(Notice::Refused).i32(), Errno::AGAIN.raw_os_error());
+    assert!(line.count() > 0);
+    std::fs::write(go, "").unwrap();
+    line.expect(Notice::Typed);
+    for piece in pieces {
+        line.ask(Request::Input, &[piece]);
+        line.expect(Notice::Typed);
+    }
+    assert_eq!(line.exited().exit, code(0));
+    assert!(
+        slot.output().out().strip_prefix("ready\r\n").or(slot.output().out().strip_prefix("ready\n")) == Some(&typed)
+    );
+}
+
+#[test]
 fn a_terminal_outlives_its_shim() {
     let slot = Slot::new();
     let (line, _) = slot.shim();

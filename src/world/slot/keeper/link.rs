@@ -123,11 +123,20 @@ impl Keeper {
 
     /// Sends a packet. One that is not taken is no loss: the shim is asked again when it answers, or replaced.
     pub(super) fn send(&mut self, packet: &[u8]) {
-        let Link::Up { socket, .. } = &self.link else { return };
+        let _taken = self.is_sent(packet);
+    }
+
+    /// The same; whether it was taken.
+    pub(super) fn is_sent(&mut self, packet: &[u8]) -> bool {
+        let Link::Up { socket, .. } = &self.link else { return false };
         match socket.send(packet) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.doubt_unasked(),
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.doubt_unasked();
+                false
+            }
             // Where it is gone, its connection has ended: that is heard next.
-            Ok(()) | Err(_) => {}
+            Err(_) => false,
         }
     }
 
@@ -229,6 +238,7 @@ impl Keeper {
         let Link::Up { shim, .. } = link else { return Turn::GoOn };
         self.pulse.seen().has_shim = false;
         self.reading.disarm();
+        self.typing.give_up();
         for waiting in self.confirmations.drain(..) {
             // Each error means that nobody waits.
             let _nobody = waiting.send(Vec::new());
@@ -299,6 +309,7 @@ impl Keeper {
             self.reading.disarm();
             self.keep_logs_as_asked();
             self.arm();
+            self.type_next();
         }
     }
 
@@ -317,6 +328,7 @@ impl Keeper {
             Heard::Empty { run, survivors } => self.is_empty(run, &survivors),
             Heard::Dropped(bytes) => self.heard_dropped(bytes).await,
             Heard::Refused(errno) => self.refused(errno).await,
+            Heard::Typed => self.has_typed(),
             Heard::Welcome(_) | Heard::Census | Heard::Unknown => {}
         }
         Turn::GoOn
@@ -333,6 +345,8 @@ impl Keeper {
                 format!("its shim refuses to start it: {error}")
             };
             self.fail_spawn(why).await;
+        } else if self.typing.is_refused(errno) {
+            // It says when the next may come.
         } else {
             tracing::warn!(service = %self.seat.service, errno, "a shim refused what it was asked");
         }

@@ -448,6 +448,7 @@ impl Keeper {
         };
         run.stage = Stage::Over;
         run.ended.cancel();
+        self.typing.give_up();
         self.shared.forest.fell(tree);
         self.capture.drain(written);
         self.reading.has_more |= self.capture.is_behind_end();

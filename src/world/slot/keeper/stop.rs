@@ -59,7 +59,7 @@ impl Keeper {
                 // An error means that the probe was torn down meanwhile.
                 let _nobody = reply.send(self.capture.has_matched(&pattern));
             }
-            RunOrder::Input(bytes) => self.send(&wire::input(&bytes)),
+            RunOrder::Input(bytes, typed) => self.type_in(bytes, typed),
             RunOrder::Resize(rows, columns) => {
                 self.size = (rows, columns);
                 self.send(&wire::resize(self.size));
@@ -85,7 +85,7 @@ impl Keeper {
             | RunOrder::Signal(_)
             | RunOrder::StopTree(_)
             | RunOrder::Watch { .. }
-            | RunOrder::Input(_)
+            | RunOrder::Input(..)
             | RunOrder::Resize(..) => {}
         }
     }
