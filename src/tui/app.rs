@@ -187,7 +187,7 @@ struct App {
 #[derive(Debug)]
 pub(crate) enum FromTask {
     /// News.
-    Message(Message),
+    Message(Box<Message>),
     /// Everything is stopped.
     Left,
 }
@@ -284,7 +284,7 @@ impl App {
                 return self.resized().map(|()| None);
             }
             Wake::Task(Some(FromTask::Left)) => return Ok(Some(Outcome::StoppedAll)),
-            Wake::Task(Some(FromTask::Message(message))) => message,
+            Wake::Task(Some(FromTask::Message(message))) => *message,
             // The carrier holds a sender, so this never comes; frames are drawn by the loop.
             Wake::Task(None) | Wake::Frame => return Ok(None),
             Wake::Snapshot(true) => Message::Snapshot(self.handle.snapshots.borrow_and_update().clone()),

@@ -47,13 +47,13 @@ impl Carrier {
         let handle = self.handle.clone();
         self.spawn(async move {
             let reply = handle.request(request.clone()).await;
-            FromTask::Message(Message::Replied { request, reply })
+            FromTask::Message(Box::new(Message::Replied { request, reply }))
         });
     }
 
     pub(crate) fn spawn_history(&self) {
         let handle = self.handle.clone();
-        self.spawn(async move { FromTask::Message(Message::LogHistory(history(&handle).await)) });
+        self.spawn(async move { FromTask::Message(Box::new(Message::LogHistory(history(&handle).await))) });
     }
 
     pub(crate) fn spawn_leave(&self) {
@@ -69,10 +69,10 @@ impl Carrier {
         let messages = self.messages.clone();
         drop(tokio::task::spawn_blocking(move || {
             let (themes, problems) = load_themes(dir.as_deref(), depth);
-            let _left = messages.blocking_send(FromTask::Message(Message::Themes(themes)));
+            let _left = messages.blocking_send(FromTask::Message(Box::new(Message::Themes(themes))));
             if let Some(text) = problems {
                 let said = Message::Said { severity: Severity::Warning, text };
-                let _left = messages.blocking_send(FromTask::Message(said));
+                let _left = messages.blocking_send(FromTask::Message(Box::new(said)));
             }
         }));
     }

@@ -25,7 +25,7 @@ mod tests {
 
     #[test]
     fn a_device_number_is_named_as_people_know_it() {
-        let numbers = [(136 << 8) | 3, (136 << 8) | (1 << 20) | 44, (4 << 8) | 1, (4 << 8) | 64, 0];
+        let numbers = [(136 << 8) | 3, (136 << 8) | (1 << 20) | 0x2c, (4 << 8) | 1, (4 << 8) | 64, 0];
         let names = numbers.map(|number| name(number).unwrap_or_default());
         assert_eq!(names, ["pts/3", "pts/300", "tty1", "ttyS0", ""]);
     }

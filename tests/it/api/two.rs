@@ -23,7 +23,7 @@ use crate::support::eventually_async;
 const CLIENTS: u64 = 2;
 const COMMANDS: u64 = 5_000;
 /// Requests of one client that are under way at a time.
-const LANES: u64 = 4;
+const LANES: u64 = 20;
 /// Services that make processes.
 const REAL: [&str; 2] = ["a", "b"];
 /// Services that wait for a job that does not end: they change as often as one likes, and cost nothing.

@@ -135,6 +135,22 @@ fn a_kill_that_was_asked_for_is_no_crash_and_says_so_once() {
 }
 
 #[test]
+fn a_stop_names_the_program_that_asked_and_says_nothing_twice() {
+    for (why, sentence) in [
+        ("stopped by you", "stopped by you within 1 s"),
+        ("stopped by you (pts/3, pid 12)", "stopped by you (pts/3, pid 12) within 1 s"),
+        ("killed by you (pid 12): its project is closed", "stopped by you (pid 12): its project is closed within 1 s"),
+        ("something else", "stopped by you (something else) within 1 s"),
+    ] {
+        let entries = [
+            entry(1, 0, "api", Origin::Key, What::Stopping { signal: Signal::Term }, why),
+            entry(2, 1, "api", Origin::Key, What::Stopped, why),
+        ];
+        assert_eq!(told(&entries), format!("10:00 shop/api {sentence}\n"));
+    }
+}
+
+#[test]
 fn an_illness_ends_with_its_recovery() {
     let text = told(&by_cas(vec![
         What::Unhealthy { probe: ProbeKind::Liveness, detail: "HTTP 500".to_owned() },

@@ -119,7 +119,7 @@ fn health_and_the_project_file_count() {
     world.say("start web");
     world.run_for(secs(20));
     let healthy = world.view("web").revision;
-    world.behave("web", |behaviour| drop(behaviour.answers.insert(ProbeKind::Readiness, Answer::Bad)));
+    world.behave("web", |behaviour| behaviour.answers.extend([(ProbeKind::Readiness, Answer::Bad)]));
     world.run_for(secs(20));
     let ill = world.view("web").revision;
     assert!(ill > healthy);

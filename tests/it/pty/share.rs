@@ -124,7 +124,7 @@ fn two_consoles_and_a_script_act_at_once_and_all_see_who_did_what() {
     let by: Vec<u64> = asked.iter().filter(|(line, _)| line == "restart cache").map(|(_, by)| *by).collect();
     assert!(!by.is_empty() && by.iter().all(|by| script.contains(by)), "cache: {by:?} of {script:?}");
     let story = String::from_utf8(project.cas(&["events"], &[]).stdout).unwrap();
-    assert!(story.contains(&format!("pts/")) && story.contains(&format!("pid {}", pid(&consoles[0]))), "{story}");
+    assert!(story.contains("pts/") && story.contains(&format!("pid {}", pid(&consoles[0]))), "{story}");
     for console in &mut consoles {
         console.type_keys("q");
         assert_eq!(console.ends(), 0);

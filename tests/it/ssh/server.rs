@@ -4,11 +4,12 @@ use std::{
     fs,
     io::Read,
     net::TcpStream,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
 
+use portable_pty::{PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
@@ -38,6 +39,29 @@ fn key(home: &Path, name: &str) -> PathBuf {
     file
 }
 
+/// How sshd is called. It gives every terminal to the group `tty`, which an ordinary user can only where the system has done so already (devpts with
+/// `gid=5`, as nearly everywhere). Where it has not, sshd gets a list of groups in which there is none, in a namespace of its own.
+fn call(home: &Path) -> Command {
+    let config = home.join("config");
+    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+    let field = |line: &str| line.split(':').nth(2)?.parse::<u32>().ok();
+    let tty = groups.lines().find(|line| line.starts_with("tty:")).and_then(field);
+    let pty = native_pty_system().openpty(PtySize::default()).unwrap();
+    let given = fs::metadata(pty.master.tty_name().unwrap()).unwrap().gid();
+    if rustix::process::geteuid().is_root() || tty.is_none_or(|tty| tty == given) {
+        let mut command = Command::new(program());
+        command.args(["-D", "-e", "-f"]).arg(config);
+        return command;
+    }
+    let without: Vec<&str> = groups.lines().filter(|line| !line.starts_with("tty:")).collect();
+    fs::write(home.join("group"), without.join("\n") + "\n").unwrap();
+    let script = "mount --bind \"$0\" /etc/group && exec setpriv --ambient-caps=-all --inh-caps=-all \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-current-user", "--keep-caps", "--mount", "sh", "-c", script]);
+    command.arg(home.join("group")).arg(program()).args(["-D", "-e", "-f"]).arg(config);
+    command
+}
+
 impl Sshd {
     /// One whose sessions have the directories of `project`; `more` is added to its configuration.
     pub(super) fn start(project: &Project, more: &str) -> Self {
@@ -64,9 +88,7 @@ impl Sshd {
             );
             fs::write(at("config"), config).unwrap();
             let log = fs::File::create(at("log")).unwrap();
-            let mut command = Command::new(program());
-            command.args(["-D", "-e", "-f"]).arg(at("config"));
-            let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+            let mut child = call(home.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
             let mut listens = false;
             eventually("sshd listens, or has ended", || {
                 listens = greets(port);
