@@ -309,13 +309,12 @@ pub(crate) fn end(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Ignores what would end us, takes `SIGCHLD` by descriptor.
+/// Ignores what would end us, takes `SIGCHLD` and `SIGTERM` by descriptor.
 pub(crate) fn take_signals() -> Result<OwnedFd> {
     let ignored = [
         libc::SIGHUP,
         libc::SIGINT,
         libc::SIGQUIT,
-        libc::SIGTERM,
         libc::SIGPIPE,
         libc::SIGUSR1,
         libc::SIGUSR2,
@@ -333,15 +332,30 @@ pub(crate) fn take_signals() -> Result<OwnedFd> {
             libc::signal(signal, libc::SIG_IGN);
         }
         libc::signal(libc::SIGCHLD, libc::SIG_DFL);
+        libc::signal(libc::SIGTERM, libc::SIG_DFL);
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
         libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        libc::sigaddset(&raw mut set, libc::SIGTERM);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
         match libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
             -1 => Err(last_error()),
             fd => Ok(OwnedFd::from_raw_fd(fd)),
         }
     }
+}
+
+/// Takes what came by the descriptor of [`take_signals`]; whether `SIGTERM` was among it.
+pub(crate) fn was_asked_to_end(signals: BorrowedFd<'_>) -> bool {
+    const SIZE: usize = size_of::<libc::signalfd_siginfo>();
+    let mut asked = false;
+    let mut information = [0_u8; 4 * SIZE];
+    while let Ok(length @ 1..) = read(signals, &mut information) {
+        let signals = information.get(..length).unwrap_or_default().chunks_exact(SIZE);
+        let numbers = signals.filter_map(|one| one.first_chunk().copied().map(i32::from_ne_bytes));
+        asked |= numbers.into_iter().any(|number| number == libc::SIGTERM);
+    }
+    asked
 }
 
 /// For a child before its exec: every signal as a new process expects it.
