@@ -7,6 +7,7 @@ mod left;
 mod notify;
 mod outside;
 mod selfview;
+mod systemd;
 
 use std::{
     ffi::OsString,

@@ -19,7 +19,7 @@ use crate::model::{
     policy::{Autopilot, Origin},
     probe::ProbeOutcome,
     project::ProjectSpec,
-    record::{Goal, RunState, ServiceRecord, ServiceState},
+    record::{Goal, HALTED, RunState, ServiceRecord, ServiceState},
     service::RestartPolicy,
     time::Timestamp,
     timeline::What,
@@ -34,6 +34,9 @@ use super::{
     timeline::About,
 };
 
+/// What ended where an engine halted: of both it cannot be told which it was.
+pub(super) const HALT: &str = "the end of the machine or of its user's session";
+
 /// What follows from the past for an opening.
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
@@ -43,6 +46,8 @@ pub(super) struct Inherited {
     pub(super) again: Vec<ServiceId>,
     /// Runs that were taken over.
     pub(super) adopted: usize,
+    /// What was ended with the user's session rather than the machine.
+    pub(super) halted: bool,
 }
 
 impl Engine {
@@ -69,6 +74,7 @@ impl Engine {
             if record.as_ref().is_some_and(|record| record.state.closed) {
                 inherited.fresh.insert(id.clone());
             }
+            inherited.halted |= record.as_ref().is_some_and(|record| *record.boot == *HALTED);
             let known = record.as_ref().map(|record| &record.state);
             match fate {
                 Fate::Fresh => {
@@ -371,21 +377,24 @@ impl Engine {
             return false;
         }
         let (autostart, policy) = (service.spec.autostart, service.spec.restart);
+        let halted = *record.boot == *HALTED;
+        let end = if halted { HALT } else { "the machine's restart" };
         if let Some(run) = &known.run {
             let exit = exit.unwrap_or(Exit::Rebooted);
             service.last_exit = Some(exit.clone());
             let what = What::Exited { exit, after: record.at.since(run.since), last_words: Vec::new() };
-            self.record(About::Run(id, run.id), Origin::System, what, "it ran when the machine went down");
+            // Who ended it before the machine went down has told so.
+            if !halted {
+                self.record(About::Run(id, run.id), Origin::System, what, "it ran when the machine went down");
+            }
         }
         let (starts, why) = match known.goal {
-            Goal::Up if autostart || policy != RestartPolicy::No => {
-                (true, "stopped by the machine's restart".to_owned())
-            }
-            Goal::Up => (false, "stopped by the machine's restart; policy no: not started again".to_owned()),
+            Goal::Up if autostart || policy != RestartPolicy::No => (true, format!("stopped by {end}")),
+            Goal::Up => (false, format!("stopped by {end}; policy no: not started again")),
             Goal::Down if is_stopped_by_hand(known) => {
                 (autostart && policy == RestartPolicy::Always, known.why.clone())
             }
-            Goal::Down => (autostart, format!("not started since the machine's restart; before: {}", known.why)),
+            Goal::Down => (autostart, format!("not started since {end}; before: {}", known.why)),
         };
         self.enter(id, Phase::Stopped { since: now }, why);
         starts

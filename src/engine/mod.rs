@@ -11,6 +11,7 @@ mod ending;
 mod fate;
 mod flap;
 mod graph;
+mod halt;
 mod health;
 mod heritage;
 mod leftover;

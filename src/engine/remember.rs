@@ -30,6 +30,9 @@ impl Engine {
 
     /// Makes records of what is marked and has changed.
     pub(super) fn write_marked(&mut self) {
+        if self.is_halting() {
+            return self.marked.clear();
+        }
         while let Some(id) = self.marked.pop_first() {
             let closed = self.is_closing(&id);
             let Some(service) = self.services.get_mut(&id) else { continue };
