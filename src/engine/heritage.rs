@@ -63,6 +63,7 @@ impl Engine {
         let newest = found.values().map(|found| found.run).chain(records.values().map(|record| record.state.last_run));
         self.next_run = newest.map(|run| run.0.saturating_add(1)).fold(self.next_run, u64::max);
         let mut ended = Vec::new();
+        let mut unclear = BTreeSet::new();
         let ids = graph::in_order(&self.services, project.services.iter().map(|spec| spec.id.clone()));
         for id in &ids {
             let record = records.remove(&id.service);
@@ -97,7 +98,10 @@ impl Engine {
                         inherited.again.push(id.clone());
                     }
                 }
-                Fate::Unverifiable { pid } => self.unverifiable(id, known, pid),
+                Fate::Unverifiable { pid } => {
+                    self.unverifiable(id, known, pid);
+                    unclear.insert(id.clone());
+                }
             }
         }
         for (id, end) in ended {
@@ -105,10 +109,10 @@ impl Engine {
             self.take_end(&id, end, away);
         }
         self.see_off(project, found);
-        // Every run that was ever made has been judged: only those of this engine are news to the next one.
+        // Every run that was ever made has been judged: only those of this engine are news to the next one, and what could not be judged.
         let judged = RunId(self.next_run.saturating_sub(1));
         for id in &ids {
-            if let Some(service) = self.services.get_mut(id) {
+            if let Some(service) = self.services.get_mut(id).filter(|_| !unclear.contains(id)) {
                 service.last_run = service.last_run.max(judged);
             }
         }
@@ -411,6 +415,8 @@ impl Engine {
         service.due = None;
         service.completed = false;
         service.last_exit = Some(Exit::Unknown);
+        // Whoever can tell that it is its own takes it over.
+        service.last_run = RunId(service.last_run.0.saturating_sub(1));
         let why = format!(
             "pid {pid} may be its earlier run or a stranger, so it is left alone: look at it, end it if it is yours, then press start"
         );

@@ -488,6 +488,17 @@ fn who_waited_for_a_dependency_or_a_port_waits_on_and_says_so_once() {
 }
 
 #[test]
+fn what_could_not_be_told_from_a_stranger_is_taken_over_by_the_next_engine_that_can() {
+    let mut world = up(vec![service("web")]);
+    succeed_with(&mut world, |heritage| found_as(heritage, "web", FoundState::Unverifiable { pid: 4711 }));
+    world.run_for(secs(5));
+    assert_eq!(world.phase("web"), "failed");
+    succeed(&mut world, secs(5));
+    assert_eq!((world.phase("web"), world.spawns("web").len(), world.alive()), ("running", 1, 1));
+    world.assert_told("web", "taken over");
+}
+
+#[test]
 fn what_was_ended_with_the_machine_or_the_session_begins_again_even_in_the_same_boot() {
     let mut world = up(vec![
         service("web").with(|s| s.restart = RestartPolicy::Always),
