@@ -37,6 +37,9 @@ use super::{
 /// What ended where an engine halted: of both it cannot be told which it was.
 pub(super) const HALT: &str = "the end of the machine or of its user's session";
 
+/// Between why a service is down since a restart and why it was down before.
+const BEFORE: &str = "; before: ";
+
 /// What follows from the past for an opening.
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
@@ -398,7 +401,11 @@ impl Engine {
             Goal::Down if is_stopped_by_hand(known) => {
                 (autostart && policy == RestartPolicy::Always, known.why.clone())
             }
-            Goal::Down => (autostart, format!("not started since {end}; before: {}", known.why)),
+            Goal::Down => {
+                // After many restarts, what was before the first of them.
+                let before = known.why.rsplit(BEFORE).next().unwrap_or_default();
+                (autostart, format!("not started since {end}{BEFORE}{before}"))
+            }
         };
         self.enter(id, Phase::Stopped { since: now }, why);
         starts

@@ -187,8 +187,8 @@ cgroups_group() {
             "c start fork; said() { c logs fork | grep 'born 19 then'; }; within 60 said && grep -x 20 /sys/fs/cgroup\$(cage_of fork)/pids.max && c stop fork"
         check "cgroups: $user: a tree that ignores TERM is gone after its stop" "$user" \
             "c start tree; grown() { [ \$(pgrep -u $user -c -f 'sleep 400[12]') -ge 6 ]; }; within 60 grown && cage=\$(cage_of tree) && c stop tree && ! pgrep -u $user -f 'sleep 400[12]' && [ ! -s /sys/fs/cgroup\$cage/cgroup.procs ]"
-        check "cgroups: $user: processor time and memory are the kernel's own" "$user" \
-            "c status --json | python3 -c 'import json,sys; s=[s for s in json.load(sys.stdin)[\"services\"] if s[\"name\"]==\"tick\"][0]; print(s)'; test -s /sys/fs/cgroup\$(cage_of tick)/cpu.stat -a -s /sys/fs/cgroup\$(cage_of tick)/memory.current"
+        check "cgroups: $user: memory is the kernel's own figure, within 4 MB" "$user" \
+            "close() { m=\$(of tick memory_bytes); k=\$(cat /sys/fs/cgroup\$(cage_of tick)/memory.current); echo \$m \$k; [ \$m -lt \$((k + 4000000)) ] && [ \$k -lt \$((m + 4000000)) ]; }; within 10 close"
         [ "$user" = ann ] || check "cgroups: root: all is stopped, and no cgroup is left" root "c down; c daemon stop --down; within 10 test ! -d /sys/fs/cgroup/cas"
     done
 }
@@ -212,8 +212,8 @@ damage_group() {
 session_group() {
     check "session: without delegation services are held by process group" eve \
         "lay; c up --detach tick && within 60 runs tick && cage_of tick | grep 'session-.*scope'"
-    check "session: what is started from a session outlives it, and its limits are said not to be enforced" eve \
-        "within 60 runs tick; c status -v 2>/dev/null; c show hog 2>/dev/null; c daemon status"
+    check "session: what is started from a session outlives it, and it is said that limits are not enforced" eve \
+        "within 60 runs tick && { c check; c status; c status --json; } 2>&1 | grep 'not enforced'"
 }
 
 system_group() {
@@ -225,7 +225,7 @@ logout_group() {
     sleep 25
     check "logout: after the last session nothing of bob's is left" root "none() { ! pgrep -u bob; }; within 60 none"
     check "logout: his services were asked to end, and begin again when he comes back" bob \
-        "within 90 both_run && c logs tick | grep bye && told 'session goes down' && ! told crashed && ! told 'exit status unknown'"
+        "within 90 both_run && c logs tick | grep bye && told 'goes down' && ! told crashed && ! told 'exit status unknown'"
 }
 
 # $1: what ends the machine.

@@ -540,3 +540,17 @@ fn a_halt_that_is_cut_short_leaves_what_runs_to_be_taken_over_and_the_rest_to_be
     world.run_for(secs(20));
     assert_eq!((world.phase("slow"), world.phase("quick"), world.alive()), ("running", "running", 2));
 }
+
+#[test]
+fn why_a_service_is_down_does_not_grow_with_every_restart_of_the_machine() {
+    let mut world = World::new(vec![service("idle")]);
+    for _ in 0..5 {
+        world.tell(Event::HaltAsked);
+        world.run_for(secs(20));
+        world.forbidden.clear();
+        succeed(&mut world, secs(60));
+    }
+    let why = world.view("idle").why.clone();
+    assert!(why.starts_with("not started since the end of the machine"), "{why}");
+    assert_eq!(why.matches("before:").count(), 1, "{why}");
+}
