@@ -3,7 +3,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help run demo test test-needs bench chaos check pictures deny
+.PHONY: help run demo test test-needs bench chaos check pictures deny vm
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,11 @@ bench: ## measure the figures and compare them with the recorded baseline
 
 chaos: ## kill engines, shims and services over and over, and count what is lost; live a week in virtual time (ROUNDS="engines=1000 shims=1000 …" for more)
 	$(CARGO) bench --locked --bench chaos -- $(ROUNDS)
+
+vm: ## try systemd, cgroup v2, logouts, a restart and a power cut in a virtual machine (DIR=where it may have 3 GB)
+	@[ -n "$(DIR)" ] || { echo "make vm DIR=a directory that may take 3 GB"; exit 2; }
+	$(CARGO) build --locked --bins
+	tests/vm/run.sh $(DIR)
 
 pictures: ## render the pictures of the README from a real run
 	CAS_PICTURES=$(CURDIR)/assets $(CARGO) test --locked --test it pty::tour

@@ -76,7 +76,7 @@ pub(super) async fn put(handle: &Handle, ask: Ask, asker: Option<Asker>) -> Resu
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LeaveParams {
-    /// What becomes of the services: `stop-all` (the default) or `leave-running`.
+    /// What becomes of the services: `stop-all` (the default), `leave-running`, or `halt`: all are stopped, and the next engine starts them again.
     departure: Option<Leaving>,
 }
 
@@ -85,12 +85,14 @@ pub(super) struct LeaveParams {
 enum Leaving {
     StopAll,
     LeaveRunning,
+    Halt,
 }
 
 pub(super) async fn leave(State(desk): State<Desk>, Params(params): Params<LeaveParams>) -> StatusCode {
     let departure = match params.departure {
         None | Some(Leaving::StopAll) => Departure::StopAll,
         Some(Leaving::LeaveRunning) => Departure::LeaveRunning,
+        Some(Leaving::Halt) => Departure::Halt,
     };
     desk.handle.depart(departure).await;
     StatusCode::NO_CONTENT

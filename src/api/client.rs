@@ -251,6 +251,7 @@ async fn leave_over(remote: &Remote, departure: Departure) {
             return;
         }
         Departure::LeaveRunning => "/v1/leave?departure=leave-running",
+        Departure::Halt => "/v1/leave?departure=halt",
     };
     let answered = async {
         let response = remote.open(remote.request(Method::POST, path), Body::empty()).await?;

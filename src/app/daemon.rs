@@ -19,7 +19,7 @@ use rustix::{
 use serde_json::Value;
 use tokio::signal::unix::{self, SignalKind, signal};
 
-use super::{keeper::Keeper, notify, outside::Real};
+use super::{keeper::Keeper, notify, outside::Real, systemd};
 use crate::{
     api::{
         self,
@@ -118,6 +118,11 @@ pub(super) async fn start(real: &Real) -> Result<Running, String> {
     }
     real.paths.ensure().map_err(|error| error.to_string())?;
     real.paths.ensure_for_socket(&socket).map_err(|error| error.to_string())?;
+    if tokio::task::block_in_place(|| systemd::starts_unit(real))
+        && let Some(pid) = answers(&socket).await
+    {
+        return Ok(Running::New { pid });
+    }
     let cannot = |error: std::io::Error| format!("the daemon cannot be started: {error}");
     let (log, begin) = open_log(&real.paths).map_err(cannot)?;
     let mut program = Program::new(&real.setup.exe);
@@ -309,7 +314,9 @@ pub(super) async fn run(real: &Real, detached: bool) -> Result<(), String> {
             Woken::End => {
                 notify::tell(notify_socket, "STOPPING=1");
                 restoring.abort();
-                handle.depart(Departure::LeaveRunning).await;
+                let goes_down = systemd::goes_down(real).await;
+                tracing::info!(goes_down, "the daemon is asked to end");
+                handle.depart(if goes_down { Departure::Halt } else { Departure::LeaveRunning }).await;
                 break;
             }
             Woken::EngineEnded => {

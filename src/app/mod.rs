@@ -7,6 +7,7 @@ mod left;
 mod notify;
 mod outside;
 mod selfview;
+mod systemd;
 mod trace;
 
 use std::{

@@ -7,7 +7,7 @@ use crate::model::{
     ids::RunId,
     phase::Exit,
     policy::Origin,
-    record::{Goal, RunState, ServiceRecord, ServiceState},
+    record::{Goal, HALTED, RunState, ServiceRecord, ServiceState},
     time::Timestamp,
 };
 
@@ -52,7 +52,9 @@ pub(super) fn fate(
     let is_current = |run: RunId| {
         known.is_none_or(|known| run > known.last_run || known.run.as_ref().is_some_and(|own| own.id == run))
     };
-    let rebooted = record.is_some_and(|record| *record.boot != *boot && !boot.is_empty() && !record.boot.is_empty());
+    let rebooted = record.is_some_and(|record| {
+        *record.boot == *HALTED || *record.boot != *boot && !boot.is_empty() && !record.boot.is_empty()
+    });
     match found {
         Some(Found { run, state: FoundState::Running { pid, since }, .. }) if is_current(run) => {
             (Fate::Adopt { run, pid, since }, None)

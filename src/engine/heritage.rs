@@ -19,7 +19,7 @@ use crate::model::{
     policy::{Autopilot, Origin},
     probe::ProbeOutcome,
     project::ProjectSpec,
-    record::{Goal, RunState, ServiceRecord, ServiceState},
+    record::{Goal, HALTED, RunState, ServiceRecord, ServiceState},
     service::RestartPolicy,
     time::Timestamp,
     timeline::What,
@@ -34,6 +34,12 @@ use super::{
     timeline::About,
 };
 
+/// What ended where an engine halted: of both it cannot be told which it was.
+pub(super) const HALT: &str = "the end of the machine or of its user's session";
+
+/// Between why a service is down since a restart and why it was down before.
+const BEFORE: &str = "; before: ";
+
 /// What follows from the past for an opening.
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
@@ -45,6 +51,8 @@ pub(super) struct Inherited {
     pub(super) adopted: usize,
     /// Something is known of it that was not ended with its engine: this is no first opening.
     pub(super) goes_on: bool,
+    /// What was ended with the user's session rather than the machine.
+    pub(super) halted: bool,
 }
 
 impl Engine {
@@ -60,6 +68,7 @@ impl Engine {
         let newest = found.values().map(|found| found.run).chain(records.values().map(|record| record.state.last_run));
         self.next_run = newest.map(|run| run.0.saturating_add(1)).fold(self.next_run, u64::max);
         let mut ended = Vec::new();
+        let mut unclear = BTreeSet::new();
         let runs = |found: &Found| matches!(found.state, FoundState::Running { .. });
         inherited.goes_on = found.values().any(runs) || records.values().any(|record| !record.state.closed);
         self.recall_engine(&records);
@@ -75,6 +84,7 @@ impl Engine {
             if record.as_ref().is_some_and(|record| record.state.closed) {
                 inherited.fresh.insert(id.clone());
             }
+            inherited.halted |= record.as_ref().is_some_and(|record| *record.boot == *HALTED);
             let known = record.as_ref().map(|record| &record.state);
             match fate {
                 Fate::Fresh => {
@@ -97,7 +107,10 @@ impl Engine {
                         inherited.again.push(id.clone());
                     }
                 }
-                Fate::Unverifiable { pid } => self.unverifiable(id, known, pid),
+                Fate::Unverifiable { pid } => {
+                    self.unverifiable(id, known, pid);
+                    unclear.insert(id.clone());
+                }
             }
         }
         for (id, end) in ended {
@@ -105,10 +118,10 @@ impl Engine {
             self.take_end(&id, end, away);
         }
         self.see_off(project, found);
-        // Every run that was ever made has been judged: only those of this engine are news to the next one.
+        // Every run that was ever made has been judged: only those of this engine are news to the next one, and what could not be judged.
         let judged = RunId(self.next_run.saturating_sub(1));
         for id in &ids {
-            if let Some(service) = self.services.get_mut(id) {
+            if let Some(service) = self.services.get_mut(id).filter(|_| !unclear.contains(id)) {
                 service.last_run = service.last_run.max(judged);
             }
         }
@@ -381,22 +394,29 @@ impl Engine {
             return false;
         }
         let (autostart, policy) = (service.spec.autostart, service.spec.restart);
+        let halted = *record.boot == *HALTED;
+        let end = if halted { HALT } else { "the machine's restart" };
         if let Some(run) = &known.run {
             let exit = exit.unwrap_or(Exit::Rebooted);
             service.last_exit = Some(exit.clone());
             let what = What::Exited { exit, after: record.at.since(run.since), last_words: Vec::new() };
-            self.record(About::Run(id, run.id), Origin::System, what, "it ran when the machine went down");
+            // Who ended it before the machine went down has told so.
+            if !halted {
+                self.record(About::Run(id, run.id), Origin::System, what, "it ran when the machine went down");
+            }
         }
         let (starts, why) = match known.goal {
-            Goal::Up if autostart || policy != RestartPolicy::No => {
-                (true, "stopped by the machine's restart".to_owned())
-            }
-            Goal::Up => (false, "stopped by the machine's restart; policy no: not started again".to_owned()),
+            Goal::Up if autostart || policy != RestartPolicy::No => (true, format!("stopped by {end}")),
+            Goal::Up => (false, format!("stopped by {end}; policy no: not started again")),
             Goal::Down if is_stopped_by_hand(known) => {
                 (autostart && policy == RestartPolicy::Always, known.why.clone())
             }
             Goal::Down if known.withheld => (false, known.why.clone()),
-            Goal::Down => (autostart, format!("not started since the machine's restart; before: {}", known.why)),
+            Goal::Down => {
+                // After many restarts, what was before the first of them.
+                let before = known.why.rsplit(BEFORE).next().unwrap_or_default();
+                (autostart, format!("not started since {end}{BEFORE}{before}"))
+            }
         };
         self.enter(id, Phase::Stopped { since: now }, why);
         starts
@@ -413,6 +433,8 @@ impl Engine {
         service.due = None;
         service.completed = false;
         service.last_exit = Some(Exit::Unknown);
+        // Whoever can tell that it is its own takes it over.
+        service.last_run = RunId(service.last_run.0.saturating_sub(1));
         let why = format!(
             "pid {pid} may be its earlier run or a stranger, so it is left alone: look at it, end it if it is yours, then press start"
         );

@@ -12,6 +12,7 @@ mod ending;
 mod fate;
 mod flap;
 mod graph;
+mod halt;
 mod health;
 mod heritage;
 mod leftover;

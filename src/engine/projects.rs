@@ -19,7 +19,7 @@ use crate::model::{
 use super::{
     Engine, Life, Project,
     ending::Order,
-    heritage::Inherited,
+    heritage::{HALT, Inherited},
     names::Unresolved,
     state::{Manner, Service},
     timeline::About,
@@ -145,7 +145,7 @@ impl Engine {
         });
         self.withhold_fresh(&inherited, starts);
         if starts > Starts::Nothing {
-            self.start_again(&inherited.again);
+            self.start_again(&inherited.again, if inherited.halted { HALT } else { "the machine's restart" });
         }
         self.apply(&project.name, &difference);
         self.changed = true;
@@ -190,12 +190,12 @@ impl Engine {
     }
 
     /// What ran when the machine went down.
-    fn start_again(&mut self, again: &[ServiceId]) {
+    fn start_again(&mut self, again: &[ServiceId], end: &str) {
         let again: Vec<ServiceId> =
             again.iter().filter(|id| !self.settings.withheld.contains_key(*id)).cloned().collect();
         for id in super::graph::needed_for_start(&self.services, &again) {
             if self.service(&id).is_some_and(|service| !service.is_active()) {
-                self.order_start(&id, Origin::System, "started again after the machine's restart".to_owned());
+                self.order_start(&id, Origin::System, format!("started again after {end}"));
             }
         }
     }
@@ -294,7 +294,7 @@ impl Engine {
         self.end_all();
     }
 
-    fn refuse_openings(&mut self) {
+    pub(super) fn refuse_openings(&mut self) {
         let reply = Reply::Refused { reason: "cas is ending".to_owned(), hint: Some("start cas again".to_owned()) };
         while let Some(request) = self.opening.first().and_then(|opening| opening.requests.first().copied()) {
             self.answer_open(request, &reply);

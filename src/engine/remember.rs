@@ -41,6 +41,12 @@ impl Engine {
 
     /// Makes records of what is marked and has changed.
     pub(super) fn write_marked(&mut self) {
+        if self.is_halting() {
+            for id in std::mem::take(&mut self.marked) {
+                self.revise(&id);
+            }
+            return;
+        }
         let engine = EngineState { autopilot: self.choice, spent: self.bucket.spent(self.now) };
         while let Some(id) = self.marked.pop_first() {
             self.revise(&id);

@@ -88,6 +88,7 @@ impl Engine {
             }
             Event::Trouble { slot, text } => self.trouble(slot, text),
             Event::ShutdownAsked => self.shut_down(),
+            Event::HaltAsked => self.halt(),
         }
     }
 

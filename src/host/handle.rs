@@ -43,6 +43,8 @@ pub enum Departure {
     StopAll,
     /// They run on, held by their shims, and the next engine adopts them.
     LeaveRunning,
+    /// The machine or the session of its user goes down: all are stopped, and the next engine starts again what was wanted.
+    Halt,
 }
 
 /// Something said to the engine's task.

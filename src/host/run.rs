@@ -184,6 +184,7 @@ impl Loop {
                 self.pending.leavers.push(done);
                 match departure {
                     Departure::StopAll => self.feed(Event::ShutdownAsked),
+                    Departure::Halt => self.feed(Event::HaltAsked),
                     Departure::LeaveRunning => {
                         self.pending.releases = true;
                         self.feed(Event::ReleaseAsked)

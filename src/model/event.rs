@@ -174,6 +174,9 @@ pub enum Event {
     },
     /// Everybody who could watch is leaving: stop everything, then answer with `Effect::Quit`.
     ShutdownAsked,
+    /// The machine or the session of its user goes down: stop everything, keep on record what was wanted, for the next engine to start again,
+    /// then answer with `Effect::Quit`.
+    HaltAsked,
     /// End at once and leave every service running, for the next engine to adopt: answered with `Effect::Quit`.
     ReleaseAsked,
 }

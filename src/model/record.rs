@@ -25,12 +25,16 @@ pub const VERSION: u32 = 1;
 /// The line that says that nothing is to be known of a service any more: it is gone from its project.
 pub const FORGOTTEN: &str = "null";
 
+/// Stands in the place of a boot in a record that an engine made before it ended everything with the machine or its user's session: what
+/// ran begins again with the next engine, as after a restart of the machine.
+pub const HALTED: &str = "halted";
+
 /// What was kept of a service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceRecord {
     /// [`VERSION`] of the writer.
     pub v: u32,
-    /// The boot of the machine in which it was written; empty where that is not known.
+    /// The boot of the machine in which it was written, or [`HALTED`]; empty where that is not known.
     pub boot: Arc<str>,
     /// When it was written.
     pub at: Timestamp,

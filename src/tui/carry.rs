@@ -83,7 +83,7 @@ impl Carrier {
         drop(tokio::spawn(async move {
             if let Err(text) = tell_tmux("tmux", &text).await {
                 let said = Message::Said { severity: Severity::Warning, text };
-                let _left = messages.send(FromTask::Message(said)).await;
+                let _left = messages.send(FromTask::Message(Box::new(said))).await;
             }
         }));
     }

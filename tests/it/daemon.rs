@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     process::{Child, Stdio},
 };
 
@@ -353,6 +354,38 @@ fn row_17_a_daemon_that_was_stopped_for_a_while_concludes_nothing_from_it() {
     });
     assert_eq!(both(&project), before, "nothing was restarted");
     assert_eq!(service(&project, "web")["restarts"], 0);
+    good(&project, &["daemon", "stop", "--down"]);
+    nothing_is_left(&project);
+}
+
+/// A directory with a systemctl that says `word` whenever it is asked.
+fn systemctl(word: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let program = directory.path().join("systemctl");
+    fs::write(&program, format!("#!/bin/sh\necho {word}\nexit 1\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    directory
+}
+
+#[test]
+fn a_machine_that_goes_down_ends_services_and_the_next_daemon_begins_them_again() {
+    let project = Project::yaml(TWO);
+    let says_stopping = systemctl("stopping");
+    let path = format!("{}:{}", says_stopping.path().display(), std::env::var("PATH").unwrap());
+    assert!(project.cas(&["daemon", "start"], &[("PATH", &path)]).status.success());
+    good(&project, &["up", "--detach"]);
+    let before = both(&project);
+    let daemon = Pid::from_raw(daemon_pid(&project).unwrap()).unwrap();
+    kill_process(daemon, Signal::TERM).unwrap();
+    eventually("it has ended them, and itself", || project.living("").is_empty() && daemon_pid(&project).is_none());
+
+    good(&project, &["daemon", "start"]);
+    let after = both(&project);
+    assert!(before.iter().zip(&after).all(|(before, after)| before != after));
+    let why = service(&project, "worker")["why"].as_str().unwrap().to_owned();
+    assert!(why.starts_with("started again after the end of the machine"), "{why}");
+    let told = String::from_utf8_lossy(&project.cas(&["daemon", "logs"], &[]).stdout).into_owned();
+    assert!(!told.contains("crashed"), "{told}");
     good(&project, &["daemon", "stop", "--down"]);
     nothing_is_left(&project);
 }

@@ -335,11 +335,10 @@ pub(crate) fn end(code: i32) -> ! {
 }
 
 /// Signals that a shim does not mind.
-const IGNORED: [i32; 13] = [
+const IGNORED: [i32; 12] = [
     libc::SIGHUP,
     libc::SIGINT,
     libc::SIGQUIT,
-    libc::SIGTERM,
     libc::SIGPIPE,
     libc::SIGUSR1,
     libc::SIGUSR2,
@@ -351,7 +350,7 @@ const IGNORED: [i32; 13] = [
     libc::SIGIO,
 ];
 
-/// Ignores what would end us, takes `SIGCHLD` by descriptor.
+/// Ignores what would end us, takes `SIGCHLD` and `SIGTERM` by descriptor.
 pub(crate) fn take_signals() -> Result<OwnedFd> {
     // SAFETY: a zeroed set is storage for sigemptyset, which makes it valid; the signals are valid numbers; no handler is a
     // function. An inherited ignored SIGCHLD would make the kernel forget exit codes, and no other is inherited either; numbers that cannot be
@@ -363,12 +362,26 @@ pub(crate) fn take_signals() -> Result<OwnedFd> {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
         libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        libc::sigaddset(&raw mut set, libc::SIGTERM);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
         match libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
             -1 => Err(last_error()),
             fd => Ok(OwnedFd::from_raw_fd(fd)),
         }
     }
+}
+
+/// Takes what came by the descriptor of [`take_signals`]; whether `SIGTERM` was among it.
+pub(crate) fn was_asked_to_end(signals: BorrowedFd<'_>) -> bool {
+    const SIZE: usize = size_of::<libc::signalfd_siginfo>();
+    let mut asked = false;
+    let mut information = [0_u8; 4 * SIZE];
+    while let Ok(length @ 1..) = read(signals, &mut information) {
+        let signals = information.get(..length).unwrap_or_default().chunks_exact(SIZE);
+        let numbers = signals.filter_map(|one| one.first_chunk().copied().map(i32::from_ne_bytes));
+        asked |= numbers.into_iter().any(|number| number == libc::SIGTERM);
+    }
+    asked
 }
 
 /// For a child before its exec, after [`take_signals`]: every signal as a new process expects it.

@@ -40,17 +40,22 @@ pub fn systemd(exe: &Path, whose: Whose) -> String {
         "# {MARK}; cas daemon uninstall removes it.
 [Unit]
 Description=cas, the daemon that keeps projects running
+# Never given up.
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify
 ExecStart={exe} daemon run{option}
 ExecReload=kill -HUP $MAINPID
-Restart=always
+# Not after \"cas daemon stop\".
+Restart=on-failure
 RestartSec=1
 # Services outlive the daemon: only its own process is ended, and the next one takes them over.
 KillMode=process
 Delegate=yes
 LimitNOFILE=65536
+# Services have limits of their own.
+TasksMax=infinity
 
 [Install]
 WantedBy={target}
@@ -105,7 +110,8 @@ mod tests {
         for line in [
             "ExecStart=/usr/bin/cas daemon run",
             "Type=notify",
-            "Restart=always",
+            "Restart=on-failure",
+            "StartLimitIntervalSec=0",
             "KillMode=process",
             "Delegate=yes",
             "WantedBy=default.target",

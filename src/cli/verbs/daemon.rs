@@ -44,7 +44,7 @@ pub(in crate::cli) async fn daemon(
         DaemonAction::Status { json } => status(ctx, outside, json).await,
         DaemonAction::Logs(logs) => tell(ctx, outside, logs).await,
         DaemonAction::Restart => restart(ctx, outside).await,
-        DaemonAction::Install(how) => install(ctx, outside, how),
+        DaemonAction::Install(how) => install(ctx, outside, how).await,
         DaemonAction::Uninstall => uninstall(ctx, outside),
         DaemonAction::Run { detached } => {
             outside.run_daemon(detached).await.map_err(Failure::failed)?;
@@ -160,7 +160,7 @@ async fn end(
     outside.daemon_gone(pid).await.map_err(Failure::failed)?;
     ctx.say(&match (departure, running) {
         (_, 0) => "the daemon has ended".to_owned(),
-        (Departure::StopAll, _) => "everything is stopped, and the daemon has ended".to_owned(),
+        (Departure::StopAll | Departure::Halt, _) => "everything is stopped, and the daemon has ended".to_owned(),
         (Departure::LeaveRunning, 1) => "the daemon has ended; its service runs on".to_owned(),
         (Departure::LeaveRunning, count) => format!("the daemon has ended; its {count} services run on"),
     });

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
-use crate::cli::{
-    args::DaemonInstall,
-    context::Context,
-    outcome::{Failure, Outcome},
-    outside::{Outside, Ran},
-    render::unit::{LABEL, UNIT, Whose, is_ours, launchd, systemd},
-    text::plain,
+use crate::{
+    cli::{
+        args::DaemonInstall,
+        context::Context,
+        outcome::{Failure, Outcome},
+        outside::{Access, Outside, Ran},
+        render::unit::{LABEL, UNIT, Whose, is_ours, launchd, systemd},
+        text::plain,
+    },
+    host::handle::Departure,
 };
 
 fn whose(outside: &impl Outside) -> Whose {
@@ -23,7 +26,7 @@ fn systemctl(outside: &impl Outside, arguments: &[&str]) -> Ran {
     }
 }
 
-pub(in crate::cli) fn install(
+pub(in crate::cli) async fn install(
     ctx: &mut Context<'_>,
     outside: &impl Outside,
     how: DaemonInstall,
@@ -56,6 +59,7 @@ pub(in crate::cli) fn install(
     let file = outside.unit_directory().join(UNIT);
     write(&file, &unit)?;
     ctx.say(&format!("wrote {}", plain(&file.to_string_lossy())));
+    hand_over(ctx, outside).await?;
     for arguments in [&["daemon-reload"][..], &["enable", "--now", UNIT]] {
         if let Ran::Badly(said) = systemctl(outside, arguments) {
             return Err(Failure::failed(format!("systemctl {}: {said}", arguments.join(" "))));
@@ -64,10 +68,27 @@ pub(in crate::cli) fn install(
     ctx.say(&format!("{UNIT} is enabled and runs; \"cas daemon status\" shows how it is"));
     if whose(outside) == Whose::User {
         ctx.say(
-            "note: systemd starts a user's units when that user logs in, and ends them at the last logout;\n      \"loginctl enable-linger\" has them run from the start of the machine, whoever is logged in",
+            "note: systemd starts a user's units when that user logs in, and ends them at the last logout;\n      \"loginctl enable-linger\" (as root, with the user's name, where that is refused) has them run from the start of the\n      machine, whoever is logged in",
         );
     }
     Ok(Outcome::Ok)
+}
+
+/// Ends the daemon that runs, so that the unit's takes its place and what runs under it.
+async fn hand_over(ctx: &mut Context<'_>, outside: &impl Outside) -> Result<(), Failure> {
+    let pid = match outside.daemon(Access::Full).await {
+        Ok(None) => return Ok(()),
+        Ok(Some(handle)) => {
+            let pid = handle.snapshot().engine.pid;
+            handle.depart(Departure::LeaveRunning).await;
+            pid
+        }
+        // Of another version, most likely: a signal is understood by all of them.
+        Err(_) => outside.terminate_daemon().await.map_err(Failure::failed)?,
+    };
+    outside.daemon_gone(pid).await.map_err(Failure::failed)?;
+    ctx.say(&format!("the daemon that ran (pid {pid}) hands over; services run on"));
+    Ok(())
 }
 
 fn write(file: &Path, unit: &str) -> Result<(), Failure> {

@@ -7,9 +7,9 @@ use super::{
 use crate::{
     model::{heritage::FoundState, ids::RunId, phase::Exit, time::Timestamp},
     shim_format::{ExitFile, StateFile, exit_kind, phase},
-    world::clock,
+    world::{clock, tree::stat::Stat},
 };
-use std::path::Path;
+use std::{os::unix::fs::MetadataExt, path::Path};
 
 /// A run as it was found in its slot.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +68,21 @@ impl Trace {
         (!boot.is_empty() && boot.trim() != state.boot).then_some(Self::Ended { run, main, end })
     }
 
+    /// A run that is there by its records and its marks, whatever its shim does: its process is of this boot, began when it should have, and
+    /// writes to the slot's FIFOs or was given the run's number.
+    pub(super) fn proven(slot: &Path) -> Option<(RunId, FoundState)> {
+        let text = place::state(slot)?;
+        let state = StateFile::parse(&text)?;
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let began = || Stat::read(state.pid).filter(Stat::is_living).map(|stat| stat.start);
+        let is_of_run = || writes_to(state.pid, slot) || has_number(state.pid, state.run);
+        // Looked at again after the marks were read: they are those of this process only if it lived all the while.
+        let is_there =
+            boot.trim() == state.boot && began() == Some(state.start) && is_of_run() && began() == Some(state.start);
+        let since = instant_of(state.start, state.wall_us);
+        is_there.then_some((RunId(state.run), FoundState::Running { pid: state.pid, since }))
+    }
+
     /// What of it is told when it cannot be found out in time.
     pub(super) fn unknown(slot: &Path) -> Option<(RunId, FoundState)> {
         let text = place::state(slot)?;
@@ -90,6 +105,23 @@ impl Trace {
             Self::Unverifiable { run, pid } => Some((*run, FoundState::Unverifiable { pid: *pid })),
         }
     }
+}
+
+/// Whether standard output or error of a process is a FIFO of the slot.
+fn writes_to(pid: u32, slot: &Path) -> bool {
+    let identity = |path: &Path| std::fs::metadata(path).ok().map(|about| (about.dev(), about.ino()));
+    let ours: Vec<_> = ["out", "err"].iter().filter_map(|name| identity(&slot.join(name))).collect();
+    [1, 2]
+        .iter()
+        .filter_map(|number| identity(Path::new(&format!("/proc/{pid}/fd/{number}"))))
+        .any(|one| ours.contains(&one))
+}
+
+/// Whether a process began with the mark of this run in its environment.
+fn has_number(pid: u32, run: u64) -> bool {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let mark = format!("CAS_RUN={run}");
+    environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
 }
 
 fn end_of(exit: &ExitFile) -> End {

@@ -14,6 +14,9 @@ use crate::{
     world::{SlotCensus, World},
 };
 
+/// What nothing but a shim can tell is waited for so long: a machine that has just begun, or is overloaded, is slow.
+const LAST_PATIENCE: Duration = Duration::from_secs(20);
+
 /// A shim that is asked to end is waited for so long.
 const RETIRED_WITHIN: Duration = Duration::from_secs(3);
 
@@ -31,8 +34,9 @@ impl World {
         self.shared.sites().insert(project.clone(), site);
     }
 
-    /// Looks at all slots of an open project, in parallel, each within `patience`: connects to their shims, and starts new ones
-    /// where a run may have outlived its own. What is found waits for `Effect::Adopt` or `Effect::EndStray`.
+    /// Looks at all slots of an open project, in parallel: connects to their shims, and starts new ones where a run may have outlived its own.
+    /// A run that is proven without its shim is told after `patience`, any other after 20 s at most: what takes longer is not touched.
+    /// What is found waits for `Effect::Adopt` or `Effect::EndStray`.
     pub async fn survey(&self, project: &ProjectName, patience: Duration) -> Vec<Found> {
         let Some(site) = self.shared.sites().get(project).cloned() else { return Vec::new() };
         let mut asked = JoinSet::new();
@@ -49,14 +53,19 @@ impl World {
                         slot.orders.send(Order::Survey(reply)).await.ok()?;
                         answer.await.ok()
                     };
-                    match tokio::time::timeout(patience, asking).await {
+                    tokio::pin!(asking);
+                    if let Ok(found) = tokio::time::timeout(patience, &mut asking).await {
+                        return found.flatten();
+                    }
+                    let told = |(run, state)| Found { service: seat.service.service.clone(), run, state };
+                    // Its keeper goes on and has it taken over when the shim is reached.
+                    if let Some(there) = Trace::proven(&seat.directory) {
+                        return Some(told(there));
+                    }
+                    match tokio::time::timeout(LAST_PATIENCE, asking).await {
                         Ok(found) => found.flatten(),
                         // Nothing is known of it: then it is not touched.
-                        Err(_late) => Trace::unknown(&seat.directory).map(|(run, state)| Found {
-                            service: seat.service.service,
-                            run,
-                            state,
-                        }),
+                        Err(_late) => Trace::unknown(&seat.directory).map(told),
                     }
                 },
                 &self.runtime,

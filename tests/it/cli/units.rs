@@ -1,5 +1,7 @@
 //! `cas daemon install` and `uninstall`, against a scripted systemd.
 
+use std::cell::Cell;
+
 use cas::cli::{outcome::Outcome, outside::Ran as Tool};
 
 use super::{
@@ -53,4 +55,17 @@ async fn without_systemd_the_unit_is_printed_and_nothing_is_written() {
     assert!(ran.outcome == Outcome::Ok && ran.stdout.contains("Delegate=yes"));
     let ran = run(&outside, "cas daemon install --launchd").await;
     assert!(ran.outcome == Outcome::Ok && ran.stdout.contains("AbandonProcessGroup"));
+}
+
+#[tokio::test]
+async fn a_daemon_that_runs_already_hands_over_to_the_unit() {
+    let home = tempfile::tempdir().unwrap();
+    let fault = Some("this engine is cas 9.0.0 and speaks version 9".to_owned());
+    let outside = Fake { units: home.path().to_owned(), daemon_fault: fault, daemon_runs: Cell::new(true), ..here() };
+    let ran = run(&outside, "cas daemon install").await;
+    assert_eq!(ran.outcome, Outcome::Ok, "{}", ran.stderr);
+    assert!(ran.stderr.contains("the daemon that ran (pid 77) hands over"), "{}", ran.stderr);
+    assert!(!outside.daemon_runs.get(), "systemd's would find the lock taken");
+    let tools = outside.tools.borrow().join("; ");
+    assert!(tools.contains("SIGTERM; systemctl --user daemon-reload; systemctl --user enable --now"), "{tools}");
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use cas::model::{
     effect::Effect,
+    event::Event,
     heritage::{FoundState, Heritage},
     ids::{ProjectName, RunId},
     phase::{Exit, Hold, Phase},
@@ -492,4 +493,72 @@ fn who_waited_for_a_dependency_or_a_port_waits_on_and_says_so_once() {
     world.held_ports.clear();
     world.run_for(secs(5));
     assert_eq!((world.phase("db"), world.phase("web")), ("running", "running"));
+}
+
+#[test]
+fn what_could_not_be_told_from_a_stranger_is_taken_over_by_the_next_engine_that_can() {
+    let mut world = up(vec![service("web")]);
+    succeed_with(&mut world, |heritage| found_as(heritage, "web", FoundState::Unverifiable { pid: 4711 }));
+    world.run_for(secs(5));
+    assert_eq!(world.phase("web"), "failed");
+    succeed(&mut world, secs(5));
+    assert_eq!((world.phase("web"), world.spawns("web").len(), world.alive()), ("running", 1, 1));
+    world.assert_told("web", "taken over");
+}
+
+#[test]
+fn what_was_ended_with_the_machine_or_the_session_begins_again_even_in_the_same_boot() {
+    let mut world = up(vec![
+        service("web").with(|s| s.restart = RestartPolicy::Always),
+        service("once").with(|s| s.restart = RestartPolicy::No),
+        service("down").with(|s| s.restart = RestartPolicy::UnlessStopped),
+    ]);
+    world.say("stop down");
+    world.run_for(secs(1));
+    world.tell(Event::HaltAsked);
+    world.run_for(secs(20));
+    assert_eq!((world.quits, world.alive()), (1, 0), "all of it was ended");
+    world.assert_told("web", "stopping with SIGTERM");
+    world.forbidden.clear();
+    let told = world.entries.len();
+    succeed(&mut world, secs(60));
+    world.run_for(secs(20));
+    assert_eq!(["web", "once", "down"].map(|name| world.phase(name)), ["running", "stopped", "stopped"]);
+    assert_eq!(world.view("web").restarts, 0);
+    assert!(
+        world.view("web").why.starts_with("started again after the end of the machine"),
+        "{}",
+        world.view("web").why
+    );
+    let crashed = world.entries[told..].iter().any(|entry| matches!(entry.what, What::Exited { .. }));
+    assert!(!crashed, "its end was told by who ended it");
+}
+
+#[test]
+fn a_halt_that_is_cut_short_leaves_what_runs_to_be_taken_over_and_the_rest_to_begin_again() {
+    let mut world = up(vec![
+        service("slow").with(|s| s.restart = RestartPolicy::Always),
+        service("quick").with(|s| s.restart = RestartPolicy::Always),
+    ]);
+    world.behave("slow", |b| b.ends_in = Some(secs(8)));
+    world.tell(Event::HaltAsked);
+    world.run_for(secs(1));
+    world.forbidden.clear();
+    succeed(&mut world, secs(1));
+    world.run_for(secs(20));
+    assert_eq!((world.phase("slow"), world.phase("quick"), world.alive()), ("running", "running", 2));
+}
+
+#[test]
+fn why_a_service_is_down_does_not_grow_with_every_restart_of_the_machine() {
+    let mut world = World::new(vec![service("idle")]);
+    for _ in 0..5 {
+        world.tell(Event::HaltAsked);
+        world.run_for(secs(20));
+        world.forbidden.clear();
+        succeed(&mut world, secs(60));
+    }
+    let why = world.view("idle").why.clone();
+    assert!(why.starts_with("not started since the end of the machine"), "{why}");
+    assert_eq!(why.matches("before:").count(), 1, "{why}");
 }

@@ -375,3 +375,39 @@ async fn fifty_runs_are_found_at_once() {
     assert!(found.iter().all(|found| matches!(found.state, FoundState::Running { .. })), "{found:?}");
     assert!(took < Duration::from_secs(5), "{took:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_shim_is_slow_to_answer_is_proven_without_it_and_taken_over() {
+    let mut rig = Rig::new();
+    let run = rig.start("echo up; while [ ! -e gate ]; do sleep 0.01; done; exit 7");
+    let pid = rig.spawned(run).await;
+    rig.line("up").await;
+    let shim = rig.shim("web").expect("it has one");
+    let mut rig = Rig::within(rig.abandon());
+    kill(shim, Raw::STOP);
+    let found = rig.world.survey(&super::rig::project(), Duration::from_millis(1)).await;
+    assert!(
+        matches!(found[..], [ref one] if one.run == run && matches!(one.state, FoundState::Running { pid: its, .. } if its == pid)),
+        "{found:?}"
+    );
+    let spec = shell(&rig, "as it was");
+    rig.adopt(run, spec);
+    eventually_async("it is known again", || async { rig.world.runs() == [(run, pid)] }).await;
+    std::fs::write(rig.path().join("gate"), "").unwrap();
+    assert_eq!(rig.exited(run).await.exit, Exit::Code(7));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_only_a_slow_shim_knows_of_is_waited_for() {
+    let mut rig = Rig::new();
+    let run = rig.start("while [ ! -e gate ]; do sleep 0.01; done; exit 9");
+    let pid = rig.spawned(run).await;
+    let shim = rig.shim("web").expect("it has one");
+    let directory = rig.abandon();
+    kill(shim, Raw::STOP);
+    std::fs::write(directory.path().join("gate"), "").unwrap();
+    eventually_async("it ended", || async { !is_living(pid) }).await;
+    let rig = Rig::within(directory);
+    let found = rig.world.survey(&super::rig::project(), Duration::from_millis(1)).await;
+    assert!(matches!(&found[0].state, FoundState::Ended { exit: Exit::Code(9), .. }), "{found:?}");
+}

@@ -15,9 +15,10 @@ use rustix::{
     fs::{CWD, FileType, Mode, mknodat},
     io::Errno,
     net::{SendFlags, send},
+    process::Signal,
 };
 
-use super::rig::{ENDED, RUNNING, Slot, by_signal, code, is_alive, packet, shell, stat, write_state};
+use super::rig::{ENDED, RUNNING, Slot, by_signal, code, is_alive, packet, shell, signal, stat, write_state};
 use crate::support::eventually;
 
 #[test]
@@ -396,4 +397,19 @@ fn a_service_is_started_in_its_cgroup_also_after_everything_in_that_was_killed()
         !cage.dir().exists()
     };
     eventually("its cgroup is removed", gone);
+}
+
+#[test]
+fn a_shim_that_is_asked_to_end_does_not_stay_idle_and_its_run_is_not_touched() {
+    let slot = Slot::new();
+    let (line, welcome) = slot.shim();
+    let main = line.spawn(1, 0, &shell("exec sleep 300"));
+    signal(welcome.shim, Signal::TERM);
+    assert!(is_alive(main) && line.greet().phase == RUNNING);
+    signal(main, Signal::TERM);
+    assert_eq!(line.exited().exit, by_signal(15));
+    line.greet();
+    drop(line);
+    eventually("it does not stay for a minute", || slot.has_ended());
+    assert!(slot.text("exit").contains("value=15"));
 }
