@@ -36,9 +36,10 @@ pub(crate) fn live(days: usize) -> Vec<Count> {
             let growth = (course.growth(1) * 1e4).round() / 100.0;
             let name = |what: &str| format!("{}{what}", course.name);
             match course.judge {
-                Judge::Level => {
+                Judge::Level | Judge::Settle => {
+                    let most = if course.judge == Judge::Level { 1.0 } else { 2.0 };
                     counts.push(count(&name(", mean after day 2"), course.level.round(), Must::Told));
-                    counts.push(count(&name(": grow a day, percent"), growth, Must::AtMost(1.0)));
+                    counts.push(count(&name(": grow a day, percent"), growth, Must::AtMost(most)));
                 }
                 Judge::AtMost(most) => counts.push(count(course.name, course.most, Must::AtMost(most))),
                 Judge::Told => counts.push(count(course.name, course.level.round(), Must::Told)),

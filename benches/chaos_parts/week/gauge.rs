@@ -17,6 +17,8 @@ pub(crate) type Reading = (&'static str, f64, Judge);
 pub(crate) enum Judge {
     /// Stay as it is.
     Level,
+    /// Come to rest: the allocator keeps room for what was needed at once some time.
+    Settle,
     /// Never be more than this.
     AtMost(f64),
     /// It is told.
@@ -47,7 +49,7 @@ pub(crate) fn read(state: &Path, project: &Path, held: &Held) -> Vec<Reading> {
     let (oldest, largest) = retained(&slots);
     vec![
         ("allocated bytes", allocated() as f64, Judge::Level),
-        ("resident bytes that are not of a file", field("RssAnon:") * 1024.0, Judge::Level),
+        ("resident bytes that are not of a file", field("RssAnon:") * 1024.0, Judge::Settle),
         ("resident bytes", field("VmRSS:") * 1024.0, Judge::Told),
         ("descriptors", descriptors() as f64, Judge::Level),
         ("threads", field("Threads:"), Judge::Level),

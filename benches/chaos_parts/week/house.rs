@@ -1,5 +1,7 @@
 //! The host of the week: the real engine, store, journals, spool, hub and socket, in virtual time, over a world that is played.
 
+mod door;
+
 use std::{
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
@@ -28,7 +30,6 @@ use cas::{
         policy::{Consent, Origin, Reply, Request},
         probe::ProbeOutcome,
         project::{Problem, ProjectSpec},
-        query::{Answer, Query},
         service::ServiceSpec,
         snapshot::Snapshot,
         time::Timestamp,
@@ -38,7 +39,7 @@ use cas::{
         journal::Journal,
         log_files::archive::Archivist,
         output::Taken,
-        store::{EntryFilter, Limits, Store},
+        store::{Limits, Store},
     },
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -485,45 +486,6 @@ impl House {
     fn publish(&mut self) {
         let now = self.now();
         self.snapshots.send_replace(self.engine.snapshot(now));
-    }
-
-    /// Somebody comes to the socket; whatever is asked there is answered until they have left.
-    pub(crate) async fn serve(&mut self, mut visit: tokio::task::JoinHandle<()>) {
-        loop {
-            tokio::select! {
-                Some(call) = self.door.recv() => self.take(call),
-                left = &mut visit => return left.expect("a visitor does not panic"),
-            }
-        }
-    }
-
-    fn take(&mut self, call: Call) {
-        match call {
-            Call::Request { mut request, reply } => {
-                self.serial += 1;
-                request.id = RequestId(self.serial);
-                self.replies.insert(request.id, reply);
-                self.step(Input::Request(request));
-                self.publish();
-            }
-            // In each, an error of `send` means that the asker has left.
-            Call::Query { query: Query::Logs { service }, answer } => {
-                let hub = self.hub.clone();
-                tokio::spawn(async move { answer.send(Answer::Logs(hub.recall(service).await)) });
-            }
-            Call::Query { query: Query::Entries { limit }, answer } => {
-                self.store.entries_then(EntryFilter { limit, ..EntryFilter::default() }, move |entries| {
-                    let _left = answer.send(Answer::Entries(entries));
-                });
-            }
-            Call::Query { query: Query::ShellContext { .. }, answer } => {
-                let _left = answer.send(Answer::Unavailable("not here".to_owned()));
-            }
-            Call::Tty { answer, .. } => {
-                let _left = answer.send(Err("nothing has a terminal here".to_owned()));
-            }
-            Call::Leave { .. } => panic!("nobody may end the week"),
-        }
     }
 }
 

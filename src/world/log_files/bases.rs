@@ -17,9 +17,16 @@ use crate::world::store::private;
 const LONGEST: u64 = 64 * 1024;
 const KEPT: usize = 2048;
 
+/// So many segments are known before it is looked which of them are there; then it is looked again when there are twice as many.
+const FEW: usize = 64;
+
 /// What is known of a slot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::world) struct Bases(BTreeMap<u64, u64>);
+pub(in crate::world) struct Bases {
+    of: BTreeMap<u64, u64>,
+    /// How many were of use when it was last looked.
+    used: usize,
+}
 
 impl Bases {
     /// Reads what a slot has; lines that make no sense say nothing.
@@ -34,12 +41,14 @@ impl Bases {
             let (segment, seq) = line.split_once(' ')?;
             Some((segment.parse().ok()?, seq.parse().ok()?))
         });
-        Self(pairs.collect())
+        let mut read = Self { of: pairs.collect(), used: 0 };
+        read.forget_what_is_gone(slot);
+        read
     }
 
     /// The number of the first line of a segment; that of the very first is 0.
     pub(in crate::world) fn of(&self, segment: u64) -> Option<u64> {
-        self.0.get(&segment).copied().or((segment == 1).then_some(0))
+        self.of.get(&segment).copied().or((segment == 1).then_some(0))
     }
 
     /// Notes the number of the first line of a segment. Where it cannot be written it is known until the engine ends.
@@ -47,10 +56,22 @@ impl Bases {
         if self.of(segment) == Some(seq) {
             return;
         }
-        self.0.insert(segment, seq);
+        self.of.insert(segment, seq);
+        self.forget_what_is_gone(slot);
         if let Err(error) = self.write(slot, segment, seq) {
             tracing::debug!(slot = %slot.display(), %error, "the number of a segment's first line could not be noted");
         }
+    }
+
+    /// Of segments that retention removed nothing is asked any more.
+    fn forget_what_is_gone(&mut self, slot: &Path) {
+        if self.of.len() < FEW.max(2 * self.used) {
+            return;
+        }
+        if let Some(oldest) = segments::list(slot).first() {
+            self.of.retain(|number, _| *number >= oldest.number);
+        }
+        self.used = self.of.len();
     }
 
     fn write(&mut self, slot: &Path, segment: u64, seq: u64) -> io::Result<()> {
@@ -60,12 +81,12 @@ impl Bases {
             return file.write_all(format!("{segment} {seq}\n").as_bytes());
         }
         let oldest = segments::list(slot).first().map_or(segment, |oldest| oldest.number);
-        self.0.retain(|number, _| *number >= oldest);
-        while self.0.len() > KEPT {
-            self.0.pop_first();
+        self.of.retain(|number, _| *number >= oldest);
+        while self.of.len() > KEPT {
+            self.of.pop_first();
         }
         let mut text = String::new();
-        for (segment, seq) in &self.0 {
+        for (segment, seq) in &self.of {
             text.push_str(&segment.to_string());
             text.push(' ');
             text.push_str(&seq.to_string());
@@ -98,7 +119,21 @@ mod tests {
         let read = Bases::read(slot.path());
         assert_eq!((read.of(19_999), read.of(19_990), read.of(1)), (Some(19_998 * 7), Some(19_989 * 7), Some(0)));
         assert!(std::fs::metadata(path(slot.path())).unwrap().len() <= LONGEST + 32);
-        assert!(bases.0.len() < 10_000, "memory is bounded, too: {}", bases.0.len());
+        assert!(bases.of.len() < 10_000, "memory is bounded, too: {}", bases.of.len());
+    }
+
+    #[test]
+    fn what_retention_removed_is_forgotten_long_before_the_file_is_long() {
+        let slot = tempfile::tempdir().unwrap();
+        let file = |segment: u64| slot.path().join(format!("log.{segment:06}"));
+        let mut bases = Bases::default();
+        for segment in 1..1000_u64 {
+            std::fs::write(file(segment), "").unwrap();
+            let _first_ones = segment.checked_sub(8).map(|old| std::fs::remove_file(file(old)));
+            bases.note(slot.path(), segment, segment * 7);
+            assert!(bases.of.len() <= super::FEW, "{}", bases.of.len());
+        }
+        assert_eq!((bases.of(999), bases.of(992)), (Some(6993), Some(6944)));
     }
 
     #[test]

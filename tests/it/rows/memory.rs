@@ -2,12 +2,12 @@
 
 use std::{
     fs,
-    os::unix::process::CommandExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use rustix::process::{Pid, Resource, Rlimit, prlimit, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::{daemon, end, good, service};
 use crate::{
@@ -46,12 +46,18 @@ impl Limited {
         })
     }
 
-    /// What it has may grow by so little.
-    fn close_in(&self, bytes: u64) {
+    /// Has the kernel kill a process for want of memory: somebody in the cgroup asks for more than there is, and `victim` is the one to go.
+    fn starve(&self, victim: Pid) {
+        fs::write(format!("/proc/{}/oom_score_adj", victim.as_raw_nonzero()), "1000").unwrap();
         // What can be given back without killing anybody.
         let _v1_only = fs::write(self.dir.join("memory.force_empty"), "0");
         let usage: u64 = fs::read_to_string(self.dir.join(self.usage)).unwrap().trim().parse().unwrap();
-        fs::write(self.dir.join(self.limit), (usage + bytes).to_string()).unwrap();
+        fs::write(self.dir.join(self.limit), (usage + (1 << 20)).to_string()).unwrap();
+        let hog =
+            format!("echo 0 > {}/cgroup.procs && head -c 8000000 /dev/zero | tail -c 8000000", self.dir.display());
+        // It may go as well.
+        let _either =
+            Command::new("sh").args(["-c", &hog]).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
     }
 }
 
@@ -125,19 +131,17 @@ fn a_flood_does_not_fill_the_daemon_and_a_daemon_that_memory_killed_is_followed_
     // Now it must die of it.
     let floods = || (0..4).map(|n| service(&project, &format!("flood{n}"))["pid"].clone()).collect::<Vec<_>>();
     let pids = floods();
-    let size = status(pid, "VmSize") * 1024;
     match &cgroup {
-        Some(cgroup) => cgroup.close_in(1 << 20),
-        None => {
-            let now = Rlimit { current: Some(size), maximum: Some(size) };
-            prlimit(Some(pid), Resource::As, now).unwrap();
-        }
+        Some(cgroup) => cgroup.starve(pid),
+        // What the kernel's killer would do.
+        None => kill_process(pid, Signal::KILL).unwrap(),
     }
-    // What it needs for itself grows with what is asked of it.
+    let mut ended = None;
     eventually("it is killed", || {
-        let _asked = project.cas(&["logs", "--json"], &[]);
-        child.try_wait().unwrap().is_some()
+        ended = child.try_wait().unwrap();
+        ended.is_some()
     });
+    assert_eq!(ended.unwrap().signal(), Some(9));
     for pid in &pids {
         let pid = Pid::from_raw(i32::try_from(pid.as_i64().unwrap()).unwrap()).unwrap();
         assert_eq!(test_kill_process(pid), Ok(()), "services run on");
