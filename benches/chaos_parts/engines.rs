@@ -69,6 +69,9 @@ pub(crate) fn kill(rounds: usize) -> Vec<Count> {
     });
     let lost = SERVICES.saturating_sub(handle.snapshot().services.len());
     drop(handle);
+    // No engine of the trial had much time to take output in; this one has.
+    let there = in_segments(&rig).len() as u64;
+    wait_until("the store has taken in what was there", || counted(&rig) >= there);
     rig.run(&["daemon", "stop", "--down"]);
     rig.kill_daemon();
     wait_until("shims have ended", || rig.shims().is_empty());
@@ -79,23 +82,29 @@ pub(crate) fn kill(rounds: usize) -> Vec<Count> {
     judge(&rig, seconds, lost, orphans.len(), &mut adoption)
 }
 
+/// The lines that are on disk.
+fn in_segments(rig: &Rig) -> Vec<String> {
+    let name = ProjectName::new("chaos").expect("a name");
+    let dir = rig.paths().project_dir(&Paths::place(&name, &rig.project())).join("slots");
+    log_files::read_lines(&[Slots { project: name, dir }], &LogFilter::default()).map(|line| line.text).collect()
+}
+
+/// How many lines the store has counted.
+fn counted(rig: &Rig) -> u64 {
+    let place = Paths::place(&ProjectName::new("chaos").expect("a name"), &rig.project());
+    let database = rig.paths().database();
+    let cursors = store::read_cursors(&database, &place).unwrap_or_default();
+    let minutes = cursors
+        .keys()
+        .flat_map(|service| store::read_minutes(&database, &place, service, 0, i64::MAX).unwrap_or_default());
+    minutes.map(|minute| minute.stdout_lines + minute.stderr_lines).sum()
+}
+
 fn judge(rig: &Rig, seconds: f64, lost: usize, orphans: usize, adoption: &mut [f64]) -> Vec<Count> {
     let ledger = Ledger::read(&rig.project());
-    let name = ProjectName::new("chaos").expect("a name");
-    let place = Paths::place(&name, &rig.project());
-    let dir = rig.paths().project_dir(&place).join("slots");
-    let stored: Vec<String> =
-        log_files::read_lines(&[Slots { project: name, dir }], &LogFilter::default()).map(|line| line.text).collect();
+    let stored = in_segments(rig);
     let findings = compare(&ledger, stored.iter().map(String::as_str));
-    let database = rig.paths().database();
-    let cursors = store::read_cursors(&database, &place).expect("the store can be read");
-    let counted: u64 = cursors
-        .keys()
-        .flat_map(|service| {
-            store::read_minutes(&database, &place, service, 0, i64::MAX).expect("the store can be read")
-        })
-        .map(|minute| minute.stdout_lines + minute.stderr_lines)
-        .sum();
+    let counted = counted(rig);
     let entries = store::read_entries(
         &rig.paths().database(),
         &store::EntryFilter { limit: usize::MAX, ..store::EntryFilter::default() },

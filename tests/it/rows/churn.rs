@@ -2,10 +2,10 @@
 
 use std::{fs, path::Path};
 
-use super::{daemon, end, good, json, service};
+use super::{end, good, json, service};
 use crate::{pty::terminal::Project, support::eventually};
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Holds {
     descriptors: usize,
     slots: u64,
@@ -54,13 +54,10 @@ fn what_came_and_went_leaves_nothing_in_the_daemon() {
         good(&project, &["restart", "web"]);
     }
     eventually("it runs", || service(&project, "web")["phase"] == "running");
-    let mut after = holds(&project);
-    for _ in 0..200 {
-        if after == before {
-            break;
-        }
-        after = holds(&project);
-    }
-    assert_eq!(after, before, "of pid {:?}", daemon(&project));
+    // Looking at a run or at the store holds a descriptor or two, now and then. One for each that came would be five.
+    let as_before = |after: Holds| {
+        (after.slots, after.shims) == (before.slots, before.shims) && after.descriptors <= before.descriptors + 4
+    };
+    eventually("it holds what it held before", || as_before(holds(&project)));
     end(&project);
 }
