@@ -8,6 +8,7 @@ mod draft;
 mod environment;
 mod find;
 mod graph;
+pub mod import;
 mod init;
 mod interpolate;
 mod limits;
