@@ -18,6 +18,8 @@ mod rig;
 mod shims;
 #[path = "chaos_parts/stops.rs"]
 mod stops;
+#[path = "chaos_parts/tracer.rs"]
+mod tracer;
 #[path = "chaos_parts/week/mod.rs"]
 mod week;
 #[path = "chaos_parts/weeks.rs"]

@@ -24,6 +24,7 @@ use rustix::{
 use crate::{
     Count, Must, count,
     rig::{self, Rig, SHIM, pause, see, wait_until},
+    tracer::Tracer,
 };
 
 /// A process that counts every signal that reaches it.
@@ -77,18 +78,30 @@ impl Drop for Stranger {
 /// The trial: in each round the records of a service that is gone are made to name a stranger, in one of the ways in which that happens, and
 /// a shim is told to end what is left; in every five-hundredth a whole engine is.
 pub(crate) fn reuse(rounds: usize) -> Vec<Count> {
-    let (heard, claimed) = by_shims(rounds);
+    let tracer = Tracer::new();
+    let ByShims { heard, claimed, sent } = by_shims(rounds, tracer.as_ref());
     let engines = (rounds / 500).max(2);
     let (heard_engines, claimed_engines) = by_engines(engines);
-    vec![
+    let mut counts = vec![
         count("records that name a stranger, shims", rounds as f64, Must::Told),
         count("records that name a stranger, engines", engines as f64, Must::Told),
         count("signals that reached a stranger", (heard + heard_engines) as f64, Must::Zero),
         count("strangers taken for the service", (claimed + claimed_engines) as f64, Must::Zero),
-    ]
+    ];
+    counts.extend(
+        sent.map(|sent| count("signals to the stranger that strace saw shims ask for", sent as f64, Must::Zero)),
+    );
+    counts
 }
 
-fn by_shims(rounds: usize) -> (usize, usize) {
+struct ByShims {
+    heard: usize,
+    claimed: usize,
+    /// None without strace.
+    sent: Option<usize>,
+}
+
+fn by_shims(rounds: usize, tracer: Option<&Tracer>) -> ByShims {
     let mut stranger = Stranger::start();
     let dir = tempfile::tempdir().expect("a directory");
     let slot = dir.path().join("slot");
@@ -104,15 +117,15 @@ fn by_shims(rounds: usize) -> (usize, usize) {
         std::io::Write::write_all(&mut file, forged(&record, stranger.child.id(), round).as_bytes())
             .expect("a record can be written");
         drop(file);
-        claimed += usize::from(end_what_is_left(&slot) == phase::RUNNING);
+        claimed += usize::from(end_what_is_left(&slot, tracer) == phase::RUNNING);
     }
-    (stranger.heard(), claimed)
+    ByShims { heard: stranger.heard(), claimed, sent: tracer.map(|tracer| tracer.signals_to(stranger.child.id())) }
 }
 
 /// Starts a shim, tells it to kill all that is left and to end, and gives the phase that it claims.
-fn end_what_is_left(slot: &Path) -> u8 {
-    let mut shim =
-        Command::new(SHIM).arg(slot).stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("a shim can be started");
+fn end_what_is_left(slot: &Path, tracer: Option<&Tracer>) -> u8 {
+    let mut shim = tracer.map_or_else(|| Command::new(SHIM), |tracer| tracer.command(SHIM));
+    let mut shim = shim.arg(slot).stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("a shim can be started");
     let address = SocketAddrUnix::new(slot.join("ctl.sock")).expect("a short path");
     let mut socket: Option<OwnedFd> = None;
     wait_until("the shim listens", || {
