@@ -127,3 +127,16 @@ fn the_source_tree_names_no_file_of_a_builders_machine() {
         assert!(!text.contains(&format!("\"{}", root.display())), "{} holds an absolute path", file.display());
     }
 }
+
+#[test]
+fn every_test_that_the_page_of_faults_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/faults.md")).unwrap();
+    let tests: String =
+        rust_files(&root.join("tests/it")).iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let named: Vec<&str> = page.split('`').skip(1).step_by(2).filter(|name| name.contains("::")).collect();
+    let missing: Vec<_> =
+        named.iter().filter(|name| !tests.contains(&format!("fn {}()", name.rsplit("::").next().unwrap()))).collect();
+    assert!(named.len() >= 60, "only {} tests are named", named.len());
+    assert!(missing.is_empty(), "docs/faults.md names tests that are not there: {missing:?}");
+}
