@@ -73,6 +73,8 @@ struct Tree {
     cage: Option<Arc<Cage>>,
     /// Its members when it was last walked.
     known: HashSet<Identity>,
+    /// True once it is forgotten: the next run of its service has the same cgroup's path, and must not be hit.
+    is_over: Arc<Mutex<bool>>,
 }
 
 #[derive(Debug, Default)]
@@ -96,7 +98,8 @@ impl Table {
         self.planted += 1;
         let id = TreeId(self.planted);
         self.marks.insert(mark.clone(), id);
-        let tree = Tree { root: Root::Planted, mark, reaper, cage: None, known: HashSet::new() };
+        let tree =
+            Tree { root: Root::Planted, mark, reaper, cage: None, known: HashSet::new(), is_over: Arc::default() };
         self.trees.insert(id, tree);
         id
     }
@@ -234,9 +237,17 @@ impl Forest {
         }
     }
 
-    /// Nothing of it is left, or nobody cares.
+    /// Nothing of it is left, or nobody cares. When this returns no signal to it is under way: for that it waits, mostly for microseconds.
     pub(super) fn forget(&self, id: TreeId) {
+        let is_over = self.bury(id);
+        if let Some(is_over) = is_over {
+            *is_over.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        }
+    }
+
+    fn bury(&self, id: TreeId) -> Option<Arc<Mutex<bool>>> {
         let mut table = self.table();
+        let is_over = table.trees.get(&id).map(|tree| Arc::clone(&tree.is_over));
         if let Some(tree) = table.trees.remove(&id) {
             if let Some((pid, _)) = tree.root.identity() {
                 table.leave(id, pid);
@@ -250,6 +261,7 @@ impl Forest {
                 table.buried.extend(tree.known);
             }
         }
+        is_over
     }
 
     /// Delivers `signal` to the main process only; nothing where it is gone.

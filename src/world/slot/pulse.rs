@@ -75,6 +75,8 @@ pub(in crate::world) async fn watch(world: Weak<Shared>) {
         for (run, tree) in shared.left_behind() {
             // It may walk all processes.
             if tokio::task::block_in_place(|| shared.forest.leftover(tree)) == 0 {
+                // Its end may be under way still, and must be over before the next run begins.
+                tokio::task::block_in_place(|| shared.forget(run));
                 shared.tell(Event::LeftoversGone { run }).await;
             }
         }
