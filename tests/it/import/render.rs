@@ -10,7 +10,7 @@ use std::{
 };
 
 use cas::{
-    config::import::{Candidate, Container, Files, Imported, Role, Runtime, Schedule, Unread, Variable, Weight},
+    config::import::{Candidate, Container, Files, Imported, Role, Runtime, Schedule, Told, Unread, Variable, Weight},
     model::{
         probe::Probe,
         service::{RestartPolicy, Source},
@@ -153,18 +153,18 @@ impl Page<'_> {
             };
             self.line(2, "restart", &format!("{}{retries}", told.value.label()), &told.source);
         }
-        self.debug("restart_delay", service.restart_delay.as_ref().map(|told| (&told.value, &told.source)));
-        self.debug("stop_signal", service.stop_signal.as_ref().map(|told| (&told.value, &told.source)));
-        self.debug("stop_grace", service.stop_grace.as_ref().map(|told| (&told.value, &told.source)));
-        self.debug("cpus", service.bounds.cpus.as_ref().map(|told| (&told.value, &told.source)));
-        self.debug("memory", service.bounds.memory_bytes.as_ref().map(|told| (&told.value, &told.source)));
-        self.debug("pids", service.bounds.pids.as_ref().map(|told| (&told.value, &told.source)));
-        self.debug("tty", service.tty.as_ref().map(|told| (&told.value, &told.source)));
-        self.debug("replicas", service.replicas.as_ref().map(|told| (&told.value, &told.source)));
+        self.debug("restart_delay", service.restart_delay.as_ref());
+        self.debug("stop_signal", service.stop_signal.as_ref());
+        self.debug("stop_grace", service.stop_grace.as_ref());
+        self.debug("cpus", service.bounds.cpus.as_ref());
+        self.debug("memory", service.bounds.memory_bytes.as_ref());
+        self.debug("pids", service.bounds.pids.as_ref());
+        self.debug("tty", service.tty.as_ref());
+        self.debug("replicas", service.replicas.as_ref());
         for told in &service.profiles {
             self.line(2, "profile", &told.value, &told.source);
         }
-        self.debug("autostart", service.autostart.as_ref().map(|told| (&told.value, &told.source)));
+        self.debug("autostart", service.autostart.as_ref());
         if let Some(told) = &service.user {
             self.line(2, "user", &told.value, &told.source);
         }
@@ -180,9 +180,9 @@ impl Page<'_> {
         }
     }
 
-    fn debug(&mut self, what: &str, told: Option<(&dyn std::fmt::Debug, &Source)>) {
-        if let Some((value, source)) = told {
-            self.line(2, what, &format!("{value:?}"), source);
+    fn debug<T: std::fmt::Debug>(&mut self, what: &str, told: Option<&Told<T>>) {
+        if let Some(told) = told {
+            self.line(2, what, &format!("{:?}", told.value), &told.source);
         }
     }
 
