@@ -43,6 +43,8 @@ pub(super) struct Loader<'m> {
     pub(super) notes: Notes,
     pub(super) home: Option<String>,
     read: usize,
+    /// Includes followed so far; each may lead to twice as many.
+    included: usize,
     /// Services whose `extends` is done, by file, base and name.
     pub(super) extended: HashMap<(PathBuf, PathBuf, Arc<str>), Option<Arc<Item>>>,
     pub(super) units: HashMap<(PathBuf, PathBuf), Option<Rc<Unit>>>,
@@ -56,6 +58,7 @@ impl<'m> Loader<'m> {
             notes: Notes::default(),
             home,
             read: 0,
+            included: 0,
             extended: HashMap::new(),
             units: HashMap::new(),
         }
@@ -133,8 +136,14 @@ impl<'m> Loader<'m> {
     fn parsed(&mut self, text: &str, file: &Path, base: &Path, environment: &Environment) -> Option<Arc<Item>> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let tree = tree::parse_edits(text);
+        let is_read = tree.faults.is_empty();
         for fault in tree.faults {
             self.notes.error(fault.at.in_file(file), fault.message, fault.hint.unwrap_or_default());
+        }
+        if is_read && tree.root.as_ref().is_none_or(|root| root.is_null()) {
+            let hint = "a compose file is a map with \"services:\"";
+            self.notes.error(Place::START.in_file(file), "the file is empty", hint);
+            return None;
         }
         let root = tree.root?;
         if !matches!(root.shape, Shape::Map(_)) {
@@ -227,6 +236,12 @@ impl<'m> Loader<'m> {
             let cycle: Vec<_> = stack[from..].iter().chain([first]).map(|file| file.display().to_string()).collect();
             let message = format!("include: a cycle: {}", cycle.join(" -> "));
             self.notes.error(path.source(), message, "remove one of these includes");
+            return None;
+        }
+        self.included += 1;
+        if self.included > MOST_FILES {
+            let message = format!("include: more than {MOST_FILES} includes are asked for");
+            self.notes.error(path.source(), message, "include each file once");
             return None;
         }
         if stack.len() >= DEEPEST {

@@ -53,8 +53,10 @@ pub(super) fn merged(notes: &mut Notes, path: &[&str], below: &Arc<Item>, above:
         Edit::Override => return Some(Arc::clone(above)),
         Edit::Merge => {}
     }
+    // A name without a value says something: it is inherited.
+    let is_pair = path.split_last().is_some_and(|(_, parent)| rule(parent) == Rule::Pairs);
     let rule = rule(path);
-    if rule == Rule::Replace || below.edit == Edit::Reset || below.is_null() {
+    if rule == Rule::Replace || is_pair || below.edit == Edit::Reset || below.is_null() {
         return Some(Arc::clone(above));
     }
     if above.is_null() {

@@ -1,6 +1,6 @@
 //! `ports` and `expose`, short and long.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     item::{Form, Item},
@@ -10,14 +10,19 @@ use super::{
 };
 use crate::config::{
     import::{PortUse, Told},
-    ports::parse_range,
+    ports::{parse_port, parse_range},
 };
 
 const HINT: &str = "write 8080, \"8080:80\", \"127.0.0.1:8080:80/udp\" or a range 3000-3002; ports are 1 to 65535";
 
+/// Most ports of one service.
+const MOST: usize = 10_000;
+
 /// What is published and what is only listened on.
 pub(super) fn read(values: &mut Values, service: &Item) -> Vec<Told<PortUse>> {
-    let mut ports = Vec::new();
+    let mut ports: Vec<Told<PortUse>> = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut heard = BTreeSet::new();
     if let Some(item) = service.get("ports") {
         let Form::List(items) = &item.form else {
             values.wrong("ports", item, "a list", "write one port a line after \"- \"");
@@ -28,18 +33,24 @@ pub(super) fn read(values: &mut Values, service: &Item) -> Vec<Told<PortUse>> {
                 Form::Map(_) => long(values, &item),
                 Form::Null | Form::Text(_) | Form::List(_) => short(values, &item),
             };
-            ports.extend(found.unwrap_or_default().into_iter().map(|port| item.told(port)));
+            for port in found.unwrap_or_default() {
+                heard.insert((port.target, port.is_udp));
+                if seen.insert((port.address.clone(), port.host, port.target, port.is_udp)) {
+                    ports.push(item.told(port));
+                }
+            }
+            if ports.len() > MOST {
+                let message = format!("ports: more than {MOST} of one service");
+                values.notes.error(item.source(), message, "publish fewer");
+                break;
+            }
         }
     }
     if let Some(item) = service.get("expose") {
         for (text, item) in values.texts("expose", item) {
             let Some((targets, is_udp)) = exposed(values, &text, &item) else { continue };
-            for target in targets {
-                let is_known =
-                    ports.iter().any(|port: &Told<PortUse>| port.value.target == target && port.value.is_udp == is_udp);
-                if !is_known {
-                    ports.push(item.told(PortUse { address: None, host: None, target, is_udp }));
-                }
+            for target in targets.into_iter().filter(|target| heard.insert((*target, is_udp))) {
+                ports.push(item.told(PortUse { address: None, host: None, target, is_udp }));
             }
         }
     }
@@ -106,6 +117,14 @@ fn pair(
         let port = |target| PortUse { address: address.clone(), host: None, target, is_udp };
         return Some(targets.into_iter().map(port).collect());
     };
+    if let ([target], Some((first, last))) = (&targets[..], host.split_once('-'))
+        && let (Ok(first), Ok(last)) = (parse_port(first), parse_port(last))
+        && first < last
+    {
+        let message = format!("ports: {host}: any free port of the range is not carried over");
+        values.notes.lost_because(item.source(), message);
+        return Some(vec![PortUse { address, host: None, target: *target, is_udp }]);
+    }
     let hosts = match parse_range(host) {
         Ok(hosts) => hosts,
         Err(why) => {
@@ -117,14 +136,9 @@ fn pair(
         let port = |(host, target)| PortUse { address: address.clone(), host: Some(host), target, is_udp };
         return Some(hosts.into_iter().zip(targets).map(port).collect());
     }
-    let [target] = targets[..] else {
-        let message = format!("ports: {} ports of the container for {} of this machine", targets.len(), hosts.len());
-        values.notes.error(item.source(), message, "both ranges must be of one length");
-        return None;
-    };
-    let message = format!("ports: {host}: any free port of the range is not carried over");
-    values.notes.lost_because(item.source(), message);
-    Some(vec![PortUse { address, host: None, target, is_udp }])
+    let message = format!("ports: {} ports of the container for {} of this machine", targets.len(), hosts.len());
+    values.notes.error(item.source(), message, "both ranges must be of one length");
+    None
 }
 
 fn long(values: &mut Values, item: &Arc<Item>) -> Option<Vec<PortUse>> {

@@ -21,7 +21,8 @@ impl Values {
     /// Reports keys of a map that are not carried over or not known. False where it is no map.
     pub(super) fn keys(&mut self, prefix: &str, item: &Item, table: &Table) -> bool {
         let Form::Map(entries) = &item.form else {
-            self.wrong(prefix, item, "a map", &format!("its keys: {}", table.carried.join(", ")));
+            let what = if prefix.is_empty() { table.owner } else { prefix };
+            self.wrong(what, item, "a map", &format!("its keys: {}", table.carried.join(", ")));
             return false;
         };
         for (name, value) in entries {

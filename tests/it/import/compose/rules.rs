@@ -26,7 +26,7 @@ fn an_override_file_merges_by_the_rules_of_compose() {
         ("environment: {A: 1}", "environment: !reset null", &[]),
         ("environment: {A: 1, B: 2}", "environment: {A: !reset null}", &["env B: \"2\""]),
         ("environment: {A: 1}", "environment: !override {B: 2}", &["env B: \"2\""]),
-        ("labels: [a=1, b]", "labels: {a: 2}", &["label a: 2", "label b: "]),
+        ("labels: [a=1, b]", "labels: {a: 2}", &["label a: 2", "label b:"]),
         ("ports: [\"80:80\"]", "ports: [\"81:81\", \"80:80\"]", &["port: 80 -> 80", "port: 81 -> 81"]),
         ("ports: [\"80:80\"]", "ports: !override [\"81:80\"]", &["port: 81 -> 80"]),
         ("ports: [\"80:80\"]", "ports: !reset []", &[]),
