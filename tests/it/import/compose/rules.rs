@@ -30,8 +30,8 @@ fn an_override_file_merges_by_the_rules_of_compose() {
         ("ports: [\"80:80\"]", "ports: [\"81:81\", \"80:80\"]", &["port: 80 -> 80", "port: 81 -> 81"]),
         ("ports: [\"80:80\"]", "ports: !override [\"81:80\"]", &["port: 81 -> 80"]),
         ("ports: [\"80:80\"]", "ports: !reset []", &[]),
-        ("volumes: [\"a:/x\", \"b:/y\"]", "volumes: [\"c:/x:ro\"]", &["volume: c:/x:ro", "volume: b:/y"]),
-        ("volumes: [\"a:/x\"]", "volumes: [{type: volume, source: c, target: /x}]", &["volume: c:/x"]),
+        ("volumes: [\"va:/x\", \"vb:/y\"]", "volumes: [\"vc:/x:ro\"]", &["volume: vc:/x:ro", "volume: vb:/y"]),
+        ("volumes: [\"va:/x\"]", "volumes: [{type: volume, source: vc, target: /x}]", &["volume: vc:/x"]),
         ("env_file: a.env", "env_file: [b.env, a.env]", &["env_file: a.env", "env_file: b.env"]),
         ("profiles: [a]", "profiles: [b, a]", &["profile: a", "profile: b"]),
         (
