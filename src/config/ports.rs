@@ -23,7 +23,11 @@ pub(crate) fn parse_port(text: &str) -> Result<u16, String> {
     }
 }
 
-fn parse_range(text: &str) -> Result<Vec<u16>, String> {
+/// One port, or those of a range `3000-3002`.
+///
+/// # Errors
+/// As [`parse_port`].
+pub(crate) fn parse_range(text: &str) -> Result<Vec<u16>, String> {
     let Some((first, last)) = text.split_once('-') else { return Ok(vec![parse_port(text)?]) };
     let (first, last) = (parse_port(first)?, parse_port(last)?);
     if first > last {

@@ -291,7 +291,7 @@ impl<'a> Reader<'a> {
 
 /// A number and a unit, as compose writes them: `b`, `k`, `m`, `g`, `t`, each also with `b` or `ib` behind it, in either case. A bare number
 /// is bytes.
-fn bytes(text: &str) -> Option<u64> {
+pub(crate) fn bytes(text: &str) -> Option<u64> {
     let text = text.trim().to_ascii_lowercase();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);

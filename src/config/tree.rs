@@ -31,10 +31,24 @@ pub(crate) struct Node {
     pub(crate) at: Place,
     /// What it is.
     pub(crate) shape: Shape,
+    /// What it does to a value of an earlier file.
+    pub(crate) edit: Edit,
     /// Nodes in it, itself included, aliases followed.
     weight: u64,
     /// Levels in it, itself included, aliases followed.
     depth: u32,
+}
+
+/// What a value does to that of an earlier file, by the tags of compose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Edit {
+    /// It is merged with it.
+    #[default]
+    Merge,
+    /// `!reset`: it is removed.
+    Reset,
+    /// `!override`: it is replaced.
+    Override,
 }
 
 /// What a value is.
@@ -54,13 +68,13 @@ pub(crate) enum Shape {
 }
 
 impl Node {
-    fn new(at: Place, shape: Shape) -> Self {
+    fn new(at: Place, shape: Shape, edit: Edit) -> Self {
         let (weight, depth) = match &shape {
             Shape::Scalar { .. } => (1, 1),
             Shape::List(items) => measure(items.iter()),
             Shape::Map(entries) => measure(entries.iter().map(|(_, node)| node)),
         };
-        Self { at, shape, weight, depth }
+        Self { at, shape, edit, weight, depth }
     }
 
     /// True for `~`, `null` and a value that is not there.
@@ -99,7 +113,15 @@ pub(crate) struct Tree {
 
 /// Reads one YAML document.
 pub(crate) fn parse(text: &str) -> Tree {
-    let mut builder = Builder::default();
+    build(text, Builder::default())
+}
+
+/// The same, in which `!reset` and `!override` are understood.
+pub(crate) fn parse_edits(text: &str) -> Tree {
+    build(text, Builder { has_edits: true, ..Builder::default() })
+}
+
+fn build(text: &str, mut builder: Builder) -> Tree {
     match builder.read(text) {
         Ok(()) => Tree { root: builder.root, faults: builder.faults },
         Err(fault) => {
@@ -110,8 +132,20 @@ pub(crate) fn parse(text: &str) -> Tree {
 }
 
 enum Frame {
-    List { at: Place, anchor: usize, items: Vec<Arc<Node>> },
-    Map { at: Place, anchor: usize, entries: Vec<(Key, Arc<Node>)>, keys: HashMap<Arc<str>, Place>, key: Pending },
+    List {
+        at: Place,
+        anchor: usize,
+        edit: Edit,
+        items: Vec<Arc<Node>>,
+    },
+    Map {
+        at: Place,
+        anchor: usize,
+        edit: Edit,
+        entries: Vec<(Key, Arc<Node>)>,
+        keys: HashMap<Arc<str>, Place>,
+        key: Pending,
+    },
 }
 
 /// What the next node of a map is.
@@ -131,6 +165,7 @@ struct Builder {
     aliased: u64,
     root: Option<Arc<Node>>,
     documents: usize,
+    has_edits: bool,
     faults: Vec<Fault>,
 }
 
@@ -155,19 +190,19 @@ impl Builder {
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
-                self.check_tag(tag.as_deref(), at);
+                let edit = self.edit(tag.as_deref(), at);
                 let plain = style == ScalarStyle::Plain && tag.is_none();
-                let node = Arc::new(Node::new(at, Shape::Scalar { text: Arc::from(&*text), plain }));
+                let node = Arc::new(Node::new(at, Shape::Scalar { text: Arc::from(&*text), plain }, edit));
                 self.place(node, anchor)?;
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.check_tag(tag.as_deref(), at);
-                self.push(Frame::List { at, anchor, items: Vec::new() }, at)?;
+                let edit = self.edit(tag.as_deref(), at);
+                self.push(Frame::List { at, anchor, edit, items: Vec::new() }, at)?;
             }
             Event::MappingStart(_, anchor, tag) => {
-                self.check_tag(tag.as_deref(), at);
-                let frame = Frame::Map { at, anchor, entries: Vec::new(), keys: HashMap::new(), key: Pending::Key };
-                self.push(frame, at)?;
+                let edit = self.edit(tag.as_deref(), at);
+                let (entries, keys) = (Vec::new(), HashMap::new());
+                self.push(Frame::Map { at, anchor, edit, entries, keys, key: Pending::Key }, at)?;
             }
             Event::SequenceEnd | Event::MappingEnd => self.pop()?,
             Event::Alias(id) => {
@@ -188,20 +223,29 @@ impl Builder {
                         "write \"&{name}\" before the value that is meant, further up, or quote the text"
                     )),
                 );
-                self.place(Arc::new(Node::new(at, Shape::Scalar { text: Arc::from(""), plain: true })), 0)?;
+                self.place(
+                    Arc::new(Node::new(at, Shape::Scalar { text: Arc::from(""), plain: true }, Edit::Merge)),
+                    0,
+                )?;
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn check_tag(&mut self, tag: Option<&Tag>, at: Place) {
-        if let Some(tag) = tag
-            && !tag.is_yaml_core_schema()
-            && tag.original() != "!"
-        {
+    fn edit(&mut self, tag: Option<&Tag>, at: Place) -> Edit {
+        let Some(tag) = tag else { return Edit::Merge };
+        let original = tag.original();
+        if self.has_edits && original == "!reset" {
+            return Edit::Reset;
+        }
+        if self.has_edits && original == "!override" {
+            return Edit::Override;
+        }
+        if !tag.is_yaml_core_schema() && original != "!" {
             self.faults.push(Fault::new(at, format!("the tag {} is not understood", tag.original())).hint("remove it"));
         }
+        Edit::Merge
     }
 
     fn push(&mut self, frame: Frame, at: Place) -> Result<(), Fault> {
@@ -214,10 +258,12 @@ impl Builder {
 
     fn pop(&mut self) -> Result<(), Fault> {
         match self.stack.pop() {
-            Some(Frame::List { at, anchor, items }) => self.place(Arc::new(Node::new(at, Shape::List(items))), anchor),
-            Some(Frame::Map { at, anchor, entries, .. }) => {
+            Some(Frame::List { at, anchor, edit, items }) => {
+                self.place(Arc::new(Node::new(at, Shape::List(items), edit)), anchor)
+            }
+            Some(Frame::Map { at, anchor, edit, entries, .. }) => {
                 let entries = self.merge(entries);
-                self.place(Arc::new(Node::new(at, Shape::Map(entries))), anchor)
+                self.place(Arc::new(Node::new(at, Shape::Map(entries), edit)), anchor)
             }
             None => Ok(()),
         }

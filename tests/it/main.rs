@@ -11,6 +11,7 @@ mod daemon;
 mod demo;
 mod engine;
 mod host;
+mod import;
 mod journal;
 mod keys;
 mod output;

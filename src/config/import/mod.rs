@@ -4,6 +4,9 @@
 //! One file a format, all of one shape: `fn import(material: &Material) -> Imported`. An importer only translates: which of several files
 //! wins, and what `cas` makes of a candidate, is decided by who called it.
 
+pub mod compose;
+pub mod devcontainer;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

@@ -1,0 +1,4 @@
+//! What files of other tools become.
+
+mod compose;
+mod render;
