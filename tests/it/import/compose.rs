@@ -57,10 +57,14 @@ impl Shelf {
     }
 }
 
+/// Lines as those of a service.
+fn indented(lines: &str) -> String {
+    lines.lines().flat_map(|line| ["    ", line, "\n"]).collect()
+}
+
 /// The only service, wrapped around `lines` of its own.
 fn service(lines: &str) -> Shelf {
-    let indented: String = lines.lines().map(|line| format!("    {line}\n")).collect();
-    Shelf::of(&format!("services:\n  web:\n    image: nginx\n{indented}"))
+    Shelf::of(&format!("services:\n  web:\n    image: nginx\n{}", indented(lines)))
 }
 
 fn container(candidate: &Candidate) -> &Container {

@@ -1,6 +1,6 @@
 //! Files that were not meant well: any bytes, and real files with something broken in them.
 
-use std::{fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_oneof, proptest};
 
@@ -78,17 +78,20 @@ fn a_file_that_grows_by_aliases_or_by_extends_ends_quickly() {
     for level in 1..20 {
         let before = level - 1;
         let aliases = vec![format!("*a{before}"); 9].join(", ");
-        bomb.push_str(&format!("x-{level}: &a{level} [{aliases}]\n"));
+        let _ = writeln!(bomb, "x-{level}: &a{level} [{aliases}]");
     }
     bomb.push_str("services: {w: {image: i, cap_add: *a19}}\n");
     survives(&bomb);
     let mut chain = String::from("services:\n  s0: {image: i}\n");
     for level in 1..3000 {
-        chain.push_str(&format!("  s{level}: {{extends: s{}}}\n", level - 1));
+        let _ = writeln!(chain, "  s{level}: {{extends: s{}}}", level - 1);
     }
     survives(&chain);
-    let backwards: String = (1..3000).rev().map(|level| format!("  s{level}: {{extends: s{}}}\n", level - 1)).collect();
-    survives(&format!("services:\n{backwards}  s0: {{image: i}}\n"));
+    let mut backwards = String::from("services:\n");
+    for level in (1..3000).rev() {
+        let _ = writeln!(backwards, "  s{level}: {{extends: s{}}}", level - 1);
+    }
+    survives(&format!("{backwards}  s0: {{image: i}}\n"));
 }
 
 #[test]

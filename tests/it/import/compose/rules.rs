@@ -2,13 +2,12 @@
 
 use cas::config::import::{Variable, Weight};
 
-use super::{Shelf, container, service};
+use super::{Shelf, container, indented, service};
 
 /// `base` and `over` are lines of one service; the answer is the rendered service without places.
 fn merged(base: &str, over: &str) -> Vec<String> {
-    let lines = |text: &str| text.lines().map(|line| format!("    {line}\n")).collect::<String>();
-    let shelf = Shelf::of(&format!("services:\n  web:\n    image: i\n{}", lines(base)))
-        .and("compose.override.yaml", &format!("services:\n  web:\n{}", lines(over)));
+    let shelf = Shelf::of(&format!("services:\n  web:\n    image: i\n{}", indented(base)))
+        .and("compose.override.yaml", &format!("services:\n  web:\n{}", indented(over)));
     let rendered = shelf.rendered();
     let lines = rendered.lines().skip(2).map(|line| line.split("  @").next().unwrap().trim().to_owned());
     lines.collect()
