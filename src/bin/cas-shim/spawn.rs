@@ -377,10 +377,10 @@ impl Shim {
         Err((stage::EXEC, execute(scratch, plan)))
     }
 
-    /// Whether the child is gone and never got as far as its exec: before that it writes `state`.
-    fn ended_unborn(&self, run: u64) -> bool {
-        let is_gone = self.run.facts().is_some_and(|facts| sys::is_gone(facts.pid));
-        is_gone && record::last_run() != run
+    /// Whether a child whose pipe is closed never got as far as its exec: before that it writes `state`. It may not be a body yet: descriptors
+    /// are closed before.
+    fn ended_unborn(run: u64) -> bool {
+        record::last_run() != run
     }
 
     /// Looks whether the child has become the service; true where that is decided.
@@ -394,7 +394,7 @@ impl Shim {
         let Some(launch) = self.launch.take() else { return true };
         if !matches!(result, Ok(5)) {
             match launch.again {
-                Some((order, payload)) if self.ended_unborn(order.run) => {
+                Some((order, payload)) if Self::ended_unborn(order.run) => {
                     self.run = launch.before;
                     self.kill_file = launch.kill_file;
                     let launched = self.launch(order, payload.as_fd(), Birth::Outside);

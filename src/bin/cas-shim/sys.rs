@@ -278,13 +278,6 @@ pub(crate) fn reap() -> Reap {
     }
 }
 
-/// Whether a child is dead, or was waited for. Reaps none.
-pub(crate) fn is_gone(pid: u32) -> bool {
-    use rustix::process::{WaitId, WaitIdOptions, waitid};
-    let looking = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    pid_of(pid).is_none_or(|pid| !matches!(waitid(WaitId::Pid(pid), looking), Ok(None)))
-}
-
 /// Whether any child is there, dead or alive. Reaps none.
 pub(crate) fn has_children() -> bool {
     use rustix::process::{WaitId, WaitIdOptions, waitid};

@@ -27,7 +27,8 @@ fn a_hostile_tree_is_gone_after_its_escalation() {
     let main = line.spawn(1, 0, &hostile(&mark));
     eventually("the whole tree is up", || marked(&mark).len() >= 11);
     signal(main, Signal::TERM);
-    assert!(line.count() >= 11);
+    // The last of them may have been one that sleeps for a moment.
+    eventually("all are counted", || line.count() >= 11);
     assert_eq!(line.end_all(0), [0_u32; 0]);
     assert_eq!(marked(&mark), [0_u32; 0]);
     assert_eq!(line.greet().exit, by_signal(9));

@@ -373,9 +373,9 @@ impl Slot {
     pub(crate) fn output(&self) -> Output {
         let mut output = Output::default();
         for number in self.segments() {
-            let bytes = fs::read(self.path(&format!("log.{number:06}"))).unwrap();
+            let (bytes, index) = self.at_rest(number);
             let mut at = 0;
-            for record in self.index(number) {
+            for record in index {
                 let is_data = matches!(record.kind, IndexKind::Data | IndexKind::Recovered);
                 match record.kind {
                     IndexKind::Dropped => output.dropped += record.count,
@@ -393,6 +393,20 @@ impl Slot {
             assert_eq!(at, bytes.len() as u64, "segment {number} has bytes that the index does not know");
         }
         output
+    }
+
+    /// A segment and its index as they were at the same time, where both do not change all the time.
+    fn at_rest(&self, number: u64) -> (Vec<u8>, Vec<IndexRecord>) {
+        let mut looks = 0;
+        loop {
+            let index = self.index(number);
+            let bytes = fs::read(self.path(&format!("log.{number:06}"))).unwrap();
+            looks += 1;
+            if looks == 100 || index.iter().map(|record| u64::from(record.len)).sum::<u64>() == bytes.len() as u64 {
+                return (bytes, index);
+            }
+            std::thread::yield_now();
+        }
     }
 
     pub(crate) fn text(&self, name: &str) -> String {
