@@ -31,6 +31,11 @@ pub(super) enum About<'a> {
 }
 
 impl Engine {
+    /// The ends of these runs are on the timeline already: an earlier engine told them and was killed before it had noted so.
+    pub fn has_been_told(&mut self, runs: impl IntoIterator<Item = RunId>) {
+        self.told.extend(runs);
+    }
+
     /// Writes an entry.
     pub(super) fn record(&mut self, about: About<'_>, who: Origin, what: What, why: impl Into<String>) {
         let (project, service, run) = match about {
@@ -39,6 +44,9 @@ impl Engine {
             About::Service(id) => (Some(id.project.clone()), Some(id.service.clone()), None),
             About::Run(id, run) => (Some(id.project.clone()), Some(id.service.clone()), Some(run)),
         };
+        if matches!(what, What::Exited { .. }) && run.is_some_and(|run| self.told.remove(&run)) {
+            return;
+        }
         self.journal.seq += 1;
         let entry =
             Arc::new(Entry { seq: self.journal.seq, at: self.now, project, service, run, who, what, why: why.into() });

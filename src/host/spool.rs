@@ -14,7 +14,11 @@ use std::{
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 use crate::{
-    model::{time::Timestamp, timeline::Entry},
+    model::{
+        ids::RunId,
+        time::Timestamp,
+        timeline::{Entry, What},
+    },
     world::store::StoreStatus,
 };
 
@@ -120,6 +124,11 @@ impl Spool {
 }
 
 impl Left {
+    /// The runs whose end is told in them.
+    pub fn ended(&self) -> impl Iterator<Item = RunId> {
+        self.entries.iter().filter(|entry| matches!(entry.what, What::Exited { .. })).filter_map(|entry| entry.run)
+    }
+
     /// The entries are in the database.
     pub fn forget(self) {
         for (_locked, path) in self.files {

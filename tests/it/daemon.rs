@@ -4,9 +4,18 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     process::{Child, Stdio},
+    time::Duration,
 };
 
-use cas::world::clock;
+use cas::{
+    model::{
+        ids::{ProjectName, RunId, ServiceName},
+        phase::Exit,
+        policy::Origin,
+        timeline::{Entry, What},
+    },
+    world::clock,
+};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
@@ -138,6 +147,49 @@ fn a_killed_daemon_loses_nothing_and_the_next_one_takes_over() {
     let run = &numbers[second..];
     assert!(run.len() > 10, "{text}");
     assert!(run.windows(2).all(|pair| pair[1] == pair[0] + 1), "none is missing, none twice: {run:?}");
+    good(&project, &["daemon", "stop", "--down"]);
+    nothing_is_left(&project);
+}
+
+#[test]
+fn an_end_that_was_told_by_an_engine_that_was_killed_before_it_noted_so_is_told_once() {
+    let project = Project::yaml("  web: {command: [sleep, '1001'], restart: 'no'}\n");
+    good(&project, &["up", "--detach"]);
+    eventually("it runs", || service(&project, "web")["phase"] == "running");
+    let web = service(&project, "web");
+    let daemon = daemon_pid(&project).unwrap();
+    kill_process(Pid::from_raw(daemon).unwrap(), Signal::KILL).unwrap();
+    eventually("the daemon is gone", || daemon_pid(&project) != Some(daemon));
+    let pid = i32::try_from(web["pid"].as_i64().unwrap()).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    let run = RunId(web["run"].as_u64().unwrap());
+    // As the engine would have left it that was killed between its spool and its journal.
+    let told = Entry {
+        seq: 900,
+        at: clock::now(),
+        project: Some(ProjectName::new(web["project"].as_str().unwrap()).unwrap()),
+        service: Some(ServiceName::new("web").unwrap()),
+        run: Some(run),
+        who: Origin::System,
+        what: What::Exited { exit: Exit::Unknown, after: Duration::from_secs(1), last_words: Vec::new() },
+        why: "told before".to_owned(),
+    };
+    let line = serde_json::to_string(&told).unwrap() + "\n";
+    fs::write(project.state_dir().join("spool/1-1a.jsonl"), line).unwrap();
+    good(&project, &["daemon", "start"]);
+    eventually("the next one knows of the end", || {
+        !matches!(service(&project, "web")["phase"].as_str(), None | Some("running"))
+    });
+    let ends = || {
+        let events = project.cas(&["events", "--json"], &[]);
+        let text = String::from_utf8_lossy(&events.stdout).into_owned();
+        let entries = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let entries: Vec<_> = entries.collect();
+        let of_run = entries.iter().filter(|entry| entry.to_string().contains(&run.0.to_string()));
+        of_run.filter(|entry| entry.to_string().contains("exited")).map(ToString::to_string).collect::<Vec<_>>()
+    };
+    eventually("it is stored", || !ends().is_empty());
+    assert_eq!(ends().len(), 1, "{:?}", ends());
     good(&project, &["daemon", "stop", "--down"]);
     nothing_is_left(&project);
 }

@@ -105,9 +105,14 @@ impl Project {
 }
 
 impl Project {
+    /// Where engines keep what outlives them.
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.home.path().join("cas_state_dir")
+    }
+
     /// Everything that was started with the directories of this project: engines, shims, services.
     pub(crate) fn relatives(&self) -> Vec<Pid> {
-        let mark = format!("CAS_STATE_DIR={}", self.home.path().join("cas_state_dir").display());
+        let mark = format!("CAS_STATE_DIR={}", self.state_dir().display());
         let entries = fs::read_dir("/proc").unwrap().flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
         let has_mark = |pid: &i32| {
