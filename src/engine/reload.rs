@@ -282,7 +282,7 @@ impl Engine {
     pub(super) fn project_refused(&mut self, problems: Vec<Problem>) {
         let first = problems.first().map(ToString::to_string).unwrap_or_default();
         let what = What::ReloadRefused { problems: problems.len(), first };
-        self.problems = Arc::from(problems);
+        self.problems = self.redactor.problems(&problems);
         self.record(About::Everything, Origin::Config, what, "the running configuration stays");
     }
 }

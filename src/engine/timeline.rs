@@ -1,6 +1,6 @@
 //! The newest entries of the timeline, and the one way to add to it.
 //!
-//! Never: an entry that is not also handed out to be kept.
+//! Never: an entry that is not also handed out to be kept; a secret in it.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -40,8 +40,10 @@ impl Engine {
             About::Run(id, run) => (Some(id.project.clone()), Some(id.service.clone()), Some(run)),
         };
         self.journal.seq += 1;
-        let entry =
-            Arc::new(Entry { seq: self.journal.seq, at: self.now, project, service, run, who, what, why: why.into() });
+        let why = why.into();
+        let mut entry = Entry { seq: self.journal.seq, at: self.now, project, service, run, who, what, why };
+        self.redactor.entry(&mut entry);
+        let entry = Arc::new(entry);
         if self.journal.entries.len() == TIMELINE_CAPACITY {
             self.journal.entries.pop_front();
         }
