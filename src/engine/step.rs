@@ -89,6 +89,7 @@ impl Engine {
             Event::Trouble { slot, text } => self.trouble(slot, text),
             Event::ShutdownAsked => self.shut_down(),
             Event::HaltAsked => self.halt(),
+            Event::RawLogsAsked { service, origin, asker } => self.raw_logs_asked(service.as_ref(), origin, asker),
         }
     }
 

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 use crate::model::{
     effect::Effect,
     ids::{ProjectName, RunId, ServiceId},
-    policy::Origin,
+    policy::{Asker, Origin},
     snapshot::TIMELINE_CAPACITY,
     timeline::{Entry, What},
 };
@@ -31,6 +31,13 @@ pub(super) enum About<'a> {
 }
 
 impl Engine {
+    /// Output is read as it was written: that is told.
+    pub(super) fn raw_logs_asked(&mut self, service: Option<&ServiceId>, origin: Origin, from: Option<Asker>) {
+        let line = service.map_or_else(|| "logs --raw".to_owned(), |service| format!("logs --raw {service}"));
+        let about = service.filter(|id| self.services.contains_key(*id)).map_or(About::Everything, About::Service);
+        self.record(about, origin, What::Requested { line, from }, "shown with the secrets in it");
+    }
+
     /// Writes an entry.
     pub(super) fn record(&mut self, about: About<'_>, who: Origin, what: What, why: impl Into<String>) {
         let (project, service, run) = match about {
