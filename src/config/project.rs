@@ -59,7 +59,7 @@ fn absolute(file: &Path) -> PathBuf {
 }
 
 fn give(reader: Reader<'_>, file: PathBuf, name: Option<ProjectName>, drafts: Vec<Draft>) -> Loaded {
-    let Reader { root, problems, .. } = reader;
+    let Reader { root, problems, environment, dot_env, .. } = reader;
     let (mut notes, mut errors) = problems.finish();
     let mut understood: Vec<_> = drafts.iter().map(|draft| draft.understood(&root, &file)).collect();
     let project = name.filter(|_| errors.is_empty()).map(|name| ProjectSpec {
@@ -69,6 +69,9 @@ fn give(reader: Reader<'_>, file: PathBuf, name: Option<ProjectName>, drafts: Ve
         file: file.clone(),
     });
     let mut secrets = Secrets::default();
+    // What was filled in stands in messages, too.
+    secrets.learn_environment(environment);
+    secrets.learn_environment(&dot_env);
     if let Some(project) = &project {
         secrets.learn(project);
     }
