@@ -372,7 +372,8 @@ impl Loop {
                 tokio::spawn(async move {
                     let kept = hub.recall(service).await;
                     // There may be much of it.
-                    let shown = tokio::task::spawn_blocking(move || kept.iter().map(|batch| veil.batch(batch)).collect());
+                    let shown =
+                        tokio::task::spawn_blocking(move || kept.iter().map(|batch| veil.batch(batch)).collect());
                     answer.send(Answer::Logs(shown.await.unwrap_or_default()))
                 });
             }

@@ -68,12 +68,12 @@ pub(in crate::cli) async fn logs(
         raw: logs.raw,
         known: known_values(handle.as_ref().filter(|_| !logs.raw && place.access == Access::Full), &services).await?,
     };
-    let raw = if logs.raw { Some(raw(outside, handle.as_ref(), &services).await?) } else { None };
+    let told = if logs.raw { Some(raw(outside, handle.as_ref(), &services).await?) } else { None };
     // Subscribe first, then read what there is: nothing falls between.
     let feed = handle.as_ref().map(|handle| handle.logs.subscribe());
     let mut reader = Reader::new(look(ctx, services, &logs.lines, logs), &extent, logs.grep.clone(), logs.tail);
     reader.stored(ctx, outside, &extent)?;
-    match (&handle, raw) {
+    match (&handle, told) {
         (_, Some(batches)) => batches.iter().try_for_each(|batch| reader.take_and_write(ctx, batch))?,
         (Some(handle), None) => reader.remembered(ctx, handle).await?,
         (None, None) => {}
@@ -152,7 +152,9 @@ async fn raw(
     match handle.query(Query::RawLogs { service, origin: Origin::Cli, asker: Some(asker) }).await? {
         Answer::Logs(batches) => Ok(batches),
         Answer::Unavailable(why) => Err(Failure::new(Outcome::Refused, why)),
-        Answer::Entries(_) | Answer::ShellContext { .. } => Err(Failure::failed("the engine answered something else".to_owned())),
+        Answer::Entries(_) | Answer::ShellContext { .. } => {
+            Err(Failure::failed("the engine answered something else".to_owned()))
+        }
     }
 }
 

@@ -68,9 +68,11 @@ fn value_of(line: &str, name: Range<usize>) -> Option<(Range<usize>, &'static st
     let is_flag = text.starts_with("--");
     let before = name.start.checked_sub(1).map(|before| at.bytes[before]);
     let sign = at.sign(is_flag, before == Some(b'<'))?;
-    let last = text.rsplit(['-', '_', '.']).next().unwrap_or_default().to_ascii_lowercase();
-    let header = matches!(sign, Sign::Colon | Sign::Equals) && matches!(last.as_str(), "authorization" | "cookie");
-    let value = if header { at.header(&last)? } else { at.value(&sign)? };
+    let is = |names: [&str; 2]| names.iter().any(|name| text.eq_ignore_ascii_case(name));
+    let is_cookie = is(["cookie", "set-cookie"]);
+    let header =
+        matches!(sign, Sign::Colon | Sign::Equals) && (is_cookie || is(["authorization", "proxy-authorization"]));
+    let value = if header { at.header(is_cookie)? } else { at.value(sign)? };
     let text = &line[value.clone()];
     let is_secret = match known {
         Name::Strong(_) => !is_nothing(text) && !text.is_empty(),
@@ -194,9 +196,9 @@ impl Cursor<'_> {
         (is_flag && spaced && self.peek() != Some(b'-')).then_some(Sign::Flag)
     }
 
-    fn value(&mut self, sign: &Sign) -> Option<Range<usize>> {
+    fn value(&mut self, sign: Sign) -> Option<Range<usize>> {
         let begin = self.at;
-        if *sign == Sign::Tag {
+        if sign == Sign::Tag {
             return self.until(|byte| byte == b'<').filter(|value| self.bytes.get(value.end) == Some(&b'<'));
         }
         if let Some((slashes, mark)) = self.quote() {
@@ -204,10 +206,12 @@ impl Cursor<'_> {
         }
         self.at = begin;
         // Lists and objects have names of their own.
-        if matches!(self.peek(), Some(b'{' | b'[' | b'(')) && *sign != Sign::Flag {
+        if matches!(self.peek(), Some(b'{' | b'[' | b'(')) && sign != Sign::Flag {
             return None;
         }
-        self.until(|byte| byte.is_ascii_whitespace() || matches!(byte, b',' | b';' | b'&' | b'"' | b'\'' | b'}' | b']' | b'<' | 0x1b))
+        self.until(|byte| {
+            byte.is_ascii_whitespace() || matches!(byte, b',' | b';' | b'&' | b'"' | b'\'' | b'}' | b']' | b'<' | 0x1b)
+        })
     }
 
     /// Up to the mark that closes: one with as many backslashes before it.
@@ -215,8 +219,8 @@ impl Cursor<'_> {
         let begin = self.at;
         let mut row = 0;
         while let Some(byte) = self.peek() {
-            if byte == mark && (row == slashes || row < slashes) {
-                return begin..self.at - row.min(slashes);
+            if byte == mark && row <= slashes {
+                return begin..self.at - row;
             }
             row = if byte == b'\\' { row + 1 } else { 0 };
             if slashes == 0 && row == 2 {
@@ -236,13 +240,14 @@ impl Cursor<'_> {
     }
 
     /// The value of a header: all but the word that says of which kind it is.
-    fn header(&mut self, name: &str) -> Option<Range<usize>> {
+    fn header(&mut self, is_cookie: bool) -> Option<Range<usize>> {
         self.quote();
-        if name == "cookie" {
+        if is_cookie {
             return self.until(|byte| matches!(byte, b'"' | b'\'' | b'\\' | 0x1b));
         }
         let word = self.until(|byte| !is_of_name(byte))?;
-        let kinds: [&[u8]; 7] = [b"bearer", b"basic", b"digest", b"token", b"negotiate", b"apikey", b"aws4-hmac-sha256"];
+        let kinds: [&[u8]; 7] =
+            [b"bearer", b"basic", b"digest", b"token", b"negotiate", b"apikey", b"aws4-hmac-sha256"];
         let is_kind = kinds.iter().any(|kind| self.bytes[word.clone()].eq_ignore_ascii_case(kind));
         if is_kind && self.blanks() {
             let lists = self.bytes[word].eq_ignore_ascii_case(b"digest");
@@ -262,7 +267,8 @@ impl Cursor<'_> {
 
 /// Words that stand for no value.
 fn is_nothing(value: &str) -> bool {
-    let words = ["true", "false", "null", "none", "nil", "undefined", "yes", "no", "on", "off", "empty", "unset", "\"\""];
+    let words =
+        ["true", "false", "null", "none", "nil", "undefined", "yes", "no", "on", "off", "empty", "unset", "\"\""];
     words.iter().any(|word| value.eq_ignore_ascii_case(word)) || value.bytes().all(|byte| byte == b'*')
 }
 
@@ -274,7 +280,8 @@ fn is_number(value: &str) -> bool {
 fn is_reference(value: &str) -> bool {
     let Some(name) = value.strip_prefix('$') else { return false };
     let is_plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    name.starts_with(['{', '(']) || (!name.is_empty() && name.bytes().all(is_plain) && !name.starts_with(|c: char| c.is_ascii_digit()))
+    name.starts_with(['{', '('])
+        || (!name.is_empty() && name.bytes().all(is_plain) && !name.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Not a word of prose, a path, an address.

@@ -23,25 +23,115 @@ pub(super) const LABELS: [&str; 8] =
     ["password", "secret", "token", "key", "authorization", "cookie", "dsn", "credential"];
 
 /// Last words of names that are about a secret and not one.
-const ABOUT: [&str; 52] = [
-    "algorithm", "alg", "audience", "budget", "count", "dir", "directory", "disabled", "enabled", "endpoint", "expires",
-    "expiry", "file", "files", "header", "host", "hostname", "id", "ids", "issuer", "length", "len", "lifetime", "limit",
-    "limits", "max", "method", "min", "mode", "name", "names", "path", "paths", "policy", "port", "prefix", "provider",
-    "required", "size", "sock", "socket", "status", "suffix", "timeout", "ttl", "type", "uri", "url", "usage", "user",
-    "username", "version",
+const ABOUT: &[&str] = &[
+    "algorithm",
+    "alg",
+    "audience",
+    "budget",
+    "count",
+    "dir",
+    "directory",
+    "disabled",
+    "enabled",
+    "endpoint",
+    "expires",
+    "expiry",
+    "file",
+    "files",
+    "header",
+    "host",
+    "hostname",
+    "id",
+    "ids",
+    "issuer",
+    "length",
+    "len",
+    "lifetime",
+    "limit",
+    "limits",
+    "max",
+    "method",
+    "min",
+    "mode",
+    "name",
+    "names",
+    "path",
+    "paths",
+    "policy",
+    "port",
+    "prefix",
+    "provider",
+    "required",
+    "size",
+    "sock",
+    "socket",
+    "status",
+    "suffix",
+    "timeout",
+    "ttl",
+    "type",
+    "uri",
+    "url",
+    "usage",
+    "user",
+    "username",
+    "version",
 ];
 
 /// What before `key` makes it a key of something else than a lock.
-const PLAIN_KEYS: [&str; 24] = [
-    "cache", "composite", "error", "foreign", "group", "hash", "hot", "idempotency", "index", "lookup", "map",
-    "message", "next", "object", "partition", "prev", "primary", "public", "range", "routing", "row", "shard", "sort",
+const PLAIN_KEYS: &[&str] = &[
+    "cache",
+    "composite",
+    "error",
+    "foreign",
+    "group",
+    "hash",
+    "hot",
+    "idempotency",
+    "index",
+    "lookup",
+    "map",
+    "message",
+    "next",
+    "object",
+    "partition",
+    "prev",
+    "primary",
+    "public",
+    "range",
+    "routing",
+    "row",
+    "shard",
+    "sort",
     "unique",
 ];
 
 /// What is written together with `key`, `pass` or `pwd`.
-const TOGETHER: [&str; 24] = [
-    "access", "account", "admin", "api", "app", "auth", "client", "db", "encrypt", "encryption", "master", "my", "pg",
-    "private", "redis", "root", "server", "service", "sign", "signing", "smtp", "ssh", "sudo", "user",
+const TOGETHER: &[&str] = &[
+    "access",
+    "account",
+    "admin",
+    "api",
+    "app",
+    "auth",
+    "client",
+    "db",
+    "encrypt",
+    "encryption",
+    "master",
+    "my",
+    "pg",
+    "private",
+    "redis",
+    "root",
+    "server",
+    "service",
+    "sign",
+    "signing",
+    "smtp",
+    "ssh",
+    "sudo",
+    "user",
 ];
 
 /// What `name` says. `PWD`, `KEYBOARD`, `AUTHOR`, `MONKEY`, `TOKENIZER` and `SSH_AUTH_SOCK` say nothing.
@@ -104,10 +194,8 @@ fn parts(name: &str) -> Vec<String> {
         let after = bytes.get(at + 1).copied().unwrap_or(b'_');
         let begins = byte.is_ascii_uppercase()
             && (before.is_ascii_lowercase() || (before.is_ascii_uppercase() && after.is_ascii_lowercase()));
-        if !byte.is_ascii_alphanumeric() || begins {
-            if !part.is_empty() {
-                parts.push(std::mem::take(&mut part));
-            }
+        if (begins || !byte.is_ascii_alphanumeric()) && !part.is_empty() {
+            parts.push(std::mem::take(&mut part));
         }
         if byte.is_ascii_alphanumeric() {
             part.push(char::from(byte.to_ascii_lowercase()));

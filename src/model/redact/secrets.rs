@@ -24,8 +24,7 @@ const MOST: usize = 8192;
 const LONGEST: usize = 4096;
 
 /// Words that are values of switches.
-const SWITCHES: [&str; 8] =
-    ["default", "disabled", "enabled", "optional", "required", "undefined", "unlimited", "password_auth"];
+const SWITCHES: [&str; 7] = ["default", "disabled", "enabled", "optional", "required", "undefined", "unlimited"];
 
 /// Known values by name.
 #[derive(Clone, Default)]
@@ -43,10 +42,7 @@ impl std::fmt::Debug for Secrets {
 
 impl Secrets {
     /// Learns what an environment holds; true where something was new.
-    pub fn learn_environment<'a>(
-        &mut self,
-        environment: impl IntoIterator<Item = (&'a String, &'a String)>,
-    ) -> bool {
+    pub fn learn_environment<'a>(&mut self, environment: impl IntoIterator<Item = (&'a String, &'a String)>) -> bool {
         let before = self.forms.len();
         for (name, value) in environment {
             if names::of(name).is_some() {
@@ -107,7 +103,7 @@ impl Secrets {
         let name: Arc<str> = label(name).into();
         // A key in PEM has many lines; each may be printed alone.
         for value in value.lines().map(str::trim) {
-            if value.chars().count() < SHORTEST || value.starts_with('$') || SWITCHES.contains(&value) {
+            if value.chars().count() < SHORTEST || SWITCHES.contains(&value) {
                 continue;
             }
             let mut end = value.len().min(LONGEST);

@@ -24,7 +24,7 @@ const fn aws(begins: &'static str) -> Kind {
     Kind { begins, label: "aws-key", least: 16, also: b"", upper: true }
 }
 
-static KINDS: [Kind; 33] = [
+static KINDS: &[Kind] = &[
     aws("AKIA"),
     aws("ASIA"),
     aws("AIDA"),
@@ -115,7 +115,8 @@ fn run_from(bytes: &[u8], start: usize, is_part: impl Fn(u8) -> bool) -> usize {
 
 fn token(bytes: &[u8], start: usize, kind: &Kind) -> Option<usize> {
     let is_part = |byte: u8| {
-        let own = if kind.upper { byte.is_ascii_uppercase() || byte.is_ascii_digit() } else { byte.is_ascii_alphanumeric() };
+        let own =
+            if kind.upper { byte.is_ascii_uppercase() || byte.is_ascii_digit() } else { byte.is_ascii_alphanumeric() };
         own || kind.also.contains(&byte)
     };
     let end = run_from(bytes, start, is_part);
@@ -127,7 +128,8 @@ fn token(bytes: &[u8], start: usize, kind: &Kind) -> Option<usize> {
 
 /// `header.payload.signature`, the last of which may be missing.
 fn jwt(bytes: &[u8], start: usize) -> Option<usize> {
-    let part = |from: usize| run_from(bytes, from, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'='));
+    let part =
+        |from: usize| run_from(bytes, from, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'='));
     let header = part(start);
     if header - start < 10 || bytes.get(header) != Some(&b'.') {
         return None;
@@ -147,7 +149,9 @@ pub(super) fn userinfo(text: &str) -> Vec<Range<usize>> {
 /// The password of a URL whose authority begins at `start`; a user that is long enough to be a token counts as one.
 fn password(line: &str, start: usize) -> Option<Range<usize>> {
     let bytes = line.as_bytes();
-    let ends = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`' | 0x1b);
+    let ends = |byte: u8| {
+        byte.is_ascii_whitespace() || matches!(byte, b'/' | b'?' | b'#' | b'"' | b'\'' | b'<' | b'>' | b'`' | 0x1b)
+    };
     let end = run_from(bytes, start, |byte| !ends(byte));
     let at = start + bytes[start..end].iter().rposition(|byte| *byte == b'@')?;
     let password = match bytes[start..at].iter().position(|byte| *byte == b':') {
@@ -237,6 +241,7 @@ fn is_random(text: &str) -> bool {
         before = class;
     }
     let length = text.len() as f64;
-    let bits: f64 = counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / length).map(|p| -p * p.log2()).sum();
+    let bits: f64 =
+        counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / length).map(|p| -p * p.log2()).sum();
     lower >= 2 && upper >= 2 && digits >= 1 && turns * 10 >= (lower + upper + digits) * 4 && bits > 4.0
 }

@@ -125,7 +125,7 @@ impl Redactor {
         let shown = self.text(&together);
         if shown.split('\n').count() == lines.len() {
             for (line, shown) in lines.iter_mut().zip(shown.split('\n')) {
-                if line != shown {
+                if line.as_str() != shown {
                     shown.clone_into(line);
                 }
             }

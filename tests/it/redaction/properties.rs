@@ -6,7 +6,8 @@ use cas::model::redact::{Redactor, Secrets};
 use proptest::prelude::*;
 
 fn redactor() -> Redactor {
-    let known = [("DB_PASSWORD", "hünter-2ß"), ("API_TOKEN", "token=abc"), ("KEY_OF_KEYS", "redacted"), ("A_SECRET", "aaaaaa")];
+    let known =
+        [("DB_PASSWORD", "hünter-2ß"), ("API_TOKEN", "token=abc"), ("KEY_OF_KEYS", "redacted"), ("A_SECRET", "aaaaaa")];
     let known: BTreeMap<String, String> = known.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     let mut secrets = Secrets::default();
     secrets.learn_environment(&known);
@@ -18,9 +19,42 @@ fn piece() -> impl Strategy<Value = String> {
         any::<String>(),
         "[A-Za-z0-9+/_-]{1,50}",
         prop::sample::select(vec![
-            "password", "=", ":", " ", "\"", "\\", "\\\"", "token", "--", "key", "Authorization: ", "Bearer ", "Cookie: ", "://",
-            "@", "u:p@h", "hünter-2ß", "redacted", "aaaaaa", "‹redacted:", "‹redacted:DB_PASSWORD›", "›", "eyJhbGciOiJI.", "AKIA",
-            "ghp_", "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "\n", "\u{1b}[0m", "$", "<", ">", ",", ";", "é", "🔑",
+            "password",
+            "=",
+            ":",
+            " ",
+            "\"",
+            "\\",
+            "\\\"",
+            "token",
+            "--",
+            "key",
+            "Authorization: ",
+            "Bearer ",
+            "Cookie: ",
+            "://",
+            "@",
+            "u:p@h",
+            "hünter-2ß",
+            "redacted",
+            "aaaaaa",
+            "‹redacted:",
+            "‹redacted:DB_PASSWORD›",
+            "›",
+            "eyJhbGciOiJI.",
+            "AKIA",
+            "ghp_",
+            "-----BEGIN PRIVATE KEY-----",
+            "-----END PRIVATE KEY-----",
+            "\n",
+            "\u{1b}[0m",
+            "$",
+            "<",
+            ">",
+            ",",
+            ";",
+            "é",
+            "🔑",
         ])
         .prop_map(str::to_owned),
     ]
@@ -29,9 +63,11 @@ fn piece() -> impl Strategy<Value = String> {
 /// Whether what is left of `shown` between marks stands in `text` in the same order.
 fn is_made_of(text: &str, shown: &str) -> bool {
     let mut rest = text;
-    for part in shown.split("‹redacted:").enumerate().map(|(at, part)| {
-        if at == 0 { part } else { part.split_once('›').map_or(part, |(_, behind)| behind) }
-    }) {
+    for part in shown
+        .split("‹redacted:")
+        .enumerate()
+        .map(|(at, part)| if at == 0 { part } else { part.split_once('›').map_or(part, |(_, behind)| behind) })
+    {
         let Some(at) = rest.find(part) else { return false };
         rest = &rest[at + part.len()..];
     }
@@ -61,7 +97,19 @@ proptest! {
 #[test]
 fn the_worst_of_lines_costs_no_more_than_its_length() {
     let redactor = redactor();
-    for piece in ["password=", "token:", "a://", "a://b:c@", "\\\"key\\\":\\\"", "eyJ.", "-", "Aa0", "key ", "--token ", "-----END PRIVATE KEY-----"] {
+    for piece in [
+        "password=",
+        "token:",
+        "a://",
+        "a://b:c@",
+        "\\\"key\\\":\\\"",
+        "eyJ.",
+        "-",
+        "Aa0",
+        "key ",
+        "--token ",
+        "-----END PRIVATE KEY-----",
+    ] {
         let took = [1, 8].map(|times| {
             let line = piece.repeat(times * 100_000 / piece.len());
             let began = Instant::now();

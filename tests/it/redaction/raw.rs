@@ -55,7 +55,9 @@ fn raw_output_is_for_who_may_act_and_the_timeline_tells() {
 #[test]
 fn an_edited_secret_is_known_after_the_reload_and_the_old_one_still_is() {
     let services = |secret: &str| {
-        format!("  web:\n    shell: 'echo value $$APP_SECRET end; sleep 1000'\n    environment: {{APP_SECRET: {secret}}}\n")
+        format!(
+            "  web:\n    shell: 'echo value $$APP_SECRET end; sleep 1000'\n    environment: {{APP_SECRET: {secret}}}\n"
+        )
     };
     let project = Project::yaml(&services("first-canary"));
     good(&project, &["up", "--detach"]);
@@ -77,7 +79,8 @@ fn what_was_learned_stays_known() {
     let load = |value: &str| -> ProjectSpec {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("cas.yaml");
-        std::fs::write(&file, format!("services:\n  web: {{command: ['true'], environment: {{MY_TOKEN: {value}}}}}\n")).unwrap();
+        std::fs::write(&file, format!("services:\n  web: {{command: ['true'], environment: {{MY_TOKEN: {value}}}}}\n"))
+            .unwrap();
         let path = std::env::var("PATH").unwrap();
         cas::config::load(&file, None, &[("PATH".to_owned(), path)].into()).project.unwrap()
     };

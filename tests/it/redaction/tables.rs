@@ -27,10 +27,13 @@ fn values_named_in_the_text_are_redacted() {
         ("curl -H 'Authorization: Basic dTpw' x", "curl -H 'Authorization: Basic ‹redacted:authorization›' x"),
         ("sent Bearer abcdefghijklmnop1 away", "sent Bearer ‹redacted:authorization› away"),
         ("Set-Cookie: sid=abc; Path=/", "Set-Cookie: ‹redacted:cookie›"),
-        ("\u{1b}[36mclient_secret\u{1b}[0m=\u{1b}[33mabc\u{1b}[0m ok", "\u{1b}[36mclient_secret\u{1b}[0m=\u{1b}[33m‹redacted:secret›\u{1b}[0m ok"),
+        (
+            "\u{1b}[36mclient_secret\u{1b}[0m=\u{1b}[33mabc\u{1b}[0m ok",
+            "\u{1b}[36mclient_secret\u{1b}[0m=\u{1b}[33m‹redacted:secret›\u{1b}[0m ok",
+        ),
         ("<password>hunter2</password>", "<password>‹redacted:password›</password>"),
         ("PGPASSWORD=x psql", "PGPASSWORD=‹redacted:password› psql"),
-        (":secret_key_base => \"abc\"", ":secret_key_base => \"‹redacted:secret›\""),
+        (":secret_key_base => \"abc\"", ":secret_key_base => \"‹redacted:key›\""),
         ("a=1\npassword=x\nb=2", "a=1\npassword=‹redacted:password›\nb=2"),
     ] {
         assert_eq!(redactor.text(line), shown, "{line}");
@@ -138,14 +141,42 @@ fn known_values_are_redacted_wherever_they_stand_and_however_they_are_written() 
 #[test]
 fn names_of_variables_say_what_is_a_secret() {
     let value = "correct-horse";
-    for name in ["DB_PASS", "PASSWORD", "db.password", "GITHUB_TOKEN", "API_KEY", "apiKey", "AUTH", "SENTRY_DSN", "MY_SECRET_2",
-        "SESSION_COOKIE", "GOOGLE_CREDENTIALS", "PGPASSWORD", "DB_PWD", "APIKEY", "STRIPE_KEY"]
-    {
+    for name in [
+        "DB_PASS",
+        "PASSWORD",
+        "db.password",
+        "GITHUB_TOKEN",
+        "API_KEY",
+        "apiKey",
+        "AUTH",
+        "SENTRY_DSN",
+        "MY_SECRET_2",
+        "SESSION_COOKIE",
+        "GOOGLE_CREDENTIALS",
+        "PGPASSWORD",
+        "DB_PWD",
+        "APIKEY",
+        "STRIPE_KEY",
+    ] {
         assert_ne!(knowing(&[(name, value)]).text(value), value, "{name}");
     }
-    for name in ["PWD", "OLDPWD", "PATH", "KEYBOARD", "AUTHOR", "MONKEY", "COMPASS", "SSH_AUTH_SOCK", "KEY_FILE", "TOKENIZER",
-        "PASSENGERS", "XAUTHORITY", "PUBLIC_KEY", "TOKEN_TTL", "HOME"]
-    {
+    for name in [
+        "PWD",
+        "OLDPWD",
+        "PATH",
+        "KEYBOARD",
+        "AUTHOR",
+        "MONKEY",
+        "COMPASS",
+        "SSH_AUTH_SOCK",
+        "KEY_FILE",
+        "TOKENIZER",
+        "PASSENGERS",
+        "XAUTHORITY",
+        "PUBLIC_KEY",
+        "TOKEN_TTL",
+        "HOME",
+    ] {
         assert_eq!(knowing(&[(name, value)]).text(value), value, "{name}");
     }
 }
