@@ -16,6 +16,9 @@ static HINTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
     words.expect("eleven short words make an automaton")
 });
 
+/// What is longer and no secret has no secrets in it.
+const LONGEST_PLAIN: usize = 256;
+
 /// A longer name is no name.
 const LONGEST_NAME: usize = 64;
 
@@ -35,9 +38,14 @@ pub(super) fn values(line: &str) -> Vec<(Range<usize>, &'static str)> {
         let name = name_around(line.as_bytes(), hint.range());
         // What was gone over already is not gone over again.
         done = name.end;
-        if let Some((value, label)) = value_of(line, name) {
-            done = done.max(value.end);
-            found.push((value, label));
+        match value_of(line, name) {
+            Some((value, Some(label))) => {
+                done = done.max(value.end);
+                found.push((value, label));
+            }
+            // A long one is not gone over again for each name in it.
+            Some((value, None)) if value.len() > LONGEST_PLAIN => done = done.max(value.end),
+            Some((_, None)) | None => {}
         }
     }
     found
@@ -58,11 +66,12 @@ fn name_around(bytes: &[u8], Range { mut start, mut end }: Range<usize>) -> Rang
     start..end
 }
 
-fn value_of(line: &str, name: Range<usize>) -> Option<(Range<usize>, &'static str)> {
+/// The value behind a name, and what it is where it is a secret.
+fn value_of(line: &str, name: Range<usize>) -> Option<(Range<usize>, Option<&'static str>)> {
     let text = line[name.clone()].trim_end_matches('.');
     let mut at = Cursor { bytes: line.as_bytes(), at: name.start + text.len() };
     if text.eq_ignore_ascii_case("bearer") {
-        return at.blanks().then(|| at.credentials()).flatten().map(|value| (value, "authorization"));
+        return at.blanks().then(|| at.credentials()).flatten().map(|value| (value, Some("authorization")));
     }
     let known = names::of(text)?;
     let is_flag = text.starts_with("--");
@@ -84,7 +93,8 @@ fn value_of(line: &str, name: Range<usize>) -> Option<(Range<usize>, &'static st
             Sign::Quoted => !is_nothing(text) && !is_number(text),
         },
     };
-    (is_secret && !is_reference(text)).then(|| (value, known.label()))
+    let label = (is_secret && !is_reference(text)).then_some(known.label());
+    Some((value, label))
 }
 
 /// What stands between a name and its value.

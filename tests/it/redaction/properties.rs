@@ -111,7 +111,7 @@ fn the_worst_of_lines_costs_no_more_than_its_length() {
         "-----END PRIVATE KEY-----",
     ] {
         let took = [1, 8].map(|times| {
-            let line = piece.repeat(times * 100_000 / piece.len());
+            let line = piece.repeat(times * 20_000 / piece.len());
             let began = Instant::now();
             let _shown = redactor.text(&line);
             began.elapsed()

@@ -28,7 +28,7 @@ fn raw_output_is_for_who_may_act_and_the_timeline_tells() {
     assert!(!events().contains("logs --raw"));
 
     let refused = project.cas(&["--read-only", "logs", "--raw"], &[]);
-    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(!refused.status.success(), "{refused:?}");
     assert!(refused.stdout.is_empty());
     let [socket, shows] = sockets(&project);
     let refused = get(&shows, "/v1/logs?raw=true");
@@ -63,7 +63,7 @@ fn an_edited_secret_is_known_after_the_reload_and_the_old_one_still_is() {
     good(&project, &["up", "--detach"]);
     eventually("it has written", || output(&project, &["logs"]).contains("value"));
     project.write("cas.yaml", &project.yaml_of(&services("second-canary")));
-    good(&project, &["reload", "--yes"]);
+    good(&project, &["reload"]);
     let [socket, _] = sockets(&project);
     eventually("the new one runs", || get(&socket, "/v1/logs").matches("value ").count() == 2);
     let said = get(&socket, "/v1/logs?since=1h");
