@@ -193,10 +193,13 @@ fn read_stored(
         tail: wanted.tail,
     };
     tokio::task::spawn_blocking(move || {
+        let mut passage = veil.passage();
         let ended = stored.read(&range, &mut |batch| {
+            let shown = passage.as_mut().and_then(|passage| passage.changed(batch));
+            let batch = shown.as_ref().unwrap_or(batch);
             let known = begins.get(&batch.service);
             let Some(batch) = before(batch, known.copied()) else { return ControlFlow::Continue(()) };
-            match batches.blocking_send(veil.batch(&Arc::new(batch))) {
+            match batches.blocking_send(Arc::new(batch)) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(_left) => ControlFlow::Break(()),
             }

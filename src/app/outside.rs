@@ -430,8 +430,8 @@ impl Outside for Real {
             selfview::give(&slots, &extent.services, range, extent.tail, each);
             return Ok(());
         }
-        let redactor = veil::redactor(&self.paths, &self.setup.environment, extent);
-        selfview::give(&slots, &extent.services, range, extent.tail, &mut |batch| match redactor.changed(batch) {
+        let mut passage = veil::passage(&self.paths, &self.setup.environment, extent);
+        selfview::give(&slots, &extent.services, range, extent.tail, &mut |batch| match passage.changed(batch) {
             Some(shown) => each(&shown),
             None => each(batch),
         });

@@ -1,6 +1,9 @@
 //! What is known of secrets where stored output is read without asking an engine for it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::keeper;
 use crate::{
@@ -8,12 +11,12 @@ use crate::{
     config::{self, paths::Paths},
     model::{
         ids::ProjectName,
-        redact::{Redactor, Secrets},
+        redact::{Passage, Redactor, Secrets},
     },
 };
 
 /// Knows this process's environment, what the engine has set, the project's file as it is now, and with what it was opened.
-pub(super) fn redactor(paths: &Paths, environment: &BTreeMap<String, String>, extent: &LogExtent) -> Redactor {
+pub(super) fn passage(paths: &Paths, environment: &BTreeMap<String, String>, extent: &LogExtent) -> Passage {
     let mut secrets = Secrets::default();
     secrets.learn_environment(environment);
     secrets.learn_environment(&extent.known);
@@ -32,7 +35,7 @@ pub(super) fn redactor(paths: &Paths, environment: &BTreeMap<String, String>, ex
             }
         }
     }
-    Redactor::of(&secrets)
+    Passage::through(Arc::new(Redactor::of(&secrets)))
 }
 
 fn learn_file(secrets: &mut Secrets, file: &std::path::Path, environment: &BTreeMap<String, String>) {

@@ -34,8 +34,19 @@ impl Engine {
     /// Output is read as it was written: that is told.
     pub(super) fn raw_logs_asked(&mut self, service: Option<&ServiceId>, origin: Origin, from: Option<Asker>) {
         let line = service.map_or_else(|| "logs --raw".to_owned(), |service| format!("logs --raw {service}"));
-        let about = service.filter(|id| self.services.contains_key(*id)).map_or(About::Everything, About::Service);
-        self.record(about, origin, What::Requested { line, from }, "shown with the secrets in it");
+        let why = "shown with the secrets in it";
+        if let Some(id) = service.filter(|id| self.services.contains_key(*id)) {
+            return self.record(About::Service(id), origin, What::Requested { line, from }, why);
+        }
+        // Each project's own story has it.
+        let projects: Vec<ProjectName> = self.projects.keys().cloned().collect();
+        for project in &projects {
+            let what = What::Requested { line: line.clone(), from: from.clone() };
+            self.record(About::Project(project), origin, what, why);
+        }
+        if projects.is_empty() {
+            self.record(About::Everything, origin, What::Requested { line, from }, why);
+        }
     }
 
     /// Writes an entry.

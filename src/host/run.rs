@@ -372,8 +372,10 @@ impl Loop {
                 tokio::spawn(async move {
                     let kept = hub.recall(service).await;
                     // There may be much of it.
-                    let shown =
-                        tokio::task::spawn_blocking(move || kept.iter().map(|batch| veil.batch(batch)).collect());
+                    let shown = tokio::task::spawn_blocking(move || match veil.passage() {
+                        Some(mut passage) => kept.iter().map(|batch| passage.batch(batch)).collect(),
+                        None => kept,
+                    });
                     answer.send(Answer::Logs(shown.await.unwrap_or_default()))
                 });
             }

@@ -9,7 +9,7 @@ use std::{
 use crate::model::{
     log::{LogBatch, LogNews},
     project::ProjectSpec,
-    redact::{Redactor, Secrets},
+    redact::{Passage, Redactor, Secrets},
 };
 
 /// Cheap to clone.
@@ -55,6 +55,12 @@ impl Veil {
     pub fn redactor(&self) -> Option<Arc<Redactor>> {
         let known = self.0.as_ref()?;
         Some(Arc::clone(&known.read().unwrap_or_else(PoisonError::into_inner).redactor))
+    }
+
+    /// A way through output that is read from one end to the other; none where all is let through.
+    #[must_use]
+    pub fn passage(&self) -> Option<Passage> {
+        self.redactor().map(Passage::through)
     }
 
     /// A batch as it may be seen.

@@ -18,7 +18,7 @@ use std::{borrow::Cow, collections::HashSet, ops::Range, sync::Arc};
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use self::pem::Pem;
-pub use self::secrets::Secrets;
+pub use self::{output::Passage, secrets::Secrets};
 
 /// How a mark begins and ends.
 const MARK: (&str, &str) = ("‹redacted:", "›");
@@ -84,8 +84,7 @@ impl Redactor {
             return Cow::Borrowed(text);
         }
         let lines: Vec<&str> = text.split('\n').collect();
-        let pem = Pem::of(&lines);
-        let shown: Vec<Cow<'_, str>> = lines.iter().enumerate().map(|(at, line)| self.line(line, pem.at(at))).collect();
+        let (shown, _) = self.shown(&lines, None);
         if shown.iter().all(|line| matches!(line, Cow::Borrowed(_))) {
             return Cow::Borrowed(text);
         }
@@ -99,21 +98,38 @@ impl Redactor {
         }
     }
 
-    /// One line; `key`: the part of it that belongs to a private key.
-    fn line<'t>(&self, line: &'t str, key: Option<Range<usize>>) -> Cow<'t, str> {
-        let mut shown = Cow::Borrowed(line);
-        let mut first: Vec<Span<'_>> = key.map(|range| Span { range, name: pem::LABEL }).into_iter().collect();
+    /// Lines that follow one another. `inside`: so many lines of a private key came before them; the same is given back for what comes next.
+    fn shown<'t>(&self, lines: &[&'t str], inside: Option<usize>) -> (Vec<Cow<'t, str>>, Option<usize>) {
+        let (mut pem, after) = Pem::of(lines, inside);
+        let mut shown: Vec<Cow<'t, str>> = lines.iter().map(|line| Cow::Borrowed(*line)).collect();
+        let mut open = vec![true; lines.len()];
         for _ in 0..PASSES {
-            let marks = self.marks(&shown);
-            let mut spans = std::mem::take(&mut first);
-            self.find(&shown, &mut spans);
-            let spans = tidy(spans, &marks);
-            if spans.is_empty() {
+            let mut changed = false;
+            for (at, line) in shown.iter_mut().enumerate() {
+                let key = pem.at(at);
+                let other = if open[at] || key.is_some() { self.pass(line, key) } else { None };
+                open[at] = other.is_some();
+                if let Some(other) = other {
+                    changed = true;
+                    *line = Cow::Owned(other);
+                }
+            }
+            if !changed {
                 break;
             }
-            shown = Cow::Owned(replaced(&shown, &spans));
+            let now: Vec<&str> = shown.iter().map(AsRef::as_ref).collect();
+            pem = Pem::of(&now, inside).0;
         }
-        shown
+        (shown, after)
+    }
+
+    /// One line once, where that changes it; `key`: the part of it that belongs to a private key.
+    fn pass(&self, line: &str, key: Option<Range<usize>>) -> Option<String> {
+        let marks = self.marks(line);
+        let mut spans: Vec<Span<'_>> = key.map(|range| Span { range, name: pem::LABEL }).into_iter().collect();
+        self.find(line, &mut spans);
+        let spans = tidy(spans, &marks);
+        (!spans.is_empty()).then(|| replaced(line, &spans))
     }
 
     fn find<'s>(&'s self, line: &str, spans: &mut Vec<Span<'s>>) {

@@ -17,10 +17,9 @@ pub(super) fn is_suspicious(text: &str) -> bool {
 }
 
 impl Pem {
-    /// Of lines that follow one another.
-    pub(super) fn of(lines: &[&str]) -> Self {
+    /// Of lines that follow one another. `inside`: so many lines of a key came before them; also given back, for what comes after them.
+    pub(super) fn of(lines: &[&str], mut inside: Option<usize>) -> (Self, Option<usize>) {
         let mut parts = Vec::new();
-        let mut inside = None;
         for (at, line) in lines.iter().enumerate() {
             let begin = edge(line, "-----BEGIN ");
             let end = edge(line, "-----END ");
@@ -34,15 +33,18 @@ impl Pem {
                 }
                 (_, Some((_, from)), _) => {
                     parts.push((at, from..line.len()));
-                    inside = Some(at);
+                    inside = Some(0);
                 }
-                (Some(since), None, None) if at - since < MOST && may_go_on(line) => parts.push((at, 0..line.len())),
+                (Some(before), None, None) if before < MOST && may_go_on(line) => {
+                    parts.push((at, 0..line.len()));
+                    inside = Some(before + 1);
+                }
                 (Some(_), None, None) => inside = None,
                 (None, None, None) => {}
             }
         }
         parts.retain(|(_, part)| !part.is_empty());
-        Self(parts)
+        (Self(parts), inside)
     }
 
     /// The part of line `at`.
