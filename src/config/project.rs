@@ -76,7 +76,9 @@ fn give(reader: Reader<'_>, file: PathBuf, name: Option<ProjectName>, drafts: Ve
         secrets.learn(project);
     }
     let redactor = Redactor::of(&secrets);
-    understood.iter_mut().for_each(|service| service.redact(&redactor));
+    for service in &mut understood {
+        service.redact(&redactor);
+    }
     notes.iter_mut().chain(&mut errors).for_each(|problem| redactor.problem(problem));
     Loaded { file, project, understood, notes, errors }
 }

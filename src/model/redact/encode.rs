@@ -29,10 +29,11 @@ fn percent(value: &str, lower: bool) -> String {
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             text.push(char::from(byte));
-        } else if lower {
-            text.push_str(&format!("%{byte:02x}"));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            let digits: &[u8; 16] = if lower { b"0123456789abcdef" } else { b"0123456789ABCDEF" };
+            text.push('%');
+            text.push(char::from(digits[usize::from(byte >> 4)]));
+            text.push(char::from(digits[usize::from(byte & 15)]));
         }
     }
     text

@@ -157,17 +157,13 @@ impl Cursor<'_> {
         let begin = self.at;
         while self.at - begin < 8 && self.takes(b'\\') {}
         let mark = self.peek().filter(|byte| matches!(byte, b'"' | b'\'' | b'`'));
-        match mark {
-            Some(mark) => {
-                let slashes = self.at - begin;
-                self.at += 1;
-                Some((slashes, mark))
-            }
-            None => {
-                self.at = begin;
-                None
-            }
-        }
+        let Some(mark) = mark else {
+            self.at = begin;
+            return None;
+        };
+        let slashes = self.at - begin;
+        self.at += 1;
+        Some((slashes, mark))
     }
 
     fn sign(&mut self, is_flag: bool, is_tag: bool) -> Option<Sign> {

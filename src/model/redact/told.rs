@@ -130,7 +130,9 @@ impl Redactor {
                 }
             }
         } else {
-            lines.iter_mut().for_each(|line| self.own(line));
+            for line in lines {
+                self.own(line);
+            }
         }
     }
 
