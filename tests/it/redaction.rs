@@ -37,7 +37,7 @@ fn live_until(socket: &PathBuf, words: &[&str]) -> String {
         cas::api::wire::VERSION
     )
     .unwrap();
-    let (mut said, mut part) = (Vec::new(), [0; 64 * 1024]);
+    let (mut said, mut part) = (Vec::new(), vec![0; 64 * 1024]);
     loop {
         let length = stream.read(&mut part).unwrap();
         assert!(length > 0, "it ended: {}", String::from_utf8_lossy(&said));
