@@ -275,6 +275,10 @@ async fn answer_over(remote: &Remote, numbering: Numbering, query: Query) -> Ans
             let path = service.map_or_else(|| "/v1/logs".to_owned(), |service| format!("/v1/logs?service={service}"));
             whole_output(remote, &path).await.map(Answer::Logs)
         }
+        Query::RawLogs { service, origin: _, asker: _ } => {
+            let of = service.map_or_else(String::new, |service| format!("&service={service}"));
+            whole_output(remote, &format!("/v1/logs?raw=true{of}")).await.map(Answer::Logs)
+        }
         Query::Entries { limit } => {
             let entries = remote.get::<Vec<Entry>>(&format!("/v1/entries?limit={limit}")).await;
             entries.map(|entries| Answer::Entries(entries.into_iter().map(|entry| numbering.shown(entry)).collect()))

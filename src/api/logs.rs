@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use axum::{Extension, body::Bytes, extract::State, response::Response};
+use axum::{Extension, body::Bytes, extract::State, http::StatusCode, response::Response};
 use futures_util::{Stream, StreamExt, stream};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,17 +15,18 @@ use tokio::sync::mpsc;
 
 use super::{
     connection::Connection,
-    desk::{Desk, json, line},
+    desk::{Access, Desk, json, line},
     read::{id_of, instant, ndjson},
     refusal::{Params, Refusal, Speaks},
     server::{StoredLogs, StoredRange},
     wire::{Gap, VERSION},
 };
 use crate::{
-    host::handle::LogSubscription,
+    host::{handle::LogSubscription, veil::Veil},
     model::{
         ids::ServiceId,
         log::{LogBatch, LogNews},
+        policy::Origin,
         query::{Answer, Query},
     },
 };
@@ -51,6 +52,9 @@ pub(super) struct LogParams {
     /// Go on with what comes.
     #[serde(default)]
     follow: bool,
+    /// As it was written, secrets included: on the owner's own socket only, and told on the timeline.
+    #[serde(default)]
+    raw: bool,
 }
 
 /// What was asked for, understood.
@@ -59,6 +63,7 @@ struct Wanted {
     since_us: Option<i64>,
     until_us: Option<i64>,
     tail: Option<usize>,
+    raw: bool,
 }
 
 impl Wanted {
@@ -67,11 +72,15 @@ impl Wanted {
         if params.follow && params.until.is_some() {
             return Err(Refusal::bad("until and follow exclude each other: what is to come has no end"));
         }
+        if params.follow && params.raw {
+            return Err(Refusal::bad("raw and follow exclude each other: what is told on the timeline has an end"));
+        }
         Ok(Self {
             service: params.service.as_deref().map(service_of).transpose()?,
             since_us: when("since", &params.since)?,
             until_us: when("until", &params.until)?,
             tail: params.tail.map(|tail| tail.min(LONGEST_TAIL)),
+            raw: params.raw,
         })
     }
 
@@ -97,11 +106,21 @@ pub(super) async fn logs(
     Extension(connection): Extension<Arc<Connection>>,
 ) -> Result<Response, Refusal> {
     let wanted = Wanted::of(&params, desk.handle.snapshot().at.wall_us)?;
+    let question = match (wanted.raw, desk.access) {
+        (false, _) => Query::Logs { service: wanted.service.clone() },
+        (true, Access::Full) => {
+            Query::RawLogs { service: wanted.service.clone(), origin: Origin::Api, asker: connection.peer() }
+        }
+        (true, Access::ReadOnly) => {
+            let why = "this socket shows output without the secrets in it: raw is for the owner's own socket";
+            return Err(Refusal(StatusCode::FORBIDDEN, why.to_owned()));
+        }
+    };
     let subscription = params.follow.then(|| desk.handle.logs.subscribe());
     if params.follow {
         connection.becomes_stream();
     }
-    let kept = match desk.handle.query(Query::Logs { service: wanted.service.clone() }).await {
+    let kept = match desk.handle.query(question).await {
         Ok(Answer::Logs(batches)) => batches,
         Ok(Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Unavailable(_)) => Vec::new(),
         Err(gone) => return Err(Refusal::unavailable(gone.to_string())),
@@ -130,7 +149,8 @@ async fn backlog(desk: &Desk, wanted: Wanted, kept: Vec<Arc<LogBatch>>) -> strea
         None => ranged,
     });
     let begins = beginnings(&kept);
-    let older = stored.map(|stored| read_stored(stored, &wanted, begins));
+    let veil = if wanted.raw { Veil::none() } else { desk.handle.logs.veil().clone() };
+    let older = stored.map(|stored| read_stored(stored, &wanted, begins, veil));
     match (older, wanted.tail) {
         (None, None) => stream::iter(ring).boxed(),
         (Some(older), None) => older.chain(stream::iter(ring)).boxed(),
@@ -163,6 +183,7 @@ fn read_stored(
     stored: Arc<dyn StoredLogs>,
     wanted: &Wanted,
     begins: HashMap<ServiceId, (u64, i64)>,
+    veil: Veil,
 ) -> stream::BoxStream<'static, Arc<LogBatch>> {
     let (batches, read) = mpsc::channel(AHEAD);
     let range = StoredRange {
@@ -172,7 +193,10 @@ fn read_stored(
         tail: wanted.tail,
     };
     tokio::task::spawn_blocking(move || {
+        let mut passage = veil.passage();
         let ended = stored.read(&range, &mut |batch| {
+            let shown = passage.as_mut().and_then(|passage| passage.changed(batch));
+            let batch = shown.as_ref().unwrap_or(batch);
             let known = begins.get(&batch.service);
             let Some(batch) = before(batch, known.copied()) else { return ControlFlow::Continue(()) };
             match batches.blocking_send(Arc::new(batch)) {

@@ -19,7 +19,7 @@ use rustix::{
 use serde_json::Value;
 use tokio::signal::unix::{self, SignalKind, signal};
 
-use super::{keeper::Keeper, notify, outside::Real, systemd};
+use super::{keeper::Keeper, notify, outside::Real, systemd, trace};
 use crate::{
     api::{
         self,
@@ -286,6 +286,7 @@ pub(super) async fn run(real: &Real, detached: bool) -> Result<(), String> {
     })
     .map_err(|error| error.to_string())?;
     let handle = host.handle.clone();
+    trace::see_through(handle.logs.veil());
     let server = match api::server::serve(lock, handle.clone(), real.serve_options(&host)) {
         Ok(server) => server,
         Err(error) => {

@@ -49,6 +49,11 @@ pub(super) fn read(paths: &Paths) -> Result<Vec<Kept>, String> {
     }
 }
 
+/// The environment that the project of a place was opened with, in this boot of the machine.
+pub(super) fn environment_of(paths: &Paths, place: &str) -> Option<BTreeMap<String, String>> {
+    serde_json::from_slice(&std::fs::read(environment(paths, place)).ok()?).ok()
+}
+
 impl Keeper {
     /// Takes over from an earlier daemon.
     pub(super) fn inherit(paths: &Paths) -> Self {
@@ -73,9 +78,7 @@ impl Keeper {
 
     /// The environment that a project was opened with, in this boot of the machine.
     pub(super) fn environment_of(&self, kept: &Kept) -> Option<BaseEnvironment> {
-        let text = std::fs::read(environment(&self.paths, &Paths::place(&kept.name, &kept.root))).ok()?;
-        let read: BTreeMap<String, String> = serde_json::from_slice(&text).ok()?;
-        Some(BaseEnvironment(Arc::new(read)))
+        environment_of(&self.paths, &Paths::place(&kept.name, &kept.root)).map(|read| BaseEnvironment(Arc::new(read)))
     }
 
     /// These are open now.

@@ -9,6 +9,7 @@ mod outside;
 mod selfview;
 mod systemd;
 mod trace;
+mod veil;
 
 use std::{
     ffi::OsString,

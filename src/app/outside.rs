@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::{daemon, keeper, left, selfview};
+use super::{daemon, keeper, left, selfview, trace, veil};
 use crate::{
     api::{
         self,
@@ -172,6 +172,22 @@ impl Real {
             project_file: open.map(|project| project.file.clone()),
             ..tui::Options::default()
         })
+    }
+
+    /// Changes what is stored where no engine of this process does.
+    fn change_store(&self, change: impl FnOnce(&Store)) -> Result<(), String> {
+        self.paths.ensure().map_err(|error| error.to_string())?;
+        let (told, trouble) = std::sync::mpsc::channel();
+        let store = Store::open(self.paths.database(), move |text| {
+            // An error means that nobody waits for it any more.
+            let _nobody = told.send(text);
+        });
+        change(&store);
+        store.flush();
+        match trouble.try_iter().last() {
+            Some(Some(text)) => Err(text),
+            Some(None) | None => Ok(()),
+        }
     }
 
     fn socket(&self, file: &Path) -> PathBuf {
@@ -351,6 +367,7 @@ impl Outside for Real {
         let host = host::start(host::Config { projects: vec![project], withheld, ..self.host_config() })
             .map_err(|error| error.to_string())?;
         let mut handle = host.handle.clone();
+        trace::see_through(handle.logs.veil());
         // The first picture is empty: names are looked up in one that has the project. An error means that the engine has
         // ended, which whoever asks it hears.
         let is_known = |snapshot: &Arc<Snapshot>| {
@@ -408,8 +425,21 @@ impl Outside for Real {
         projects.dedup();
         let slots: Vec<Slots> =
             projects.into_iter().filter_map(|project| slots_of(&self.paths, project, root)).collect();
-        selfview::give(&slots, &extent.services, (extent.since_us, extent.until_us), extent.tail, each);
+        let range = (extent.since_us, extent.until_us);
+        if extent.raw {
+            selfview::give(&slots, &extent.services, range, extent.tail, each);
+            return Ok(());
+        }
+        let mut passage = veil::passage(&self.paths, &self.setup.environment, extent);
+        selfview::give(&slots, &extent.services, range, extent.tail, &mut |batch| match passage.changed(batch) {
+            Some(shown) => each(&shown),
+            None => each(batch),
+        });
         Ok(())
+    }
+
+    fn note(&self, entry: Entry) -> Result<(), String> {
+        self.change_store(|store| store.record(Arc::new(entry)))
     }
 
     fn stored_entries(
@@ -427,18 +457,7 @@ impl Outside for Real {
     }
 
     fn forget(&self, project: &ProjectRecord) -> Result<(), String> {
-        self.paths.ensure().map_err(|error| error.to_string())?;
-        let (told, trouble) = std::sync::mpsc::channel();
-        let store = Store::open(self.paths.database(), move |text| {
-            // An error means that nobody waits for it any more.
-            let _nobody = told.send(text);
-        });
-        store.forget(project.root.clone());
-        store.flush();
-        match trouble.try_iter().last() {
-            Some(Some(text)) => Err(text),
-            Some(None) | None => Ok(()),
-        }
+        self.change_store(|store| store.forget(project.root.clone()))
     }
 
     fn interrupts(&self) -> Result<mpsc::Receiver<Interrupt>, String> {

@@ -1,16 +1,20 @@
 //! What cas says about itself: a file in its state directory that only its owner reads. Promise: it and what was before it take no more room
-//! than twice [`LIMIT_BYTES`], however long a daemon lives, and a link in its place is not followed. Never on the terminal.
+//! than twice [`LIMIT_BYTES`], however long a daemon lives, and a link in its place is not followed. Never on the terminal; a secret
+//! that the engine knows.
 
 use std::{
     fs::{File, Permissions},
     io::{self, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::{Arc, LazyLock, OnceLock},
 };
 
 use rustix::fs::OFlags;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::EnvFilter;
+
+use crate::{host::veil::Veil, model::redact::Redactor};
 
 /// A file above this size becomes `cas.log.1`, in place of the one before it.
 const LIMIT_BYTES: u64 = 4 * 1024 * 1024;
@@ -23,6 +27,18 @@ pub(super) fn begin(file: &Path) -> Option<WorkerGuard> {
     let filter = EnvFilter::try_from_env("CAS_LOG").unwrap_or_else(|_| EnvFilter::new("info,hyper=warn,reqwest=warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false).init();
     Some(guard)
+}
+
+/// What the engine of this process knows of secrets.
+static VEIL: OnceLock<Veil> = OnceLock::new();
+
+/// What is known of them without an engine.
+static SHAPES: LazyLock<Arc<Redactor>> = LazyLock::new(Arc::default);
+
+/// From now on the file shows no secret that `veil` knows.
+pub(super) fn see_through(veil: &Veil) {
+    // An error means that there is an engine already: a process has one.
+    let _first = VEIL.set(veil.clone());
 }
 
 /// The file. Several processes write to it, a line at a time.
@@ -61,7 +77,10 @@ impl Write for OwnLog {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // A file that cannot be turned is written to all the same.
         let _turned = self.turn();
-        self.file.write(bytes)
+        let text = String::from_utf8_lossy(bytes);
+        let redactor = VEIL.get().and_then(Veil::redactor).unwrap_or_else(|| Arc::clone(&SHAPES));
+        self.file.write_all(redactor.text(&text).as_bytes())?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

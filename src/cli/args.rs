@@ -278,6 +278,9 @@ pub struct Logs {
     /// One JSON object per line
     #[arg(long, conflicts_with_all = ["timestamps", "no_prefix"])]
     pub json: bool,
+    /// As they were written, secrets included; the timeline tells who asked
+    #[arg(long, conflicts_with = "follow")]
+    pub raw: bool,
 }
 
 /// `cas events`.
@@ -419,6 +422,7 @@ impl Verb {
                 Some("forget takes a project off the list")
             }
             Self::Attach(_) => Some("attach types into a service"),
+            Self::Logs(logs) if logs.raw => Some("logs --raw shows secrets"),
             Self::Daemon { action } => action.change(),
             Self::Up(_)
             | Self::Status(_)

@@ -138,6 +138,10 @@ pub struct LogExtent {
     pub until_us: Option<i64>,
     /// Of each service at least its newest so many, where there are so many; older ones need not be read. None: all.
     pub tail: Option<usize>,
+    /// As it was written, secrets included.
+    pub raw: bool,
+    /// What the engine has set for these services: values that are not shown where it is not `raw`.
+    pub known: BTreeMap<String, String>,
 }
 
 /// The rest of cas. Errors are sentences for people.
@@ -247,13 +251,19 @@ pub trait Outside {
     /// Why it cannot be: a sentence.
     fn attach(&self, handle: &Handle, service: &ServiceId) -> impl Future<Output = Result<Parted, String>>;
 
-    /// Gives stored output to `each`, oldest first over all services, until it breaks. Run and first sequence number of
+    /// Gives stored output to `each`, without its secrets unless it is wanted raw, oldest first over all services, until it breaks. Run and first sequence number of
     /// each batch are those with which it was published.
     ///
     /// # Errors
     /// Why it cannot be read.
     fn stored_logs(&self, extent: &LogExtent, each: &mut dyn FnMut(&LogBatch) -> ControlFlow<()>)
     -> Result<(), String>;
+
+    /// Puts an entry on the timeline where no engine runs that could.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    fn note(&self, entry: Entry) -> Result<(), String>;
 
     /// The newest `limit` stored entries about `project` (none: about anything), not before `since_us`, oldest first.
     ///

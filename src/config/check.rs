@@ -1,4 +1,5 @@
-//! The stable JSON form of a checked file; `docs/cas-yaml.md` describes it. Never: a value of a variable, only names.
+//! The stable JSON form of a checked file; `docs/cas-yaml.md` describes it. Never: a value of a variable, only names; a secret in a
+//! command line.
 
 use std::path::PathBuf;
 
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Loaded, logs::on_full_label};
 use crate::model::{
     project::Problem,
+    redact::Redactor,
     service::{Dependency, Limits, LogPolicy},
 };
 
@@ -39,6 +41,18 @@ pub struct Understood {
     pub tty: bool,
     /// `file:line:column` of its name.
     pub source: String,
+}
+
+impl Understood {
+    /// Takes the secrets out of what is shown of it.
+    pub(crate) fn redact(&mut self, redactor: &Redactor) {
+        if let Some(command) = &mut self.command {
+            redactor.own(command);
+        }
+        for (_, probe) in &mut self.probes {
+            redactor.own(probe);
+        }
+    }
 }
 
 /// What `cas check --json` prints: `project`, `file`, `services`, `notes`, `errors`. `project` is null where there are errors;

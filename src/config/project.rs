@@ -20,7 +20,11 @@ use super::{
     settings::Settings,
     tree::{self, Shape},
 };
-use crate::model::{ids::ProjectName, project::ProjectSpec};
+use crate::model::{
+    ids::ProjectName,
+    project::ProjectSpec,
+    redact::{Redactor, Secrets},
+};
 
 /// Reads a project file and checks everything that can be checked without running anything.
 ///
@@ -55,15 +59,27 @@ fn absolute(file: &Path) -> PathBuf {
 }
 
 fn give(reader: Reader<'_>, file: PathBuf, name: Option<ProjectName>, drafts: Vec<Draft>) -> Loaded {
-    let Reader { root, problems, .. } = reader;
-    let (notes, errors) = problems.finish();
-    let understood = drafts.iter().map(|draft| draft.understood(&root, &file)).collect();
+    let Reader { root, problems, environment, dot_env, .. } = reader;
+    let (mut notes, mut errors) = problems.finish();
+    let mut understood: Vec<_> = drafts.iter().map(|draft| draft.understood(&root, &file)).collect();
     let project = name.filter(|_| errors.is_empty()).map(|name| ProjectSpec {
         services: drafts.into_iter().filter_map(|draft| draft.finish(&name, &root, &file)).map(Arc::new).collect(),
         name,
         root,
         file: file.clone(),
     });
+    let mut secrets = Secrets::default();
+    // What was filled in stands in messages, too.
+    secrets.learn_environment(environment);
+    secrets.learn_environment(&dot_env);
+    if let Some(project) = &project {
+        secrets.learn(project);
+    }
+    let redactor = Redactor::of(&secrets);
+    for service in &mut understood {
+        service.redact(&redactor);
+    }
+    notes.iter_mut().chain(&mut errors).for_each(|problem| redactor.problem(problem));
     Loaded { file, project, understood, notes, errors }
 }
 

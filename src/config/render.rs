@@ -10,7 +10,7 @@ use std::{
 use unicode_width::UnicodeWidthStr;
 
 use super::{FileKind, environment, problems::harmless};
-use crate::model::{project::Problem, service::Source};
+use crate::model::{project::Problem, redact::Redactor, service::Source};
 
 /// Widest piece of a line that is shown, in characters.
 const WIDEST: usize = 100;
@@ -87,6 +87,7 @@ fn excerpt(source: &Source, files: &mut HashMap<PathBuf, Option<String>>) -> Opt
     // A long line is cut so that the place stays in sight.
     let skipped = before.saturating_sub(WIDEST * 3 / 4);
     let cut = |text: String| text.chars().take(WIDEST).collect::<String>();
+    let line = Redactor::default().text(line).into_owned();
     let shown: String = line.chars().skip(skipped).collect();
     let lead: String = line.chars().skip(skipped).take(before - skipped).collect();
     Some((cut(harmless(&shown)), harmless(&lead).width()))

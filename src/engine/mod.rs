@@ -43,6 +43,7 @@ use crate::model::{
     policy::{Autopilot, Origin},
     project::{Problem, ProjectRecord, ProjectSpec},
     record::Choice,
+    redact::Redactor,
     service::Containment,
     snapshot::HostView,
     time::Timestamp,
@@ -176,6 +177,8 @@ pub struct Engine {
     registry: Vec<ProjectRecord>,
     problems: Arc<[Problem]>,
     troubles: BTreeMap<TroubleSlot, String>,
+    /// What it says passes through this first.
+    redactor: Arc<Redactor>,
     host: HostView,
     revision: u64,
     /// The newest revision of a service.
@@ -213,12 +216,25 @@ impl Engine {
             registry: Vec::new(),
             problems: Arc::from([]),
             troubles: BTreeMap::new(),
+            redactor: Arc::new(Redactor::default()),
             host: HostView::default(),
             revision: 0,
             newest: revision::first(now),
             changed: true,
             settings,
         }
+    }
+
+    /// From now on what it says passes through `redactor`.
+    pub fn redact_with(&mut self, redactor: Arc<Redactor>) {
+        if Arc::ptr_eq(&self.redactor, &redactor) {
+            return;
+        }
+        self.redactor = redactor;
+        for service in self.services.values_mut() {
+            service.view = None;
+        }
+        self.changed = true;
     }
 
     /// Directory and environment (values included) for a shell beside a service; none where it is not known.

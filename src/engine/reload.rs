@@ -279,10 +279,10 @@ impl Engine {
     }
 
     /// A file that cannot be taken: everything stays as it is.
-    pub(super) fn project_refused(&mut self, problems: Vec<Problem>) {
+    pub(super) fn project_refused(&mut self, problems: &[Problem]) {
         let first = problems.first().map(ToString::to_string).unwrap_or_default();
         let what = What::ReloadRefused { problems: problems.len(), first };
-        self.problems = Arc::from(problems);
+        self.problems = self.redactor.problems(problems);
         self.record(About::Everything, Origin::Config, what, "the running configuration stays");
     }
 }

@@ -59,7 +59,7 @@ impl Engine {
             }
             Event::OutputDropped { service, bytes } => self.output_dropped(&service, bytes),
             Event::ReleaseAsked => self.release(),
-            Event::ProjectRefused { problems } => self.project_refused(problems),
+            Event::ProjectRefused { problems } => self.project_refused(&problems),
             Event::PortsChecked { service, epoch, holders } => {
                 if self.is_current(&service, epoch) {
                     self.ports_checked(&service, holders);
@@ -89,6 +89,7 @@ impl Engine {
             Event::Trouble { slot, text } => self.trouble(slot, text),
             Event::ShutdownAsked => self.shut_down(),
             Event::HaltAsked => self.halt(),
+            Event::RawLogsAsked { service, origin, asker } => self.raw_logs_asked(service.as_ref(), origin, asker),
         }
     }
 

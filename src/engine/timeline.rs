@@ -1,13 +1,13 @@
 //! The newest entries of the timeline, and the one way to add to it.
 //!
-//! Never: an entry that is not also handed out to be kept.
+//! Never: an entry that is not also handed out to be kept; a secret in it.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use crate::model::{
     effect::Effect,
     ids::{ProjectName, RunId, ServiceId},
-    policy::Origin,
+    policy::{Asker, Origin},
     snapshot::TIMELINE_CAPACITY,
     timeline::{Entry, What},
 };
@@ -36,6 +36,24 @@ impl Engine {
         self.told.extend(runs);
     }
 
+    /// Output is read as it was written: that is told.
+    pub(super) fn raw_logs_asked(&mut self, service: Option<&ServiceId>, origin: Origin, from: Option<Asker>) {
+        let line = service.map_or_else(|| "logs --raw".to_owned(), |service| format!("logs --raw {service}"));
+        let why = "shown with the secrets in it";
+        if let Some(id) = service.filter(|id| self.services.contains_key(*id)) {
+            return self.record(About::Service(id), origin, What::Requested { line, from }, why);
+        }
+        // Each project's own story has it.
+        let projects: Vec<ProjectName> = self.projects.keys().cloned().collect();
+        for project in &projects {
+            let what = What::Requested { line: line.clone(), from: from.clone() };
+            self.record(About::Project(project), origin, what, why);
+        }
+        if projects.is_empty() {
+            self.record(About::Everything, origin, What::Requested { line, from }, why);
+        }
+    }
+
     /// Writes an entry.
     pub(super) fn record(&mut self, about: About<'_>, who: Origin, what: What, why: impl Into<String>) {
         let (project, service, run) = match about {
@@ -48,8 +66,10 @@ impl Engine {
             return;
         }
         self.journal.seq += 1;
-        let entry =
-            Arc::new(Entry { seq: self.journal.seq, at: self.now, project, service, run, who, what, why: why.into() });
+        let why = why.into();
+        let mut entry = Entry { seq: self.journal.seq, at: self.now, project, service, run, who, what, why };
+        self.redactor.entry(&mut entry);
+        let entry = Arc::new(entry);
         if self.journal.entries.len() == TIMELINE_CAPACITY {
             self.journal.entries.pop_front();
         }

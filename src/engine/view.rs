@@ -1,6 +1,6 @@
 //! State to snapshot. Pictures of services are kept and drawn anew only where something changed.
 //!
-//! Never: a value of an environment variable.
+//! Never: a value of an environment variable; a secret in a command line, a description, an answer of a probe.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ impl Engine {
             services,
             host: self.host.clone(),
             timeline: self.journal.entries.iter().cloned().collect(),
-            troubles: self.troubles.clone(),
+            troubles: self.troubles.iter().map(|(slot, text)| (*slot, self.redactor.text(text).into_owned())).collect(),
             problems: self.problems.clone(),
         })
     }
@@ -80,7 +80,9 @@ impl Engine {
         }
         self.revise(id);
         let service = self.services.get(id)?;
-        let view = Arc::new(self.draw(id, service));
+        let mut view = self.draw(id, service);
+        self.redactor.view(&mut view);
+        let view = Arc::new(view);
         self.services.get_mut(id)?.view = Some(view.clone());
         Some(view)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use super::veil::{Veil, Veiled};
 use crate::model::{
     ids::ServiceId,
     log::{LogBatch, LogNews},
@@ -161,31 +162,46 @@ impl Handle {
 /// The stream of output. What came before is asked for with [`Query::Logs`]: subscribe first, then ask, and skip by
 /// [`LogBatch::first_seq`] what comes twice.
 #[derive(Debug, Clone)]
-pub struct LogFeed(broadcast::Sender<LogNews>);
+pub struct LogFeed {
+    sender: broadcast::Sender<Veiled>,
+    veil: Veil,
+}
 
 impl LogFeed {
-    /// A feed and nothing in it.
+    /// A feed and nothing in it, for output that was redacted where it came from.
     #[must_use]
     pub fn new() -> Self {
-        Self(broadcast::Sender::new(LOG_CAPACITY))
+        Self::behind(Veil::none())
+    }
+
+    /// A feed whose readers see what `veil` lets through.
+    #[must_use]
+    pub fn behind(veil: Veil) -> Self {
+        Self { sender: broadcast::Sender::new(LOG_CAPACITY), veil }
+    }
+
+    /// What its readers see through.
+    #[must_use]
+    pub const fn veil(&self) -> &Veil {
+        &self.veil
     }
 
     /// Gives a batch to all who listen.
     pub fn publish(&self, batch: Arc<LogBatch>) {
         // An error means that nobody listens.
-        let _listeners = self.0.send(LogNews::Batch(batch));
+        let _listeners = self.sender.send(Veiled::of(LogNews::Batch(batch)));
     }
 
     /// Tells all who listen that so many batches did not get here.
     pub fn publish_missed(&self, batches: u64) {
         // An error means that nobody listens.
-        let _listeners = self.0.send(LogNews::Missed { batches });
+        let _listeners = self.sender.send(Veiled::of(LogNews::Missed { batches }));
     }
 
     /// Listens from now on.
     #[must_use]
     pub fn subscribe(&self) -> LogSubscription {
-        LogSubscription(self.0.subscribe())
+        LogSubscription { receiver: self.sender.subscribe(), veil: self.veil.clone() }
     }
 }
 
@@ -197,13 +213,16 @@ impl Default for LogFeed {
 
 /// One listener.
 #[derive(Debug)]
-pub struct LogSubscription(broadcast::Receiver<LogNews>);
+pub struct LogSubscription {
+    receiver: broadcast::Receiver<Veiled>,
+    veil: Veil,
+}
 
 impl LogSubscription {
     /// The next news; none when the engine has ended.
     pub async fn next(&mut self) -> Option<LogNews> {
-        match self.0.recv().await {
-            Ok(news) => Some(news),
+        match self.receiver.recv().await {
+            Ok(news) => Some(news.shown(&self.veil)),
             Err(broadcast::error::RecvError::Lagged(batches)) => Some(LogNews::Missed { batches }),
             Err(broadcast::error::RecvError::Closed) => None,
         }
@@ -211,8 +230,8 @@ impl LogSubscription {
 
     /// The next news if there is one now.
     pub fn try_next(&mut self) -> Option<LogNews> {
-        match self.0.try_recv() {
-            Ok(news) => Some(news),
+        match self.receiver.try_recv() {
+            Ok(news) => Some(news.shown(&self.veil)),
             Err(broadcast::error::TryRecvError::Lagged(batches)) => Some(LogNews::Missed { batches }),
             Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => None,
         }

@@ -14,6 +14,7 @@ mod spool;
 mod terminal;
 mod timers;
 mod troubles;
+pub mod veil;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -178,7 +179,11 @@ pub fn start(config: Config) -> Result<Host, StartError> {
         started,
     );
 
-    let feed = LogFeed::new();
+    let veil = veil::Veil::of(&config.environment);
+    for project in &config.projects {
+        veil.learn(project);
+    }
+    let feed = LogFeed::behind(veil.clone());
     let taking = Arc::clone(&store);
     let sink = Box::new(move |intake| taking.take_in(intake));
     let hub = Hub::start(captured, feed.clone(), sink, Archivist::start()?);
@@ -204,6 +209,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
                     gate: config.gate,
                     environment: Arc::new(config.environment),
                     openings,
+                    veil: veil.clone(),
                 },
                 config.care,
                 edits::Edits::start(events.downgrade()),
@@ -211,6 +217,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
             world,
             store,
             hub,
+            veil,
             spool,
             timers: timers::Timers::default(),
             snapshots,

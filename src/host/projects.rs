@@ -16,6 +16,7 @@ use super::{
     edits::{Edits, InForce},
     logs::{Hub, Opened},
     names::{Claim, Names},
+    veil::Veil,
 };
 use crate::{
     config::{self, paths::Paths},
@@ -72,6 +73,7 @@ pub(super) struct Means {
     pub(super) gate: Option<Gate>,
     pub(super) environment: Arc<BTreeMap<String, String>>,
     pub(super) openings: mpsc::Sender<Opening>,
+    pub(super) veil: Veil,
 }
 
 /// The open projects.
@@ -257,6 +259,8 @@ impl Means {
         (guard, claim): (Option<Box<dyn Any + Send + Sync>>, Claim),
         request: Option<RequestId>,
     ) -> Opening {
+        // Before its first line is given to anyone.
+        self.veil.learn(&spec);
         let key: Arc<str> = Paths::place(&spec.name, &spec.root).into();
         let directory = self.paths.project_dir(&key);
         let (store, place, dir) = (Arc::clone(&self.store), Arc::clone(&key), directory.clone());

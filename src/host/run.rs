@@ -17,6 +17,7 @@ use super::{
     terminal,
     timers::Timers,
     troubles::Troubles,
+    veil::Veil,
 };
 use crate::{
     config,
@@ -68,6 +69,7 @@ pub(super) struct Loop {
     pub(super) projects: Projects,
     pub(super) spool: Spool,
     pub(super) hub: Hub,
+    pub(super) veil: Veil,
     pub(super) timers: Timers,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(super) events: mpsc::Sender<Event>,
@@ -102,6 +104,7 @@ impl Loop {
         mut openings: mpsc::Receiver<Opening>,
         projects: Vec<Arc<ProjectSpec>>,
     ) {
+        self.see_through();
         self.read_registry();
         let mut turn = Turn::GoOn;
         for project in projects {
@@ -177,8 +180,9 @@ impl Loop {
                 self.step(Input::Request(request))
             }
             Wake::Call(Call::Query { query, answer }) => {
+                let turn = self.audit(&query);
                 self.answer(query, answer);
-                Turn::GoOn
+                turn
             }
             Wake::Call(Call::Leave { departure, done }) => {
                 self.pending.leavers.push(done);
@@ -199,6 +203,17 @@ impl Loop {
             // Nobody can ask any more, nobody can see: leave nothing behind.
             Wake::DoorClosed => self.feed(Event::ShutdownAsked),
             Wake::Time => Turn::GoOn,
+        }
+    }
+
+    /// Who looks behind the veil stands on the timeline before the answer is given.
+    fn audit(&mut self, query: &Query) -> Turn {
+        match query {
+            Query::RawLogs { service, origin, asker } => {
+                let (service, origin, asker) = (service.clone(), *origin, asker.clone());
+                self.step(Input::Event(Event::RawLogsAsked { service, origin, asker }))
+            }
+            Query::Logs { .. } | Query::Entries { .. } | Query::ShellContext { .. } => Turn::GoOn,
         }
     }
 
@@ -235,6 +250,8 @@ impl Loop {
     fn feed(&mut self, event: Event) -> Turn {
         if let Event::ProjectLoaded { project, heritage: _, request: _ } = &event {
             self.projects.has_changed(project);
+            self.veil.learn(project);
+            self.see_through();
         }
         if matches!(event, Event::Sampled(_)) {
             self.projects.touch();
@@ -242,6 +259,13 @@ impl Loop {
             self.spool.turn(&self.store.status());
         }
         self.step(Input::Event(event))
+    }
+
+    /// The engine says nothing that its readers may not see.
+    fn see_through(&mut self) {
+        if let Some(redactor) = self.veil.redactor() {
+            self.engine.redact_with(redactor);
+        }
     }
 
     fn step(&mut self, input: Input) -> Turn {
@@ -288,7 +312,10 @@ impl Loop {
                 self.store.register(record);
                 self.read_registry();
             }
-            Effect::Reply { request, reply } => {
+            Effect::Reply { request, mut reply } => {
+                if let Some(redactor) = self.veil.redactor() {
+                    redactor.reply(&mut reply);
+                }
                 if let Some(asker) = self.pending.replies.remove(&request) {
                     // An error means that the asker has left.
                     let _left = asker.send(reply);
@@ -347,6 +374,18 @@ impl Loop {
         // In each arm, an error of `send` means that the asker has left.
         match query {
             Query::Logs { service } => {
+                let (hub, veil) = (self.hub.clone(), self.veil.clone());
+                tokio::spawn(async move {
+                    let kept = hub.recall(service).await;
+                    // There may be much of it.
+                    let shown = tokio::task::spawn_blocking(move || match veil.passage() {
+                        Some(mut passage) => kept.iter().map(|batch| passage.batch(batch)).collect(),
+                        None => kept,
+                    });
+                    answer.send(Answer::Logs(shown.await.unwrap_or_default()))
+                });
+            }
+            Query::RawLogs { service, .. } => {
                 let hub = self.hub.clone();
                 tokio::spawn(async move { answer.send(Answer::Logs(hub.recall(service).await)) });
             }

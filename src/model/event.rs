@@ -9,7 +9,7 @@ use super::{
     ids::{Epoch, RequestId, RunId, ServiceId},
     metric::Sample,
     phase::{Exit, PortHolder},
-    policy::Request,
+    policy::{Asker, Origin, Request},
     probe::{ProbeKind, ProbeOutcome},
     project::{Problem, ProjectRecord, ProjectSpec},
     service::Containment,
@@ -177,6 +177,15 @@ pub enum Event {
     /// The machine or the session of its user goes down: stop everything, keep on record what was wanted, for the next engine to start again,
     /// then answer with `Effect::Quit`.
     HaltAsked,
+    /// Somebody reads output as it was written, secrets included.
+    RawLogsAsked {
+        /// Of which service; none: of all.
+        service: Option<ServiceId>,
+        /// How it was asked for.
+        origin: Origin,
+        /// By which program, where that is known.
+        asker: Option<Asker>,
+    },
     /// End at once and leave every service running, for the next engine to adopt: answered with `Effect::Quit`.
     ReleaseAsked,
 }

@@ -16,6 +16,7 @@ pub mod probe;
 pub mod project;
 pub mod query;
 pub mod record;
+pub mod redact;
 pub mod service;
 pub mod signal;
 pub mod snapshot;

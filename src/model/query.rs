@@ -2,7 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{ids::ServiceId, log::LogBatch, timeline::Entry};
+use super::{
+    ids::ServiceId,
+    log::LogBatch,
+    policy::{Asker, Origin},
+    timeline::Entry,
+};
 
 /// A question.
 #[derive(Debug, Clone)]
@@ -11,6 +16,15 @@ pub enum Query {
     Logs {
         /// Whose.
         service: Option<ServiceId>,
+    },
+    /// The same as they were written, secrets included. Never over a read-only socket; who asks stands on the timeline.
+    RawLogs {
+        /// Whose.
+        service: Option<ServiceId>,
+        /// How it was asked for.
+        origin: Origin,
+        /// By which program, where that is known.
+        asker: Option<Asker>,
     },
     /// Older entries of the timeline, from the store.
     Entries {
@@ -27,7 +41,7 @@ pub enum Query {
 /// An answer.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// To [`Query::Logs`]: batches, oldest first.
+    /// To [`Query::Logs`] and [`Query::RawLogs`]: batches, oldest first.
     Logs(Vec<Arc<LogBatch>>),
     /// To [`Query::Entries`]: oldest first.
     Entries(Vec<Entry>),

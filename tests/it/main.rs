@@ -19,6 +19,7 @@ mod picture;
 mod probes;
 mod process;
 mod pty;
+mod redaction;
 mod remembered;
 mod rows;
 mod screens;

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::ControlFlow,
+    sync::Arc,
 };
 
 use regex::Regex;
@@ -14,15 +15,20 @@ use crate::{
         context::Context,
         link::LinkWatch,
         outcome::{Failure, Outcome},
-        outside::{LogExtent, Outside},
+        outside::{Access, LogExtent, Outside},
         render::logs::{Form, LogLook, LogPrinter, OneLine, Prefix},
         select, text,
     },
-    host::handle::{Handle, LogSubscription},
+    host::{
+        handle::{Handle, LogSubscription},
+        peer,
+    },
     model::{
         ids::{RunId, ServiceId},
         log::{LogBatch, LogNews},
+        policy::Origin,
         query::{Answer, Query},
+        timeline::{Entry, What},
     },
 };
 
@@ -59,13 +65,18 @@ pub(in crate::cli) async fn logs(
         until_us: logs.until.map(|when| when.wall_us(now)),
         // Of which lines match nobody knows before they are read.
         tail: logs.tail.filter(|_| logs.grep.is_none()),
+        raw: logs.raw,
+        known: known_values(handle.as_ref().filter(|_| !logs.raw && place.access == Access::Full), &services).await?,
     };
+    let told = if logs.raw { Some(raw(outside, handle.as_ref(), &services).await?) } else { None };
     // Subscribe first, then read what there is: nothing falls between.
     let feed = handle.as_ref().map(|handle| handle.logs.subscribe());
     let mut reader = Reader::new(look(ctx, services, &logs.lines, logs), &extent, logs.grep.clone(), logs.tail);
     reader.stored(ctx, outside, &extent)?;
-    if let Some(handle) = &handle {
-        reader.remembered(ctx, handle).await?;
+    match (&handle, told) {
+        (_, Some(batches)) => batches.iter().try_for_each(|batch| reader.take_and_write(ctx, batch))?,
+        (Some(handle), None) => reader.remembered(ctx, handle).await?,
+        (None, None) => {}
     }
     reader.flush(ctx)?;
     match (feed, handle) {
@@ -94,6 +105,56 @@ pub(in crate::cli) fn prefix(services: &[ServiceId], lines: &LineLook) -> Prefix
         Prefix::ProjectAndService
     } else {
         Prefix::Service
+    }
+}
+
+/// The values that the engine has set for services, so that they are found in what is stored.
+async fn known_values(handle: Option<&Handle>, services: &[ServiceId]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut known = BTreeMap::new();
+    let Some(handle) = handle else { return Ok(known) };
+    for service in services {
+        match handle.query(Query::ShellContext { service: service.clone() }).await? {
+            Answer::ShellContext { environment, .. } => {
+                for (name, value) in environment {
+                    // Several services may have another value of the same name.
+                    let name = if known.contains_key(&name) { format!("{name}_{}", known.len()) } else { name };
+                    known.insert(name, value);
+                }
+            }
+            Answer::Logs(_) | Answer::Entries(_) | Answer::Unavailable(_) => {}
+        }
+    }
+    Ok(known)
+}
+
+/// Tells the timeline that output is read as it was written; what the engine has of it in memory. Without that on record nothing is shown.
+async fn raw(
+    outside: &impl Outside,
+    handle: Option<&Handle>,
+    services: &[ServiceId],
+) -> Result<Vec<Arc<LogBatch>>, Failure> {
+    let service = if let [only] = services { Some(only.clone()) } else { None };
+    let asker = peer::asker(std::process::id(), None);
+    let Some(handle) = handle else {
+        let of = service.as_ref().map_or_else(String::new, |service| format!(" {service}"));
+        let entry = Entry {
+            seq: 0,
+            at: outside.now(),
+            project: services.first().map(|service| service.project.clone()),
+            service: service.map(|service| service.service),
+            run: None,
+            who: Origin::Cli,
+            what: What::Requested { line: format!("logs --raw{of}"), from: Some(asker) },
+            why: "shown with the secrets in it".to_owned(),
+        };
+        return outside.note(entry).map(|()| Vec::new()).map_err(Failure::failed);
+    };
+    match handle.query(Query::RawLogs { service, origin: Origin::Cli, asker: Some(asker) }).await? {
+        Answer::Logs(batches) => Ok(batches),
+        Answer::Unavailable(why) => Err(Failure::new(Outcome::Refused, why)),
+        Answer::Entries(_) | Answer::ShellContext { .. } => {
+            Err(Failure::failed("the engine answered something else".to_owned()))
+        }
     }
 }
 
@@ -137,15 +198,17 @@ impl Reader {
     async fn remembered(&mut self, ctx: &mut Context<'_>, handle: &Handle) -> Result<(), Failure> {
         match handle.query(Query::Logs { service: None }).await? {
             Answer::Logs(batches) => {
-                for batch in batches {
-                    self.take(&batch);
-                    self.write_if(ctx, CHUNK_BYTES)?;
-                }
+                batches.iter().try_for_each(|batch| self.take_and_write(ctx, batch))?;
             }
             Answer::Unavailable(why) => ctx.say(&format!("cas: {}", text::plain(&why))),
             Answer::Entries(_) | Answer::ShellContext { .. } => {}
         }
         Ok(())
+    }
+
+    fn take_and_write(&mut self, ctx: &mut Context<'_>, batch: &LogBatch) -> Result<(), Failure> {
+        self.take(batch);
+        self.write_if(ctx, CHUNK_BYTES)
     }
 
     /// Takes what is wanted of a batch and was not yet seen.

@@ -86,7 +86,7 @@ fn played(
         while let Some(call) = door.recv().await {
             if let Call::Query { query, answer } = call {
                 let said = match query {
-                    Query::Logs { .. } => Answer::Logs(kept.clone()),
+                    Query::Logs { .. } | Query::RawLogs { .. } => Answer::Logs(kept.clone()),
                     Query::Entries { .. } => Answer::Entries(stored.clone()),
                     Query::ShellContext { .. } => Answer::Unavailable("no".to_owned()),
                 };

@@ -98,7 +98,7 @@ pub(crate) fn engine_leaving(
                     }
                     let _ = told.send(request);
                 }
-                Call::Query { query: Query::Logs { .. }, answer } => {
+                Call::Query { query: Query::Logs { .. } | Query::RawLogs { .. }, answer } => {
                     let _ = answer.send(Answer::Logs(logs.clone()));
                 }
                 Call::Query { query: Query::Entries { .. }, answer } => {
@@ -279,6 +279,11 @@ impl Outside for Fake {
     ) -> Result<(), String> {
         self.tails.borrow_mut().push(extent.tail);
         let _broken_off = self.logs.iter().try_for_each(|batch| each(batch));
+        Ok(())
+    }
+
+    fn note(&self, entry: Entry) -> Result<(), String> {
+        self.tools.borrow_mut().push(format!("note {}", entry.sentence()));
         Ok(())
     }
 

@@ -33,7 +33,7 @@ impl House {
                 self.publish();
             }
             // In each, an error of `send` means that the asker has left.
-            Call::Query { query: Query::Logs { service }, answer } => {
+            Call::Query { query: Query::Logs { service } | Query::RawLogs { service, .. }, answer } => {
                 let hub = self.hub.clone();
                 tokio::spawn(async move { answer.send(Answer::Logs(hub.recall(service).await)) });
             }

@@ -1,0 +1,45 @@
+//! What is known of secrets where stored output is read without asking an engine for it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::keeper;
+use crate::{
+    cli::outside::LogExtent,
+    config::{self, paths::Paths},
+    model::{
+        ids::ProjectName,
+        redact::{Passage, Redactor, Secrets},
+    },
+};
+
+/// Knows this process's environment, what the engine has set, the project's file as it is now, and with what it was opened.
+pub(super) fn passage(paths: &Paths, environment: &BTreeMap<String, String>, extent: &LogExtent) -> Passage {
+    let mut secrets = Secrets::default();
+    secrets.learn_environment(environment);
+    secrets.learn_environment(&extent.known);
+    let projects: BTreeSet<&ProjectName> = extent.services.iter().map(|service| &service.project).collect();
+    let kept = keeper::read(paths).unwrap_or_default();
+    let kept = kept.into_iter().filter(|kept| projects.contains(&kept.name)).map(|kept| kept.file);
+    let files: BTreeSet<_> = kept.chain([extent.file.clone()]).filter(|file| file.is_file()).collect();
+    for file in &files {
+        learn_file(&mut secrets, file, environment);
+        let root = file.parent().unwrap_or(file);
+        let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+        for name in &projects {
+            if let Some(opened_with) = keeper::environment_of(paths, &Paths::place(name, &root)) {
+                secrets.learn_environment(&opened_with);
+                learn_file(&mut secrets, file, &opened_with);
+            }
+        }
+    }
+    Passage::through(Arc::new(Redactor::of(&secrets)))
+}
+
+fn learn_file(secrets: &mut Secrets, file: &std::path::Path, environment: &BTreeMap<String, String>) {
+    if let Some(project) = config::load(file, None, environment).project {
+        secrets.learn(&project);
+    }
+}

@@ -1,0 +1,135 @@
+//! The secrets that are known by their values: those of environments, and those that stand in command lines.
+//!
+//! Never: shown by `Debug`; compared by anything that decides whether a project has changed.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use super::{encode, keyed, names, shapes};
+use crate::model::{
+    probe::Check,
+    project::ProjectSpec,
+    service::{CommandLine, ServiceSpec},
+};
+
+/// A shorter value is too common a word to be looked for.
+const SHORTEST: usize = 6;
+
+/// So many values are known at most, those first that came first.
+const MOST: usize = 8192;
+
+/// A value with more is looked for by its beginning.
+const LONGEST: usize = 4096;
+
+/// Words that are values of switches.
+const SWITCHES: [&str; 7] = ["default", "disabled", "enabled", "optional", "required", "undefined", "unlimited"];
+
+/// Known values by name.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// What is looked for, and the name of its secret.
+    forms: HashMap<String, Arc<str>>,
+}
+
+impl std::fmt::Debug for Secrets {
+    /// How many, never which.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} forms of secrets", self.forms.len())
+    }
+}
+
+impl Secrets {
+    /// Learns what an environment holds; true where something was new.
+    pub fn learn_environment<'a>(&mut self, environment: impl IntoIterator<Item = (&'a String, &'a String)>) -> bool {
+        let before = self.forms.len();
+        for (name, value) in environment {
+            if names::of(name).is_some() {
+                self.add(name, value);
+            }
+            for range in shapes::userinfo(value) {
+                self.add(name, &value[range]);
+            }
+        }
+        self.forms.len() > before
+    }
+
+    /// Learns what a project holds: environments of its services, their command lines, their probes; true where something was new.
+    pub fn learn(&mut self, project: &ProjectSpec) -> bool {
+        let before = self.forms.len();
+        let mut base: Option<&BTreeMap<String, String>> = None;
+        for service in &project.services {
+            if let Some(own) = &service.base_environment
+                && base.is_none_or(|known| !std::ptr::eq(known, own.0.as_ref()))
+            {
+                self.learn_environment(own.0.as_ref());
+                base = Some(own.0.as_ref());
+            }
+            self.learn_service(service);
+        }
+        self.forms.len() > before
+    }
+
+    fn learn_service(&mut self, service: &ServiceSpec) {
+        self.learn_environment(&service.environment);
+        self.learn_command(&service.command);
+        for probe in service.probes.values() {
+            match &probe.check {
+                Check::Exec(command) => self.learn_command(command),
+                Check::Http { url, .. } => self.learn_text(url),
+                Check::Tcp { .. } | Check::Log { .. } => {}
+            }
+        }
+        if let Some(description) = &service.description {
+            self.learn_text(description);
+        }
+    }
+
+    fn learn_command(&mut self, command: &CommandLine) {
+        // As it is shown: `--token x` is one line there.
+        self.learn_text(&command.display());
+    }
+
+    fn learn_text(&mut self, text: &str) {
+        for line in text.lines() {
+            for (range, label) in keyed::values(line).into_iter().chain(shapes::found(line)) {
+                self.add(label, &line[range]);
+            }
+        }
+    }
+
+    fn add(&mut self, name: &str, value: &str) {
+        let name: Arc<str> = label(name).into();
+        // A key in PEM has many lines; each may be printed alone.
+        for value in value.lines().map(str::trim) {
+            if value.chars().count() < SHORTEST || SWITCHES.contains(&value) {
+                continue;
+            }
+            let mut end = value.len().min(LONGEST);
+            while !value.is_char_boundary(end) {
+                end -= 1;
+            }
+            for form in encode::forms(&value[..end]) {
+                if self.forms.len() >= MOST {
+                    return;
+                }
+                self.forms.entry(form).or_insert_with(|| Arc::clone(&name));
+            }
+        }
+    }
+
+    /// What to look for and how to name it, in an order that does not change.
+    pub(super) fn forms(&self) -> Vec<(&str, Arc<str>)> {
+        let mut forms: Vec<(&str, Arc<str>)> =
+            self.forms.iter().map(|(form, name)| (form.as_str(), Arc::clone(name))).collect();
+        forms.sort();
+        forms
+    }
+}
+
+/// A name as it may stand in a mark.
+fn label(name: &str) -> String {
+    let shown = |letter: char| if letter.is_ascii_alphanumeric() || "_.-".contains(letter) { letter } else { '_' };
+    name.chars().take(64).map(shown).collect()
+}
