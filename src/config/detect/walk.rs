@@ -71,7 +71,7 @@ fn since_boot() -> Duration {
     Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
-/// Breadth does not come first with the walker, so depth is bounded and so is each directory's share of what is left.
+/// In the order of names, so that a limit cuts the same tree at the same place.
 pub(super) fn walk(root: &Path, limits: &Limits) -> Tree {
     let mut names: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
     let mut visited = 0;
@@ -83,6 +83,7 @@ pub(super) fn walk(root: &Path, limits: &Limits) -> Tree {
         .require_git(false)
         .git_global(false)
         .follow_links(false)
+        .sort_by_file_name(std::ffi::OsStr::cmp)
         .max_depth(Some(limits.depth + 1))
         .filter_entry(|entry| {
             let name = entry.file_name().to_string_lossy();
