@@ -48,9 +48,9 @@ impl Default for Limits {
 /// What a service talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NeedKind {
-    /// PostgreSQL.
+    /// `PostgreSQL`.
     Postgres,
-    /// MySQL or MariaDB.
+    /// `MySQL` or `MariaDB`.
     Mysql,
     /// A database whose kind is not said.
     Database,
@@ -58,7 +58,7 @@ pub enum NeedKind {
     Redis,
     /// An AMQP broker.
     Amqp,
-    /// MongoDB.
+    /// `MongoDB`.
     Mongo,
     /// A mail server.
     Smtp,
@@ -68,7 +68,7 @@ pub enum NeedKind {
     Kafka,
     /// NATS.
     Nats,
-    /// Elasticsearch or OpenSearch.
+    /// Elasticsearch or `OpenSearch`.
     Elasticsearch,
     /// Memcached.
     Memcached,

@@ -124,7 +124,7 @@ pub(super) fn look(tree: &Tree, directory: &Path, finds: &mut Finds) {
         }
     };
     let Some(scripts) = package.get("scripts").and_then(Value::as_object) else { return };
-    let seen = Package { tree, directory, text: &text, package: &package, scripts };
+    let seen = Package { tree, directory, text: &text, manifest: &package, scripts };
     let is_root_of_many = package.contains_key("workspaces")
         || tree.has(directory, "pnpm-workspace.yaml")
         || tree.has(directory, "lerna.json");
@@ -151,7 +151,7 @@ struct Package<'p> {
     tree: &'p Tree,
     directory: &'p Path,
     text: &'p Text,
-    package: &'p Map<String, Value>,
+    manifest: &'p Map<String, Value>,
     scripts: &'p Map<String, Value>,
 }
 
@@ -182,7 +182,7 @@ impl<'p> Package<'p> {
     fn depends_on(&self, name: &str) -> bool {
         ["dependencies", "devDependencies"]
             .iter()
-            .any(|kind| self.package.get(*kind).and_then(Value::as_object).is_some_and(|all| all.contains_key(name)))
+            .any(|kind| self.manifest.get(*kind).and_then(Value::as_object).is_some_and(|all| all.contains_key(name)))
     }
 
     fn framework(&self, line: &str) -> Option<&'static Framework> {
@@ -211,7 +211,7 @@ impl<'p> Package<'p> {
         let is_worker =
             part.is_some_and(|part| part.contains("worker") || part.contains("queue") || part == "scheduler");
         let port = if is_worker { None } else { self.port(line, framework, script) };
-        let own = self.package.get("name").and_then(Value::as_str).unwrap_or_default();
+        let own = self.manifest.get("name").and_then(Value::as_str).unwrap_or_default();
         let fallback = if self.directory == self.tree.root { "web".into() } else { last(self.directory) };
         let own = super::sanitised(own).unwrap_or(fallback);
         let part = part.map(|part| part.replace(':', "-"));

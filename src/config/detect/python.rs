@@ -1,4 +1,4 @@
-//! Python: Django, FastAPI and the like, Flask, Celery, Streamlit; by the manager of packages that has its file there.
+//! Python: Django, `FastAPI` and the like, Flask, Celery, Streamlit; by the manager of packages that has its file there.
 
 use std::{
     path::{Path, PathBuf},
@@ -37,7 +37,8 @@ static STREAMLIT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^(?:import st
 
 pub(super) fn look(tree: &Tree, directory: &Path, finds: &mut Finds) {
     let is_project = MARKS.iter().any(|mark| tree.has(directory, mark));
-    let is_loose = directory == tree.root && tree.names(directory).iter().any(|name| name.ends_with(".py"));
+    let is_loose =
+        directory == tree.root && tree.names(directory).iter().any(|name| name.strip_suffix(".py").is_some());
     if !is_project && !is_loose {
         return;
     }
@@ -134,16 +135,8 @@ impl Project<'_> {
         own.map_or_else(|| fallback.to_owned(), |own| own.to_string_lossy().into_owned())
     }
 
-    fn push(
-        &self,
-        finds: &mut Finds,
-        name: &str,
-        command: &str,
-        from: &Path,
-        source: Source,
-        what: &str,
-        port: Option<Told<u16>>,
-    ) {
+    fn push(&self, finds: &mut Finds, name: &str, command: &str, from: &Path, told: (Source, &str, Option<Told<u16>>)) {
+        let (source, what, port) = told;
         let service = Service {
             name,
             command: format!("{}{command}", self.run),
@@ -163,7 +156,7 @@ impl Project<'_> {
         let python = if self.run.is_empty() { "python3" } else { "python" };
         let port = Told { value: 8000, source: found.source.clone() };
         let command = format!("{python} manage.py runserver 8000");
-        self.push(finds, &self.name("web"), &command, self.directory, found.source, "Django", Some(port));
+        self.push(finds, &self.name("web"), &command, self.directory, (found.source, "Django", Some(port)));
         true
     }
 
@@ -173,7 +166,7 @@ impl Project<'_> {
         let port = port.unwrap_or(Told { value: 8000, source: app.source.clone() });
         let (module, from) = self.module(&file);
         let command = format!("uvicorn {module}:{} --reload --port {}", app.value, port.value);
-        self.push(finds, &self.name("api"), &command, &from, app.source, "an ASGI application", Some(port));
+        self.push(finds, &self.name("api"), &command, &from, (app.source, "an ASGI application", Some(port)));
         true
     }
 
@@ -187,7 +180,7 @@ impl Project<'_> {
         let named = if usual || flask_env.is_some() { String::new() } else { format!(" --app {module}") };
         let command = format!("flask{named} run --port {}", port.value);
         let from = if named.is_empty() { self.directory.to_owned() } else { from };
-        self.push(finds, &self.name("web"), &command, &from, app.source, "Flask", Some(port));
+        self.push(finds, &self.name("web"), &command, &from, (app.source, "Flask", Some(port)));
         true
     }
 
@@ -199,7 +192,7 @@ impl Project<'_> {
         }
         let port = Told { value: 8501, source: found.source.clone() };
         let command = format!("streamlit run {script} --server.port 8501");
-        self.push(finds, &self.name("app"), &command, self.directory, found.source, "Streamlit", Some(port));
+        self.push(finds, &self.name("app"), &command, self.directory, (found.source, "Streamlit", Some(port)));
         true
     }
 
@@ -209,10 +202,10 @@ impl Project<'_> {
         // `shop/celery.py` is found by `-A shop`.
         let app_name = module.strip_suffix(".celery").map_or_else(|| format!("{module}:{}", app.value), str::to_owned);
         let command = format!("celery -A {app_name} worker --loglevel=info");
-        self.push(finds, "celery-worker", &command, &from, app.source, "Celery's worker", None);
+        self.push(finds, "celery-worker", &command, &from, (app.source, "Celery's worker", None));
         if let Some((_, _, schedule)) = self.find(&BEAT) {
             let command = format!("celery -A {app_name} beat --loglevel=info");
-            self.push(finds, "celery-beat", &command, &from, schedule.source, "Celery's schedule", None);
+            self.push(finds, "celery-beat", &command, &from, (schedule.source, "Celery's schedule", None));
         }
     }
 }

@@ -82,16 +82,12 @@ fn apply<'r>(ready: &'r Ready, tree: &Tree, directory: &'r Path) -> Option<Servi
     if rule.needs_file.as_ref().is_some_and(|needed| !directory.join(needed).is_file()) {
         return None;
     }
-    let (said, source) = match &ready.says {
-        Some(says) => {
-            let here = |name: &String| tree.read(&directory.join(tree.first(directory, name)?))?.capture(says);
-            let found = rule.within.iter().find_map(here)?;
-            (found.value, found.source)
-        }
-        None => {
-            let text = tree.read(&directory.join(file));
-            (String::new(), text.as_ref().unwrap_or(&Text::new(&directory.join(file), "")).at(0))
-        }
+    let (said, source) = if let Some(says) = &ready.says {
+        let here = |name: &String| tree.read(&directory.join(tree.first(directory, name)?))?.capture(says);
+        let found = rule.within.iter().find_map(here)?;
+        (found.value, found.source)
+    } else {
+        (String::new(), Text::new(&directory.join(file), "").at(0))
     };
     let by_file = ready.port_from.as_ref().and_then(|(name, says)| {
         let found = tree.read(&directory.join(name))?.capture(says)?;
