@@ -38,23 +38,10 @@ const MOST: usize = 250;
 fn kind_of(variable: &str) -> Option<NeedKind> {
     let name = variable.to_ascii_uppercase();
     let has = |word: &str| name.split('_').any(|part| part == word);
-    let is_place = [
-        "URL",
-        "URI",
-        "HOST",
-        "DSN",
-        "ENDPOINT",
-        "SERVER",
-        "SERVERS",
-        "BROKERS",
-        "NODE",
-        "ADDR",
-        "ADDRESS",
-        "HOSTS",
-        "CONNECTION",
-    ]
-    .iter()
-    .any(|word| has(word));
+    let is_place =
+        ["URL", "URI", "HOST", "DSN", "ENDPOINT", "SERVER", "SERVERS", "BROKERS", "NODE", "ADDR", "ADDRESS", "HOSTS"]
+            .iter()
+            .any(|word| name.rsplit('_').next() == Some(*word) && !has("USE"));
     match () {
         () if !is_place => None,
         () if has("REDIS") || has("VALKEY") || name == "CELERY_RESULT_BACKEND_URL" => Some(NeedKind::Redis),

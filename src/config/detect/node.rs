@@ -70,7 +70,7 @@ const ENDING: [&str; 14] = [
     "db:push",
 ];
 /// Scripts that start what the members of a workspace have.
-const FANNING: [&str; 10] = [
+const FANNING: [&str; 11] = [
     "turbo ",
     "turbo run",
     "nx run-many",
@@ -81,6 +81,7 @@ const FANNING: [&str; 10] = [
     "wsrun",
     "yarn workspaces",
     "npm-run-all",
+    "--filter",
 ];
 /// Watchers that only build.
 const BUILDERS: [&str; 11] = [
