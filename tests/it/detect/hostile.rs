@@ -44,7 +44,7 @@ fn loops_of_links_and_directories_that_cannot_be_read_do_no_harm() {
     symlink(root, root.join("loop")).unwrap();
     symlink("nowhere", root.join("package.json")).unwrap();
     fs::create_dir(root.join("closed")).unwrap();
-    fs::set_permissions(root.join("closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(root.join("closed"), fs::Permissions::from_mode(0o000)).unwrap();
     let detected = detect(root, &Limits::default());
     fs::set_permissions(root.join("closed"), fs::Permissions::from_mode(0o755)).unwrap();
     assert_eq!(detected.candidates.len(), 1);
