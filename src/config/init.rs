@@ -7,7 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Sentence, environment::read_text, problems::Place, procfile};
+use super::{
+    Sentence,
+    detect::{self, Detected, Limits},
+    environment::read_text,
+    found,
+    problems::Place,
+    procfile,
+};
 use crate::model::ids::ServiceName;
 
 /// The commented file; a line `# cas:services` stands where the services go.
@@ -24,14 +31,13 @@ const EXAMPLE: &str = "  clock:
 /// A service that was recognised.
 struct Recognised {
     name: String,
-    /// `command` or `shell` and what follows, unescaped.
-    key: &'static str,
+    /// For a shell.
     line: String,
     environment: Vec<(String, String)>,
 }
 
-/// Writes `cas.yaml` into a directory: the processes of a Procfile, else the `dev` or `start` script of a `package.json`, else one
-/// example. Returns the file and a sentence that says what it was made from.
+/// Writes `cas.yaml` into a directory: the processes of a Procfile, else the services that the code tells, else one example; what the code needs from
+/// outside as comments. Returns the file and a sentence that says what it was made from.
 ///
 /// # Errors
 /// A sentence: there is a project file already, or it cannot be written.
@@ -45,36 +51,36 @@ pub fn init(dir: &Path, env: &BTreeMap<String, String>) -> Result<(PathBuf, Stri
             )));
         }
     }
-    let (services, from) = recognise(dir, env);
-    let with_dot_env = from.is_procfile && dir.join(".env").is_file();
-    let text = TEMPLATE.replace(MARK, &written(&services, with_dot_env));
+    let detected = detect::detect(dir, &Limits::default());
+    let (services, sentence) = recognise(dir, env, &detected);
+    let text = TEMPLATE.replace(MARK, &services);
     let file = dir.join("cas.yaml");
     let cannot = |error: std::io::Error| Sentence(format!("{} cannot be written: {error}", file.display()));
     let mut out = std::fs::OpenOptions::new().write(true).create_new(true).open(&file).map_err(cannot)?;
     out.write_all(text.as_bytes()).map_err(cannot)?;
-    Ok((file, from.sentence))
+    Ok((file, sentence))
 }
 
-struct From {
-    sentence: String,
-    is_procfile: bool,
-}
-
-fn recognise(dir: &Path, env: &BTreeMap<String, String>) -> (Vec<Recognised>, From) {
+/// The text of the services, and a sentence.
+fn recognise(dir: &Path, env: &BTreeMap<String, String>, detected: &Detected) -> (String, String) {
+    let root = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    let around = found::notes(&root, detected);
     for name in ["Procfile", "Procfile.dev"] {
         let services = from_procfile(&dir.join(name), dir, env);
         if !services.is_empty() {
             let sentence = format!("{} from {name}", counted(services.len()));
-            return (services, From { sentence, is_procfile: true });
+            return (written(&services, dir.join(".env").is_file()) + &around, sentence);
         }
     }
-    let services = from_package_json(&dir.join("package.json"));
-    if !services.is_empty() {
-        let sentence = format!("{} from package.json", counted(services.len()));
-        return (services, From { sentence, is_procfile: false });
+    let (services, count, files) = found::services(&root, detected);
+    if count > 0 {
+        let more = if files.len() > 4 { format!(" and {} more files", files.len() - 4) } else { String::new() };
+        let files: Vec<_> = files.into_iter().take(4).collect();
+        return (services + &around, format!("{} from {}{more}", counted(count), files.join(", ")));
     }
-    let sentence = "one example service, for there is neither a Procfile nor a package.json with a dev or start script";
-    (services, From { sentence: sentence.to_owned(), is_procfile: false })
+    let sentence =
+        "one example service, for there is neither a Procfile nor code that tells a service (see docs/detect.md)";
+    (EXAMPLE.to_owned() + &around, sentence.to_owned())
 }
 
 fn counted(services: usize) -> String {
@@ -93,7 +99,6 @@ fn from_procfile(file: &Path, dir: &Path, env: &BTreeMap<String, String>) -> Vec
         .filter(|(_, process)| ServiceName::new(process.name).is_ok() && !process.line.contains('\0'))
         .map(|(index, process)| Recognised {
             name: process.name.to_owned(),
-            key: "shell",
             line: process.line.to_owned(),
             environment: procfile::port(base, index)
                 .map(|port| ("PORT".to_owned(), port.to_string()))
@@ -115,44 +120,14 @@ fn dot_env_of(dir: &Path, env: &BTreeMap<String, String>) -> BTreeMap<String, St
         .collect()
 }
 
-fn from_package_json(file: &Path) -> Vec<Recognised> {
-    let Ok(text) = read_text(file) else { return Vec::new() };
-    let Ok(package) = serde_json::from_str::<serde_json::Value>(&text) else { return Vec::new() };
-    let has = |script: &str| package.pointer(&format!("/scripts/{script}")).is_some_and(serde_json::Value::is_string);
-    let Some(script) = ["dev", "start"].into_iter().find(|script| has(script)) else { return Vec::new() };
-    let beside = |name: &str| file.with_file_name(name).is_file();
-    let runner = match () {
-        () if beside("pnpm-lock.yaml") => "pnpm",
-        () if beside("yarn.lock") => "yarn",
-        () if beside("bun.lock") || beside("bun.lockb") => "bun",
-        () => "npm",
-    };
-    let name = package
-        .get("name")
-        .and_then(serde_json::Value::as_str)
-        .and_then(|name| name.rsplit('/').next())
-        .filter(|name| ServiceName::new(name).is_ok())
-        .unwrap_or("web");
-    vec![Recognised {
-        name: name.to_owned(),
-        // A shell line: it also loads on a machine where the program is yet to be installed.
-        key: "shell",
-        line: format!("{runner} run {script}"),
-        environment: Vec::new(),
-    }]
-}
-
 fn written(services: &[Recognised], with_dot_env: bool) -> String {
-    if services.is_empty() {
-        return EXAMPLE.to_owned();
-    }
     let mut text = String::new();
-    for Recognised { name, key, line, environment } in services {
+    for Recognised { name, line, environment } in services {
         if !text.is_empty() {
             text.push('\n');
         }
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {}:\n    {key}: {}", quoted_key(name), quoted(&line.replace('$', "$$")));
+        let _ = writeln!(text, "  {}:\n    shell: {}", quoted_key(name), quoted(&line.replace('$', "$$")));
         if with_dot_env {
             text.push_str("    env_file: .env\n");
         }
@@ -167,7 +142,7 @@ fn written(services: &[Recognised], with_dot_env: bool) -> String {
 }
 
 /// As it is where YAML cannot mistake it, else in double quotes.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let reads_back = {
         let tree = super::tree::parse(&format!("key: {text}\n"));
         tree.faults.is_empty()
@@ -183,7 +158,7 @@ fn quoted(text: &str) -> String {
     if reads_back && !is_number { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }
 
-fn quoted_key(name: &str) -> String {
+pub(super) fn quoted_key(name: &str) -> String {
     if name.parse::<f64>().is_ok() { format!("\"{name}\"") } else { name.to_owned() }
 }
 

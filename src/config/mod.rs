@@ -3,10 +3,12 @@
 
 mod check;
 mod command;
+pub mod detect;
 mod dotenv;
 mod draft;
 mod environment;
 mod find;
+mod found;
 mod graph;
 pub mod import;
 mod init;

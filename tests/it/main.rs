@@ -9,6 +9,7 @@ mod cli;
 mod config;
 mod daemon;
 mod demo;
+mod detect;
 mod engine;
 mod host;
 mod import;
