@@ -52,7 +52,7 @@ pub(crate) enum Edit {
 }
 
 /// What a value is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Shape {
     /// Text, number, truth value or nothing: whatever was written.
     Scalar {
@@ -68,7 +68,7 @@ pub(crate) enum Shape {
 }
 
 impl Node {
-    fn new(at: Place, shape: Shape, edit: Edit) -> Self {
+    pub(crate) fn new(at: Place, shape: Shape, edit: Edit) -> Self {
         let (weight, depth) = match &shape {
             Shape::Scalar { .. } => (1, 1),
             Shape::List(items) => measure(items.iter()),

@@ -5,7 +5,21 @@
 //! wins, and what `cas` makes of a candidate, is decided by who called it.
 
 pub mod compose;
+pub mod devbox;
 pub mod devcontainer;
+pub mod mprocs;
+pub mod noted;
+mod page;
+pub mod pm2;
+mod pm2_javascript;
+pub mod process_compose;
+mod process_compose_probe;
+mod process_compose_process;
+pub mod procfile;
+pub mod supervisord;
+mod supervisord_ini;
+pub mod systemd;
+mod systemd_unit;
 
 use std::{
     collections::BTreeMap,
