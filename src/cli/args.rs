@@ -26,7 +26,7 @@ Exit codes: 0 done · 1 failed · 2 usage or invalid project file · 3 no engine
 #[derive(Debug, Parser)]
 #[command(name = "cas", version, about, after_help = EXAMPLES, disable_help_subcommand = true, max_term_width = 100)]
 pub struct Cli {
-    /// The project file (default: cas.yaml or Procfile in this directory or above)
+    /// The project file (default: cas.yaml, or that of another tool, in this directory or above)
     #[arg(short = 'f', long, value_name = "PATH")]
     pub file: Option<PathBuf>,
     /// Work as if started in this directory

@@ -43,6 +43,8 @@ pub(crate) struct Draft {
     pub(crate) name: ServiceName,
     /// Where its name stands.
     pub(crate) at: Place,
+    /// The file of that place, where it is not the project's own.
+    pub(crate) file: Option<PathBuf>,
     /// None after an error.
     pub(crate) command: Option<CommandLine>,
     pub(crate) settings: Settings,
@@ -80,7 +82,7 @@ impl Draft {
             limits: self.settings.limits,
             logs: self.settings.logs.complete(),
             tty: self.tty,
-            source: self.at.in_file(file).to_string(),
+            source: self.at.in_file(self.file.as_deref().unwrap_or(file)).to_string(),
         }
     }
 
@@ -116,7 +118,7 @@ impl Draft {
             },
             ports: self.ports.iter().map(|(port, _)| Port(*port)).collect(),
             autostart: self.settings.autostart.unwrap_or(false),
-            source: self.at.in_file(file),
+            source: self.at.in_file(self.file.as_deref().unwrap_or(file)),
             description: self.description,
         })
     }
@@ -150,6 +152,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &S
     Some(Draft {
         name: name.ok()?,
         at: key.at,
+        file: None,
         command,
         edges,
         has_health: is_probed || is_checked,

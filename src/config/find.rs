@@ -9,14 +9,36 @@ pub enum FileKind {
     CasYaml,
     /// `Procfile`, as of foreman and heroku.
     Procfile,
+    /// `process-compose.yaml`, and a `compose.yaml` that has `processes:`.
+    ProcessCompose,
+    /// `mprocs.yaml`.
+    Mprocs,
+    /// `ecosystem.config.*` and `process.json` of pm2.
+    Pm2,
+    /// `supervisord.conf`.
+    Supervisord,
+    /// `compose.yaml` and its older names.
+    Compose,
 }
 
 impl FileKind {
-    /// By the file's name: `Procfile` and `Procfile.anything` are Procfiles.
+    /// By the file's name alone, and as the project file of `cas` where the name says nothing. A `compose.yaml` may belong to two tools: what is in it
+    /// decides, see `load`.
     #[must_use]
     pub fn of(file: &Path) -> Self {
         let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name == "Procfile" || name.starts_with("Procfile.") { Self::Procfile } else { Self::CasYaml }
+        let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+        let is_yaml = matches!(extension, "yaml" | "yml");
+        match stem {
+            _ if name == "Procfile" || name.starts_with("Procfile.") => Self::Procfile,
+            "process-compose" if is_yaml => Self::ProcessCompose,
+            "compose" | "docker-compose" if is_yaml => Self::Compose,
+            "mprocs" if is_yaml => Self::Mprocs,
+            "ecosystem.config" => Self::Pm2,
+            "process" if extension == "json" => Self::Pm2,
+            "supervisord" if extension == "conf" => Self::Supervisord,
+            _ => Self::CasYaml,
+        }
     }
 }
 
@@ -32,7 +54,7 @@ pub struct Found {
 /// There is no project here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no project file: looked for cas.yaml, cas.yml, Procfile and Procfile.dev in {}\nhint: cas init writes a cas.yaml here, cas demo shows a project that needs no file",
+    "there is no project file: looked for cas.yaml, Procfile, process-compose.yaml, mprocs.yaml, ecosystem.config.*, supervisord.conf and compose.yaml in {}\nhint: cas init writes a cas.yaml here, cas demo shows a project that needs no file",
     listed(.looked_in)
 )]
 pub struct NotFound {
@@ -46,19 +68,40 @@ fn listed(directories: &[PathBuf]) -> String {
 }
 
 const CAS_YAML: [&str; 2] = ["cas.yaml", "cas.yml"];
-const PROCFILE: [&str; 2] = ["Procfile", "Procfile.dev"];
+/// Of other tools, the more explicit first.
+const OTHERS: [&str; 17] = [
+    "process-compose.yaml",
+    "process-compose.yml",
+    "Procfile",
+    "Procfile.dev",
+    "mprocs.yaml",
+    "mprocs.yml",
+    "ecosystem.config.js",
+    "ecosystem.config.cjs",
+    "ecosystem.config.json",
+    "ecosystem.config.yml",
+    "ecosystem.config.yaml",
+    "process.json",
+    "supervisord.conf",
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yaml",
+    "docker-compose.yml",
+];
 
 /// The project file for a directory: the nearest `cas.yaml` (or `cas.yml`) in it or, within a Git repository, in the directories
-/// above it up to the repository's root; else the nearest `Procfile` (or `Procfile.dev`) in the same directories.
+/// above it up to the repository's root; else the nearest file of another tool in the same directories: `process-compose.yaml`, `Procfile`,
+/// `mprocs.yaml`, pm2's, `supervisord.conf`, `compose.yaml`, in this order where one directory has several.
 ///
 /// # Errors
 /// [`NotFound`] says where it looked and what to do.
 pub fn find(start: &Path) -> Result<Found, NotFound> {
     let start = start.canonicalize().unwrap_or_else(|_| start.to_owned());
     let directories = searched(&start);
-    for (names, kind) in [(CAS_YAML, FileKind::CasYaml), (PROCFILE, FileKind::Procfile)] {
-        let candidates = directories.iter().flat_map(|directory| names.map(|name| directory.join(name)));
+    for names in [CAS_YAML.as_slice(), OTHERS.as_slice()] {
+        let candidates = directories.iter().flat_map(|directory| names.iter().map(|name| directory.join(name)));
         if let Some(file) = candidates.into_iter().find(|file| file.is_file()) {
+            let kind = FileKind::of(&file);
             return Ok(Found { file, kind });
         }
     }

@@ -8,6 +8,7 @@ mod dotenv;
 mod draft;
 mod environment;
 mod find;
+mod foreign;
 mod found;
 mod graph;
 pub mod import;

@@ -90,6 +90,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, text: &str) -> Vec<Draft> {
         drafts.push(Draft {
             name,
             at,
+            file: None,
             command: Some(CommandLine::Shell(line.to_owned())),
             settings: Settings { environment, ..Settings::default() },
             edges: Vec::new(),

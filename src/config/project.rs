@@ -7,11 +7,11 @@ use std::{
 };
 
 use super::{
-    Loaded,
+    FileKind, Loaded,
     dotenv::Assigned,
     draft::{self, Draft},
     environment::{self, EnvFile, Named},
-    graph,
+    foreign, graph, import,
     logs::PartialLogs,
     problems::{Fault, Place},
     procfile,
@@ -35,14 +35,22 @@ pub fn load(file: &Path, name: Option<ProjectName>, env: &BTreeMap<String, Strin
     let file = absolute(file);
     let root = file.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
     let mut reader = Reader::new(&file, root, env);
-    let is_procfile = super::FileKind::of(&file) == super::FileKind::Procfile;
-    if is_procfile {
+    let mut kind = FileKind::of(&file);
+    if kind != FileKind::CasYaml {
         reader = reader.without_interpolation();
     }
     let Some(text) = read_file(&mut reader, &file) else { return give(reader, file, None, Vec::new()) };
     read_dot_env(&mut reader);
-    let (written_name, mut drafts) =
-        if is_procfile { (None, procfile::read(&mut reader, &text)) } else { read_yaml(&mut reader, &text) };
+    if kind == FileKind::Compose && !import::compose::is_compose(&text) {
+        kind = FileKind::ProcessCompose;
+    }
+    let (written_name, mut drafts) = match kind {
+        FileKind::CasYaml => read_yaml(&mut reader, &text),
+        FileKind::Procfile => (None, procfile::read(&mut reader, &text)),
+        FileKind::ProcessCompose | FileKind::Mprocs | FileKind::Pm2 | FileKind::Supervisord | FileKind::Compose => {
+            foreign::read(&mut reader, &file, kind, &text)
+        }
+    };
     graph::check(&mut reader, &mut drafts);
     let name = name.or(written_name).unwrap_or_else(|| name_of(&reader.root));
     give(reader, file, Some(name), drafts)

@@ -95,5 +95,5 @@ fn excerpt(source: &Source, files: &mut HashMap<PathBuf, Option<String>>) -> Opt
 
 fn may_be_shown(file: &Path) -> bool {
     let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    FileKind::of(file) == FileKind::Procfile || matches!(extension, "yaml" | "yml" | "json")
+    FileKind::of(file) != FileKind::CasYaml || matches!(extension, "yaml" | "yml" | "json")
 }

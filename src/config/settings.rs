@@ -42,6 +42,11 @@ pub(crate) struct PartialBackoff {
 }
 
 impl PartialBackoff {
+    /// The same pause before every restart.
+    pub(crate) fn fixed(pause: Duration) -> Self {
+        Self { base: Some(pause), factor: Some(1.0), ceiling: Some(pause), stable: None, give_up_after: None }
+    }
+
     /// These keys over those of `below`.
     fn over(self, below: Self) -> Self {
         Self {

@@ -1,0 +1,299 @@
+//! Projects that another tool's file declares, run as they are. Promise: what cannot be carried over is a note at its line, and what
+//! cannot run here is left out by name. Never: a changed file.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    FileKind,
+    dotenv::Assigned,
+    draft::{Draft, Edge},
+    environment::{self, EnvFile, Named},
+    import::{self, Candidate, Imported, Material, Note, Role, Runtime, Schedule, Told, Unread, Variable, Weight},
+    problems::{Fault, Place},
+    reader::Reader,
+    settings::{PartialBackoff, Settings},
+};
+use crate::model::{
+    ids::{ProjectName, ServiceName},
+    service::{CommandLine, Limits, RestartPolicy, Source},
+};
+
+/// Most copies of one service.
+const MOST_COPIES: u32 = 64;
+
+/// The files of this machine.
+#[derive(Debug)]
+pub struct Disk;
+
+impl import::Files for Disk {
+    fn read(&self, file: &Path) -> Result<String, Unread> {
+        match environment::read_text(file) {
+            Ok(text) => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
+            Err(unreadable) if unreadable.absent => Err(Unread::Absent),
+            Err(unreadable) => Err(Unread::Because(unreadable.why)),
+        }
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+
+    fn list(&self, directory: &Path) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+        let names: BTreeSet<String> =
+            entries.flatten().filter_map(|entry| entry.file_name().to_str().map(str::to_owned)).collect();
+        names.into_iter().collect()
+    }
+}
+
+/// The project's name and its services, as the file of another tool has them.
+pub(crate) fn read(reader: &mut Reader<'_>, file: &Path, kind: FileKind, text: &str) -> (Option<ProjectName>, Vec<Draft>) {
+    let material = Material { file, text, environment: reader.environment, files: &Disk };
+    let Some(imported) = translate(kind, &material) else { return (None, Vec::new()) };
+    let Imported { project, services, notes } = imported;
+    notes.into_iter().for_each(|note| tell(reader, note));
+    let name = project.and_then(|told| ProjectName::new(&told.value).ok());
+    if services.is_empty() {
+        reader.error(Place::START, "the file names no service", "cas init writes a cas.yaml of one's own");
+    }
+    let runs: BTreeMap<String, Vec<String>> =
+        services.iter().filter(|candidate| is_process(candidate)).map(|c| (c.name.value.clone(), copies(c))).collect();
+    let mut drafts = Vec::new();
+    let mut containers = 0_usize;
+    for candidate in services {
+        match &candidate.runtime {
+            Runtime::Process(command) => {
+                let command = command.value.clone();
+                drafts.extend(drafts_of(reader, candidate, &command, &runs));
+            }
+            Runtime::Container(_) => {
+                containers += 1;
+                let message = format!("{}: a container, which is not run from here", candidate.name.value);
+                note_at(reader, &candidate.name.source, message, "start it with the engine of containers; what needs it does not wait for it");
+            }
+        }
+    }
+    if drafts.is_empty() && containers > 0 {
+        reader.error(
+            Place::START,
+            format!("all {containers} services are containers, which are not run from here"),
+            "start them with docker compose; a cas.yaml beside this file can name processes",
+        );
+    }
+    (name, drafts)
+}
+
+fn translate(kind: FileKind, material: &Material<'_>) -> Option<Imported> {
+    match kind {
+        FileKind::CasYaml | FileKind::Procfile => None,
+        FileKind::ProcessCompose => Some(import::process_compose::import(material)),
+        FileKind::Mprocs => Some(import::mprocs::import(material)),
+        FileKind::Pm2 => Some(import::pm2::import(material)),
+        FileKind::Supervisord => Some(import::supervisord::import(material)),
+        FileKind::Compose => Some(import::compose::import(material)),
+    }
+}
+
+fn tell(reader: &mut Reader<'_>, note: Note) {
+    let Note { weight, source, message, hint } = note;
+    let mut fault = Fault::new(Place { line: source.line, column: source.column }, message);
+    if let Some(hint) = hint {
+        fault = fault.hint(hint);
+    }
+    match weight {
+        Weight::Error => reader.problems.error_in(&source.file, fault),
+        Weight::Lost | Weight::Hint => reader.problems.note_in(&source.file, fault),
+    }
+}
+
+fn note_at(reader: &mut Reader<'_>, source: &Source, message: String, hint: &str) {
+    let place = Place { line: source.line, column: source.column };
+    reader.problems.note_in(&source.file, Fault::new(place, message).hint(hint));
+}
+
+fn error_at(reader: &mut Reader<'_>, source: &Source, message: String, hint: &str) {
+    let place = Place { line: source.line, column: source.column };
+    reader.problems.error_in(&source.file, Fault::new(place, message).hint(hint));
+}
+
+fn is_process(candidate: &Candidate) -> bool {
+    match candidate.runtime {
+        Runtime::Process(_) => true,
+        Runtime::Container(_) => false,
+    }
+}
+
+/// The names of its copies: its own where there is one, else with numbers from 1.
+fn copies(candidate: &Candidate) -> Vec<String> {
+    let name = usable(&candidate.name.value);
+    match candidate.replicas.as_ref().map(|told| told.value.min(MOST_COPIES)) {
+        Some(0) => Vec::new(),
+        None | Some(1) => vec![name],
+        Some(count) => (1..=count).map(|number| format!("{name}-{number}")).collect(),
+    }
+}
+
+/// The name with what a name cannot hold replaced.
+fn usable(name: &str) -> String {
+    let safe: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' }).collect();
+    let safe = safe.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+    safe[..safe.len().min(56)].to_owned()
+}
+
+fn drafts_of(
+    reader: &mut Reader<'_>,
+    candidate: Candidate,
+    command: &CommandLine,
+    runs: &BTreeMap<String, Vec<String>>,
+) -> Vec<Draft> {
+    tell_what_is_lost(reader, &candidate);
+    let settings = settings(reader, &candidate);
+    let edges = edges(reader, &candidate, runs);
+    let at = Place { line: candidate.name.source.line, column: candidate.name.source.column };
+    let ports = candidate.ports.iter().filter(|told| !told.value.is_udp).map(|told| {
+        (told.value.host.unwrap_or(told.value.target), Place { line: told.source.line, column: told.source.column })
+    });
+    let ports: Vec<_> = ports.collect();
+    let probes: BTreeMap<_, _> =
+        candidate.probes.iter().map(|(kind, told)| (*kind, Arc::new(told.value.clone()))).collect();
+    let mut drafts = Vec::new();
+    for name in copies(&candidate) {
+        let name = match ServiceName::new(&name) {
+            Ok(name) => name,
+            Err(error) => {
+                error_at(reader, &candidate.name.source, error.to_string(), "rename it");
+                continue;
+            }
+        };
+        drafts.push(Draft {
+            name,
+            at,
+            file: Some(candidate.name.source.file.clone()),
+            command: Some(command.clone()),
+            settings: settings.clone(),
+            edges: edges.clone(),
+            has_health: !probes.is_empty(),
+            probes: probes.clone(),
+            ready_log_line: candidate.ready_log_line.as_ref().map(|told| told.value.clone()),
+            // Copies share their ports by some means of their own.
+            ports: if drafts.is_empty() { ports.clone() } else { Vec::new() },
+            tty: candidate.tty.as_ref().is_some_and(|told| told.value),
+            description: candidate.description.as_ref().map(|told| told.value.clone()),
+        });
+    }
+    drafts
+}
+
+fn tell_what_is_lost(reader: &mut Reader<'_>, candidate: &Candidate) {
+    let name = &candidate.name.value;
+    if usable(name) != *name {
+        note_at(reader, &candidate.name.source, format!("{name}: called {} here", usable(name)), "letters, digits, '.', '_' and '-' make a name");
+    }
+    if let Some(Told { value, source }) = &candidate.schedule {
+        let when = match value {
+            Schedule::Cron(fields) => format!("by \"{fields}\""),
+            Schedule::Every(pause) => format!("every {}", humantime::format_duration(*pause)),
+        };
+        note_at(reader, source, format!("{name}: not started {when}"), "it starts when it is asked for");
+    }
+    if let Some(Told { value, source }) = &candidate.user {
+        note_at(reader, source, format!("{name}: user {value} is not carried over"), "it runs as you");
+    }
+    if let Some(profile) = candidate.profiles.first() {
+        let message = format!("{name}: of the profile {}, so it does not start with the project", profile.value);
+        note_at(reader, &profile.source, message, "start it by its name");
+    }
+    if let Some(Told { value, source }) = &candidate.replicas
+        && *value > MOST_COPIES
+    {
+        note_at(reader, source, format!("{name}: {value} copies are more than {MOST_COPIES}"), "that many run");
+    }
+}
+
+fn settings(reader: &mut Reader<'_>, candidate: &Candidate) -> Settings {
+    let restart = candidate.restart.as_ref().map(|told| told.value);
+    let bounds = &candidate.bounds;
+    Settings {
+        working_dir: candidate.working_dir.as_ref().map(|told| existing(reader, &candidate.name.value, told)),
+        environment: variables(reader, candidate),
+        restart: match candidate.role {
+            Role::Service => restart,
+            Role::Task => Some(restart.unwrap_or(RestartPolicy::No)),
+        },
+        backoff: candidate.restart_delay.as_ref().map(|told| PartialBackoff::fixed(told.value)).unwrap_or_default(),
+        stop_signal: candidate.stop_signal.as_ref().map(|told| told.value),
+        stop_grace_period: candidate.stop_grace.as_ref().map(|told| told.value),
+        autostart: candidate.autostart.as_ref().map(|told| told.value).filter(|_| candidate.profiles.is_empty()),
+        limits: Limits {
+            cpus: bounds.cpus.as_ref().map(|told| told.value),
+            memory_bytes: bounds.memory_bytes.as_ref().map(|told| told.value),
+            pids: bounds.pids.as_ref().map(|told| told.value),
+        },
+        ..Settings::default()
+    }
+}
+
+fn existing(reader: &mut Reader<'_>, name: &str, told: &Told<PathBuf>) -> PathBuf {
+    if !told.value.is_dir() {
+        let message = format!("{name}: there is no directory {}", told.value.display());
+        error_at(reader, &told.source, message, "make it, or correct the path");
+    }
+    told.value.clone()
+}
+
+fn variables(reader: &mut Reader<'_>, candidate: &Candidate) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
+    for told in &candidate.env_files {
+        match environment::load(reader, &told.value.path, Named::InFile) {
+            EnvFile::Read(lines) => {
+                for (name, assigned) in lines {
+                    let value = match assigned {
+                        Assigned::Value(value) => Some(value),
+                        Assigned::Inherited => reader.variable(&name),
+                    };
+                    variables.extend(value.map(|value| (name, value)));
+                }
+            }
+            EnvFile::Absent if !told.value.required => {}
+            EnvFile::Absent => {
+                let message = format!("{}: there is no file {}", candidate.name.value, told.value.path.display());
+                error_at(reader, &told.source, message, "make it, or take the line out");
+            }
+            EnvFile::Unreadable(why) => {
+                let message = format!("{}: {} cannot be read: {why}", candidate.name.value, told.value.path.display());
+                error_at(reader, &told.source, message, "a text file of NAME=value lines is needed");
+            }
+        }
+    }
+    for (name, told) in &candidate.environment {
+        let value = match &told.value {
+            Variable::Text(text) => Some(text.clone()),
+            Variable::Inherited => reader.variable(name),
+        };
+        variables.extend(value.map(|value| (name.clone(), value)));
+    }
+    variables
+}
+
+/// Arrows to what runs here: each copy of what is needed. Others are told and left out.
+fn edges(reader: &mut Reader<'_>, candidate: &Candidate, runs: &BTreeMap<String, Vec<String>>) -> Vec<Edge> {
+    let mut edges = Vec::new();
+    for (to, told) in &candidate.depends_on {
+        let at = Place { line: told.source.line, column: told.source.column };
+        match runs.get(to) {
+            Some(copies) => {
+                edges.extend(copies.iter().map(|copy| Edge { to: copy.clone(), at, dependency: told.value }));
+            }
+            None => {
+                let message = format!("{}: does not wait for {to}, which does not run here", candidate.name.value);
+                note_at(reader, &told.source, message, "see that it is there before");
+            }
+        }
+    }
+    edges
+}
