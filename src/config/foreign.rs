@@ -27,7 +27,7 @@ const MOST_COPIES: u32 = 64;
 
 /// The files of this machine.
 #[derive(Debug)]
-pub struct Disk;
+pub(crate) struct Disk;
 
 impl import::Files for Disk {
     fn read(&self, file: &Path) -> Result<String, Unread> {
@@ -51,7 +51,12 @@ impl import::Files for Disk {
 }
 
 /// The project's name and its services, as the file of another tool has them.
-pub(crate) fn read(reader: &mut Reader<'_>, file: &Path, kind: FileKind, text: &str) -> (Option<ProjectName>, Vec<Draft>) {
+pub(crate) fn read(
+    reader: &mut Reader<'_>,
+    file: &Path,
+    kind: FileKind,
+    text: &str,
+) -> (Option<ProjectName>, Vec<Draft>) {
     let material = Material { file, text, environment: reader.environment, files: &Disk };
     let Some(imported) = translate(kind, &material) else { return (None, Vec::new()) };
     let Imported { project, services, notes } = imported;
@@ -73,7 +78,12 @@ pub(crate) fn read(reader: &mut Reader<'_>, file: &Path, kind: FileKind, text: &
             Runtime::Container(_) => {
                 containers += 1;
                 let message = format!("{}: a container, which is not run from here", candidate.name.value);
-                note_at(reader, &candidate.name.source, message, "start it with the engine of containers; what needs it does not wait for it");
+                note_at(
+                    reader,
+                    &candidate.name.source,
+                    message,
+                    "start it with the engine of containers; what needs it does not wait for it",
+                );
             }
         }
     }
@@ -192,7 +202,12 @@ fn drafts_of(
 fn tell_what_is_lost(reader: &mut Reader<'_>, candidate: &Candidate) {
     let name = &candidate.name.value;
     if usable(name) != *name {
-        note_at(reader, &candidate.name.source, format!("{name}: called {} here", usable(name)), "letters, digits, '.', '_' and '-' make a name");
+        note_at(
+            reader,
+            &candidate.name.source,
+            format!("{name}: called {} here", usable(name)),
+            "letters, digits, '.', '_' and '-' make a name",
+        );
     }
     if let Some(Told { value, source }) = &candidate.schedule {
         let when = match value {

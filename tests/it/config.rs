@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod bad;
+mod foreign;
 mod good;
 mod hostile;
 mod places;
@@ -45,7 +46,9 @@ impl Project {
 
     /// The same with a file; the name is relative to the project.
     pub(crate) fn file(self, name: &str, text: impl AsRef<[u8]>) -> Self {
-        fs::write(self.root().join(name), text).unwrap();
+        let file = self.root().join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
         self
     }
 

@@ -1,0 +1,106 @@
+//! Files of other tools, opened as they are.
+
+use std::time::Duration;
+
+use cas::{
+    config,
+    model::{
+        ids::ServiceName,
+        probe::{Check, ProbeKind},
+        service::{CommandLine, Condition, RestartPolicy},
+        signal::Signal,
+    },
+};
+
+use super::Project;
+
+const PROCESS_COMPOSE: &str = include_str!("../../fixtures/import/process-compose/process-compose.yaml");
+
+#[track_caller]
+fn names(project: &Project, file: &str) -> Vec<String> {
+    let loaded = project.load(file);
+    assert!(loaded.errors.is_empty(), "{}", project.said(&loaded));
+    loaded.project.unwrap().services.iter().map(|service| service.id.service.to_string()).collect()
+}
+
+#[test]
+fn a_project_of_process_compose_runs_as_its_file_says() {
+    let project = Project::new().file("process-compose.yaml", PROCESS_COMPOSE).file("api/server.js", "");
+    assert_eq!(names(&project, "process-compose.yaml"), ["schema", "api", "worker-1", "worker-2"]);
+    let spec = project.load("process-compose.yaml").project.unwrap();
+    let service = |name: &str| spec.service(&ServiceName::new(name).unwrap()).unwrap();
+    let api = service("api");
+    assert_eq!(api.working_dir, spec.root.join("api"));
+    assert_eq!((&*api.environment["STAGE"], &*api.environment["LOG_LEVEL"]), ("dev", "debug"));
+    assert_eq!(api.restart, RestartPolicy::OnFailure { max_retries: Some(5) });
+    assert_eq!([api.backoff.bound(1), api.backoff.bound(9)], [Duration::from_secs(3); 2]);
+    assert_eq!((api.stop.signal, api.stop.grace), (Signal::Int, Duration::from_secs(15)));
+    assert_eq!(api.depends_on[&ServiceName::new("schema").unwrap()].condition, Condition::ServiceCompletedSuccessfully);
+    assert!(
+        matches!(&api.probes[&ProbeKind::Readiness].check, Check::Http { url, .. } if url == "http://127.0.0.1:4000/health")
+    );
+    assert_eq!(service("schema").restart, RestartPolicy::No);
+    let worker = service("worker-2");
+    assert_eq!(worker.depends_on[&ServiceName::new("api").unwrap()].condition, Condition::ServiceHealthy);
+    assert!(matches!(&worker.probes[&ProbeKind::Liveness].check, Check::Exec(_)));
+    assert_eq!(api.source.to_string(), format!("{}:8:3", spec.file.display()));
+}
+
+#[test]
+fn a_compose_yaml_with_processes_is_read_as_such() {
+    let project = Project::new().file("compose.yaml", "processes:\n  web: {command: sleep 5}\n");
+    assert_eq!(names(&project, "compose.yaml"), ["web"]);
+}
+
+#[test]
+fn files_of_mprocs_pm2_and_supervisor_run_too() {
+    let project = Project::new()
+        .file("mprocs.yaml", include_str!("../../fixtures/import/mprocs/mprocs.yaml"))
+        .file("site/package.json", "{}")
+        .file("ecosystem.config.js", include_str!("../../fixtures/import/pm2/ecosystem.config.js"))
+        .file("supervisord.conf", include_str!("../../fixtures/import/supervisord/supervisord.conf"))
+        .file("public/index.html", "");
+    assert_eq!(names(&project, "mprocs.yaml"), ["site", "api", "notes"]);
+    assert_eq!(names(&project, "ecosystem.config.js"), ["api-1", "api-2", "jobs"]);
+    let supervised = project.load("supervisord.conf");
+    assert!(supervised.errors.is_empty(), "{}", project.said(&supervised));
+    let spec = supervised.project.as_ref().unwrap();
+    let web = spec.service(&ServiceName::new("web").unwrap()).unwrap();
+    assert_eq!(web.environment["NAME"], "a,b");
+    let CommandLine::Argv(argv) = &web.command else { panic!("{:?}", web.command) };
+    assert_eq!(argv.last().unwrap(), "8080");
+    let said = project.said(&supervised);
+    assert!(said.contains("user nobody is not carried over"), "{said}");
+}
+
+#[test]
+fn containers_are_left_out_by_name_and_nobody_waits_for_them() {
+    let only = Project::new().file("compose.yaml", "services:\n  db: {image: postgres}\n  web: {image: nginx}\n");
+    let loaded = only.load("compose.yaml");
+    assert!(loaded.project.is_none());
+    let said = only.said(&loaded);
+    assert!(said.contains("all 2 services are containers") && said.contains("db: a container"), "{said}");
+}
+
+#[test]
+fn what_is_missing_beside_such_a_file_is_an_error_at_its_line() {
+    let project = Project::new().file("mprocs.yaml", "procs:\n  web:\n    shell: x\n    cwd: nowhere\n");
+    let loaded = project.load("mprocs.yaml");
+    assert!(loaded.project.is_none());
+    let said = project.said(&loaded);
+    assert!(said.contains("web: there is no directory") && said.contains("mprocs.yaml:4:"), "{said}");
+}
+
+#[test]
+fn the_project_s_own_file_wins_and_then_the_more_explicit() {
+    let project = Project::new()
+        .file("compose.yaml", "services: {a: {image: x}}\n")
+        .file("Procfile", "b: sleep 1\n")
+        .file("process-compose.yaml", "processes: {c: {command: sleep 1}}\n");
+    let found = || config::find(&project.root()).unwrap();
+    assert_eq!(found().kind, config::FileKind::ProcessCompose);
+    std::fs::remove_file(project.root().join("process-compose.yaml")).unwrap();
+    assert_eq!(found().kind, config::FileKind::Procfile);
+    std::fs::write(project.root().join("cas.yaml"), "services: {d: {command: sleep 1}}\n").unwrap();
+    assert_eq!(found().kind, config::FileKind::CasYaml);
+}
