@@ -60,7 +60,9 @@ pub(crate) fn read(
     let material = Material { file, text, environment: reader.environment, files: &Disk };
     let Some(imported) = translate(kind, &material) else { return (None, Vec::new()) };
     let Imported { project, services, notes } = imported;
-    notes.into_iter().for_each(|note| tell(reader, note));
+    for note in notes {
+        tell(reader, note);
+    }
     let name = project.and_then(|told| ProjectName::new(&told.value).ok());
     if services.is_empty() {
         reader.error(Place::START, "the file names no service", "cas init writes a cas.yaml of one's own");
@@ -73,7 +75,7 @@ pub(crate) fn read(
         match &candidate.runtime {
             Runtime::Process(command) => {
                 let command = command.value.clone();
-                drafts.extend(drafts_of(reader, candidate, &command, &runs));
+                drafts.extend(drafts_of(reader, &candidate, &command, &runs));
             }
             Runtime::Container(_) => {
                 containers += 1;
@@ -157,13 +159,13 @@ fn usable(name: &str) -> String {
 
 fn drafts_of(
     reader: &mut Reader<'_>,
-    candidate: Candidate,
+    candidate: &Candidate,
     command: &CommandLine,
     runs: &BTreeMap<String, Vec<String>>,
 ) -> Vec<Draft> {
-    tell_what_is_lost(reader, &candidate);
-    let settings = settings(reader, &candidate);
-    let edges = edges(reader, &candidate, runs);
+    tell_what_is_lost(reader, candidate);
+    let settings = settings(reader, candidate);
+    let edges = edges(reader, candidate, runs);
     let at = Place { line: candidate.name.source.line, column: candidate.name.source.column };
     let ports = candidate.ports.iter().filter(|told| !told.value.is_udp).map(|told| {
         (told.value.host.unwrap_or(told.value.target), Place { line: told.source.line, column: told.source.column })
@@ -172,7 +174,7 @@ fn drafts_of(
     let probes: BTreeMap<_, _> =
         candidate.probes.iter().map(|(kind, told)| (*kind, Arc::new(told.value.clone()))).collect();
     let mut drafts = Vec::new();
-    for name in copies(&candidate) {
+    for name in copies(candidate) {
         let name = match ServiceName::new(&name) {
             Ok(name) => name,
             Err(error) => {
@@ -300,15 +302,12 @@ fn edges(reader: &mut Reader<'_>, candidate: &Candidate, runs: &BTreeMap<String,
     let mut edges = Vec::new();
     for (to, told) in &candidate.depends_on {
         let at = Place { line: told.source.line, column: told.source.column };
-        match runs.get(to) {
-            Some(copies) => {
-                edges.extend(copies.iter().map(|copy| Edge { to: copy.clone(), at, dependency: told.value }));
-            }
-            None => {
-                let message = format!("{}: does not wait for {to}, which does not run here", candidate.name.value);
-                note_at(reader, &told.source, message, "see that it is there before");
-            }
-        }
+        let Some(copies) = runs.get(to) else {
+            let message = format!("{}: does not wait for {to}, which does not run here", candidate.name.value);
+            note_at(reader, &told.source, message, "see that it is there before");
+            continue;
+        };
+        edges.extend(copies.iter().map(|copy| Edge { to: copy.clone(), at, dependency: told.value }));
     }
     edges
 }
