@@ -125,7 +125,7 @@ impl Handle {
     pub async fn request(&self, request: Request) -> Result<Reply, EngineGone> {
         let (reply, answer) = oneshot::channel();
         self.calls.send(Call::Request { request, reply }).await.map_err(|_| EngineGone)?;
-        answer.await.map_err(|_| EngineGone)
+        self.awaited(answer).await
     }
 
     /// Asks a question and waits for the answer.
@@ -135,7 +135,20 @@ impl Handle {
     pub async fn query(&self, query: Query) -> Result<Answer, EngineGone> {
         let (answer, answered) = oneshot::channel();
         self.calls.send(Call::Query { query, answer }).await.map_err(|_| EngineGone)?;
-        answered.await.map_err(|_| EngineGone)
+        self.awaited(answered).await
+    }
+
+    /// What comes back for a call that was sent. One that was on its way in the moment in which the engine ended stays in the channel for as long as
+    /// anybody may send: nobody answers it, and nobody lets go of it.
+    ///
+    /// # Errors
+    /// [`EngineGone`].
+    pub async fn awaited<T>(&self, mut answer: oneshot::Receiver<T>) -> Result<T, EngineGone> {
+        tokio::select! {
+            biased;
+            answered = &mut answer => answered.map_err(|_| EngineGone),
+            () = self.calls.closed() => answer.try_recv().map_err(|_| EngineGone),
+        }
     }
 
     /// The newest picture.
@@ -153,8 +166,8 @@ impl Handle {
     pub async fn depart(&self, departure: Departure) {
         let (done, finished) = oneshot::channel();
         if self.calls.send(Call::Leave { departure, done }).await.is_ok() {
-            // An error means that the engine dropped the sender, which it does when it has ended.
-            let _ended = finished.await;
+            // An error means that the engine has ended.
+            let _ended = self.awaited(finished).await;
         }
     }
 }

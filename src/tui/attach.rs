@@ -128,7 +128,7 @@ pub async fn attach(handle: &Handle, service: &ServiceId, key: DetachKey) -> Res
     let (answer, answered) = oneshot::channel();
     let call = Call::Tty { service: service.clone(), input: typed, output, answer };
     handle.calls.send(call).await.map_err(|_| EngineGone.to_string())?;
-    answered.await.map_err(|_| EngineGone.to_string())??;
+    handle.awaited(answered).await.map_err(|gone| gone.to_string())??;
 
     let trouble = |error: io::Error| format!("the terminal does not work: {error}");
     let signals = Signals::listen().map_err(trouble)?;

@@ -13,16 +13,21 @@ use std::{
 use cas::{
     config::paths::Paths,
     engine::Budget,
-    host::{self, Host},
+    host::{
+        self, Host,
+        handle::{EngineGone, Handle, Link, LogFeed},
+    },
     model::{
         command::Command,
         ids::{ProjectName, RequestId},
         policy::{Autopilot, Consent, Origin, Reply, Request},
         project::ProjectSpec,
+        query::Query,
     },
     world::clock,
 };
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::sync::{mpsc, watch};
 
 use crate::support::eventually_async;
 
@@ -178,6 +183,21 @@ fn at_work_in(root: &Path) -> usize {
 fn shims(home: &Path) -> Vec<Pid> {
     let slots = home.join("cas_state_dir");
     processes().filter(|pid| works_in(*pid).is_some_and(|cwd| cwd.starts_with(&slots))).collect()
+}
+
+#[tokio::test]
+async fn a_call_that_an_ending_engine_neither_answers_nor_lets_go_of_is_answered_by_its_end() {
+    let (calls, mut door) = mpsc::channel(4);
+    let (_snapshots, snapshots) = watch::channel(host::empty_picture());
+    let (_link, link) = watch::channel(Link::Local);
+    let handle = Handle { calls, snapshots, logs: LogFeed::new(), link };
+    let engine = tokio::spawn(async move {
+        // As one that came into the channel while the engine's end was dropped: it stays there.
+        std::mem::forget((door.recv().await, door.recv().await));
+    });
+    let (left, asked) = tokio::join!(handle.leave(), handle.query(Query::Entries { limit: 1 }));
+    assert_eq!((left, asked.err()), ((), Some(EngineGone)));
+    engine.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
