@@ -56,6 +56,8 @@ fn a_project_is_opened_started_crashed_healed_and_stopped_from_the_keyboard() {
         let now = project.living("web");
         now.len() == 1 && now != first && answers(port)
     });
+    // A question about a state that has changed meanwhile is asked again.
+    terminal.eventually("it is healthy again", |s| s.row("web").get(2).is_some_and(|health| health == "healthy"));
 
     terminal.type_keys("X");
     terminal.until_shows("stop");
