@@ -169,8 +169,6 @@ pub struct Engine {
     boot: Arc<str>,
     /// Runs of services that no project has, until they are gone.
     strays: BTreeMap<RunId, ServiceId>,
-    /// Runs whose end an earlier engine told that was killed before it had noted so.
-    told: BTreeSet<RunId>,
     opening: Vec<Opening>,
     /// Projects that were closed last, oldest first: an old reading of their file does not open them again.
     let_go: VecDeque<ProjectName>,
@@ -210,7 +208,6 @@ impl Engine {
             records: Vec::new(),
             boot: Arc::from(settings.boot_id.as_str()),
             strays: BTreeMap::new(),
-            told: BTreeSet::new(),
             opening: Vec::new(),
             let_go: VecDeque::new(),
             registry: Vec::new(),

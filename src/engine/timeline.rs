@@ -31,11 +31,6 @@ pub(super) enum About<'a> {
 }
 
 impl Engine {
-    /// The ends of these runs are on the timeline already: an earlier engine told them and was killed before it had noted so.
-    pub fn has_been_told(&mut self, runs: impl IntoIterator<Item = RunId>) {
-        self.told.extend(runs);
-    }
-
     /// Output is read as it was written: that is told.
     pub(super) fn raw_logs_asked(&mut self, service: Option<&ServiceId>, origin: Origin, from: Option<Asker>) {
         let line = service.map_or_else(|| "logs --raw".to_owned(), |service| format!("logs --raw {service}"));
@@ -62,9 +57,6 @@ impl Engine {
             About::Service(id) => (Some(id.project.clone()), Some(id.service.clone()), None),
             About::Run(id, run) => (Some(id.project.clone()), Some(id.service.clone()), Some(run)),
         };
-        if matches!(what, What::Exited { .. }) && run.is_some_and(|run| self.told.remove(&run)) {
-            return;
-        }
         self.journal.seq += 1;
         let why = why.into();
         let mut entry = Entry { seq: self.journal.seq, at: self.now, project, service, run, who, what, why };

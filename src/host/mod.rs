@@ -191,7 +191,6 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let sampler = sampler::start(disk_path, world.clone(), events.clone())?;
 
     let (spool, left) = Spool::begin(&config.paths.state.join("spool"), started);
-    engine.has_been_told(left.ended());
     hand_on(left, Arc::clone(&store));
     let facts =
         Facts { events: events.downgrade(), calls: calls.downgrade(), store: Arc::clone(&store), world: world.clone() };

@@ -270,15 +270,7 @@ impl Loop {
 
     fn step(&mut self, input: Input) -> Turn {
         let mut turn = Turn::GoOn;
-        let effects = self.engine.step(clock::now(), input);
-        // What is told comes before what is noted as told: whoever kills us in between has the next engine tell it again, which the spool knows, and
-        // the other way round it would never be told.
-        for effect in &effects {
-            if let Effect::Record(entry) = effect {
-                self.spool.keep(entry);
-            }
-        }
-        for effect in effects {
+        for effect in self.engine.step(clock::now(), input) {
             turn = turn.and(self.perform(effect));
         }
         turn
@@ -306,8 +298,10 @@ impl Loop {
             Effect::CloseProject(name) => self.projects.close(&name),
             Effect::Timer { at, key, epoch } => self.timers.arm(at, key, epoch),
             Effect::LoadProject { file, name } => self.load_project(file, name),
-            // It is in the spool already.
-            Effect::Record(entry) => self.store.record(entry),
+            Effect::Record(entry) => {
+                self.spool.keep(&entry);
+                self.store.record(entry);
+            }
             Effect::Register(record) => {
                 self.store.register(record);
                 self.read_registry();

@@ -14,11 +14,7 @@ use std::{
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 use crate::{
-    model::{
-        ids::RunId,
-        time::Timestamp,
-        timeline::{Entry, What},
-    },
+    model::{time::Timestamp, timeline::Entry},
     world::store::StoreStatus,
 };
 
@@ -124,11 +120,6 @@ impl Spool {
 }
 
 impl Left {
-    /// The runs whose end is told in them.
-    pub fn ended(&self) -> impl Iterator<Item = RunId> {
-        self.entries.iter().filter(|entry| matches!(entry.what, What::Exited { .. })).filter_map(|entry| entry.run)
-    }
-
     /// The entries are in the database.
     pub fn forget(self) {
         for (_locked, path) in self.files {
