@@ -242,6 +242,14 @@ pub enum What {
     },
 }
 
+impl What {
+    /// The main process of a run is gone.
+    #[must_use]
+    pub const fn is_end(&self) -> bool {
+        matches!(self, Self::Exited { .. } | Self::Forked { .. })
+    }
+}
+
 impl Entry {
     /// How loudly it is shown.
     #[must_use]

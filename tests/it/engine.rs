@@ -21,5 +21,6 @@ mod spawning;
 mod specs;
 mod stops;
 mod succession;
+mod told;
 mod views;
 mod world;
