@@ -228,6 +228,8 @@ pub(super) struct Service {
     pub(super) memory: History,
     /// Samples of nothing in a row, so that long silence costs no redraw.
     pub(super) silence: usize,
+    /// Which of its limits do not hold for its run, and why.
+    pub(super) lacking: Option<String>,
     /// Bytes of output that could not be kept and were not told about yet.
     pub(super) dropped: u64,
     /// When such a loss was told last.
@@ -278,6 +280,7 @@ impl Service {
             memory: History::default(),
             silence: 0,
             dropped: 0,
+            lacking: None,
             dropped_told: None,
             remembered: None,
             view: None,

@@ -81,6 +81,13 @@ impl Engine {
                 self.services.values_mut().for_each(|service| service.view = None);
                 self.changed = true;
             }
+            Event::LimitsKnown { service, lacking } => {
+                if let Some(service) = self.services.get_mut(&service) {
+                    service.lacking = lacking;
+                    service.view = None;
+                    self.changed = true;
+                }
+            }
             Event::Stalled { gap } => self.stalled(gap),
             Event::RegistryRead(records) => {
                 self.registry = records;

@@ -151,6 +151,9 @@ impl Engine {
             | Phase::Exited { .. }
             | Phase::GaveUp { .. } => said.to_owned(),
         };
+        if let (Phase::Running { .. }, Some(lacking)) = (&service.phase, &service.lacking) {
+            line = format!("{line}; {lacking}");
+        }
         if let Some(due) = &service.due {
             let first: Vec<String> = due.after.iter().map(|other| self.short(other)).collect();
             line = format!("{}, once {} is gone; until then: {line}", due.because, first.join(", "));

@@ -3,6 +3,7 @@
 mod churn;
 mod clock;
 mod inotify;
+mod limits;
 mod memory;
 mod paused;
 

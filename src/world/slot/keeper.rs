@@ -47,6 +47,8 @@ pub(in crate::world) struct Keeper {
     retiring: Option<oneshot::Sender<()>>,
     known: Known,
     cage: Option<Caged>,
+    /// What was told of limits that do not hold.
+    lacking: Option<String>,
     size: (u16, u16),
     /// What the shim was last told of how output is kept: bytes of a segment, bytes in all, whether it blocks.
     kept: Option<(u64, u64, u8)>,
@@ -104,6 +106,7 @@ impl Keeper {
             retiring: None,
             known: Known::default(),
             cage: None,
+            lacking: None,
             size: FIRST_SIZE,
             kept: None,
             typing: Typing::default(),
@@ -246,6 +249,21 @@ impl Keeper {
         let caged = self.cage.as_mut()?;
         caged.oom_kills = caged.cage.as_ref().map_or(0, |cage| cage.oom_kills());
         caged.cage.clone()
+    }
+
+    /// True where what runs is, or will be, in a cgroup.
+    fn is_caged(&self) -> bool {
+        self.cage.as_ref().is_some_and(|caged| caged.cage.is_some())
+    }
+
+    /// Says which limits of the run, whose main process is `pid`, do not hold, where that is news.
+    async fn tell_limits(&mut self, pid: u32) {
+        let Some(spec) = self.run.as_ref().and_then(|run| run.spec.as_ref()) else { return };
+        let lacking = self.shared.grounds.lacking(&spec.limits, self.is_caged(), pid);
+        if self.lacking != lacking {
+            self.lacking.clone_from(&lacking);
+            self.tell(Event::LimitsKnown { service: self.seat.service.clone(), lacking }).await;
+        }
     }
 
     async fn tell(&self, event: Event) {

@@ -205,6 +205,7 @@ impl Keeper {
             self.has_escalated = false;
             self.send(&wire::escalate(u64::MAX));
         }
+        let caged = self.is_caged();
         let Some(Run { id, spec: Some(spec), stage: Stage::Spawning(spawning), .. }) = &mut self.run else { return };
         spawning.attempts += 1;
         if spawning.attempts > MOST_ATTEMPTS {
@@ -213,7 +214,8 @@ impl Keeper {
         let split = if spec.logs.split_streams { spawn_flags::SPLIT } else { 0 };
         let tty = if spec.tty { spawn_flags::TTY } else { 0 };
         let open_files = self.shared.settings.open_files.unwrap_or(0);
-        let packet = wire::spawn(Spawn { run: *id, flags: split | tty, size: self.size, open_files });
+        let processes = self.shared.grounds.process_rlimit(&spec.limits, caged);
+        let packet = wire::spawn(Spawn { run: *id, flags: split | tty, size: self.size, open_files, processes });
         let Link::Up { socket, .. } = &self.link else { return };
         // Where it is gone, its connection has ended: that is heard next. Where it does not read, the deadline tells.
         let _heard_later = socket.send_with(&packet, spawning.payload.as_fd());
@@ -240,6 +242,7 @@ impl Keeper {
         self.shared.has_spawned(id, main.0);
         self.shared.tell(Event::Spawned { run: id, pid: main.0 }).await;
         run.stage = Stage::Running(Main { identity: main, held: Held::hold(main), until: None, seen: None });
+        self.tell_limits(main.0).await;
         if self.pulse.seen().fifos.is_empty() {
             self.hold_fifos();
         }
@@ -295,6 +298,7 @@ impl Keeper {
                     self.shared.forest.confine(birth.tree, Arc::clone(&cage));
                     self.cage = Some(Caged { limits: None, cage: Some(cage), oom_kills });
                 }
+                self.tell_limits(main.0).await;
                 self.capture.begin_run(id, &birth.spec);
                 self.keep_logs_as_asked();
                 self.begin_reading();
