@@ -315,8 +315,11 @@ impl Entry {
             What::Exited { exit: Exit::Code(code), after, .. } => {
                 format!("exited with code {code} after {}", short_duration(*after))
             }
-            What::Exited { exit: exit @ (Exit::Signal(_) | Exit::OutOfMemory { .. }), after, .. } => {
+            What::Exited { exit: exit @ Exit::Signal(_), after, .. } => {
                 format!("ended by {exit} after {}", short_duration(*after))
+            }
+            What::Exited { exit: exit @ Exit::OutOfMemory { .. }, after, .. } => {
+                format!("{exit}; it ran {}", short_duration(*after))
             }
             What::Exited { exit: Exit::SpawnFailed(why), .. } | What::SpawnFailed { error: why } => {
                 format!("could not be started: {why}")

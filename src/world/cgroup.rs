@@ -24,7 +24,7 @@ pub use self::{
     cage::Cage,
     hierarchy::{Controller, Hierarchy, Version},
     meter::{Meter, Sizes},
-    usage::{CageUsage, was_oom},
+    usage::{CageUsage, MemoryMark, was_oom},
 };
 
 use self::{

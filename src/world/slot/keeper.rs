@@ -21,7 +21,9 @@ use super::{Cage, Order, Pulse, RunOrder, Seat, connect::Effort, payload::Known,
 use crate::{
     model::{event::Event, heritage::Found, ids::RunId, service::Limits, time::Timestamp},
     world::{
-        Shared, clock,
+        Shared,
+        cgroup::MemoryMark,
+        clock,
         output::{Capture, Taken},
     },
 };
@@ -60,7 +62,7 @@ struct Caged {
     /// None where an earlier engine made it: nobody knows for which.
     limits: Option<Limits>,
     cage: Option<Arc<Cage>>,
-    oom_kills: u64,
+    memory: MemoryMark,
 }
 
 /// What the keeper woke for.
@@ -244,10 +246,10 @@ impl Keeper {
                 }
                 self.shared.grounds.cage_for(&self.seat, limits)
             });
-            self.cage = Some(Caged { limits: Some(*limits), cage, oom_kills: 0 });
+            self.cage = Some(Caged { limits: Some(*limits), cage, memory: MemoryMark::default() });
         }
         let caged = self.cage.as_mut()?;
-        caged.oom_kills = caged.cage.as_ref().map_or(0, |cage| cage.oom_kills());
+        caged.memory = caged.cage.as_ref().map_or_else(MemoryMark::default, |cage| cage.mark_memory());
         caged.cage.clone()
     }
 

@@ -184,9 +184,40 @@ fn a_service_over_its_memory_limit_is_killed_and_recognised() {
         let usage = held.cage.usage().unwrap();
         assert_eq!(exit, Exit::Signal(9), "{machine}: {usage:?}");
         let what = was_oom(before, usage.oom_kills, usage.memory_limit, &exit);
-        assert_eq!(what, Some(Exit::OutOfMemory { limit_bytes: Some(32 << 20) }), "{machine}: {usage:?}");
+        assert_eq!(
+            what,
+            Some(Exit::OutOfMemory { limit_bytes: Some(32 << 20), peak_bytes: None }),
+            "{machine}: {usage:?}"
+        );
         assert!(usage.memory_peak.is_none_or(|peak| peak > 16 << 20), "{machine}: {usage:?}");
         assert_eq!(was_oom(usage.oom_kills, held.cage.oom_kills(), None, &exit), None, "the next run begins anew");
+    }
+}
+
+#[test]
+fn row_28_the_peak_that_is_told_is_that_of_the_run_and_not_of_an_earlier_one() {
+    let limits = Limits { memory_bytes: Some(96 << 20), ..Limits::default() };
+    for (machine, cgroups) in machines() {
+        if cgroups.unenforced(&limits).is_some() {
+            continue;
+        }
+        let mut held = Held::new(&cgroups, &limits);
+        for _ in 0..2 {
+            let mark = held.cage.mark_memory();
+            held.python("b = bytearray(400 << 20)\nfor i in range(0, len(b), 4096): b[i] = 1");
+            let exit = held.exit();
+            let told = held.cage.oom_of(&mark, &exit).unwrap();
+            let Exit::OutOfMemory { limit_bytes: Some(limit), peak_bytes: Some(peak) } = told else {
+                panic!("{machine}: {told:?}")
+            };
+            assert_eq!(limit, 96 << 20, "{machine}");
+            assert!((80 << 20..=96 << 20).contains(&peak), "{machine}: {peak}");
+        }
+        // A run that is killed for less by somebody else's limit: here by hand, as if the killer had come.
+        let mark = held.cage.mark_memory();
+        held.python("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)");
+        let exit = held.exit();
+        assert_eq!(held.cage.oom_of(&mark, &exit), None, "{machine}: {exit}");
     }
 }
 

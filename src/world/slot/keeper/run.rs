@@ -294,9 +294,9 @@ impl Keeper {
                 self.run = Some(run);
                 // Limits that have changed since hold from its next run on.
                 if let Some(cage) = self.shared.grounds.cage_holding(&self.seat, main.0) {
-                    let oom_kills = cage.oom_kills();
+                    let memory = cage.mark_memory_late();
                     self.shared.forest.confine(birth.tree, Arc::clone(&cage));
-                    self.cage = Some(Caged { limits: None, cage: Some(cage), oom_kills });
+                    self.cage = Some(Caged { limits: None, cage: Some(cage), memory });
                 }
                 self.tell_limits(main.0).await;
                 self.capture.begin_run(id, &birth.spec);
@@ -461,7 +461,7 @@ impl Keeper {
             (Exit::Unknown, Some(seen)) => seen,
             (exit, _) => exit,
         };
-        let caged = self.cage.as_ref().and_then(|caged| Some((caged.oom_kills, caged.cage.as_ref()?)));
+        let caged = self.cage.as_ref().and_then(|caged| Some((&caged.memory, caged.cage.as_ref()?)));
         let exit = caged.and_then(|(before, cage)| cage.oom_of(before, &exit)).unwrap_or(exit);
         // A shim that has no child and was there from the beginning knows that nothing is left; else we count ourselves.
         let leftover = leftover.filter(|seen| *seen == 0 && !self.shared.forest.is_scattered(tree));
