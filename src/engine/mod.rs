@@ -26,6 +26,7 @@ mod revision;
 mod spare;
 mod state;
 mod step;
+mod still;
 mod supervise;
 mod timeline;
 mod told;

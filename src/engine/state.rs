@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{flap::Flap, revision::Revisions};
+use super::{flap::Flap, revision::Revisions, still::Still};
 use crate::model::{
     history::History,
     ids::{Epoch, RunId, ServiceId, ServiceName},
@@ -78,6 +78,8 @@ pub(super) struct Run {
     pub(super) ended: Option<Timestamp>,
     /// When it ended, where no engine looked: the wait for the next run counts from then.
     pub(super) unseen_end: Option<Timestamp>,
+    /// A signal stopped its main process.
+    pub(super) still: Option<Still>,
     pub(super) push: Push,
     /// Who ends it, and the words for it.
     pub(super) ended_by: Option<(Origin, String)>,
@@ -163,6 +165,7 @@ impl Run {
             exit: None,
             ended: None,
             unseen_end: None,
+            still: None,
             push: Push::Nothing,
             ended_by: None,
             failed_probe: None,

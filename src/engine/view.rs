@@ -13,7 +13,7 @@ use crate::model::{
 
 use super::{
     Engine, Life, graph,
-    state::{Declared, Push, Service},
+    state::{Declared, Push, Run, Service},
 };
 
 impl Engine {
@@ -151,6 +151,9 @@ impl Engine {
             | Phase::Exited { .. }
             | Phase::GaveUp { .. } => said.to_owned(),
         };
+        if let (Phase::Running { .. }, Some(still)) = (&service.phase, service.run.as_ref().and_then(Run::stillness)) {
+            line = format!("{line}; {still}");
+        }
         if let (Phase::Running { .. }, Some(lacking)) = (&service.phase, &service.lacking) {
             line = format!("{line}; {lacking}");
         }

@@ -19,6 +19,7 @@ mod revisions;
 mod script;
 mod spawning;
 mod specs;
+mod still;
 mod stops;
 mod succession;
 mod told;

@@ -6,6 +6,7 @@ mod inotify;
 mod limits;
 mod memory;
 mod paused;
+mod still;
 
 use rustix::process::Pid;
 

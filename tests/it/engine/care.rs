@@ -246,6 +246,7 @@ fn lost_output_is_told_once_a_minute_and_added_up() {
         at: world.now,
         host: cas::model::metric::HostUsage::default(),
         runs: vec![],
+        stopped: vec![],
     })));
     assert_eq!(told(&world), [10, 300, 90], "the rest is told without a further loss");
 }

@@ -17,7 +17,7 @@ fn sample(world: &World, memory_bytes: u64) -> Event {
     let usage = RunUsage { cpu_percent: 12.5, memory_bytes, processes: 1, threads: 1 };
     let runs = world.engine.running().into_iter().map(|(run, _)| (run, usage)).collect();
     let host = HostUsage { memory_total_bytes: 200, memory_used_bytes: 50, ..HostUsage::default() };
-    Event::Sampled(Arc::new(Sample { at: world.now, host, runs }))
+    Event::Sampled(Arc::new(Sample { at: world.now, host, runs, stopped: vec![] }))
 }
 
 #[test]
