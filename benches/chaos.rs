@@ -1,6 +1,6 @@
 //! What happens to services when parts of cas are killed, over and over: `make chaos`.
 //!
-//! `cargo bench --bench chaos -- engines=1000 shims=1000 stops=10000 pids=10000 locks=100 week=7`; without arguments a short run of each. Every
+//! `cargo bench --bench chaos -- engines=1000 shims=1000 stops=10000 pids=10000 locks=100 upgrades=100 week=7`; without arguments a short run of each. Every
 //! number printed is counted, none is assumed; the exit code is 1 where one that must be zero is not.
 #![allow(clippy::print_stdout, clippy::panic, reason = "it prints counts, or says why it cannot")]
 
@@ -20,6 +20,8 @@ mod shims;
 mod stops;
 #[path = "chaos_parts/tracer.rs"]
 mod tracer;
+#[path = "chaos_parts/upgrades.rs"]
+mod upgrades;
 #[path = "chaos_parts/week/mod.rs"]
 mod week;
 #[path = "chaos_parts/weeks.rs"]
@@ -78,6 +80,7 @@ const TRIALS: &[Trial] = &[
     ("stops", 100, stops::hostile),
     ("pids", 50, pids::reuse),
     ("locks", 3, locks::race),
+    ("upgrades", 3, upgrades::there_and_back),
     ("week", 7, weeks::live),
 ];
 

@@ -145,8 +145,9 @@ pub fn fnv1a_on(mut hash: u64, bytes: &[u8]) -> u64 {
 pub enum Request {
     /// `{}` → [`Notice::Welcome`]. The first on every connection; the newest connection that greeted gets all notices.
     Greet = 1,
-    /// `{run u64, flags u32, rows u16, cols u16, open_files u64}` and one descriptor by `SCM_RIGHTS`: a memfd that holds a
+    /// `{run u64, flags u32, rows u16, cols u16, open_files u64, processes u64}` and one descriptor by `SCM_RIGHTS`: a memfd that holds a
     /// [payload](PAYLOAD). → [`Notice::Spawned`] or [`Notice::SpawnFailed`], later one [`Notice::Exited`]. Refused (`EBUSY`) while a run is there.
+    /// `processes` (`RLIMIT_NPROC`; 0: none) is not there in what older engines send, and passed over by older shims.
     Spawn = 2,
     /// `{after_ms u64}`: kill all that is left of the run after so long, and go on until nothing is left, with or without an engine.
     /// 0: now; `u64::MAX`: not any more. → [`Notice::Empty`] when nothing is left.

@@ -22,13 +22,17 @@ use crate::{
     rig::{Rig, ms_since, pause, see, wait_until},
 };
 
-const SERVICES: usize = 50;
+pub(crate) const SERVICES: usize = 50;
 
-fn yaml() -> String {
+/// Every fifth crashes every few seconds.
+pub(crate) fn crashes(service: &str) -> bool {
+    service.trim_start_matches('w').parse().is_ok_and(|number: usize| number.is_multiple_of(5))
+}
+
+pub(crate) fn yaml() -> String {
     let mut yaml = "name: chaos\nservices:\n".to_owned();
     for n in 0..SERVICES {
-        // Every fifth crashes every few seconds.
-        let crash = if n % 5 == 0 { "3" } else { "0" };
+        let crash = if crashes(&n.to_string()) { "3" } else { "0" };
         yaml.extend([format!(
             "  w{n:02}:\n    command: [python3, -S, writer.py, w{n:02}, '120', '{crash}']\n    autostart: true\n    restart: always\n    \
              logs: {{ max_size: 4G }}\n    backoff: {{ base: 50ms, ceiling: 500ms, give_up_after: 0 }}\n"
@@ -83,14 +87,14 @@ pub(crate) fn kill(rounds: usize) -> Vec<Count> {
 }
 
 /// The lines that are on disk.
-fn in_segments(rig: &Rig) -> Vec<String> {
+pub(crate) fn in_segments(rig: &Rig) -> Vec<String> {
     let name = ProjectName::new("chaos").expect("a name");
     let dir = rig.paths().project_dir(&Paths::place(&name, &rig.project())).join("slots");
     log_files::read_lines(&[Slots { project: name, dir }], &LogFilter::default()).map(|line| line.text).collect()
 }
 
 /// How many lines the store has counted.
-fn counted(rig: &Rig) -> u64 {
+pub(crate) fn counted(rig: &Rig) -> u64 {
     let place = Paths::place(&ProjectName::new("chaos").expect("a name"), &rig.project());
     let database = rig.paths().database();
     let cursors = store::read_cursors(&database, &place).unwrap_or_default();
@@ -100,7 +104,8 @@ fn counted(rig: &Rig) -> u64 {
     minutes.map(|minute| minute.stdout_lines + minute.stderr_lines).sum()
 }
 
-fn judge(rig: &Rig, seconds: f64, lost: usize, orphans: usize, adoption: &mut [f64]) -> Vec<Count> {
+/// What services wrote down, beside what cas has of it.
+pub(crate) fn judge(rig: &Rig, seconds: f64, lost: usize, orphans: usize, adoption: &mut [f64]) -> Vec<Count> {
     let ledger = Ledger::read(&rig.project());
     let stored = in_segments(rig);
     let findings = compare(&ledger, stored.iter().map(String::as_str));

@@ -17,13 +17,15 @@ use cas::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 
-const CAS: &str = env!("CARGO_BIN_EXE_cas");
+pub(crate) const CAS: &str = env!("CARGO_BIN_EXE_cas");
 pub(crate) const SHIM: &str = env!("CARGO_BIN_EXE_cas-shim");
 
 /// Everything of one trial.
 pub(crate) struct Rig {
     dir: tempfile::TempDir,
     daemon: Option<Child>,
+    /// One that is no child of ours.
+    detached: Option<u32>,
     pub(crate) runtime: tokio::runtime::Runtime,
 }
 
@@ -59,6 +61,7 @@ impl Rig {
         let rig = Self {
             dir,
             daemon: None,
+            detached: None,
             runtime: tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(1)
                 .enable_all()
@@ -74,6 +77,16 @@ impl Rig {
 
     pub(crate) fn project(&self) -> PathBuf {
         self.dir.path().join("project")
+    }
+
+    /// A path of its own.
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The daemon has put itself into the background: it is ended with the rig, where it is still that.
+    pub(crate) const fn is_detached(&mut self, pid: u32) {
+        self.detached = Some(pid);
     }
 
     fn environment(&self) -> BTreeMap<&'static str, PathBuf> {
@@ -170,6 +183,11 @@ pub(crate) fn kill(pid: u32, signal: Signal) {
 impl Drop for Rig {
     fn drop(&mut self) {
         self.kill_daemon();
+        if let Some(pid) = self.detached
+            && fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.starts_with(self.dir.path()))
+        {
+            kill(pid, Signal::KILL);
+        }
         for _ in 0..50 {
             let left = self.processes();
             if left.is_empty() {

@@ -174,7 +174,8 @@ fn ui_with(count: usize) -> Ui {
         now = now.plus(Duration::from_secs(1));
         let usage = RunUsage { cpu_percent: f32::from(second % 7), memory_bytes: 9 << 20, processes: 1, threads: 1 };
         let host = HostUsage { cpu_percent: f32::from(second), cores: 2, ..HostUsage::default() };
-        let sample = Sample { at: now, host, runs: runs.iter().map(|run| (*run, usage)).collect() };
+        let sample =
+            Sample { at: now, host, runs: runs.iter().map(|run| (*run, usage)).collect(), stopped: Vec::new() };
         let _none = engine.step(now, Input::Event(Event::Sampled(Arc::new(sample))));
     }
     let mut ui = Ui::new(

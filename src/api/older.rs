@@ -55,6 +55,8 @@ fn changed(entry: &Entry) -> Option<Entry> {
         | What::ProjectClosed
         | What::Released { .. }
         | What::ShimReplaced
+        | What::Suspended { .. }
+        | What::Continued { .. }
         | What::Forked { .. }
         | What::OutputDropped { .. } => What::Trouble { text: entry.sentence() },
         What::Exited { exit, after, last_words } if self::exit(exit) != *exit => {

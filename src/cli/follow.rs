@@ -317,6 +317,8 @@ const fn is_told(entry: &Entry) -> bool {
         | What::ProjectClosed
         | What::Released { .. }
         | What::ShimReplaced
+        | What::Suspended { .. }
+        | What::Continued { .. }
         | What::OutputDropped { .. }
         | What::Trouble { .. } => true,
     }

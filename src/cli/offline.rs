@@ -151,6 +151,8 @@ const fn is_an_end(what: &What) -> bool {
         | What::ProjectClosed
         | What::Released { .. }
         | What::ShimReplaced
+        | What::Suspended { .. }
+        | What::Continued { .. }
         | What::OutputDropped { .. }
         | What::Trouble { .. } => false,
     }

@@ -393,7 +393,11 @@ pub(crate) const USER: Table = Table {
         word("keys", "map of action to key or list of keys", "Keys that replace the built-in ones of an action."),
         word("mouse", "true or false", "Whether the console takes the mouse. Default: `true`."),
         word("autopilot", "on or off", "Whether the healer may act. Default: `on`."),
-        word("detach_key", "key", "The key that leaves a service's terminal again."),
+        word(
+            "detach_key",
+            "key",
+            "Leaves a service's terminal again: `ctrl-` and a letter, `]`, `\\`, `^` or `_`. Default: `ctrl-]`.",
+        ),
         word("api", "map", "Who else may read; its key is `group`."),
     ],
     foreign: &[],

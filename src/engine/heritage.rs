@@ -32,6 +32,7 @@ use super::{
     graph,
     state::{Push, Run, Service, Stage, Standing, Start},
     timeline::About,
+    told::Told,
 };
 
 /// What ended where an engine halted: of both it cannot be told which it was.
@@ -59,7 +60,7 @@ impl Engine {
     /// Takes over what earlier engines left of a project that is being opened.
     pub(super) fn inherit(&mut self, project: &ProjectSpec, heritage: Heritage) -> Inherited {
         let now = self.now;
-        let Heritage { records, found, last_alive } = heritage;
+        let Heritage { records, found, last_alive, told } = heritage;
         let away = last_alive.map_or(Duration::ZERO, |alive| now.since(alive));
         let mut inherited = Inherited::default();
         let mut records = self.read_records(project, records);
@@ -115,8 +116,10 @@ impl Engine {
         }
         for (id, end) in ended {
             inherited.adopted += usize::from(end.leftover > 0);
+            self.told = Told::with_end(&told, &id, end.run);
             self.take_end(&id, end, away);
         }
+        self.told = Told::default();
         self.see_off(project, found);
         // Every run that was ever made has been judged: only those of this engine are news to the next one, and what could not be judged.
         let judged = RunId(self.next_run.saturating_sub(1));

@@ -26,8 +26,10 @@ mod revision;
 mod spare;
 mod state;
 mod step;
+mod still;
 mod supervise;
 mod timeline;
+mod told;
 mod view;
 
 use std::{
@@ -56,6 +58,7 @@ use budget::Bucket;
 use projects::Opening;
 use state::Service;
 use timeline::Journal;
+use told::Told;
 
 /// What an engine is told once.
 #[derive(Debug, Clone)]
@@ -160,6 +163,8 @@ pub struct Engine {
     next_run: u64,
     bucket: Bucket,
     journal: Journal,
+    /// What an earlier engine had told of what is being taken in.
+    told: Told,
     worklist: Worklist,
     effects: Vec<Effect>,
     /// Services of which something may have changed that the next engine must know.
@@ -202,6 +207,7 @@ impl Engine {
             next_run: settings.first_run,
             bucket: Bucket::new(settings.budget, now),
             journal: Journal::default(),
+            told: Told::default(),
             worklist: Worklist::default(),
             effects: Vec::new(),
             marked: BTreeSet::new(),

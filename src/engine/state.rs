@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{flap::Flap, revision::Revisions};
+use super::{flap::Flap, revision::Revisions, still::Still};
 use crate::model::{
     history::History,
     ids::{Epoch, RunId, ServiceId, ServiceName},
@@ -78,6 +78,8 @@ pub(super) struct Run {
     pub(super) ended: Option<Timestamp>,
     /// When it ended, where no engine looked: the wait for the next run counts from then.
     pub(super) unseen_end: Option<Timestamp>,
+    /// A signal stopped its main process.
+    pub(super) still: Option<Still>,
     pub(super) push: Push,
     /// Who ends it, and the words for it.
     pub(super) ended_by: Option<(Origin, String)>,
@@ -163,6 +165,7 @@ impl Run {
             exit: None,
             ended: None,
             unseen_end: None,
+            still: None,
             push: Push::Nothing,
             ended_by: None,
             failed_probe: None,
@@ -228,6 +231,8 @@ pub(super) struct Service {
     pub(super) memory: History,
     /// Samples of nothing in a row, so that long silence costs no redraw.
     pub(super) silence: usize,
+    /// Which of its limits do not hold for its run, and why.
+    pub(super) lacking: Option<String>,
     /// Bytes of output that could not be kept and were not told about yet.
     pub(super) dropped: u64,
     /// When such a loss was told last.
@@ -278,6 +283,7 @@ impl Service {
             memory: History::default(),
             silence: 0,
             dropped: 0,
+            lacking: None,
             dropped_told: None,
             remembered: None,
             view: None,

@@ -81,6 +81,13 @@ impl Engine {
                 self.services.values_mut().for_each(|service| service.view = None);
                 self.changed = true;
             }
+            Event::LimitsKnown { service, lacking } => {
+                if let Some(service) = self.services.get_mut(&service) {
+                    service.lacking = lacking;
+                    service.view = None;
+                    self.changed = true;
+                }
+            }
             Event::Stalled { gap } => self.stalled(gap),
             Event::RegistryRead(records) => {
                 self.registry = records;
@@ -135,6 +142,7 @@ impl Engine {
         self.host.net_tx.push(host.net_tx_bytes_per_s as f32);
         self.host.disk_read.push(host.disk_read_bytes_per_s as f32);
         self.host.disk_write.push(host.disk_write_bytes_per_s as f32);
+        self.notice_stopped(sample);
         let usage: std::collections::BTreeMap<_, RunUsage> = sample.runs.iter().copied().collect();
         let dropped: Vec<ServiceId> =
             self.services.iter().filter(|(_, service)| service.dropped > 0).map(|(id, _)| id.clone()).collect();

@@ -49,8 +49,11 @@ impl Engine {
         }
     }
 
-    /// Writes an entry.
+    /// Writes an entry, unless an earlier engine did.
     pub(super) fn record(&mut self, about: About<'_>, who: Origin, what: What, why: impl Into<String>) {
+        if self.told.has(about, &what) {
+            return;
+        }
         let (project, service, run) = match about {
             About::Everything => (None, None, None),
             About::Project(project) => (Some(project.clone()), None, None),

@@ -13,7 +13,7 @@ use crate::model::{
 
 use super::{
     Engine, Life, graph,
-    state::{Declared, Push, Service},
+    state::{Declared, Push, Run, Service},
 };
 
 impl Engine {
@@ -153,6 +153,12 @@ impl Engine {
             | Phase::Exited { .. }
             | Phase::GaveUp { .. } => said.to_owned(),
         };
+        if let (Phase::Running { .. }, Some(still)) = (&service.phase, service.run.as_ref().and_then(Run::stillness)) {
+            line = format!("{line}; {still}");
+        }
+        if let (Phase::Running { .. }, Some(lacking)) = (&service.phase, &service.lacking) {
+            line = format!("{line}; {lacking}");
+        }
         if let Some(due) = &service.due {
             let first: Vec<String> = due.after.iter().map(|other| self.short(other)).collect();
             line = format!("{}, once {} is gone; until then: {line}", due.because, first.join(", "));

@@ -191,6 +191,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let sampler = sampler::start(disk_path, world.clone(), events.clone())?;
 
     let (spool, left) = Spool::begin(&config.paths.state.join("spool"), started);
+    let told = left.ends().into();
     hand_on(left, Arc::clone(&store));
     let facts =
         Facts { events: events.downgrade(), calls: calls.downgrade(), store: Arc::clone(&store), world: world.clone() };
@@ -207,6 +208,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
                     hub: hub.clone(),
                     gate: config.gate,
                     environment: Arc::new(config.environment),
+                    told,
                     openings,
                     veil: veil.clone(),
                 },

@@ -22,21 +22,28 @@ use crate::{
     config::{self, paths::Paths},
     model::{
         event::Event,
-        heritage::Heritage,
+        heritage::{Found, FoundState, Heritage},
         ids::{ProjectName, RequestId, ServiceId},
         project::{Problem, ProjectSpec},
         service::BaseEnvironment,
         time::Timestamp,
+        timeline::Entry,
     },
     world::{
         World, clock,
         journal::{self, Journal},
-        store::Store,
+        store::{EntryFilter, Store},
     },
 };
 
 /// How long the shims of a project may take to answer when it is opened. Those that do not are replaced.
 const PATIENCE: Duration = Duration::from_millis(800);
+
+/// So long before its end an engine may have told of what it had not remembered yet; ends before are in its records for sure.
+const UNRECORDED_US: i64 = 60_000_000;
+
+/// The newest entries of a service among which the last end is looked for.
+const ENTRIES_OF_AN_END: usize = 100;
 
 /// Takes a project for this engine alone: what it returns is held while the project is open. An error is a sentence.
 pub type Gate = Arc<dyn Fn(&ProjectSpec) -> Result<Box<dyn Any + Send + Sync>, String> + Send + Sync>;
@@ -72,6 +79,8 @@ pub(super) struct Means {
     pub(super) hub: Hub,
     pub(super) gate: Option<Gate>,
     pub(super) environment: Arc<BTreeMap<String, String>>,
+    /// What killed engines had told of ends and not stored yet when this one began.
+    pub(super) told: Arc<[Entry]>,
     pub(super) openings: mpsc::Sender<Opening>,
     pub(super) veil: Veil,
 }
@@ -284,14 +293,40 @@ impl Means {
         self.hub.refill(opened).await;
         self.world.open_project(&spec.name, Arc::clone(&key), slots, cursors);
         let found = self.world.survey(&spec.name, PATIENCE).await;
+        let told = self.told(&spec.name, &found, last_alive).await;
         let last_alive = last_alive.map(|wall_us| at_wall(wall_us, clock::now()));
         let event = Event::ProjectLoaded {
             project: Arc::clone(&spec),
-            heritage: Heritage { records, found, last_alive },
+            heritage: Heritage { records, found, last_alive, told },
             request,
         };
         let place = Place { spec, environment, directory, journal, _guard: guard, claim };
         Opening { place: Some(place), event, troubles }
+    }
+
+    /// What earlier engines told of the ends that were found: what the last one had not stored, and what those before it had.
+    async fn told(&self, project: &ProjectName, found: &[Found], last_alive: Option<i64>) -> Vec<Entry> {
+        // Of what ended long before the last engine did, its records know.
+        let earliest = last_alive.unwrap_or(i64::MIN).saturating_sub(UNRECORDED_US);
+        let ends = found.iter().filter_map(|found| match &found.state {
+            FoundState::Ended { at, .. } if at.wall_us >= earliest => Some((found.service.clone(), at.wall_us)),
+            FoundState::Ended { .. }
+            | FoundState::Running { .. }
+            | FoundState::Rebooted
+            | FoundState::Unverifiable { .. } => None,
+        });
+        let (services, ended): (Vec<_>, Vec<_>) = ends.unzip();
+        let Some(first) = ended.into_iter().min() else { return Vec::new() };
+        let filter = EntryFilter {
+            limit: services.len() * ENTRIES_OF_AN_END,
+            project: Some(project.clone()),
+            services,
+            since_wall_us: Some(first.saturating_sub(UNRECORDED_US)),
+        };
+        let (store, asked) = (Arc::clone(&self.store), filter.clone());
+        let stored = tokio::task::spawn_blocking(move || store.entries_soon(&asked)).await.unwrap_or_default();
+        let unstored = self.told.iter().filter(|entry| filter.takes(entry)).cloned();
+        stored.into_iter().chain(unstored).collect()
     }
 }
 

@@ -270,7 +270,10 @@ impl Loop {
 
     fn step(&mut self, input: Input) -> Turn {
         let mut turn = Turn::GoOn;
-        for effect in self.engine.step(clock::now(), input) {
+        let effects = self.engine.step(clock::now(), input);
+        // Told before it is remembered: the next engine tells an end again where no record knows of it, and never one that a record knows.
+        self.spool.keep(effects.iter().filter_map(Effect::entry));
+        for effect in effects {
             turn = turn.and(self.perform(effect));
         }
         turn
@@ -298,10 +301,7 @@ impl Loop {
             Effect::CloseProject(name) => self.projects.close(&name),
             Effect::Timer { at, key, epoch } => self.timers.arm(at, key, epoch),
             Effect::LoadProject { file, name } => self.load_project(file, name),
-            Effect::Record(entry) => {
-                self.spool.keep(&entry);
-                self.store.record(entry);
-            }
+            Effect::Record(entry) => self.store.record(entry),
             Effect::Register(record) => {
                 self.store.register(record);
                 self.read_registry();

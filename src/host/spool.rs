@@ -5,6 +5,7 @@
 //! the older one is emptied when all in it is stored, or, where nothing can be stored, when the newer one is full.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -80,20 +81,28 @@ impl Spool {
         (Self { files: files.ok(), due: 0 }, left)
     }
 
-    /// Keeps an entry until [`Self::turn`] says that it is stored. It is given to the store afterwards.
-    pub fn keep(&mut self, entry: &Entry) {
+    /// Keeps the entries of one step, with a single `write(2)`, until [`Self::turn`] says that they are stored. They are given to the store
+    /// afterwards.
+    pub fn keep<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>) {
         let Some([newer, older]) = &mut self.files else { return };
-        let Ok(mut line) = serde_json::to_vec(entry) else { return };
-        line.push(b'\n');
-        if newer.bytes + line.len() as u64 > FILE_BYTES {
+        let mut lines = Vec::new();
+        for entry in entries {
+            let Ok(line) = serde_json::to_vec(entry) else { continue };
+            lines.extend(line);
+            lines.push(b'\n');
+        }
+        if lines.is_empty() {
+            return;
+        }
+        if newer.bytes + lines.len() as u64 > FILE_BYTES {
             // Nothing was stored for long: the store has let go of the oldest, too.
             older.clear();
             std::mem::swap(newer, older);
             self.due = u64::MAX;
         }
         // On a full disk it is in memory, as the rest of the store is.
-        let _kept = newer.file.write_all(&line);
-        newer.bytes += line.len() as u64;
+        let _kept = newer.file.write_all(&lines);
+        newer.bytes += lines.len() as u64;
     }
 
     /// Empties the older file where all in it is stored, and begins with it anew. `store`: as it is now, after it was given all that was kept.
@@ -120,6 +129,14 @@ impl Spool {
 }
 
 impl Left {
+    /// Those that tell the end of a run, and what was told with them: the records of that engine may not know of it.
+    #[must_use]
+    pub fn ends(&self) -> Vec<Entry> {
+        let step = |entry: &Entry| (entry.at.mono_us, entry.at.wall_us);
+        let ends: BTreeSet<_> = self.entries.iter().filter(|entry| entry.what.is_end()).map(step).collect();
+        self.entries.iter().filter(|entry| ends.contains(&step(entry))).cloned().collect()
+    }
+
     /// The entries are in the database.
     pub fn forget(self) {
         for (_locked, path) in self.files {
@@ -196,8 +213,8 @@ mod tests {
         let at = |wall_us| Timestamp { mono_us: 1, wall_us };
         let (mut first, left) = Spool::begin(dir.path(), at(1));
         assert!(left.entries.is_empty());
-        first.keep(&entry(1));
-        first.keep(&entry(2));
+        first.keep([&entry(1)]);
+        first.keep([&entry(2)]);
         let (_second, left) = Spool::begin(dir.path(), at(2));
         assert!(left.entries.is_empty(), "the first is still there");
         // Cut short by a crash of the machine.
@@ -226,13 +243,13 @@ mod tests {
     fn what_is_stored_is_not_found_again_and_what_is_not_is() {
         let dir = tempfile::tempdir().unwrap();
         let (mut spool, _) = Spool::begin(dir.path(), Timestamp { mono_us: 1, wall_us: 1 });
-        spool.keep(&entry(1));
+        spool.keep([&entry(1)]);
         spool.turn(&store(1, 0));
-        spool.keep(&entry(2));
+        spool.keep([&entry(2)]);
         spool.turn(&store(2, 0));
         // The first one is stored, and the second on its way, as always where something happens all the time.
         spool.turn(&store(2, 1));
-        spool.keep(&entry(3));
+        spool.keep([&entry(3)]);
         spool.turn(&store(3, 2));
         assert_eq!(found_after(spool, dir.path()), [3]);
     }
@@ -243,7 +260,7 @@ mod tests {
         let (mut spool, _) = Spool::begin(dir.path(), Timestamp { mono_us: 1, wall_us: 1 });
         let long = |seq| Entry { why: "x".repeat(100_000), ..entry(seq) };
         for seq in 1..=200 {
-            spool.keep(&long(seq));
+            spool.keep([&long(seq)]);
             spool.turn(&store(seq, 0));
         }
         let used: u64 = std::fs::read_dir(dir.path()).unwrap().flatten().map(|f| f.metadata().unwrap().len()).sum();
@@ -252,7 +269,7 @@ mod tests {
         assert!(found.len() > 40 && found.last() == Some(&200) && found.is_sorted(), "{found:?}");
         // And it is emptied when all is stored at last.
         let (mut spool, _) = Spool::begin(dir.path(), Timestamp { mono_us: 1, wall_us: 3 });
-        (1..=60).for_each(|seq| spool.keep(&long(seq)));
+        (1..=60).for_each(|seq| spool.keep([&long(seq)]));
         spool.turn(&store(60, 60));
         spool.turn(&store(60, 60));
         assert!(found_after(spool, dir.path()).is_empty());

@@ -115,7 +115,8 @@ pub enum Effect {
     },
     /// Nothing of the project runs any more: let go of its lock and its shims.
     CloseProject(ProjectName),
-    /// Keep this entry.
+    /// Keep this entry. It is on disk before any effect of the same step is begun, those that remember included: what the next engine
+    /// takes for known has been told.
     Record(Arc<Entry>),
     /// Keep this project in the registry → `RegistryRead`.
     Register(ProjectRecord),
@@ -128,4 +129,12 @@ pub enum Effect {
     },
     /// Everything has been stopped after `ShutdownAsked`: end.
     Quit,
+}
+
+impl Effect {
+    /// What it adds to the timeline.
+    #[must_use]
+    pub fn entry(&self) -> Option<&Entry> {
+        if let Self::Record(entry) = self { Some(entry) } else { None }
+    }
 }

@@ -158,6 +158,13 @@ pub enum Event {
     },
     /// How the processes of services are held together here; told once, soon after the start.
     ContainmentKnown(Containment),
+    /// Which limits of a service's present run do not hold; told where that is not as it was told before. At first all of them hold.
+    LimitsKnown {
+        /// Whose.
+        service: ServiceId,
+        /// A clause that says which, and why; none: they hold.
+        lacking: Option<String>,
+    },
     /// A shim died or hung and was replaced; its service was not touched.
     ShimReplaced {
         /// Whose.

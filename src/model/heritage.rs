@@ -6,6 +6,7 @@ use super::{
     ids::{RunId, ServiceName},
     phase::Exit,
     time::Timestamp,
+    timeline::Entry,
 };
 
 /// What is left of earlier engines. Empty for a project that was never opened, and for one that is only read again.
@@ -17,6 +18,8 @@ pub struct Heritage {
     pub found: Vec<Found>,
     /// When an engine was last known to look after it; none where that is not known.
     pub last_alive: Option<Timestamp>,
+    /// What earlier engines told of ends that their records may not know of: entries of whole steps, in their order.
+    pub told: Vec<Entry>,
 }
 
 /// One slot.

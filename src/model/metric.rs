@@ -57,4 +57,6 @@ pub struct Sample {
     pub host: HostUsage,
     /// Every run that was asked for and is still there.
     pub runs: Vec<(RunId, RunUsage)>,
+    /// Those of them whose main process a signal has stopped (state `T`).
+    pub stopped: Vec<RunId>,
 }

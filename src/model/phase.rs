@@ -18,6 +18,9 @@ pub enum Exit {
     OutOfMemory {
         /// The memory limit of its cgroup, bytes; none: the machine itself had none left.
         limit_bytes: Option<u64>,
+        /// The most that it had in this run, bytes, as the kernel counted; none where it did not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peak_bytes: Option<u64>,
     },
     /// The machine was started anew while it ran.
     Rebooted,
@@ -40,10 +43,13 @@ impl fmt::Display for Exit {
         match self {
             Self::Code(code) => write!(f, "exit code {code}"),
             Self::Signal(number) => write!(f, "{}", signal_name(*number)),
-            Self::OutOfMemory { limit_bytes: Some(limit) } => {
-                write!(f, "killed by the kernel, out of memory (limit {} MiB)", limit >> 20)
+            Self::OutOfMemory { limit_bytes, peak_bytes } => {
+                match limit_bytes {
+                    Some(limit) => write!(f, "killed by the kernel for memory: limit {} MiB", limit >> 20)?,
+                    None => write!(f, "killed by the kernel for memory: the machine had none left")?,
+                }
+                peak_bytes.map_or(Ok(()), |peak| write!(f, ", peak {} MiB", peak >> 20))
             }
-            Self::OutOfMemory { limit_bytes: None } => write!(f, "killed by the kernel, out of memory"),
             Self::Rebooted => write!(f, "ended with the machine's restart"),
             Self::SpawnFailed(why) => write!(f, "could not be started: {why}"),
             Self::Unknown => write!(f, "ended, exit status unknown"),

@@ -221,6 +221,18 @@ pub enum What {
         /// That process.
         pid: u32,
     },
+    /// A signal stopped its main process (SIGSTOP): it is there and does nothing.
+    Suspended {
+        /// That process.
+        pid: u32,
+    },
+    /// It goes on.
+    Continued {
+        /// It stood still for so long.
+        #[serde(with = "human")]
+        #[schemars(with = "String")]
+        after: Duration,
+    },
     /// The project was closed: it is no longer under care.
     ProjectClosed,
     /// The engine ended and left services running.
@@ -242,6 +254,14 @@ pub enum What {
     },
 }
 
+impl What {
+    /// The main process of a run is gone.
+    #[must_use]
+    pub const fn is_end(&self) -> bool {
+        matches!(self, Self::Exited { .. } | Self::Forked { .. })
+    }
+}
+
 impl Entry {
     /// How loudly it is shown.
     #[must_use]
@@ -259,7 +279,11 @@ impl Entry {
             | What::ProjectClosed
             | What::Released { .. }
             | What::Held { .. } => Severity::Info,
-            What::Ready { .. } | What::Recovered { .. } | What::Stable { .. } | What::Steady => Severity::Good,
+            What::Ready { .. }
+            | What::Recovered { .. }
+            | What::Stable { .. }
+            | What::Steady
+            | What::Continued { .. } => Severity::Good,
             What::Exited { exit, .. } => match exit {
                 Exit::Code(0) => Severity::Info,
                 Exit::OutOfMemory { .. } => Severity::Error,
@@ -270,6 +294,7 @@ impl Entry {
             | What::Killed { .. }
             | What::Forked { .. }
             | What::Stalled { .. }
+            | What::Suspended { .. }
             | What::ShimReplaced => Severity::Warning,
             What::Unhealthy { .. }
             | What::Flapping { .. }
@@ -307,8 +332,11 @@ impl Entry {
             What::Exited { exit: Exit::Code(code), after, .. } => {
                 format!("exited with code {code} after {}", short_duration(*after))
             }
-            What::Exited { exit: exit @ (Exit::Signal(_) | Exit::OutOfMemory { .. }), after, .. } => {
+            What::Exited { exit: exit @ Exit::Signal(_), after, .. } => {
                 format!("ended by {exit} after {}", short_duration(*after))
+            }
+            What::Exited { exit: exit @ Exit::OutOfMemory { .. }, after, .. } => {
+                format!("{exit}; it ran {}", short_duration(*after))
             }
             What::Exited { exit: Exit::SpawnFailed(why), .. } | What::SpawnFailed { error: why } => {
                 format!("could not be started: {why}")
@@ -353,6 +381,8 @@ impl Entry {
                     "pid {pid} may be an earlier run or a stranger: it is not touched; end it by hand if it is yours"
                 )
             }
+            What::Suspended { pid } => format!("stopped by a signal (SIGSTOP), pid {pid}"),
+            What::Continued { after } => format!("goes on after it was stopped for {}", short_duration(*after)),
             What::ProjectClosed => "project closed".to_owned(),
             What::Released { running } => format!("cas ended, {running} service{} left running", plural(*running)),
             What::ShimReplaced => "its shim was replaced; the service was not touched".to_owned(),

@@ -13,6 +13,7 @@ mod base;
 mod cage;
 mod file;
 mod hierarchy;
+mod lacking;
 mod limits;
 mod meter;
 mod usage;
@@ -23,12 +24,13 @@ pub use self::{
     cage::Cage,
     hierarchy::{Controller, Hierarchy, Version},
     meter::{Meter, Sizes},
-    usage::{CageUsage, was_oom},
+    usage::{CageUsage, MemoryMark, was_oom},
 };
 
 use self::{
     base::{Base, Refusal},
     cage::Node,
+    lacking::StandIn,
 };
 use crate::model::{
     ids::ServiceName,
@@ -84,27 +86,46 @@ impl Cgroups {
         self.bases.is_empty().then(|| base::note(&self.refusals, self.uid))
     }
 
-    /// Which of these limits this machine cannot enforce, in a sentence for people; none where it can enforce all of them.
+    /// Which of these limits this machine cannot enforce, in a clause for people; none where it can enforce all of them.
     #[must_use]
     pub fn unenforced(&self, limits: &Limits) -> Option<String> {
-        let lacks = |controller| !self.bases.iter().any(|base| base.has(controller));
-        let missing: Vec<&str> = [
-            (limits.cpus.is_some() && lacks(Controller::Cpu), "cpus"),
-            (limits.memory_bytes.is_some() && lacks(Controller::Memory), "memory"),
-            (limits.pids.is_some() && lacks(Controller::Pids), "pids"),
-        ]
-        .into_iter()
-        .filter_map(|(missing, name)| missing.then_some(name))
-        .collect();
-        if missing.is_empty() {
-            return None;
-        }
-        let why = self.note().unwrap_or_else(|| {
+        self.lacking(limits, true, if self.uid == 0 { StandIn::Root } else { StandIn::Set })
+    }
+
+    /// Which of its limits do not hold for the run with the main process `pid`. `caged`: it is in a cgroup.
+    #[must_use]
+    pub fn unenforced_for(&self, limits: &Limits, caged: bool, pid: u32) -> Option<String> {
+        let stand_in = match self.uid {
+            0 => StandIn::Root,
+            _ if lacking::has_own_process_limit(pid) => StandIn::Set,
+            _ => StandIn::Missing,
+        };
+        self.lacking(limits, caged, stand_in)
+    }
+
+    fn lacking(&self, limits: &Limits, caged: bool, stand_in: StandIn) -> Option<String> {
+        let why = if self.bases.is_empty() {
+            base::reason(&self.refusals)
+        } else if caged {
             "that controller is not handed down to the cgroup that cas may use (see cgroup.controllers there)"
                 .to_owned()
-        });
-        let verb = if missing.len() == 1 { "limit is" } else { "limits are" };
-        Some(format!("the {} {verb} not enforced: {why}", missing.join(" and ")))
+        } else {
+            "its cgroup could not be made (cas.log says why)".to_owned()
+        };
+        lacking::clause(limits, &|controller| !(caged && self.has(controller)), &why, stand_in)
+    }
+
+    /// Whether cages here have this controller.
+    fn has(&self, controller: Controller) -> bool {
+        self.bases.iter().any(|base| base.has(controller))
+    }
+
+    /// What stands in for the limit of processes where no pids controller holds it: `RLIMIT_NPROC`, for a service in no cage if `caged` is false.
+    /// It counts all that the user has, so it is what that is now and the limit beyond. None where it is not needed, and for root, whom it does not bind.
+    #[must_use]
+    pub fn process_rlimit(&self, limits: &Limits, caged: bool) -> Option<u64> {
+        let pids = limits.pids.filter(|_| self.uid != 0 && !(caged && self.has(Controller::Pids)))?;
+        Some(lacking::tasks_of(self.uid).saturating_add(u64::from(pids)))
     }
 
     /// Makes the cage of a service, or finds it as another engine left it (processes in it stay), and writes its limits.

@@ -226,6 +226,12 @@ impl Store {
         self.ask(|answer| Question::Entries(filter.clone(), answer))
     }
 
+    /// The same where services wait to be taken over, and can be without an answer: **blocks** for two seconds at most.
+    #[must_use]
+    pub fn entries_soon(&self, filter: &EntryFilter) -> Vec<Entry> {
+        self.ask_for(CURSORS_WITHIN, |answer| Question::Entries(filter.clone(), answer)).unwrap_or_default()
+    }
+
     /// Returns when everything recorded before has been written, or could not be. **Blocks**.
     pub fn flush(&self) {
         let (done, written) = mpsc::sync_channel(1);

@@ -112,8 +112,18 @@ impl Sampler {
         let host = self.host.usage(&look);
         let watched: Vec<Watched> = runs.iter().cloned().map(Into::into).collect();
         let runs = self.usages(&look, &watched);
+        let stopped = runs.iter().map(|(run, _)| *run).filter(|run| self.is_stopped(*run)).collect();
         self.last = Some(at);
-        Sample { at, host, runs }
+        Sample { at, host, runs, stopped }
+    }
+
+    /// Whether the main process of a run was stopped by a signal when it was read last.
+    fn is_stopped(&self, run: RunId) -> bool {
+        self.cages.is_stopped(run)
+            || match &self.trees {
+                Trees::Proc(trees) => trees.is_stopped(run),
+                Trees::Portable(_) => false,
+            }
     }
 
     /// By cage where there is one, else by process tree; in the order of `watched`.

@@ -313,3 +313,24 @@ async fn row_59_what_stands_in_a_variable_is_never_run() {
     assert_eq!(said, "a \"b\" ; touch x; $(touch x) `touch x` | touch x #+end", "one argument, as it stands");
     rig.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn row_59_a_shell_line_that_reads_the_variable_itself_does_not_run_what_it_holds() {
+    let rig = Rig::new(0);
+    let root = rig.project_of(
+        "one",
+        "shop",
+        "{shell: 'printf %s+end \"$$E\"', environment: {E: '${EVIL}'}, restart: 'no', autostart: true}",
+    );
+    fs::write(root.join(".env"), "EVIL='a ; touch x; $(touch x) `touch x` #'\n").unwrap();
+    assert!(matches!(rig.open(&root).await, Reply::Accepted { .. }));
+    eventually_async("it has ended", async || {
+        rig.host.handle.snapshot().services.first().is_some_and(|web| web.phase.label() == "completed")
+    })
+    .await;
+    assert!(!root.join("x").exists());
+    let place = fs::read_dir(rig.home.path().join("cas_state_dir/projects")).unwrap().next().unwrap().unwrap();
+    let said = fs::read_to_string(place.path().join("slots/web/log.000001")).unwrap();
+    assert_eq!(said, "a ; touch x; $(touch x) `touch x` #+end");
+    rig.end().await;
+}

@@ -31,6 +31,7 @@ mod support;
 mod system;
 mod text;
 mod theme;
+mod told;
 mod week;
 mod whole;
 mod widgets;

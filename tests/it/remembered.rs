@@ -12,7 +12,7 @@ use crate::{
     support::eventually,
 };
 
-fn sleeper(name: &str, seconds: u32, more: &str) -> String {
+pub(crate) fn sleeper(name: &str, seconds: u32, more: &str) -> String {
     format!("  {name}: {{command: [sleep, '{seconds}']{more}}}\n")
 }
 
@@ -23,7 +23,7 @@ fn process(project: &Project, name: &str) -> Option<Pid> {
     (service["phase"] == "running" && project.living(name).contains(&pid)).then_some(pid)
 }
 
-fn running(project: &Project, names: &[&str]) -> Vec<Pid> {
+pub(crate) fn running(project: &Project, names: &[&str]) -> Vec<Pid> {
     let mut found = Vec::new();
     eventually(&format!("{names:?} run"), || {
         found = names.iter().filter_map(|name| process(project, name)).collect();
@@ -37,7 +37,7 @@ fn why(project: &Project, name: &str) -> String {
     service(project, name)["why"].as_str().unwrap_or_default().to_owned()
 }
 
-fn kill_daemon(project: &Project) {
+pub(crate) fn kill_daemon(project: &Project) {
     let daemon = daemon_pid(project).unwrap();
     kill_process(Pid::from_raw(daemon).unwrap(), Signal::KILL).unwrap();
     eventually("the daemon is gone", || daemon_pid(project) != Some(daemon));
@@ -48,7 +48,7 @@ fn has_engine(project: &Project) {
     eventually("an engine has the project", || json(project, &["status", "--json"])["engine"].is_object());
 }
 
-fn start_daemon(project: &Project) {
+pub(crate) fn start_daemon(project: &Project) {
     good(project, &["daemon", "start"]);
     has_engine(project);
 }
@@ -57,7 +57,7 @@ fn autopilot(project: &Project) -> String {
     json(project, &["status", "--json"])["engine"]["autopilot"].as_str().unwrap_or_default().to_owned()
 }
 
-fn end(project: &Project) {
+pub(crate) fn end(project: &Project) {
     good(project, &["daemon", "stop", "--down"]);
     assert_eq!(project.living(""), []);
     nothing_is_left(project);
@@ -220,7 +220,7 @@ fn a_project_whose_engine_was_killed_is_taken_down_without_starting_anything() {
 }
 
 /// The journal of the project.
-fn journal(project: &Project) -> PathBuf {
+pub(crate) fn journal(project: &Project) -> PathBuf {
     let places = project.environment()[0].1.join("projects");
     let place = fs::read_dir(places).unwrap().flatten().next().unwrap();
     place.path().join("journal")

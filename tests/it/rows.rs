@@ -3,8 +3,10 @@
 mod churn;
 mod clock;
 mod inotify;
+mod limits;
 mod memory;
 mod paused;
+mod still;
 
 use rustix::process::Pid;
 

@@ -310,3 +310,21 @@ fn a_quiet_run_in_a_cage_is_seen_each_time_and_noticed_when_it_wakes_or_ends() {
     tree.end();
     eventually("its end is seen", || sampler.sample(clock::now(), &watched).runs.is_empty());
 }
+
+#[test]
+fn a_main_process_that_a_signal_stopped_is_seen_and_so_is_that_it_goes_on() {
+    let mut sampler = Sampler::new(PathBuf::from("/")).unwrap();
+    let tree = Tree::sh("sleep 600 & wait");
+    let runs = [(RunId(1), tree.pid())];
+    let pid = rustix::process::Pid::from_raw(tree.pid().cast_signed()).unwrap();
+    // Quiet by now: hardly anything of it is read.
+    for _ in 0..6 {
+        assert_eq!(look(&mut sampler, &runs).stopped, []);
+    }
+    for _ in 0..2 {
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+        eventually("it is seen", || look(&mut sampler, &runs).stopped == [RunId(1)]);
+        rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+        eventually("so is its end", || look(&mut sampler, &runs).stopped.is_empty());
+    }
+}

@@ -182,7 +182,7 @@ cgroups_group() {
         check "cgroups: $user: pure v2, and a service is in a cgroup of its own" "$user" \
             "[ \$(stat -fc %T /sys/fs/cgroup) = cgroup2fs ] && lay; c up --detach tick; within 60 runs tick; c restart tick; within 60 runs tick; cage_of tick | grep '$place' | grep 'tick.svc$'"
         check "cgroups: $user: out of memory is seen, with limit and peak" "$user" \
-            "c start hog; ended() { [ \$(phase_of hog) = exited ] || [ \$(phase_of hog) = gave-up ] || [ \$(phase_of hog) = failed ]; }; within 60 ended; c events --since 10m | grep hog | tail; told 'out of memory' && told '48'"
+            "c start hog; ended() { [ \$(phase_of hog) = exited ] || [ \$(phase_of hog) = gave-up ] || [ \$(phase_of hog) = failed ]; }; within 60 ended; c events --since 10m | grep hog | tail; told 'for memory: limit 48 MiB, peak'"
         check "cgroups: $user: no more processes than its limit" "$user" \
             "c start fork; said() { c logs fork | grep 'born 19 then'; }; within 60 said && grep -x 20 /sys/fs/cgroup\$(cage_of fork)/pids.max && c stop fork"
         check "cgroups: $user: a tree that ignores TERM is gone after its stop" "$user" \

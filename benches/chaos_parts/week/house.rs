@@ -279,7 +279,7 @@ impl House {
         self.hub.refill(opened).await;
         let open = Open { spec: Arc::clone(&spec), place, slots_dir, cursors, journal, slots: BTreeMap::new() };
         self.projects.insert(spec.name.clone(), open);
-        let heritage = Heritage { records, found: Vec::new(), last_alive: None };
+        let heritage = Heritage { records, found: Vec::new(), last_alive: None, told: Vec::new() };
         self.tell(Event::ProjectLoaded { project: spec, heritage, request: Some(request) });
     }
 
@@ -382,7 +382,9 @@ impl House {
 
     fn step(&mut self, input: Input) {
         self.steps += 1;
-        for effect in self.engine.step(self.now(), input) {
+        let effects = self.engine.step(self.now(), input);
+        self.spool.keep(effects.iter().filter_map(Effect::entry));
+        for effect in effects {
             self.perform(effect);
         }
     }
@@ -432,7 +434,6 @@ impl House {
             }
             Effect::Record(entry) => {
                 self.entries += 1;
-                self.spool.keep(&entry);
                 self.store.record(entry);
             }
             Effect::Register(record) => {

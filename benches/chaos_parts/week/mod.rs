@@ -165,7 +165,7 @@ impl Life {
 fn sample(house: &mut House) {
     let usage = |n: u64| RunUsage { cpu_percent: (n % 7) as f32, memory_bytes: n << 20, processes: 1, threads: 2 };
     let runs = house.running().into_iter().map(|(run, _)| (run, usage(run.0 % 50))).collect();
-    let sample = Sample { at: house.now(), host: HostUsage::default(), runs };
+    let sample = Sample { at: house.now(), host: HostUsage::default(), runs, stopped: Vec::new() };
     house.tell(Event::Sampled(Arc::new(sample)));
 }
 

@@ -279,13 +279,15 @@ impl Shim {
             Request::Spawn => {
                 let (run, flags) = (fields.u64()?, fields.u32()?);
                 let (rows, cols, open_files) = (fields.u16()?, fields.u16()?, fields.u64()?);
+                // Older engines do not say it.
+                let processes = fields.u64().unwrap_or(0);
                 self.pay();
                 let is_there = matches!(self.run, Run::Running(..) | Run::Unverifiable(..)) || self.ending.is_some();
                 // What is still to be told of the run before would be told of the new one.
                 if is_there || self.owed & (owed::EXITED | owed::EMPTY) != 0 {
                     return Err(Errno::BUSY);
                 }
-                self.spawn(Order { run, flags, rows, cols, open_files }, descriptor);
+                self.spawn(Order { run, flags, rows, cols, open_files, processes }, descriptor);
             }
             Request::Escalate => {
                 let after_ms = fields.u64()?;

@@ -36,6 +36,7 @@ pub(crate) struct Order {
     pub(crate) rows: u16,
     pub(crate) cols: u16,
     pub(crate) open_files: u64,
+    pub(crate) processes: u64,
 }
 
 /// Where the child begins.
@@ -358,6 +359,10 @@ impl Shim {
             let maximum = getrlimit(Resource::Nofile).maximum;
             let current = Some(maximum.map_or(order.open_files, |most| most.min(order.open_files)));
             setrlimit(Resource::Nofile, Rlimit { current, maximum }).at(stage::DESCRIPTORS)?;
+        }
+        if order.processes != 0 {
+            let most = getrlimit(Resource::Nproc).maximum.map_or(order.processes, |most| most.min(order.processes));
+            setrlimit(Resource::Nproc, Rlimit { current: Some(most), maximum: Some(most) }).at(stage::DESCRIPTORS)?;
         }
         let (mut at, count) = plan.cgroups;
         for _ in 0..count {

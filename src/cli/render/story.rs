@@ -290,9 +290,12 @@ fn cause(exit: &Exit) -> String {
     match exit {
         Exit::Code(code) => format!("exit code {code}"),
         Exit::Signal(number) => format!("signal {number}"),
-        Exit::OutOfMemory { limit_bytes: None } => "signal 9, out of memory".to_owned(),
-        Exit::OutOfMemory { limit_bytes: Some(limit) } => {
-            format!("signal 9, out of memory: its limit is {} MiB", limit >> 20)
+        Exit::OutOfMemory { limit_bytes, peak_bytes } => {
+            let figure = |what: &str, bytes: Option<u64>| bytes.map(|bytes| format!("{what} {} MiB", bytes >> 20));
+            let figures: Vec<_> =
+                [figure("limit", *limit_bytes), figure("peak", *peak_bytes)].into_iter().flatten().collect();
+            let colon = if figures.is_empty() { "" } else { ": " };
+            format!("signal 9, out of memory{colon}{}", figures.join(", "))
         }
         Exit::Rebooted => "the machine was restarted".to_owned(),
         Exit::SpawnFailed(why) => format!("could not be started: {why}"),

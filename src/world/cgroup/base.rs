@@ -238,26 +238,33 @@ fn join(files: &[PathBuf]) -> Vec<bool> {
     said.split(|byte| *byte == b'\n').map(|line| line == b"1").collect()
 }
 
-/// Why no place could be claimed.
+/// Why no place could be claimed, and what would give one.
 pub(super) fn note(refusals: &[Refusal], uid: u32) -> String {
     const WITHOUT: &str = "services are held together by process group and descent, and limits are not enforced";
-    let Some(first) = refusals.first() else {
-        return format!("no cgroup file system is mounted here, so {WITHOUT}");
-    };
+    let reason = reason(refusals);
+    if refusals.is_empty() {
+        return format!("{reason}, so {WITHOUT}");
+    }
     let hint = if uid == 0 {
         "in a container, mount /sys/fs/cgroup writable"
     } else {
         "install the daemon as a user unit (cas daemon install), or start cas by: systemd-run --user --scope cas"
     };
+    format!("{reason}, so {WITHOUT}; {hint}")
+}
+
+/// Why no place could be claimed, as a clause.
+pub(super) fn reason(refusals: &[Refusal]) -> String {
+    let Some(first) = refusals.first() else { return "no cgroup file system is mounted here".to_owned() };
     let dir = first.dir.display();
     match &first.why {
         Why::Make(error) => {
             // The file's name is said once.
             let text = error.to_string();
             let reason = text.rsplit_once(": ").map_or(text.as_str(), |(_, reason)| reason);
-            format!("no cgroup can be made in {dir} ({reason}), so {WITHOUT}; {hint}")
+            format!("no cgroup can be made in {dir} ({reason})")
         }
-        Why::Join => format!("processes of this session cannot be put into a cgroup in {dir}, so {WITHOUT}; {hint}"),
+        Why::Join => format!("processes of this session cannot be put into a cgroup in {dir}"),
     }
 }
 

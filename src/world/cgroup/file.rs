@@ -38,6 +38,12 @@ pub(super) fn open_for_reading(path: &Path) -> Option<File> {
     Some(File::from(file))
 }
 
+/// Opens for reading and writing.
+pub(super) fn open_for_both(path: &Path) -> Option<File> {
+    let file: OwnedFd = open(path, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()).ok()?;
+    Some(File::from(file))
+}
+
 /// The text; none where there is no such file, or it cannot be read.
 pub(super) fn read(path: &Path) -> Option<String> {
     let mut text = String::new();

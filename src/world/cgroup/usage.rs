@@ -1,6 +1,6 @@
 //! What a cage has used. Promise: exact as the kernel counts it, what has already ended included.
 
-use std::path::Path;
+use std::{fs::File, os::unix::fs::FileExt, path::Path};
 
 use super::{
     cage::{Cage, Node},
@@ -42,7 +42,7 @@ pub struct CageUsage {
 pub fn was_oom(before: u64, after: u64, limit_bytes: Option<u64>, exit: &Exit) -> Option<Exit> {
     match exit {
         Exit::Signal(SIGKILL) | Exit::Code(KILLED_IN_SHELL) if after > before => {
-            Some(Exit::OutOfMemory { limit_bytes })
+            Some(Exit::OutOfMemory { limit_bytes, peak_bytes: None })
         }
         Exit::Code(_)
         | Exit::Signal(_)
@@ -53,13 +53,67 @@ pub fn was_oom(before: u64, after: u64, limit_bytes: Option<u64>, exit: &Exit) -
     }
 }
 
+/// How memory stood when a run began: what its end is compared with.
+#[derive(Debug, Default)]
+pub struct MemoryMark {
+    oom_kills: u64,
+    peak: Peak,
+}
+
+/// From where on the most of a run is counted. A cage lives over many runs, and so does what the kernel keeps.
+#[derive(Debug, Default)]
+enum Peak {
+    /// The kernel does not keep it.
+    #[default]
+    Unknown,
+    /// It was set back: for all who read (v1), or for those who read here (v2, since Linux 6.12).
+    SetBack(File),
+    /// It cannot be: it is this run's where it has grown beyond this.
+    Beyond(u64),
+}
+
 impl Cage {
-    /// What `exit` really was, where the out-of-memory killer had its hand in it since [`Self::oom_kills`] was `before`. Reads nothing where it cannot have been.
+    /// To be taken before a run begins.
     #[must_use]
-    pub fn oom_of(&self, before: u64, exit: &Exit) -> Option<Exit> {
+    pub fn mark_memory(&self) -> MemoryMark {
+        let peak = self.node_with(Controller::Memory).map_or(Peak::Unknown, |node| {
+            let path = node.dir.join(peak_file(node.version));
+            let set_back = file::open_for_both(&path).filter(|file| file.write_at(b"0", 0).is_ok());
+            match set_back {
+                Some(file) => Peak::SetBack(file),
+                None => file::number(&path).map_or(Peak::Unknown, Peak::Beyond),
+            }
+        });
+        MemoryMark { oom_kills: self.oom_kills(), peak }
+    }
+
+    /// For a run that an earlier engine began.
+    #[must_use]
+    pub fn mark_memory_late(&self) -> MemoryMark {
+        let node = self.node_with(Controller::Memory).filter(|node| node.version == Version::V1);
+        let file = node.and_then(|node| file::open_for_reading(&node.dir.join(peak_file(node.version))));
+        MemoryMark { oom_kills: self.oom_kills(), peak: file.map_or(Peak::Unknown, Peak::SetBack) }
+    }
+
+    /// What `exit` really was, where the out-of-memory killer had its hand in it since `mark`. Reads nothing where it cannot have been.
+    #[must_use]
+    pub fn oom_of(&self, mark: &MemoryMark, exit: &Exit) -> Option<Exit> {
         // Whether it may have been: as if the killer had been there.
         was_oom(0, 1, None, exit)?;
-        was_oom(before, self.oom_kills(), self.memory_limit(), exit)
+        let limit_bytes = self.memory_limit();
+        was_oom(mark.oom_kills, self.oom_kills(), limit_bytes, exit)?;
+        Some(Exit::OutOfMemory { limit_bytes, peak_bytes: self.peak_since(mark) })
+    }
+
+    fn peak_since(&self, mark: &MemoryMark) -> Option<u64> {
+        match &mark.peak {
+            Peak::Unknown => None,
+            Peak::SetBack(file) => file::first_line(file)?.parse().ok(),
+            Peak::Beyond(before) => {
+                let node = self.node_with(Controller::Memory)?;
+                file::number(&node.dir.join(peak_file(node.version))).filter(|peak| peak > before)
+            }
+        }
     }
 
     /// What it uses now; none where it is gone, or nothing here counts processor time.
@@ -170,7 +224,7 @@ mod tests {
 
     #[test]
     fn only_an_end_by_sigkill_after_the_killer_came_is_out_of_memory() {
-        let oom = Some(Exit::OutOfMemory { limit_bytes: Some(1) });
+        let oom = Some(Exit::OutOfMemory { limit_bytes: Some(1), peak_bytes: None });
         assert_eq!(was_oom(0, 1, Some(1), &Exit::Signal(9)), oom);
         assert_eq!(was_oom(3, 5, Some(1), &Exit::Code(137)), oom);
         assert_eq!(was_oom(1, 1, Some(1), &Exit::Signal(9)), None);

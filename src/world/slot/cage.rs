@@ -39,6 +39,23 @@ impl Grounds {
         }
     }
 
+    /// Which limits of a run with the main process `pid` do not hold, and why, in a clause for people. `caged`: it is in a cgroup.
+    pub(super) fn lacking(&self, limits: &Limits, caged: bool, pid: u32) -> Option<String> {
+        if *limits == Limits::default() {
+            return None;
+        }
+        self.settled().unenforced_for(limits, caged, pid)
+    }
+
+    /// `RLIMIT_NPROC` where it stands in for a limit; 0 where it does not.
+    pub(super) fn process_rlimit(&self, limits: &Limits, caged: bool) -> u64 {
+        if limits.pids.is_none() {
+            return 0;
+        }
+        let cgroups = self.settled();
+        tokio::task::block_in_place(|| cgroups.process_rlimit(limits, caged)).unwrap_or(0)
+    }
+
     /// The cgroup that holds a process that is there.
     pub(super) fn cage_holding(&self, seat: &super::Seat, pid: u32) -> Option<Arc<Cage>> {
         self.settled().holding(&ground(seat), &seat.service.service, pid).map(Arc::new)

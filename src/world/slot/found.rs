@@ -134,7 +134,7 @@ pub(super) fn exit_of(end: End, limit_bytes: Option<u64>) -> Exit {
         exit_kind::CODE => Exit::Code(end.value),
         exit_kind::SIGNAL => Exit::Signal(end.value),
         exit_kind::REBOOT => Exit::Rebooted,
-        exit_kind::OUT_OF_MEMORY => Exit::OutOfMemory { limit_bytes },
+        exit_kind::OUT_OF_MEMORY => Exit::OutOfMemory { limit_bytes, peak_bytes: None },
         _ => Exit::Unknown,
     }
 }

@@ -21,7 +21,9 @@ use super::{Cage, Order, Pulse, RunOrder, Seat, connect::Effort, payload::Known,
 use crate::{
     model::{event::Event, heritage::Found, ids::RunId, service::Limits, time::Timestamp},
     world::{
-        Shared, clock,
+        Shared,
+        cgroup::MemoryMark,
+        clock,
         output::{Capture, Taken},
     },
 };
@@ -47,6 +49,8 @@ pub(in crate::world) struct Keeper {
     retiring: Option<oneshot::Sender<()>>,
     known: Known,
     cage: Option<Caged>,
+    /// What was told of limits that do not hold.
+    lacking: Option<String>,
     size: (u16, u16),
     /// What the shim was last told of how output is kept: bytes of a segment, bytes in all, whether it blocks.
     kept: Option<(u64, u64, u8)>,
@@ -58,7 +62,7 @@ struct Caged {
     /// None where an earlier engine made it: nobody knows for which.
     limits: Option<Limits>,
     cage: Option<Arc<Cage>>,
-    oom_kills: u64,
+    memory: MemoryMark,
 }
 
 /// What the keeper woke for.
@@ -104,6 +108,7 @@ impl Keeper {
             retiring: None,
             known: Known::default(),
             cage: None,
+            lacking: None,
             size: FIRST_SIZE,
             kept: None,
             typing: Typing::default(),
@@ -241,11 +246,26 @@ impl Keeper {
                 }
                 self.shared.grounds.cage_for(&self.seat, limits)
             });
-            self.cage = Some(Caged { limits: Some(*limits), cage, oom_kills: 0 });
+            self.cage = Some(Caged { limits: Some(*limits), cage, memory: MemoryMark::default() });
         }
         let caged = self.cage.as_mut()?;
-        caged.oom_kills = caged.cage.as_ref().map_or(0, |cage| cage.oom_kills());
+        caged.memory = caged.cage.as_ref().map_or_else(MemoryMark::default, |cage| cage.mark_memory());
         caged.cage.clone()
+    }
+
+    /// True where what runs is, or will be, in a cgroup.
+    fn is_caged(&self) -> bool {
+        self.cage.as_ref().is_some_and(|caged| caged.cage.is_some())
+    }
+
+    /// Says which limits of the run, whose main process is `pid`, do not hold, where that is news.
+    async fn tell_limits(&mut self, pid: u32) {
+        let Some(spec) = self.run.as_ref().and_then(|run| run.spec.as_ref()) else { return };
+        let lacking = self.shared.grounds.lacking(&spec.limits, self.is_caged(), pid);
+        if self.lacking != lacking {
+            self.lacking.clone_from(&lacking);
+            self.tell(Event::LimitsKnown { service: self.seat.service.clone(), lacking }).await;
+        }
     }
 
     async fn tell(&self, event: Event) {

@@ -100,7 +100,7 @@ pub(super) enum Heard {
 
 /// Begins a packet.
 fn packet(request: Request) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(32);
+    let mut bytes = Vec::with_capacity(40);
     bytes.extend_from_slice(&(request as u16).to_le_bytes());
     bytes.extend_from_slice(&PROTOCOL.to_le_bytes());
     bytes
@@ -122,6 +122,8 @@ pub(super) struct Spawn {
     pub(super) size: (u16, u16),
     /// Soft limit of open files; 0: that of the shim.
     pub(super) open_files: u64,
+    /// Processes and threads that the user may have in all when this one makes another; 0: no limit of ours.
+    pub(super) processes: u64,
 }
 
 /// [`Request::Spawn`].
@@ -132,6 +134,7 @@ pub(super) fn spawn(spawn: Spawn) -> Vec<u8> {
     bytes.extend_from_slice(&spawn.size.0.to_le_bytes());
     bytes.extend_from_slice(&spawn.size.1.to_le_bytes());
     bytes.extend_from_slice(&spawn.open_files.to_le_bytes());
+    bytes.extend_from_slice(&spawn.processes.to_le_bytes());
     bytes
 }
 

@@ -87,6 +87,12 @@ impl Stat {
         self.own_ticks.saturating_add(self.waited_ticks)
     }
 
+    /// A signal stopped it, and nobody has continued it. (`t` is a debugger's.)
+    #[must_use]
+    pub const fn is_stopped(&self) -> bool {
+        matches!(self.state, b'T')
+    }
+
     /// Dead, and not yet waited for.
     #[must_use]
     pub const fn is_dead(&self) -> bool {

@@ -175,6 +175,12 @@ impl ProcTrees {
             .collect()
     }
 
+    /// Whether the main process was stopped when it was read last. Whoever is stopped or continued runs for it, so it is read then.
+    pub(super) fn is_stopped(&self, run: RunId) -> bool {
+        let main = self.roots.get(&run).and_then(|root| self.members.get(&root.pid));
+        main.is_some_and(|main| main.run == run && main.stat.is_stopped())
+    }
+
     fn usage_of(&self, sum: &Sum, look: &Look) -> RunUsage {
         let cores = look.per_second(sum.ticks()) / self.ticks_per_second as f64;
         RunUsage {

@@ -48,7 +48,7 @@ fn by_cas(facts: Vec<What>) -> Vec<Entry> {
 #[test]
 fn a_crash_is_one_sentence_from_its_cause_to_its_good_end() {
     let text = told(&by_cas(vec![
-        exited(Exit::OutOfMemory { limit_bytes: None }),
+        exited(Exit::OutOfMemory { limit_bytes: None, peak_bytes: None }),
         What::RestartScheduled { delay: ms(1000), attempt: 1 },
         What::Started { pid: 7, attempt: 1 },
         What::Ready { after: ms(1900) },
@@ -84,8 +84,12 @@ fn every_end_of_a_crash_has_its_words() {
             "crashed (exit code 2), not restarted: the autopilot is off",
         ),
         (
-            vec![exited(Exit::OutOfMemory { limit_bytes: Some(64 << 20) })],
-            "crashed (signal 9, out of memory: its limit is 64 MiB)",
+            vec![exited(Exit::OutOfMemory { limit_bytes: Some(64 << 20), peak_bytes: None })],
+            "crashed (signal 9, out of memory: limit 64 MiB)",
+        ),
+        (
+            vec![exited(Exit::OutOfMemory { limit_bytes: Some(64 << 20), peak_bytes: Some(63 << 20) })],
+            "crashed (signal 9, out of memory: limit 64 MiB, peak 63 MiB)",
         ),
         (vec![exited(Exit::Unknown)], "crashed (nobody saw how)"),
     ] {

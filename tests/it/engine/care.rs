@@ -246,24 +246,28 @@ fn lost_output_is_told_once_a_minute_and_added_up() {
         at: world.now,
         host: cas::model::metric::HostUsage::default(),
         runs: vec![],
+        stopped: vec![],
     })));
     assert_eq!(told(&world), [10, 300, 90], "the rest is told without a further loss");
 }
 
 #[test]
-fn out_of_memory_is_a_failure_that_names_its_limit() {
+fn row_28_out_of_memory_is_a_failure_that_names_limit_and_peak() {
     let mut world =
         World::new(vec![service("web").with(|s| s.restart = RestartPolicy::OnFailure { max_retries: None })]);
     world.say("start web");
     world.run_for(secs(20));
-    world.crash("web", Exit::OutOfMemory { limit_bytes: Some(64 << 20) });
+    world.crash("web", Exit::OutOfMemory { limit_bytes: Some(64 << 20), peak_bytes: Some(63 << 20) });
     world.run_for(ms(10));
     assert_eq!(
         world.view("web").why,
-        "restarted by the healer after killed by the kernel, out of memory (limit 64 MiB), try 1"
+        "restarted by the healer after killed by the kernel for memory: limit 64 MiB, peak 63 MiB, try 1"
     );
     let told = world.entries.iter().find(|entry| matches!(entry.what, What::Exited { .. })).unwrap();
     assert_eq!(told.severity(), Severity::Error);
+    assert_eq!(told.sentence(), "killed by the kernel for memory: limit 64 MiB, peak 63 MiB; it ran 19 s");
+    let older: Exit = serde_json::from_str(r#"{"kind":"out-of-memory","value":{"limit_bytes":null}}"#).unwrap();
+    assert_eq!(older.to_string(), "killed by the kernel for memory: the machine had none left");
 }
 
 #[test]

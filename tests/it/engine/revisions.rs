@@ -105,7 +105,12 @@ fn neither_samples_nor_rounds_of_probes_nor_the_passing_of_time_count() {
     let seen = world.view("web");
     let usage = RunUsage { cpu_percent: 50.0, memory_bytes: 1 << 20, processes: 1, threads: 1 };
     for _ in 0..30 {
-        let sample = Sample { at: world.now, host: HostUsage::default(), runs: vec![(seen.run.unwrap(), usage)] };
+        let sample = Sample {
+            at: world.now,
+            host: HostUsage::default(),
+            runs: vec![(seen.run.unwrap(), usage)],
+            stopped: vec![],
+        };
         world.tell(Event::Sampled(sample.into()));
         world.run_for(secs(1));
     }

@@ -44,7 +44,7 @@ pub(super) struct Succession {
     pub(super) missed: Vec<Event>,
     pub(super) deaths: usize,
     died: Option<Timestamp>,
-    exits_told: BTreeSet<RunId>,
+    pub(super) exits_told: BTreeSet<RunId>,
 }
 
 impl Succession {
@@ -144,6 +144,7 @@ impl World {
             records: records.map(|(id, record)| (id.service.clone(), record.clone())).collect(),
             found: self.found(project),
             last_alive: self.succession.died,
+            told: self.entries.iter().rev().take(100).rev().map(|entry| (**entry).clone()).collect(),
         }
     }
 

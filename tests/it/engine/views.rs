@@ -17,7 +17,7 @@ fn sample(world: &World, memory_bytes: u64) -> Event {
     let usage = RunUsage { cpu_percent: 12.5, memory_bytes, processes: 1, threads: 1 };
     let runs = world.engine.running().into_iter().map(|(run, _)| (run, usage)).collect();
     let host = HostUsage { memory_total_bytes: 200, memory_used_bytes: 50, ..HostUsage::default() };
-    Event::Sampled(Arc::new(Sample { at: world.now, host, runs }))
+    Event::Sampled(Arc::new(Sample { at: world.now, host, runs, stopped: vec![] }))
 }
 
 #[test]
@@ -176,4 +176,18 @@ fn why_never_ticks() {
     world.run_for(secs(7));
     let after: Vec<String> = ["a", "b", "c"].iter().map(|name| world.view(name).why.clone()).collect();
     assert_eq!(before, after);
+}
+
+#[test]
+fn a_limit_that_does_not_hold_is_part_of_why_while_it_runs() {
+    let mut world = World::new(vec![service("web"), service("db")]);
+    world.say("start --all");
+    world.run_for(secs(1));
+    let lacking = Some("its memory limit does not hold: there is no cgroup".to_owned());
+    world.tell(Event::LimitsKnown { service: id("web"), lacking });
+    let why = world.view("web").why.clone();
+    assert!(why.ends_with("; its memory limit does not hold: there is no cgroup"), "{why}");
+    assert!(!world.view("db").why.contains("limit"));
+    world.tell(Event::LimitsKnown { service: id("web"), lacking: None });
+    assert!(!world.view("web").why.contains("limit"));
 }

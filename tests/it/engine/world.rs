@@ -404,13 +404,13 @@ impl World {
             return;
         }
         self.steps += 1;
-        let mut effects = self.engine.step(self.now, input);
+        let effects = self.engine.step(self.now, input);
         let after = self.engine.snapshot(self.now);
         check_order(&effects);
+        // As the host has it: what is told goes before what is remembered.
+        let (mut effects, rest): (Vec<_>, Vec<_>) = effects.into_iter().partition(|effect| effect.entry().is_some());
         let dies = self.succession.dies_within.take();
-        if let Some(done) = dies {
-            effects.truncate(done);
-        }
+        effects.extend(rest.into_iter().take(dies.unwrap_or(usize::MAX)));
         for effect in effects {
             if self.keep_effects {
                 self.effects.push((self.now, effect.clone()));

@@ -158,3 +158,27 @@ fn an_engine_that_is_killed_leaves_a_clean_terminal_and_a_service_that_goes_on()
     terminal.is_given_back();
     stop(&project);
 }
+
+#[test]
+fn the_key_of_the_users_file_lets_go_and_the_built_in_one_is_typed_then() {
+    let project = with("stty raw -echo; while :; do head -c 1 | od -An -tx1; done");
+    let config = project.environment().into_iter().find(|(name, _)| *name == "CAS_CONFIG_DIR").unwrap().1;
+    fs::create_dir_all(&config).unwrap();
+    fs::write(config.join("config.yaml"), "detach_key: ctrl-q\n").unwrap();
+    let mut terminal = attach(&project);
+    terminal.until_shows("Ctrl-Q lets go of it");
+    terminal.type_keys("\x1d");
+    terminal.until_shows("1d");
+    terminal.type_keys("\x11");
+    assert_eq!(terminal.ends(), 0);
+    // The same from the console.
+    let mut console = Terminal::open(&project);
+    console.eventually("it is attached to the daemon", |screen| screen.is("it", "running"));
+    console.type_keys("a");
+    console.until_shows("Ctrl-Q lets go of it");
+    console.type_keys("\x11");
+    console.eventually("it is the console again", |screen| screen.is("it", "running"));
+    console.type_keys("q");
+    assert_eq!(console.ends(), 0);
+    stop(&project);
+}

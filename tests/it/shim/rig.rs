@@ -175,6 +175,11 @@ impl Line {
 
     /// Hands over a spawn and does not wait.
     pub(crate) fn order(&self, run: u64, flags: u32, service: &Service) {
+        self.order_with(run, flags, service, &[]);
+    }
+
+    /// The same with more fields than the oldest engines send.
+    pub(crate) fn order_with(&self, run: u64, flags: u32, service: &Service, more: &[u8]) {
         let (rows, cols, open_files) = (24_u16, 80_u16, 0_u64);
         let bytes = packet(
             Request::Spawn,
@@ -184,6 +189,7 @@ impl Line {
                 &rows.to_le_bytes(),
                 &cols.to_le_bytes(),
                 &open_files.to_le_bytes(),
+                more,
             ],
         );
         let memfd = service.payload(run);

@@ -413,3 +413,31 @@ fn a_shim_that_is_asked_to_end_does_not_stay_idle_and_its_run_is_not_touched() {
     eventually("it does not stay for a minute", || slot.has_ended());
     assert!(slot.text("exit").contains("value=15"));
 }
+
+/// What the kernel says of a process's limit of processes: soft and hard.
+fn process_limits(pid: u32) -> Vec<String> {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max processes")).unwrap();
+    line.split_ascii_whitespace().skip(2).take(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_limit_of_processes_holds_for_its_run_alone_and_engines_of_any_age_are_understood() {
+    let slot = Slot::new();
+    let (line, _) = slot.shim();
+    let own = process_limits(std::process::id());
+    // An older engine says nothing of it; one that is newer than the shim says more.
+    let orders: [(&[u8], Vec<String>); 4] = [
+        (&[], own.clone()),
+        (&345_u64.to_le_bytes(), vec!["345".to_owned(); 2]),
+        (&[&346_u64.to_le_bytes()[..], &[0xff; 32]].concat(), vec!["346".to_owned(); 2]),
+        (&0_u64.to_le_bytes(), own),
+    ];
+    for (run, (more, wanted)) in (1..).zip(orders) {
+        line.order_with(run, 0, &shell("exec sleep 300"), more);
+        line.expect(Notice::Spawned);
+        let welcome = line.greet();
+        assert_eq!((welcome.run, process_limits(welcome.pid)), (run, wanted));
+        assert_eq!(line.end_all(0), [0_u32; 0]);
+    }
+}

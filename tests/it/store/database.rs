@@ -67,9 +67,11 @@ const fn number(what: &What) -> usize {
         What::ShimReplaced => 30,
         What::OutputDropped { .. } => 31,
         What::Forked { .. } => 32,
+        What::Suspended { .. } => 33,
+        What::Continued { .. } => 34,
     }
 }
-const VARIANTS: usize = 33;
+const VARIANTS: usize = 35;
 
 fn every_what() -> Vec<What> {
     let odd = Duration::new(90_061, 1_002_003);
@@ -114,6 +116,8 @@ fn every_what() -> Vec<What> {
         What::Flapping { falls: 4 },
         What::Steady,
         What::Forked { left: usize::MAX >> 1 },
+        What::Suspended { pid: 7 },
+        What::Continued { after: odd },
     ]
 }
 

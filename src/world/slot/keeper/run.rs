@@ -205,6 +205,7 @@ impl Keeper {
             self.has_escalated = false;
             self.send(&wire::escalate(u64::MAX));
         }
+        let caged = self.is_caged();
         let Some(Run { id, spec: Some(spec), stage: Stage::Spawning(spawning), .. }) = &mut self.run else { return };
         spawning.attempts += 1;
         if spawning.attempts > MOST_ATTEMPTS {
@@ -213,7 +214,8 @@ impl Keeper {
         let split = if spec.logs.split_streams { spawn_flags::SPLIT } else { 0 };
         let tty = if spec.tty { spawn_flags::TTY } else { 0 };
         let open_files = self.shared.settings.open_files.unwrap_or(0);
-        let packet = wire::spawn(Spawn { run: *id, flags: split | tty, size: self.size, open_files });
+        let processes = self.shared.grounds.process_rlimit(&spec.limits, caged);
+        let packet = wire::spawn(Spawn { run: *id, flags: split | tty, size: self.size, open_files, processes });
         let Link::Up { socket, .. } = &self.link else { return };
         // Where it is gone, its connection has ended: that is heard next. Where it does not read, the deadline tells.
         let _heard_later = socket.send_with(&packet, spawning.payload.as_fd());
@@ -240,6 +242,7 @@ impl Keeper {
         self.shared.has_spawned(id, main.0);
         self.shared.tell(Event::Spawned { run: id, pid: main.0 }).await;
         run.stage = Stage::Running(Main { identity: main, held: Held::hold(main), until: None, seen: None });
+        self.tell_limits(main.0).await;
         if self.pulse.seen().fifos.is_empty() {
             self.hold_fifos();
         }
@@ -291,10 +294,11 @@ impl Keeper {
                 self.run = Some(run);
                 // Limits that have changed since hold from its next run on.
                 if let Some(cage) = self.shared.grounds.cage_holding(&self.seat, main.0) {
-                    let oom_kills = cage.oom_kills();
+                    let memory = cage.mark_memory_late();
                     self.shared.forest.confine(birth.tree, Arc::clone(&cage));
-                    self.cage = Some(Caged { limits: None, cage: Some(cage), oom_kills });
+                    self.cage = Some(Caged { limits: None, cage: Some(cage), memory });
                 }
+                self.tell_limits(main.0).await;
                 self.capture.begin_run(id, &birth.spec);
                 self.keep_logs_as_asked();
                 self.begin_reading();
@@ -457,7 +461,7 @@ impl Keeper {
             (Exit::Unknown, Some(seen)) => seen,
             (exit, _) => exit,
         };
-        let caged = self.cage.as_ref().and_then(|caged| Some((caged.oom_kills, caged.cage.as_ref()?)));
+        let caged = self.cage.as_ref().and_then(|caged| Some((&caged.memory, caged.cage.as_ref()?)));
         let exit = caged.and_then(|(before, cage)| cage.oom_of(before, &exit)).unwrap_or(exit);
         // A shim that has no child and was there from the beginning knows that nothing is left; else we count ourselves.
         let leftover = leftover.filter(|seen| *seen == 0 && !self.shared.forest.is_scattered(tree));
