@@ -48,6 +48,8 @@ impl Redactor {
             | What::AutopilotSet { .. }
             | What::Stalled { .. }
             | What::Adopted { .. }
+            | What::Suspended { .. }
+            | What::Continued { .. }
             | What::Unverifiable { .. }
             | What::ProjectClosed
             | What::Released { .. }
