@@ -160,23 +160,3 @@ fn needs_have_their_kind_and_host_and_never_a_credential() {
         .collect();
     assert_eq!(needs, expected);
 }
-
-#[test]
-#[ignore = "prints what the trees below CAS_DETECT_IN are taken for"]
-fn trees_elsewhere_are_shown() {
-    let Some(place) = std::env::var_os("CAS_DETECT_IN") else { return };
-    let mut trees: Vec<_> = std::fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path()).collect();
-    trees.sort();
-    for tree in trees {
-        let found = cas::config::detect::detect(&tree, &cas::config::detect::Limits::default());
-        println!("== {} ({} entries, partial: {})", tree.display(), found.visited, found.is_partial);
-        println!("{}", super::lines(&tree, &found.candidates, Role::Service).join("\n"));
-        println!("tasks: {}", super::lines(&tree, &found.candidates, Role::Task).len());
-        for note in found.notes {
-            println!("note {}: {}", note.source, note.message);
-        }
-        for need in found.needs {
-            println!("need {} {} {:?}", need.kind.label(), need.variable, need.endpoint);
-        }
-    }
-}
