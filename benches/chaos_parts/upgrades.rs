@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use cas::{
     host::handle::Handle,
-    model::{ids::RunId, phase::Phase, snapshot::Snapshot},
+    model::{ids::RunId, snapshot::Snapshot},
     world::clock,
 };
 
@@ -45,13 +45,6 @@ impl Version {
     }
 }
 
-/// Every service is there and looked after.
-fn all_under_care(snapshot: &Snapshot) -> bool {
-    let cared =
-        |phase: &Phase| matches!(phase, Phase::Running { .. } | Phase::BackingOff { .. } | Phase::Starting { .. });
-    snapshot.services.len() == engines::SERVICES && snapshot.services.iter().all(|service| cared(&service.phase))
-}
-
 /// The runs of those that never crash.
 fn steady_runs(snapshot: &Snapshot) -> Vec<(String, Option<RunId>, Option<u32>)> {
     let steady = snapshot.services.iter().filter(|service| !engines::crashes(service.id.service.as_str()));
@@ -66,7 +59,7 @@ pub(crate) fn there_and_back(rounds: usize) -> Vec<Count> {
     old.cas(&rig, &["up", "--detach"]);
     let handle = rig.connect();
     rig.is_detached(handle.snapshot().engine.pid);
-    see(&handle, "every service runs", all_under_care);
+    see(&handle, "every service runs", engines::all_under_care);
     let before = steady_runs(&handle.snapshot());
     drop(handle);
     let begin = clock::now();
@@ -77,7 +70,7 @@ pub(crate) fn there_and_back(rounds: usize) -> Vec<Count> {
         version.cas(&rig, &["daemon", "restart"]);
         let handle = rig.connect();
         rig.is_detached(handle.snapshot().engine.pid);
-        see(&handle, "every service is under care again", all_under_care);
+        see(&handle, "every service is under care again", engines::all_under_care);
         adoption.push(ms_since(from));
         others += usize::from(!version.runs(&handle));
         let after = steady_runs(&handle.snapshot());
@@ -85,7 +78,7 @@ pub(crate) fn there_and_back(rounds: usize) -> Vec<Count> {
     }
     let seconds = ms_since(begin) / 1000.0;
     let handle = rig.connect();
-    see(&handle, "all run at the end", all_under_care);
+    see(&handle, "all are under care at the end", engines::all_under_care);
     let lost = engines::SERVICES.saturating_sub(handle.snapshot().services.len());
     drop(handle);
     let there = engines::in_segments(&rig).len() as u64;
