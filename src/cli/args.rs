@@ -83,6 +83,8 @@ pub enum Verb {
     Check(Check),
     /// Write a commented cas.yaml for this directory
     Init(Init),
+    /// Translate the file of another tool into a cas.yaml, printed or written beside it
+    Import(Import),
     /// List every project that cas has seen
     Projects(Projects),
     /// Type into a service that has a terminal (`tty: true`); Ctrl-] lets go of it
@@ -341,6 +343,17 @@ pub struct Init {
     pub yes: bool,
 }
 
+/// `cas import`.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// Procfile, process-compose.yaml, mprocs.yaml, pm2's, supervisord.conf, a *.service, devbox.json, devcontainer.json, compose.yaml
+    #[arg(value_name = "FILE")]
+    pub path: PathBuf,
+    /// Write it as cas.yaml beside the file, where there is none yet
+    #[arg(short, long)]
+    pub write: bool,
+}
+
 /// `cas projects`.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -418,6 +431,7 @@ impl Verb {
             Self::Down => Some("down stops services"),
             Self::Act(_) => Some("this is a command to the engine"),
             Self::Init(_) => Some("init writes a file"),
+            Self::Import(import) if import.write => Some("import --write writes a file"),
             Self::Projects(Projects { action: Some(ProjectsAction::Forget { .. }), .. }) => {
                 Some("forget takes a project off the list")
             }
@@ -430,6 +444,7 @@ impl Verb {
             | Self::Events(_)
             | Self::Graph(_)
             | Self::Check(_)
+            | Self::Import(_)
             | Self::Projects(Projects { action: None, .. })
             | Self::Demo(_)
             | Self::Completions { .. }
@@ -469,6 +484,7 @@ impl Cli {
                 | Verb::Graph(_)
                 | Verb::Check(_)
                 | Verb::Init(_)
+                | Verb::Import(_)
                 | Verb::Projects(_)
                 | Verb::Attach(_)
                 | Verb::Daemon { .. }

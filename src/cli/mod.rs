@@ -98,6 +98,7 @@ async fn verb<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Resul
         Some(Verb::Graph(graph)) => verbs::files::graph(ctx, outside, &place, &graph),
         Some(Verb::Check(check)) => verbs::files::check(ctx, outside, &place, &check).await,
         Some(Verb::Init(init)) => verbs::files::init(ctx, &init),
+        Some(Verb::Import(import)) => verbs::files::import(ctx, &import),
         Some(Verb::Projects(projects)) => verbs::projects::projects(ctx, outside, &place, &projects).await,
         Some(Verb::Attach(attach)) => verbs::attach::attach(ctx, outside, &place, &attach).await,
         Some(Verb::Daemon { action }) => verbs::daemon::daemon(ctx, outside, action).await,

@@ -50,6 +50,45 @@ impl import::Files for Disk {
     }
 }
 
+/// Services that run here, with the names of their copies.
+pub(super) type Running = BTreeMap<String, Vec<String>>;
+
+/// Those of them that are processes.
+pub(super) fn running(services: &[Candidate]) -> Running {
+    let processes = services.iter().filter(|candidate| is_process(candidate));
+    processes.map(|candidate| (candidate.name.value.clone(), copies(candidate))).collect()
+}
+
+/// What a file of another tool says; none for a project file of cas. An error is a sentence.
+pub(super) fn imported(file: &Path, environment: &BTreeMap<String, String>) -> Result<Option<Imported>, String> {
+    let text = match import::Files::read(&Disk, file) {
+        Ok(text) => text,
+        Err(Unread::Absent) => return Err(format!("there is no file {}", file.display())),
+        Err(Unread::Because(why)) => return Err(format!("{} cannot be read: {why}", file.display())),
+    };
+    let material = Material { file, text: &text, environment, files: &Disk };
+    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    Ok(match FileKind::of(file) {
+        FileKind::Procfile => Some(import::procfile::import(&material)),
+        FileKind::Compose if !import::compose::is_compose(&text) => Some(import::process_compose::import(&material)),
+        // Files that are opened by nobody as they are, and can be translated.
+        FileKind::CasYaml => match name {
+            "devbox.json" => Some(import::devbox::import(&material)),
+            "devcontainer.json" => Some(import::devcontainer::import(&material)),
+            "Tiltfile" | "skaffold.yaml" => Some(import::noted::import(&material)),
+            _ if extension == "service" => Some(import::systemd::import(&material)),
+            _ if extension == "conf" || extension == "ini" => Some(import::supervisord::import(&material)),
+            _ => None,
+        },
+        kind @ (FileKind::ProcessCompose
+        | FileKind::Mprocs
+        | FileKind::Pm2
+        | FileKind::Supervisord
+        | FileKind::Compose) => translate(kind, &material),
+    })
+}
+
 /// The project's name and its services, as the file of another tool has them.
 pub(crate) fn read(
     reader: &mut Reader<'_>,
@@ -67,8 +106,7 @@ pub(crate) fn read(
     if services.is_empty() {
         reader.error(Place::START, "the file names no service", "cas init writes a cas.yaml of one's own");
     }
-    let runs: BTreeMap<String, Vec<String>> =
-        services.iter().filter(|candidate| is_process(candidate)).map(|c| (c.name.value.clone(), copies(c))).collect();
+    let runs = running(&services);
     let mut drafts = Vec::new();
     let mut containers = 0_usize;
     for candidate in services {
@@ -140,7 +178,7 @@ fn is_process(candidate: &Candidate) -> bool {
 }
 
 /// The names of its copies: its own where there is one, else with numbers from 1.
-fn copies(candidate: &Candidate) -> Vec<String> {
+pub(super) fn copies(candidate: &Candidate) -> Vec<String> {
     let name = usable(&candidate.name.value);
     match candidate.replicas.as_ref().map(|told| told.value.min(MOST_COPIES)) {
         Some(0) => Vec::new(),
@@ -157,12 +195,7 @@ fn usable(name: &str) -> String {
     safe[..safe.len().min(56)].to_owned()
 }
 
-fn drafts_of(
-    reader: &mut Reader<'_>,
-    candidate: &Candidate,
-    command: &CommandLine,
-    runs: &BTreeMap<String, Vec<String>>,
-) -> Vec<Draft> {
+fn drafts_of(reader: &mut Reader<'_>, candidate: &Candidate, command: &CommandLine, runs: &Running) -> Vec<Draft> {
     tell_what_is_lost(reader, candidate);
     let settings = settings(reader, candidate);
     let edges = edges(reader, candidate, runs);
@@ -298,7 +331,7 @@ fn variables(reader: &mut Reader<'_>, candidate: &Candidate) -> BTreeMap<String,
 }
 
 /// Arrows to what runs here: each copy of what is needed. Others are told and left out.
-fn edges(reader: &mut Reader<'_>, candidate: &Candidate, runs: &BTreeMap<String, Vec<String>>) -> Vec<Edge> {
+fn edges(reader: &mut Reader<'_>, candidate: &Candidate, runs: &Running) -> Vec<Edge> {
     let mut edges = Vec::new();
     for (to, told) in &candidate.depends_on {
         let at = Place { line: told.source.line, column: told.source.column };

@@ -110,7 +110,7 @@ fn shown(root: &Path, file: &Path) -> String {
 }
 
 /// On one line, and nothing that YAML refuses even in a comment.
-fn comment(text: &str) -> String {
+pub(super) fn comment(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') { ' ' } else { c })
         .collect()

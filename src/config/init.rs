@@ -42,23 +42,38 @@ struct Recognised {
 /// # Errors
 /// A sentence: there is a project file already, or it cannot be written.
 pub fn init(dir: &Path, env: &BTreeMap<String, String>) -> Result<(PathBuf, String), Sentence> {
-    for name in ["cas.yaml", "cas.yml"] {
-        let file = dir.join(name);
-        if file.exists() {
-            return Err(Sentence(format!(
-                "{} is there already and stays as it is; edit it, or move it away",
-                file.display()
-            )));
-        }
-    }
+    refuse_where_there_is_one(dir)?;
     let detected = detect::detect(dir, &Limits::default());
     let (services, sentence) = recognise(dir, env, &detected);
     let text = TEMPLATE.replace(MARK, &services);
+    Ok((write_new(dir, &text)?, sentence))
+}
+
+/// Writes a `cas.yaml` beside another file.
+///
+/// # Errors
+/// A sentence: there is a project file already, or it cannot be written.
+pub fn write_beside(file: &Path, text: &str) -> Result<PathBuf, Sentence> {
+    let dir = file.parent().unwrap_or(Path::new("."));
+    refuse_where_there_is_one(dir)?;
+    write_new(dir, text)
+}
+
+fn refuse_where_there_is_one(dir: &Path) -> Result<(), Sentence> {
+    match ["cas.yaml", "cas.yml"].map(|name| dir.join(name)).into_iter().find(|file| file.exists()) {
+        Some(file) => {
+            Err(Sentence(format!("{} is there already and stays as it is; edit it, or move it away", file.display())))
+        }
+        None => Ok(()),
+    }
+}
+
+fn write_new(dir: &Path, text: &str) -> Result<PathBuf, Sentence> {
     let file = dir.join("cas.yaml");
     let cannot = |error: std::io::Error| Sentence(format!("{} cannot be written: {error}", file.display()));
     let mut out = std::fs::OpenOptions::new().write(true).create_new(true).open(&file).map_err(cannot)?;
     out.write_all(text.as_bytes()).map_err(cannot)?;
-    Ok((file, sentence))
+    Ok(file)
 }
 
 /// The text of the services, and a sentence.

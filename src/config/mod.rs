@@ -29,12 +29,13 @@ mod schema;
 mod settings;
 mod tree;
 pub mod user;
+mod written;
 
 use std::path::PathBuf;
 
 pub use check::{Understood, check_json, problem_json};
 pub use find::{FileKind, Found, NotFound, find};
-pub use init::init;
+pub use init::{init, write_beside};
 pub use project::load;
 pub use render::{render, render_as};
 pub use schema::reference;
@@ -54,6 +55,46 @@ pub struct Loaded {
     pub notes: Vec<Problem>,
     /// What must be changed, in the order of the file.
     pub errors: Vec<Problem>,
+}
+
+/// What a file of another tool becomes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Translation {
+    /// The text of a `cas.yaml` for the directory of the file.
+    pub cas_yaml: String,
+    /// Services in it.
+    pub services: usize,
+    /// What was not carried over, and what is worth knowing.
+    pub notes: Vec<Problem>,
+    /// What in the file means nothing usable.
+    pub errors: Vec<Problem>,
+}
+
+/// Translates the file of another tool; `env` is what its variables are looked up in.
+///
+/// # Errors
+/// A sentence: it cannot be read, or no tool is known that has such a file.
+pub fn translate(
+    file: &std::path::Path,
+    env: &std::collections::BTreeMap<String, String>,
+) -> Result<Translation, Sentence> {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let Some(imported) = foreign::imported(&file, env).map_err(Sentence)? else {
+        return Err(Sentence(format!(
+            "{} is of no tool that is known: Procfile, process-compose.yaml, mprocs.yaml, ecosystem.config.*, process.json, *.conf of supervisor, *.service, devbox.json, devcontainer.json, compose.yaml",
+            file.display()
+        )));
+    };
+    let root = file.parent().unwrap_or(std::path::Path::new("/"));
+    let (cas_yaml, services) = written::cas_yaml(root, &imported);
+    let (errors, notes): (Vec<_>, Vec<_>) =
+        imported.notes.into_iter().partition(|note| note.weight == import::Weight::Error);
+    let problems = |notes: Vec<import::Note>| {
+        let problem =
+            |note: import::Note| Problem { source: Some(note.source), message: note.message, hint: note.hint };
+        notes.into_iter().map(problem).collect()
+    };
+    Ok(Translation { cas_yaml, services, notes: problems(notes), errors: problems(errors) })
 }
 
 /// Why something could not be done, and what to do, for people.

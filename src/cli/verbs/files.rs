@@ -1,9 +1,9 @@
-//! Verbs that are about the project file alone: `graph`, `check`, `init`.
+//! Verbs that are about the project file alone: `graph`, `check`, `init`, `import`.
 
 use super::{Place, load};
 use crate::{
     cli::{
-        args::{Check, Graph, GraphFormat, Init},
+        args::{Check, Graph, GraphFormat, Import, Init},
         context::Context,
         outcome::{Failure, Outcome},
         outside::{Access, Checked, Outside},
@@ -105,4 +105,26 @@ pub(in crate::cli) fn init(ctx: &mut Context<'_>, init: &Init) -> Result<Outcome
     ctx.say(&plain(&sentence));
     ctx.say("\"cas check\" checks it, \"cas up\" starts it");
     Ok(Outcome::Ok)
+}
+
+pub(in crate::cli) fn import(ctx: &mut Context<'_>, import: &Import) -> Result<Outcome, Failure> {
+    let path = ctx.cwd.join(&import.path);
+    let translation = config::translate(&path, &ctx.env).map_err(Failure::failed)?;
+    let colour = ctx.talk_paint().is_colour();
+    for (word, problems) in [("error", &translation.errors), ("note", &translation.notes)] {
+        if !problems.is_empty() {
+            ctx.say(config::render_as(word, problems, colour).trim_end());
+        }
+    }
+    if translation.services == 0 {
+        return Err(Failure::new(Outcome::Usage, "there is no service in it that could run here"));
+    }
+    if import.write {
+        let file = config::write_beside(&path, &translation.cas_yaml).map_err(Failure::failed)?;
+        ctx.data(&format!("{}\n", plain(&shown_path(&file, &ctx.cwd).to_string_lossy())))?;
+        ctx.say("\"cas check\" checks it, \"cas up\" starts it");
+    } else {
+        ctx.data(&translation.cas_yaml)?;
+    }
+    Ok(if translation.errors.is_empty() { Outcome::Ok } else { Outcome::Usage })
 }

@@ -450,6 +450,31 @@ async fn init_writes_once_asks_where_somebody_can_answer_and_never_writes_over_s
 }
 
 #[tokio::test]
+async fn import_prints_a_project_file_or_writes_it_once_and_tells_what_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "procs:\n  web:\n    shell: sleep 60\n    env: {A: '1', B: null}\n";
+    std::fs::write(dir.path().join("mprocs.yaml"), text).unwrap();
+    let desk = Desk { cwd: dir.path().to_path_buf(), ..Desk::default() };
+    let printed = desk.run(&Fake::default(), "cas import mprocs.yaml").await;
+    assert_eq!(printed.outcome, Outcome::Ok, "{}", printed.stderr);
+    assert!(printed.stdout.contains("  # from mprocs.yaml:2\n  web:\n    shell: sleep 60\n"), "{}", printed.stdout);
+    assert!(
+        printed.stderr.contains("web.env.B") && printed.stdout.contains("#   mprocs.yaml:4:"),
+        "{}",
+        printed.stderr
+    );
+    assert!(!dir.path().join("cas.yaml").exists());
+    let written = desk.run(&Fake::default(), "cas import mprocs.yaml --write").await;
+    assert_eq!((written.outcome, written.stdout.as_str()), (Outcome::Ok, "cas.yaml\n"), "{}", written.stderr);
+    assert_eq!(std::fs::read_to_string(dir.path().join("cas.yaml")).unwrap(), printed.stdout);
+    assert_eq!(desk.run(&Fake::default(), "cas import -w mprocs.yaml").await.outcome, Outcome::Failed);
+    std::fs::write(dir.path().join("compose.yaml"), "services: {db: {image: x}}\n").unwrap();
+    assert_eq!(desk.run(&Fake::default(), "cas import compose.yaml").await.outcome, Outcome::Usage);
+    assert_eq!(desk.run(&Fake::default(), "cas --read-only import mprocs.yaml").await.outcome, Outcome::Ok);
+    assert_eq!(desk.run(&Fake::default(), "cas --read-only import -w mprocs.yaml").await.outcome, Outcome::Refused);
+}
+
+#[tokio::test]
 async fn projects_are_listed_and_forgotten_by_name_or_directory() {
     let registry = vec![
         fixture::record("blog", "/srv/blog"),

@@ -1,6 +1,6 @@
 //! Files of other tools, opened as they are.
 
-use std::time::Duration;
+use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use cas::{
     config,
@@ -71,6 +71,93 @@ fn files_of_mprocs_pm2_and_supervisor_run_too() {
     assert_eq!(argv.last().unwrap(), "8080");
     let said = project.said(&supervised);
     assert!(said.contains("user nobody is not carried over"), "{said}");
+}
+
+/// What makes a service, its place left out.
+fn meaning(spec: &cas::model::project::ProjectSpec) -> Vec<String> {
+    let of = |service: &std::sync::Arc<cas::model::service::ServiceSpec>| {
+        format!(
+            "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {} {} {:?} {:?}",
+            service.id.service,
+            service.command,
+            service.working_dir,
+            service.environment,
+            service.limits,
+            service.depends_on,
+            service.probes,
+            service.ready_log_line,
+            service.restart,
+            service.backoff,
+            service.stop,
+            service.tty,
+            service.autostart,
+            service.ports,
+            service.description,
+        )
+    };
+    spec.services.iter().map(of).collect()
+}
+
+#[test]
+fn what_is_translated_is_read_back_as_the_same_services() {
+    let fixtures = [
+        ("process-compose.yaml", PROCESS_COMPOSE),
+        ("mprocs.yaml", include_str!("../../fixtures/import/mprocs/mprocs.yaml")),
+        ("ecosystem.config.js", include_str!("../../fixtures/import/pm2/ecosystem.config.js")),
+        ("supervisord.conf", include_str!("../../fixtures/import/supervisord/supervisord.conf")),
+        (
+            "process-compose.yml",
+            "processes:\n  a b:\n    command: 'echo \"$HOME\" ${NAME-x} # no'\n    environment: ['A=1: 2', 'B=$$x\\n', 'yes=no']\n    is_tty: true\n    ready_log_line: 'up (1)'\n",
+        ),
+    ];
+    for (name, text) in fixtures {
+        let mut project = Project::new().file(name, text).with("PATH", "bin");
+        for directory in ["api/x", "site/x", "public/x"] {
+            project = project.file(directory, "");
+        }
+        // Programs that a cas.yaml wants to be there.
+        for program in ["node", "cargo", "python3"] {
+            project = project.file(&format!("api/bin/{program}"), "").file(&format!("bin/{program}"), "");
+            for file in [format!("bin/{program}"), format!("api/bin/{program}")] {
+                std::fs::set_permissions(project.root().join(file), std::fs::Permissions::from_mode(0o755)).unwrap();
+            }
+        }
+        let as_it_is = project.load(name);
+        assert!(as_it_is.errors.is_empty(), "{}", project.said(&as_it_is));
+        let translation = config::translate(&project.root().join(name), project.environment()).unwrap();
+        config::write_beside(&project.root().join(name), &translation.cas_yaml).unwrap();
+        let translated = project.load("cas.yaml");
+        assert!(translated.errors.is_empty(), "{}\n{}", project.said(&translated), translation.cas_yaml);
+        assert_eq!(
+            meaning(translated.project.as_ref().unwrap()),
+            meaning(as_it_is.project.as_ref().unwrap()),
+            "{name}:\n{}",
+            translation.cas_yaml
+        );
+        assert!(config::write_beside(&project.root().join(name), "").is_err(), "nothing is overwritten");
+    }
+}
+
+#[test]
+fn a_unit_of_systemd_is_translated_and_a_file_of_nobody_is_refused() {
+    let project = Project::new()
+        .file("app.service", include_str!("../../fixtures/import/systemd/app.service"))
+        .file("notes.txt", "");
+    let translate = |name: &str| config::translate(&project.root().join(name), project.environment());
+    let text = translate("app.service").unwrap().cas_yaml;
+    for line in [
+        "  # from app.service:1",
+        "    working_dir: /srv/app",
+        "    restart: \"on-failure\"",
+        "    stop_signal: INT",
+        "    cpus: 1.5",
+        "    mem_limit: 268435456",
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line}\n{text}");
+    }
+    let refused = translate("notes.txt").unwrap_err().to_string();
+    assert!(refused.contains("is of no tool that is known"), "{refused}");
+    assert!(translate("absent.conf").unwrap_err().to_string().contains("there is no file"));
 }
 
 #[test]

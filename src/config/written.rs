@@ -1,0 +1,230 @@
+//! What another tool's file says, as the text of a `cas.yaml`. Promise: what is written is read back as the same services; each says where it was
+//! taken from, and what could not be carried over stands beside it as a comment. Never: a value of a file of variables; only the file is named.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    foreign,
+    import::{Candidate, Imported, Role, Runtime, Told, Variable, Weight},
+    init::{quoted, quoted_key},
+};
+use crate::model::{
+    probe::{Check, Probe},
+    service::{CommandLine, Dependency, RestartPolicy, Source},
+};
+
+/// The text, and how many services are in it.
+pub(super) fn cas_yaml(root: &Path, imported: &Imported) -> (String, usize) {
+    let mut text = String::from("# The project file of cas. Every key is described in docs/cas-yaml.md.\n\n");
+    if let Some(name) = &imported.project {
+        let _ = writeln!(text, "name: {}\n", scalar(&name.value));
+    }
+    text.push_str("services:\n");
+    let runs = foreign::running(&imported.services);
+    let mut count = 0;
+    for candidate in &imported.services {
+        match &candidate.runtime {
+            Runtime::Process(command) => {
+                for name in foreign::copies(candidate) {
+                    service(&mut text, root, candidate, (&name, count == 0), &command.value, &runs);
+                    count += 1;
+                }
+            }
+            Runtime::Container(_) => {
+                let place = place(root, &candidate.name.source);
+                let _ = writeln!(
+                    text,
+                    "\n  # {} is a container and is not run from here ({place})",
+                    flat(&candidate.name.value)
+                );
+            }
+        }
+    }
+    let lost = imported.notes.iter().filter(|note| note.weight != Weight::Hint);
+    for (index, note) in lost.enumerate() {
+        if index == 0 {
+            text.push_str("\n# What was not carried over:\n");
+        }
+        let _ = writeln!(text, "#   {}: {}", place(root, &note.source), flat(&note.message));
+    }
+    (text, count)
+}
+
+// Writing to a String cannot fail, here and below.
+fn service(
+    text: &mut String,
+    root: &Path,
+    candidate: &Candidate,
+    (name, is_first): (&str, bool),
+    command: &CommandLine,
+    runs: &foreign::Running,
+) {
+    if !is_first {
+        text.push('\n');
+    }
+    let _ = writeln!(text, "  # from {}", place(root, &candidate.name.source));
+    let _ = writeln!(text, "  {}:", quoted_key(name));
+    let mut line = |key: &str, value: String| {
+        let _ = writeln!(text, "    {key}: {value}");
+    };
+    if let Some(Told { value, .. }) = &candidate.description {
+        line("description", scalar(value));
+    }
+    match command {
+        CommandLine::Shell(shell) => line("shell", scalar(shell)),
+        CommandLine::Argv(argv) => line("command", list(argv)),
+    }
+    if let Some(Told { value, .. }) = &candidate.working_dir {
+        line("working_dir", scalar(&relative(root, value)));
+    }
+    if !candidate.env_files.is_empty() {
+        let files = candidate.env_files.iter().map(|told| {
+            let path = string(&relative(root, &told.value.path));
+            if told.value.required { path } else { format!("{{path: {path}, required: false}}") }
+        });
+        line("env_file", format!("[{}]", files.collect::<Vec<_>>().join(", ")));
+    }
+    variables(text, candidate);
+    dependencies(text, candidate, runs);
+    for (kind, Told { value, .. }) in &candidate.probes {
+        let _ = writeln!(text, "    {}: {}", kind.label(), probe(value));
+    }
+    settings(text, candidate);
+}
+
+fn variables(text: &mut String, candidate: &Candidate) {
+    if candidate.environment.is_empty() {
+        return;
+    }
+    text.push_str("    environment:\n");
+    for (name, told) in &candidate.environment {
+        let name = string(name);
+        let _ = match &told.value {
+            Variable::Text(value) => writeln!(text, "      {name}: {}", string(value)),
+            Variable::Inherited => writeln!(text, "      {name}:"),
+        };
+    }
+}
+
+fn dependencies(text: &mut String, candidate: &Candidate, runs: &foreign::Running) {
+    let edges: Vec<(&String, &Dependency)> = candidate
+        .depends_on
+        .iter()
+        .flat_map(|(to, told)| runs.get(to).into_iter().flatten().map(move |copy| (copy, &told.value)))
+        .collect();
+    if edges.is_empty() {
+        return;
+    }
+    text.push_str("    depends_on:\n");
+    for (to, Dependency { condition, restart, required }) in edges {
+        let mut value = format!("condition: {}", condition.label());
+        if *restart {
+            value += ", restart: true";
+        }
+        if !required {
+            value += ", required: false";
+        }
+        let _ = writeln!(text, "      {}: {{{value}}}", quoted_key(to));
+    }
+}
+
+fn probe(probe: &Probe) -> String {
+    let Probe { check, interval, timeout, retries, successes, start_period } = probe;
+    let ask = match check {
+        Check::Exec(CommandLine::Shell(shell)) => format!("exec: {}", string(shell)),
+        Check::Exec(CommandLine::Argv(argv)) => format!("exec: {}", list(argv)),
+        Check::Http { url, status: None } => format!("http: {}", string(url)),
+        Check::Http { url, status: Some(status) } => format!("http: {{url: {}, status: {status}}}", string(url)),
+        Check::Tcp { host, port } => format!("tcp: {}", string(&format!("{host}:{port}"))),
+        Check::Log { pattern } => format!("log: {}", string(pattern)),
+    };
+    let (interval, timeout, start_period) = (time(*interval), time(*timeout), time(*start_period));
+    format!(
+        "{{{ask}, interval: {interval}, timeout: {timeout}, retries: {retries}, successes: {successes}, start_period: {start_period}}}"
+    )
+}
+
+fn settings(text: &mut String, candidate: &Candidate) {
+    let mut line = |key: &str, value: String| {
+        let _ = writeln!(text, "    {key}: {value}");
+    };
+    if let Some(Told { value, .. }) = &candidate.ready_log_line {
+        line("ready_log_line", string(value));
+    }
+    let restart = candidate.restart.as_ref().map(|told| told.value);
+    match (restart, candidate.role) {
+        (Some(RestartPolicy::OnFailure { max_retries: Some(most) }), _) => {
+            line("restart", format!("on-failure:{most}"));
+        }
+        (Some(policy), _) => line("restart", string(policy.label())),
+        (None, Role::Task) => line("restart", string("no")),
+        (None, Role::Service) => {}
+    }
+    if let Some(Told { value, .. }) = &candidate.restart_delay {
+        line("backoff", format!("{{base: {0}, factor: 1, ceiling: {0}}}", time(*value)));
+    }
+    if let Some(Told { value, .. }) = &candidate.stop_signal {
+        line("stop_signal", value.name().to_owned());
+    }
+    if let Some(Told { value, .. }) = &candidate.stop_grace {
+        line("stop_grace_period", time(*value));
+    }
+    let ports = candidate.ports.iter().filter(|told| !told.value.is_udp);
+    let ports: Vec<_> = ports.map(|told| told.value.host.unwrap_or(told.value.target).to_string()).collect();
+    if !ports.is_empty() {
+        line("ports", format!("[{}]", ports.join(", ")));
+    }
+    if let Some(Told { value, .. }) = candidate.autostart.as_ref().filter(|_| candidate.profiles.is_empty()) {
+        line("autostart", value.to_string());
+    }
+    if candidate.tty.as_ref().is_some_and(|told| told.value) {
+        line("tty", "true".to_owned());
+    }
+    if let Some(Told { value, .. }) = &candidate.bounds.cpus {
+        line("cpus", value.to_string());
+    }
+    if let Some(Told { value, .. }) = &candidate.bounds.memory_bytes {
+        line("mem_limit", value.to_string());
+    }
+    if let Some(Told { value, .. }) = &candidate.bounds.pids {
+        line("pids_limit", value.to_string());
+    }
+}
+
+/// Below the root as seen from it, others as they are.
+fn relative(root: &Path, path: &Path) -> String {
+    let below = path.strip_prefix(root).map_or_else(|_| path.to_owned(), Path::to_owned);
+    if below.as_os_str().is_empty() { ".".to_owned() } else { below.display().to_string() }
+}
+
+fn time(duration: Duration) -> String {
+    string(&humantime::format_duration(duration).to_string())
+}
+
+/// In block context.
+fn scalar(text: &str) -> String {
+    quoted(&text.replace('$', "$$"))
+}
+
+/// In any context.
+fn string(text: &str) -> String {
+    serde_json::Value::from(text.replace('$', "$$")).to_string()
+}
+
+fn list(items: &[String]) -> String {
+    format!("[{}]", items.iter().map(|item| string(item)).collect::<Vec<_>>().join(", "))
+}
+
+fn place(root: &Path, source: &Source) -> String {
+    let file: PathBuf = source.file.strip_prefix(root).map_or_else(|_| source.file.clone(), Path::to_owned);
+    flat(&format!("{}:{}", file.display(), source.line))
+}
+
+/// On one line, and nothing that YAML refuses even in a comment.
+fn flat(text: &str) -> String {
+    super::found::comment(text)
+}
