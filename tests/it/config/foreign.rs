@@ -77,10 +77,10 @@ fn files_of_mprocs_pm2_and_supervisor_run_too() {
 fn meaning(spec: &cas::model::project::ProjectSpec) -> Vec<String> {
     let of = |service: &std::sync::Arc<cas::model::service::ServiceSpec>| {
         format!(
-            "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {} {} {:?} {:?}",
+            "{} {:?} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {} {} {:?} {:?}",
             service.id.service,
             service.command,
-            service.working_dir,
+            service.working_dir.display(),
             service.environment,
             service.limits,
             service.depends_on,
