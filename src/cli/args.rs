@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
 
-use super::{act::Act, demo::DemoService, when::When};
+use super::{act::Act, demo::DemoService, verbs::explain::Explain, when::When};
 use crate::model::{command::ServiceRef, time::human};
 
 const EXAMPLES: &str = "\
@@ -79,6 +79,8 @@ pub enum Verb {
     Events(Events),
     /// Print who depends on whom
     Graph(Graph),
+    /// Say where every value of a service comes from, and what else is told of it
+    Explain(Explain),
     /// Check a project file; exit code 2 if it cannot be taken
     Check(Check),
     /// Write a commented cas.yaml for this directory
@@ -443,6 +445,7 @@ impl Verb {
             | Self::Logs(_)
             | Self::Events(_)
             | Self::Graph(_)
+            | Self::Explain(_)
             | Self::Check(_)
             | Self::Import(_)
             | Self::Projects(Projects { action: None, .. })
@@ -482,6 +485,7 @@ impl Cli {
                 | Verb::Logs(_)
                 | Verb::Events(_)
                 | Verb::Graph(_)
+                | Verb::Explain(_)
                 | Verb::Check(_)
                 | Verb::Init(_)
                 | Verb::Import(_)

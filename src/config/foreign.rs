@@ -12,7 +12,9 @@ use super::{
     dotenv::Assigned,
     draft::{Draft, Edge},
     environment::{self, EnvFile, Named},
+    gather,
     import::{self, Candidate, Imported, Material, Note, Role, Runtime, Schedule, Told, Unread, Variable, Weight},
+    merge,
     problems::{Fault, Place},
     reader::Reader,
     settings::{PartialBackoff, Settings},
@@ -73,6 +75,7 @@ pub(super) fn imported(file: &Path, environment: &BTreeMap<String, String>) -> R
         FileKind::Procfile => Some(import::procfile::import(&material)),
         FileKind::Compose if !import::compose::is_compose(&text) => Some(import::process_compose::import(&material)),
         // Files that are opened by nobody as they are, and can be translated.
+        FileKind::Found => None,
         FileKind::CasYaml => match name {
             "devbox.json" => Some(import::devbox::import(&material)),
             "devcontainer.json" => Some(import::devcontainer::import(&material)),
@@ -106,6 +109,31 @@ pub(crate) fn read(
     if services.is_empty() {
         reader.error(Place::START, "the file names no service", "cas init writes a cas.yaml of one's own");
     }
+    let drafts = drafts(reader, services);
+    (name, drafts)
+}
+
+/// The project's name and its services, as everything in and around its directory has them.
+pub(crate) fn read_found(reader: &mut Reader<'_>) -> (Option<ProjectName>, Vec<Draft>) {
+    let root = reader.root.clone();
+    let gathered = gather::gather(&root, reader.environment);
+    let whole = merge::merge(&root, gathered.offers);
+    for note in gathered.notes.into_iter().chain(whole.notes) {
+        tell(reader, note);
+    }
+    if whole.services.is_empty() {
+        let message = format!("nothing in {} tells a service", root.display());
+        reader.problems.error_of_file(
+            message,
+            "cas init writes a cas.yaml to begin with; docs/detect.md says what is recognised".to_owned(),
+        );
+    }
+    let name = gathered.project.and_then(|told| ProjectName::new(&told.value).ok());
+    let services = whole.services.into_iter().map(|merged| merged.candidate).collect();
+    (name, drafts(reader, services))
+}
+
+fn drafts(reader: &mut Reader<'_>, services: Vec<Candidate>) -> Vec<Draft> {
     let runs = running(&services);
     let mut drafts = Vec::new();
     let mut containers = 0_usize;
@@ -128,18 +156,18 @@ pub(crate) fn read(
         }
     }
     if drafts.is_empty() && containers > 0 {
-        reader.error(
-            Place::START,
-            format!("all {containers} services are containers, which are not run from here"),
-            "start them with docker compose; a cas.yaml beside this file can name processes",
+        let message = format!("all {containers} services are containers, which are not run from here");
+        reader.problems.error_of_file(
+            message,
+            "start them with docker compose; a cas.yaml beside this file can name processes".to_owned(),
         );
     }
-    (name, drafts)
+    drafts
 }
 
 fn translate(kind: FileKind, material: &Material<'_>) -> Option<Imported> {
     match kind {
-        FileKind::CasYaml | FileKind::Procfile => None,
+        FileKind::CasYaml | FileKind::Procfile | FileKind::Found => None,
         FileKind::ProcessCompose => Some(import::process_compose::import(material)),
         FileKind::Mprocs => Some(import::mprocs::import(material)),
         FileKind::Pm2 => Some(import::pm2::import(material)),

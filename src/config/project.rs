@@ -11,7 +11,7 @@ use super::{
     dotenv::Assigned,
     draft::{self, Draft},
     environment::{self, EnvFile, Named},
-    foreign, graph, import,
+    find, foreign, graph, import,
     logs::PartialLogs,
     problems::{Fault, Place},
     procfile,
@@ -32,12 +32,25 @@ use crate::model::{
 /// beside the file says is used where `env` says nothing. Problems carry absolute paths.
 #[must_use]
 pub fn load(file: &Path, name: Option<ProjectName>, env: &BTreeMap<String, String>) -> Loaded {
-    let file = absolute(file);
+    let mut file = absolute(file);
+    if FileKind::of(&file) == FileKind::Found
+        && let Some(written) = find::own_file(file.parent().unwrap_or(Path::new("/")))
+    {
+        // A cas.yaml that was written meanwhile says it better.
+        file = written;
+    }
     let root = file.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
     let mut reader = Reader::new(&file, root, env);
     let mut kind = FileKind::of(&file);
     if kind != FileKind::CasYaml {
         reader = reader.without_interpolation();
+    }
+    if kind == FileKind::Found {
+        read_dot_env(&mut reader);
+        let (written_name, mut drafts) = foreign::read_found(&mut reader);
+        graph::check(&mut reader, &mut drafts);
+        let name = name.or(written_name).unwrap_or_else(|| name_of(&reader.root));
+        return give(reader, file, Some(name), drafts);
     }
     let Some(text) = read_file(&mut reader, &file) else { return give(reader, file, None, Vec::new()) };
     read_dot_env(&mut reader);
@@ -50,6 +63,7 @@ pub fn load(file: &Path, name: Option<ProjectName>, env: &BTreeMap<String, Strin
         FileKind::ProcessCompose | FileKind::Mprocs | FileKind::Pm2 | FileKind::Supervisord | FileKind::Compose => {
             foreign::read(&mut reader, &file, kind, &text)
         }
+        FileKind::Found => (None, Vec::new()),
     };
     graph::check(&mut reader, &mut drafts);
     let name = name.or(written_name).unwrap_or_else(|| name_of(&reader.root));

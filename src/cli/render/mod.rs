@@ -1,6 +1,7 @@
 //! Pictures and lines to text and JSON: pure, so that every form can be compared to an exact string. Never reads or writes.
 
 pub mod events;
+pub mod explain;
 pub mod graph;
 pub mod health;
 pub mod logs;

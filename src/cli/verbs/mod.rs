@@ -6,6 +6,7 @@ pub(super) mod daemon;
 pub(super) mod demo;
 pub(super) mod down;
 pub(super) mod events;
+pub(super) mod explain;
 pub(super) mod files;
 pub(super) mod install;
 pub(super) mod logs;
