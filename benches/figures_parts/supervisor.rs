@@ -60,6 +60,7 @@ pub(crate) fn crash_to_replacement() -> Vec<Figure> {
         let loaded = config::load(&project.path().join("cas.yaml"), None, &std::env::vars().collect());
         let host = host::start(host::Config {
             projects: vec![Arc::new(loaded.project.expect("a valid project"))],
+            directory: None,
             paths: config::paths::Paths::from_lookup(|name| {
                 project.environment().into_iter().find(|(known, _)| *known == name).map(|(_, path)| path)
             }),

@@ -108,6 +108,7 @@ impl Real {
     pub(super) fn host_config(&self) -> host::Config {
         host::Config {
             projects: Vec::new(),
+            directory: None,
             paths: self.paths.clone(),
             autopilot: user::load(&self.paths.user_config()).config.autopilot,
             budget: Budget::default(),
@@ -188,6 +189,40 @@ impl Real {
             Some(Some(text)) => Err(text),
             Some(None) | None => Ok(()),
         }
+    }
+
+    /// Starts an engine on the socket of a project's file and gives it when its picture is as `is_known` wants it; where another engine
+    /// holds the project, that one.
+    async fn host_with(
+        &self,
+        file: &Path,
+        config: host::Config,
+        is_known: impl Fn(&Snapshot) -> bool,
+    ) -> Result<Handle, String> {
+        self.paths.ensure().map_err(|error| error.to_string())?;
+        let socket = self.socket(file);
+        self.paths.ensure_for_socket(&socket).map_err(|error| error.to_string())?;
+        let lock = match Lock::take(&socket) {
+            Ok(Attempt::Taken(lock)) => lock,
+            Ok(Attempt::Held { pid, socket: serving }) => {
+                return self.wait_for_holder(&serving.unwrap_or(socket), pid).await;
+            }
+            Err(error) => return Err(format!("cannot take the lock beside {}: {error}", socket.display())),
+        };
+        let host = host::start(config).map_err(|error| error.to_string())?;
+        let mut handle = host.handle.clone();
+        trace::see_through(handle.logs.veil());
+        // An error means that the engine has ended, which whoever asks it hears.
+        let _known = handle.snapshots.wait_for(|snapshot| is_known(snapshot)).await.is_ok();
+        let server = match api::server::serve(lock, handle.clone(), self.serve_options(&host)) {
+            Ok(server) => server,
+            Err(error) => {
+                handle.leave().await;
+                return Err(format!("cannot listen on {}: {error}", socket.display()));
+            }
+        };
+        *self.hosted.lock().unwrap_or_else(PoisonError::into_inner) = Some((host, server));
+        Ok(handle)
     }
 
     fn socket(&self, file: &Path) -> PathBuf {
@@ -352,38 +387,20 @@ impl Outside for Real {
     }
 
     async fn host(&self, project: Arc<ProjectSpec>, opening: Opening) -> Result<Handle, String> {
-        self.paths.ensure().map_err(|error| error.to_string())?;
-        let socket = self.socket(&project.file);
-        self.paths.ensure_for_socket(&socket).map_err(|error| error.to_string())?;
-        let lock = match Lock::take(&socket) {
-            Ok(Attempt::Taken(lock)) => lock,
-            Ok(Attempt::Held { pid, socket: serving }) => {
-                return self.wait_for_holder(&serving.unwrap_or(socket), pid).await;
-            }
-            Err(error) => return Err(format!("cannot take the lock beside {}: {error}", socket.display())),
-        };
         let withheld = withheld(&project, opening, &self.paths.database());
         let file = project.file.clone();
-        let host = host::start(host::Config { projects: vec![project], withheld, ..self.host_config() })
-            .map_err(|error| error.to_string())?;
-        let mut handle = host.handle.clone();
-        trace::see_through(handle.logs.veil());
-        // The first picture is empty: names are looked up in one that has the project. An error means that the engine has
-        // ended, which whoever asks it hears.
-        let is_known = |snapshot: &Arc<Snapshot>| {
+        let config = host::Config { projects: vec![project], withheld, ..self.host_config() };
+        // The first picture is empty: names are looked up in one that has the project.
+        self.host_with(&file, config, |snapshot| {
             snapshot.projects.iter().any(|project| project.open && project.file == file)
                 || !snapshot.problems.is_empty()
-        };
-        let _known = handle.snapshots.wait_for(is_known).await.is_ok();
-        let server = match api::server::serve(lock, handle.clone(), self.serve_options(&host)) {
-            Ok(server) => server,
-            Err(error) => {
-                handle.leave().await;
-                return Err(format!("cannot listen on {}: {error}", socket.display()));
-            }
-        };
-        *self.hosted.lock().unwrap_or_else(PoisonError::into_inner) = Some((host, server));
-        Ok(handle)
+        })
+        .await
+    }
+
+    async fn host_later(&self, file: &Path) -> Result<Handle, String> {
+        let directory = file.parent().map(Path::to_owned);
+        self.host_with(file, host::Config { directory, ..self.host_config() }, |_| true).await
     }
 
     async fn let_go(&self) {

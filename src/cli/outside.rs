@@ -43,6 +43,16 @@ pub struct Checked {
     pub json: Value,
 }
 
+impl Checked {
+    /// What was read.
+    #[must_use]
+    pub fn of(loaded: config::Loaded) -> Self {
+        let json = config::check_json(&loaded);
+        let config::Loaded { file, project, notes, errors, .. } = loaded;
+        Self { file, project: project.map(Arc::new), notes, errors, json }
+    }
+}
+
 /// Which services an engine of our own starts by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opening {
@@ -159,10 +169,7 @@ pub trait Outside {
 
     /// Reads and checks a project file. What is wrong with it is in the answer.
     fn load(&self, file: &Path, env: &BTreeMap<String, String>) -> Checked {
-        let loaded = config::load(file, None, env);
-        let json = config::check_json(&loaded);
-        let config::Loaded { file, project, notes, errors, .. } = loaded;
-        Checked { file, project: project.map(Arc::new), notes, errors, json }
+        Checked::of(config::load(file, None, env))
     }
 
     /// Who listens on these ports of this machine now.
@@ -230,6 +237,12 @@ pub trait Outside {
     /// # Errors
     /// Why it cannot be.
     fn host(&self, project: Arc<ProjectSpec>, opening: Opening) -> impl Future<Output = Result<Handle, String>>;
+
+    /// Starts an engine in this process that finds, reads and opens the project of `file` while it runs already: what is wrong is in its picture.
+    ///
+    /// # Errors
+    /// Why it cannot be.
+    fn host_later(&self, file: &Path) -> impl Future<Output = Result<Handle, String>>;
 
     /// Gives up what an engine of this process held, after that engine has ended: another one may take the project.
     fn let_go(&self) -> impl Future<Output = ()>;

@@ -113,8 +113,7 @@ pub fn explain(loaded: &Loaded, environment: &BTreeMap<String, String>) -> Expla
         .collect();
     let file = if kind == FileKind::CasYaml { OwnFile::read(&loaded.file) } else { OwnFile::default() };
     let Whole { services, aside, .. } = whole;
-    let mut explained: Vec<Explained> =
-        services.iter().map(|merged| of_merged(&root, merged, &specs, &file)).collect();
+    let mut explained: Vec<Explained> = services.iter().map(|merged| of_merged(&root, merged, &specs, &file)).collect();
     explained.extend(aside.into_iter().map(|account| {
         let sources = vec![told_by(&root, &account, false)];
         let values = told_values(&account.candidate);
@@ -169,12 +168,7 @@ fn told_by(root: &Path, account: &merge::Account, is_run: bool) -> ToldBy {
     }
 }
 
-fn of_merged(
-    root: &Path,
-    merged: &Merged,
-    specs: &BTreeMap<&str, &Arc<ServiceSpec>>,
-    file: &OwnFile,
-) -> Explained {
+fn of_merged(root: &Path, merged: &Merged, specs: &BTreeMap<&str, &Arc<ServiceSpec>>, file: &OwnFile) -> Explained {
     let name = merged.candidate.name.value.clone();
     let runs = matches!(merged.candidate.runtime, Runtime::Process(_));
     let accounts = merged.accounts.iter().enumerate();
@@ -193,7 +187,8 @@ fn of_merged(
 fn built_in(spec: &ServiceSpec, values: &mut Vec<Value>) {
     let mut add = |keys: &[&str], value: String| {
         let is_said = values.iter().any(|said| {
-            keys.iter().any(|key| said.key == *key || said.key.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+            keys.iter()
+                .any(|key| said.key == *key || said.key.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
         });
         if !is_said {
             values.push(Value { key: keys[0].to_owned(), value, source: None, is_default: false });
@@ -390,13 +385,6 @@ impl Explanation {
         if let Some(project) = &loaded.project {
             secrets.learn(project);
         }
-        let variables: BTreeMap<String, String> = self
-            .services
-            .iter()
-            .flat_map(|service| &service.values)
-            .filter_map(|value| Some((value.key.strip_prefix("environment.")?.to_owned(), value.value.clone())))
-            .collect();
-        secrets.learn_environment(&variables);
         let redactor = Redactor::of(&secrets);
         for service in &mut self.services {
             for told in &mut service.sources {

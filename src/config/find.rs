@@ -197,7 +197,10 @@ fn found_in(directory: &Path) -> Found {
 /// A directory that belongs to no project.
 fn is_common(directory: &Path) -> bool {
     let is_home = std::env::var_os("HOME").is_some_and(|home| Path::new(&home) == directory);
-    is_home || ["/", "/tmp", "/var/tmp", "/home", "/srv", "/opt", "/root", "/usr", "/etc"].iter().any(|it| Path::new(it) == directory)
+    is_home
+        || ["/", "/tmp", "/var/tmp", "/home", "/srv", "/opt", "/root", "/usr", "/etc"]
+            .iter()
+            .any(|it| Path::new(it) == directory)
 }
 
 /// Whether names in the directory, or so many levels below, tell that there is code.

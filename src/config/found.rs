@@ -12,30 +12,14 @@ use crate::model::{
     service::Source,
 };
 
-/// Services with their comments, how many, and the files that told them.
-pub(super) fn services(root: &Path, detected: &Detected) -> (String, usize, Vec<String>) {
-    let mut text = String::new();
-    let mut files: Vec<String> = Vec::new();
-    let mut count = 0;
-    for candidate in detected.candidates.iter().filter(|candidate| candidate.role == Role::Service) {
-        let Runtime::Process(command) = &candidate.runtime else { continue };
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        service(&mut text, root, candidate, &command.value.display());
-        count += 1;
-        let file = shown(root, &command.source.file);
-        if !files.contains(&file) {
-            files.push(file);
-        }
-    }
-    (text, count, files)
-}
-
 // Writing to a String cannot fail.
-fn service(text: &mut String, root: &Path, candidate: &Candidate, line: &str) {
+pub(super) fn service(text: &mut String, root: &Path, candidate: &Candidate, line: &str) {
     let what = candidate.description.as_ref().map_or("", |what| what.value.as_str());
-    let _ = writeln!(text, "  # {}, from {}", comment(what), place(root, &candidate.name.source));
+    let source = match &candidate.runtime {
+        Runtime::Process(command) => &command.source,
+        Runtime::Container(_) => &candidate.name.source,
+    };
+    let _ = writeln!(text, "  # {}, from {}", comment(what), place(root, source));
     let _ = writeln!(text, "  {}:\n    shell: {}", quoted_key(&candidate.name.value), quoted(&line.replace('$', "$$")));
     if let Some(directory) = candidate.working_dir.as_ref().and_then(|d| d.value.strip_prefix(root).ok())
         && !directory.as_os_str().is_empty()
@@ -105,7 +89,7 @@ fn place(root: &Path, source: &Source) -> String {
     comment(&format!("{}:{}", shown(root, &source.file), source.line))
 }
 
-fn shown(root: &Path, file: &Path) -> String {
+pub(super) fn shown(root: &Path, file: &Path) -> String {
     comment(&file.strip_prefix(root).unwrap_or(file).display().to_string())
 }
 

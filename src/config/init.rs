@@ -2,20 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     io::Write as _,
     path::{Path, PathBuf},
 };
 
-use super::{
-    Sentence,
-    detect::{self, Detected, Limits},
-    environment::read_text,
-    found,
-    problems::Place,
-    procfile,
-};
-use crate::model::ids::ServiceName;
+use super::{Sentence, found, gather, merge, problems::Place, written};
 
 /// The commented file; a line `# cas:services` stands where the services go.
 const TEMPLATE: &str = include_str!("../../assets/init.yaml");
@@ -28,23 +19,14 @@ const EXAMPLE: &str = "  clock:
     restart: on-failure
 ";
 
-/// A service that was recognised.
-struct Recognised {
-    name: String,
-    /// For a shell.
-    line: String,
-    environment: Vec<(String, String)>,
-}
-
-/// Writes `cas.yaml` into a directory: the processes of a Procfile, else the services that the code tells, else one example; what the code needs from
-/// outside as comments. Returns the file and a sentence that says what it was made from.
+/// Writes `cas.yaml` into a directory: what files of other tools and the code tell, else one example; as comments where each was found, what else was told,
+/// and what the code needs from outside. Returns the file and a sentence that says what it was made from.
 ///
 /// # Errors
 /// A sentence: there is a project file already, or it cannot be written.
 pub fn init(dir: &Path, env: &BTreeMap<String, String>) -> Result<(PathBuf, String), Sentence> {
     refuse_where_there_is_one(dir)?;
-    let detected = detect::detect(dir, &Limits::default());
-    let (services, sentence) = recognise(dir, env, &detected);
+    let (services, sentence) = recognise(dir, env);
     let text = TEMPLATE.replace(MARK, &services);
     Ok((write_new(dir, &text)?, sentence))
 }
@@ -77,83 +59,22 @@ fn write_new(dir: &Path, text: &str) -> Result<PathBuf, Sentence> {
 }
 
 /// The text of the services, and a sentence.
-fn recognise(dir: &Path, env: &BTreeMap<String, String>, detected: &Detected) -> (String, String) {
+fn recognise(dir: &Path, env: &BTreeMap<String, String>) -> (String, String) {
     let root = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    let around = found::notes(&root, detected);
-    for name in ["Procfile", "Procfile.dev"] {
-        let services = from_procfile(&dir.join(name), dir, env);
-        if !services.is_empty() {
-            let sentence = format!("{} from {name}", counted(services.len()));
-            return (written(&services, dir.join(".env").is_file()) + &around, sentence);
-        }
-    }
-    let (services, count, files) = found::services(&root, detected);
+    let gathered = gather::gather(&root, env);
+    let around = found::notes(&root, &gathered.detected);
+    let whole = merge::merge(&root, gathered.offers);
+    let (services, count, files) = written::services(&root, &whole);
+    let around = written::aside(&root, &whole) + &around;
     if count > 0 {
         let more = if files.len() > 4 { format!(" and {} more files", files.len() - 4) } else { String::new() };
         let files: Vec<_> = files.into_iter().take(4).collect();
-        return (services + &around, format!("{} from {}{more}", counted(count), files.join(", ")));
+        let counted = if count == 1 { "1 service".to_owned() } else { format!("{count} services") };
+        return (services + &around, format!("{counted} from {}{more}", files.join(", ")));
     }
     let sentence =
-        "one example service, for there is neither a Procfile nor code that tells a service (see docs/detect.md)";
-    (EXAMPLE.to_owned() + &around, sentence.to_owned())
-}
-
-fn counted(services: usize) -> String {
-    if services == 1 { "1 service".to_owned() } else { format!("{services} services") }
-}
-
-fn from_procfile(file: &Path, dir: &Path, env: &BTreeMap<String, String>) -> Vec<Recognised> {
-    let Ok(text) = read_text(file) else { return Vec::new() };
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let dot_env = dot_env_of(dir, env);
-    let base = procfile::base_port(env, &dot_env);
-    let (processes, _) = procfile::lines(text);
-    processes
-        .into_iter()
-        .enumerate()
-        .filter(|(_, process)| ServiceName::new(process.name).is_ok() && !process.line.contains('\0'))
-        .map(|(index, process)| Recognised {
-            name: process.name.to_owned(),
-            line: process.line.to_owned(),
-            environment: procfile::port(base, index)
-                .map(|port| ("PORT".to_owned(), port.to_string()))
-                .into_iter()
-                .collect(),
-        })
-        .collect()
-}
-
-fn dot_env_of(dir: &Path, env: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    let Ok(text) = read_text(&dir.join(".env")) else { return BTreeMap::new() };
-    super::dotenv::read(&text, env)
-        .variables
-        .into_iter()
-        .filter_map(|(name, assigned)| match assigned {
-            super::dotenv::Assigned::Value(value) => Some((name, value)),
-            super::dotenv::Assigned::Inherited => None,
-        })
-        .collect()
-}
-
-fn written(services: &[Recognised], with_dot_env: bool) -> String {
-    let mut text = String::new();
-    for Recognised { name, line, environment } in services {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {}:\n    shell: {}", quoted_key(name), quoted(&line.replace('$', "$$")));
-        if with_dot_env {
-            text.push_str("    env_file: .env\n");
-        }
-        if !environment.is_empty() {
-            text.push_str("    environment:\n");
-            for (name, value) in environment {
-                let _ = writeln!(text, "      {name}: {}", quoted(value));
-            }
-        }
-    }
-    text
+        "one example service, for neither a file nor code tells a service that could run here (see docs/detect.md)";
+    (EXAMPLE.to_owned() + &services + &around, sentence.to_owned())
 }
 
 /// As it is where YAML cannot mistake it, else in double quotes.

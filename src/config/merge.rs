@@ -255,9 +255,7 @@ fn directory<'c>(root: &'c Path, candidate: &'c Candidate) -> &'c Path {
 
 fn line(candidate: &Candidate) -> Option<String> {
     match &candidate.runtime {
-        Runtime::Process(command) => {
-            Some(command.value.display().split_whitespace().collect::<Vec<_>>().join(" "))
-        }
+        Runtime::Process(command) => Some(command.value.display().split_whitespace().collect::<Vec<_>>().join(" ")),
         Runtime::Container(_) => None,
     }
 }
@@ -377,10 +375,8 @@ fn differing_values(candidate: &Candidate, other: &Candidate, conflicts: &mut Ve
     if let (Some(taken), Some(left)) = (&candidate.restart, &other.restart)
         && taken.value != left.value
     {
-        let shown = |told: &Told<RestartPolicy>| Told {
-            value: told.value.label().to_owned(),
-            source: told.source.clone(),
-        };
+        let shown =
+            |told: &Told<RestartPolicy>| Told { value: told.value.label().to_owned(), source: told.source.clone() };
         conflicts.push(Conflict { key: "restart".to_owned(), taken: shown(taken), left: shown(left) });
     }
 }
@@ -395,7 +391,8 @@ fn name_apart(root: &Path, services: &mut [Merged]) -> BTreeMap<(PathBuf, String
         if taken.insert(own.clone()) {
             continue;
         }
-        let below = directory.strip_prefix(root).ok().and_then(|below| below.file_name()).map(|name| name.to_string_lossy());
+        let below =
+            directory.strip_prefix(root).ok().and_then(|below| below.file_name()).map(|name| name.to_string_lossy());
         let prefixed = below.map(|below| format!("{below}-{own}")).filter(|name| ServiceName::new(name).is_ok());
         let base = prefixed.unwrap_or_else(|| own.clone());
         let numbered = (2..).map(|number| format!("{own}-{number}"));
@@ -494,7 +491,8 @@ fn tell(root: &Path, whole: &mut Whole) {
     for merged in &whole.services {
         let name = &merged.candidate.name.value;
         let others = merged.accounts.iter().enumerate().filter(|(index, _)| *index != merged.runs);
-        let others: Vec<&Account> = others.map(|(_, account)| account).filter(|it| is_alternative(merged, it)).collect();
+        let others: Vec<&Account> =
+            others.map(|(_, account)| account).filter(|it| is_alternative(merged, it)).collect();
         for account in &others {
             notes.push(Note {
                 weight: Weight::Hint,

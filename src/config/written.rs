@@ -8,9 +8,10 @@ use std::{
 };
 
 use super::{
-    foreign,
+    foreign, found,
     import::{Candidate, Imported, Role, Runtime, Told, Variable, Weight},
     init::{quoted, quoted_key},
+    merge::{self, Tool, Whole},
 };
 use crate::model::{
     probe::{Check, Probe},
@@ -52,6 +53,70 @@ pub(super) fn cas_yaml(root: &Path, imported: &Imported) -> (String, usize) {
         let _ = writeln!(text, "#   {}: {}", place(root, &note.source), flat(&note.message));
     }
     (text, count)
+}
+
+/// The services of a whole project with comments that say where each is told, how many run here, and the files that tell those.
+pub(super) fn services(root: &Path, whole: &Whole) -> (String, usize, Vec<String>) {
+    let candidates: Vec<Candidate> = whole.services.iter().map(|merged| merged.candidate.clone()).collect();
+    let runs = foreign::running(&candidates);
+    let (mut text, mut count) = (String::new(), 0);
+    let mut files: Vec<String> = Vec::new();
+    for merged in &whole.services {
+        let candidate = &merged.candidate;
+        let Runtime::Process(command) = &candidate.runtime else { continue };
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        for (index, account) in merged.accounts.iter().enumerate().filter(|(index, _)| *index != merged.runs) {
+            let also = if index < merged.runs { "named by" } else { "also told by" };
+            let what = flat(&merge::what(root, &account.candidate));
+            let _ = writeln!(text, "  # {also} {}: {what}", place(root, &account.candidate.name.source));
+        }
+        for conflict in &merged.conflicts {
+            let merge::Conflict { key, taken, left } = conflict;
+            let (taken_at, left_at) = (place(root, &taken.source), place(root, &left.source));
+            let (taken, left) = (flat(&taken.value), flat(&left.value));
+            let _ = writeln!(text, "  # {key}: {taken} ({taken_at}) is taken, {left} ({left_at}) is not");
+        }
+        if merged.accounts[merged.runs].tool == Tool::Code {
+            let line = command.value.display();
+            found::service(&mut text, root, candidate, &line);
+            dependencies(&mut text, candidate, &runs);
+            count += 1;
+        } else {
+            for (index, name) in foreign::copies(candidate).into_iter().enumerate() {
+                service(&mut text, root, candidate, (&name, index == 0), &command.value, &runs);
+                count += 1;
+            }
+        }
+        for account in &merged.accounts {
+            let file = found::shown(root, &account.candidate.name.source.file);
+            if !files.contains(&file) {
+                files.push(file);
+            }
+        }
+    }
+    (text, count, files)
+}
+
+/// What a whole project has and is not written, as comments.
+pub(super) fn aside(root: &Path, whole: &Whole) -> String {
+    let line = |candidate: &Candidate| {
+        let (name, what) = (flat(&candidate.name.value), flat(&merge::what(root, candidate)));
+        format!("  #   {name}: {what}  ({})\n", place(root, &candidate.name.source))
+    };
+    let containers = whole.services.iter().map(|merged| &merged.candidate);
+    let containers: String = containers.filter(|it| matches!(it.runtime, Runtime::Container(_))).map(&line).collect();
+    let others: String = whole.aside.iter().map(|account| line(&account.candidate)).collect();
+    let mut text = String::new();
+    for (title, lines) in
+        [("Containers, which are not run from here:", containers), ("Told as well, and left out:", others)]
+    {
+        if !lines.is_empty() {
+            let _ = write!(text, "\n  # {title}\n{lines}");
+        }
+    }
+    text
 }
 
 // Writing to a String cannot fail, here and below.
@@ -226,5 +291,5 @@ fn place(root: &Path, source: &Source) -> String {
 
 /// On one line, and nothing that YAML refuses even in a comment.
 fn flat(text: &str) -> String {
-    super::found::comment(text)
+    found::comment(text)
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::projects::with_environment;
 use crate::{
-    config,
+    config::{self, FileKind},
     model::{
         event::{Event, TroubleSlot},
         ids::ProjectName,
@@ -62,16 +62,21 @@ impl Edits {
 
     /// This is in force now: the project was opened, or its file read again.
     pub(super) fn take(&self, in_force: InForce) {
-        let file = in_force.spec.file.clone();
+        let name = in_force.spec.name.clone();
         self.change(|known| {
-            known.changed.remove(&file);
-            known.files.insert(file, in_force);
+            // Another reading may rest on other files.
+            known.files.retain(|_, other| other.spec.name != name);
+            for file in files_of(&in_force.spec) {
+                known.files.insert(file, in_force.clone());
+            }
+            let Known { files, changed, .. } = known;
+            changed.retain(|file, _| files.get(file).is_some_and(|other| other.spec.name != name));
         });
     }
 
     /// The same where its file was read again; nothing where it is not open.
     pub(super) fn take_again(&self, spec: &Arc<ProjectSpec>) {
-        let before = self.shared.lock().files.get(&spec.file).cloned();
+        let before = self.shared.lock().files.values().find(|in_force| in_force.spec.name == spec.name).cloned();
         if let Some(before) = before {
             self.take(InForce { spec: Arc::clone(spec), ..before });
         }
@@ -154,10 +159,22 @@ impl Known {
     }
 }
 
-/// What the file says now, where that is not what is in force.
+/// The files of which a change may be one of the project.
+fn files_of(spec: &ProjectSpec) -> BTreeSet<PathBuf> {
+    let told = spec.services.iter().map(|service| service.source.file.clone());
+    let mut files: BTreeSet<PathBuf> = told.chain([spec.file.clone()]).collect();
+    if FileKind::of(&spec.file) == FileKind::Found {
+        // What is written later wins over all that was found.
+        files.insert(spec.root.join("cas.yaml"));
+        files.remove(&spec.file);
+    }
+    files
+}
+
+/// What the project's files say now, where that is not what is in force.
 fn difference(file: &Path, in_force: &InForce) -> Option<String> {
     let shown = file.display();
-    let loaded = config::load(file, Some(in_force.spec.name.clone()), &in_force.environment);
+    let loaded = config::load(&in_force.spec.file, Some(in_force.spec.name.clone()), &in_force.environment);
     if let Some(first) = loaded.errors.first() {
         return Some(format!("{shown} was changed and cannot be taken: {first}; everything stays as it is"));
     }

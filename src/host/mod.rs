@@ -50,6 +50,8 @@ const OPENING_CAPACITY: usize = 4;
 pub struct Config {
     /// Projects to open at once.
     pub projects: Vec<Arc<ProjectSpec>>,
+    /// A directory whose project is found, read and opened while the engine runs already.
+    pub directory: Option<PathBuf>,
     /// Where things are kept.
     pub paths: Paths,
     /// Whether the healer acts.
@@ -228,7 +230,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
             _sampler: sampler,
             _link: link,
         }
-        .run(inbox, door, opened, config.projects),
+        .run(inbox, door, opened, (config.projects, config.directory)),
     );
     Ok(Host { handle: Handle { calls, snapshots: pictures, logs: feed, link: linked }, task, facts })
 }

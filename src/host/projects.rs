@@ -110,7 +110,7 @@ pub(super) enum Wanted {
     /// It was read already.
     Read(Arc<ProjectSpec>),
     /// It is to be found and read.
-    Find { directory: PathBuf, environment: Option<BaseEnvironment>, request: RequestId },
+    Find { directory: PathBuf, environment: Option<BaseEnvironment>, request: Option<RequestId> },
 }
 
 impl Projects {
@@ -231,7 +231,7 @@ impl Means {
     async fn gather(&self, wanted: Wanted, names: &Names) -> Opening {
         let (request, environment) = match &wanted {
             Wanted::Read(_) => (None, None),
-            Wanted::Find { request, environment, .. } => (Some(*request), environment.clone()),
+            Wanted::Find { request, environment, .. } => (*request, environment.clone()),
         };
         let own = Arc::clone(&self.environment);
         let base = environment.clone();

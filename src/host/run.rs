@@ -102,13 +102,16 @@ impl Loop {
         mut inbox: mpsc::Receiver<Event>,
         mut door: mpsc::Receiver<Call>,
         mut openings: mpsc::Receiver<Opening>,
-        projects: Vec<Arc<ProjectSpec>>,
+        (projects, directory): (Vec<Arc<ProjectSpec>>, Option<PathBuf>),
     ) {
         self.see_through();
         self.read_registry();
         let mut turn = Turn::GoOn;
         for project in projects {
             self.projects.open(Wanted::Read(project));
+        }
+        if let Some(directory) = directory {
+            self.projects.open(Wanted::Find { directory, environment: None, request: None });
         }
         let mut next_picture = self.publish();
         let mut turned = clock::now();
@@ -296,7 +299,7 @@ impl Loop {
                 Kept::NoMore(why) => self.troubles.tell(TroubleSlot::Journal, Some(why)),
             },
             Effect::OpenProject { directory, environment, request } => {
-                self.projects.open(Wanted::Find { directory, environment, request });
+                self.projects.open(Wanted::Find { directory, environment, request: Some(request) });
             }
             Effect::CloseProject(name) => self.projects.close(&name),
             Effect::Timer { at, key, epoch } => self.timers.arm(at, key, epoch),

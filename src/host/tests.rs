@@ -15,6 +15,7 @@ fn idle(home: &Path) -> Host {
     let paths = Paths::from_lookup(|name| name.starts_with("CAS_").then(|| home.join(name.to_lowercase())));
     paths.ensure().unwrap();
     start(Config {
+        directory: None,
         projects: Vec::new(),
         paths,
         autopilot: Autopilot::On,

@@ -4,6 +4,7 @@
 
 mod bad;
 mod foreign;
+mod found;
 mod good;
 mod hostile;
 mod places;

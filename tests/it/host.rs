@@ -53,6 +53,11 @@ struct Rig {
 impl Rig {
     /// `meets`: each gate waits, though not for ever, until so many are there.
     fn new(meets: usize) -> Self {
+        Self::begun(meets, |_| None)
+    }
+
+    /// The same with a directory to be opened while it runs.
+    fn begun(meets: usize, directory: impl FnOnce(&Path) -> Option<PathBuf>) -> Self {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::from_lookup(|name| name.starts_with("CAS_").then(|| home.path().join(name.to_lowercase())));
         paths.ensure().unwrap();
@@ -71,6 +76,7 @@ impl Rig {
         };
         let host = host::start(host::Config {
             projects: Vec::new(),
+            directory: directory(home.path()),
             paths,
             autopilot: Autopilot::On,
             budget: Budget::default(),
@@ -332,5 +338,37 @@ async fn row_59_a_shell_line_that_reads_the_variable_itself_does_not_run_what_it
     let place = fs::read_dir(rig.home.path().join("cas_state_dir/projects")).unwrap().next().unwrap().unwrap();
     let said = fs::read_to_string(place.path().join("slots/web/log.000001")).unwrap();
     assert_eq!(said, "a ; touch x; $(touch x) `touch x` #+end");
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_directory_is_found_read_and_opened_while_the_engine_runs_already() {
+    let rig = Rig::begun(0, |home| {
+        let root = home.join("shop");
+        fs::create_dir_all(root.join("web")).unwrap();
+        fs::write(root.join("Procfile"), "web: exec sleep 1000\n").unwrap();
+        fs::write(root.join("web/package.json"), r#"{"scripts": {"dev": "vite"}, "devDependencies": {"vite": "5"}}"#)
+            .unwrap();
+        Some(root)
+    });
+    eventually_async("it is open", async || rig.is_open("shop")).await;
+    let picture = rig.host.handle.snapshot();
+    let web = picture.services.first().unwrap();
+    assert_eq!((web.id.service.as_str(), web.phase.label()), ("web", "stopped"));
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_directory_that_tells_no_service_is_said_in_the_picture() {
+    let rig = Rig::begun(0, |home| {
+        let root = home.join("lib");
+        fs::create_dir_all(&root).unwrap();
+        fs::write(root.join("Makefile"), "all:\n\ttrue\n").unwrap();
+        Some(root)
+    });
+    eventually_async("it is said", async || {
+        rig.host.handle.snapshot().problems.iter().any(|problem| problem.message.contains("tells a service"))
+    })
+    .await;
     rig.end().await;
 }

@@ -73,13 +73,7 @@ fn one(text: &mut String, root: &Path, service: &Explained, paint: Paint, column
     text.push_str(&table.render(paint, columns));
 }
 
-fn needs(
-    text: &mut String,
-    explanation: &Explanation,
-    listening: &[PortHolder],
-    paint: Paint,
-    columns: Option<u16>,
-) {
+fn needs(text: &mut String, explanation: &Explanation, listening: &[PortHolder], paint: Paint, columns: Option<u16>) {
     if explanation.needs.is_empty() {
         return;
     }
@@ -91,7 +85,9 @@ fn needs(
         let from = need.sources.first().map_or_else(String::new, |source| place(&explanation.root, source));
         let listens = holder(need.endpoint.as_deref(), listening);
         let there = match (offered, listens) {
-            (Some(by), Some(holder)) => (Tone::Good, format!("{} ({}); {holder}", by.service, place(&explanation.root, &by.source))),
+            (Some(by), Some(holder)) => {
+                (Tone::Good, format!("{} ({}); {holder}", by.service, place(&explanation.root, &by.source)))
+            }
             (Some(by), None) => (Tone::Plain, format!("{} ({})", by.service, place(&explanation.root, &by.source))),
             (None, Some(holder)) => (Tone::Good, holder),
             (None, None) => (Tone::Warning, "nothing here offers it".to_owned()),

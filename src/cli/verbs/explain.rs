@@ -61,7 +61,11 @@ fn only(explanation: &mut Explanation, wanted: &[String]) -> Result<(), Failure>
             return Err(Failure::with_hint(
                 Outcome::NotFound,
                 format!("there is no service \"{name}\""),
-                if names.is_empty() { "nothing tells a service here".to_owned() } else { format!("there are: {}", names.join(", ")) },
+                if names.is_empty() {
+                    "nothing tells a service here".to_owned()
+                } else {
+                    format!("there are: {}", names.join(", "))
+                },
             ));
         }
     }

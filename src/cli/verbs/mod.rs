@@ -60,9 +60,14 @@ impl Place {
 /// Reads a project; problems are shown in full on stderr.
 pub(super) fn load(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path) -> Result<Arc<ProjectSpec>, Failure> {
     let checked = outside.load(file, &ctx.env);
+    accept(ctx, &checked)
+}
+
+/// The project that was read; problems are shown in full on stderr.
+pub(super) fn accept(ctx: &mut Context<'_>, checked: &Checked) -> Result<Arc<ProjectSpec>, Failure> {
     match checked.project.clone() {
         Some(project) if checked.errors.is_empty() => Ok(project),
-        Some(_) | None => Err(refuse(ctx, &checked)),
+        Some(_) | None => Err(refuse(ctx, checked)),
     }
 }
 

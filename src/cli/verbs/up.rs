@@ -1,10 +1,10 @@
 //! `cas` and `cas up`: reach the project's engine (hosted elsewhere, or the daemon) or host one, then show the console or follow the merged log.
 //! What becomes of services when a console that hosts their engine is left is decided here.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use super::{
-    Place,
+    Place, accept,
     act::{ask, wait_until_up},
     load,
     logs::prefix,
@@ -16,10 +16,11 @@ use crate::{
         context::Context,
         follow::{Ending, Follow, follow},
         outcome::{Failure, Outcome},
-        outside::{Access, Opening, Outside, Running, Shown},
+        outside::{Access, Checked, Opening, Outside, Running, Shown},
         render::logs::{Form, LogLook},
         select, text,
     },
+    config::{self, FileKind},
     host::handle::{Departure, Handle, Link},
     model::{
         command::{Command, ServiceRef, Starts, Targets},
@@ -27,6 +28,9 @@ use crate::{
         time::Timestamp,
     },
 };
+
+/// So long the console is not opened while the files of a directory are looked at.
+const SOON: Duration = Duration::from_millis(100);
 
 /// What is shown of a running project.
 pub(in crate::cli) enum Face<'a> {
@@ -64,8 +68,30 @@ pub(in crate::cli) async fn console(
             return show(ctx, outside, place, everything.handle, theme).await;
         }
     };
+    if place.access == Access::Full
+        && FileKind::of(&file) == FileKind::Found
+        && outside.connect(&file, place.access).await.map_err(Failure::failed)?.is_none()
+        && outside.daemon(place.access).await.map_err(Failure::failed)?.is_none()
+    {
+        // What many files tell takes its time, and nobody looks at an empty terminal meanwhile.
+        let handle = match read_soon(&file, &ctx.env).await {
+            Some(checked) => {
+                let project = accept(ctx, &checked)?;
+                outside.host(project, Opening::Autostart).await
+            }
+            None => outside.host_later(&file).await,
+        };
+        return show(ctx, outside, place, handle.map_err(Failure::failed)?, theme).await;
+    }
     let reached = engine(ctx, outside, place, &file, Opening::Autostart).await?;
     show(ctx, outside, place, reached.handle, theme).await
+}
+
+/// What the files of a directory tell, where that is known soon.
+async fn read_soon(file: &Path, env: &BTreeMap<String, String>) -> Option<Checked> {
+    let (file, env) = (file.to_owned(), env.clone());
+    let reading = tokio::task::spawn_blocking(move || Checked::of(config::load(&file, None, &env)));
+    tokio::time::timeout(SOON, reading).await.ok()?.ok()
 }
 
 pub(in crate::cli) async fn up(

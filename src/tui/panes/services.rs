@@ -121,6 +121,14 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
             empty(frame, ui, content, "waiting for the first picture …", "");
         } else if ui.services.pattern.is_some() && !services.is_empty() {
             empty(frame, ui, content, "no service matches", "Esc clears the filter");
+        } else if ui.snapshot.problems.is_empty() && !ui.snapshot.projects.iter().any(|project| project.open) {
+            empty(
+                frame,
+                ui,
+                content,
+                "no project is open yet",
+                "files that tell one are being read; :open DIR opens another",
+            );
         } else if ui.snapshot.problems.is_empty() {
             empty(frame, ui, content, "no services", "cas init writes a cas.yaml to begin with");
         } else {

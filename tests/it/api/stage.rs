@@ -50,6 +50,7 @@ impl Stage {
         let socket = paths.socket(home.path());
         let host = host::start(host::Config {
             projects: vec![Arc::new(loaded.project.unwrap())],
+            directory: None,
             paths,
             autopilot: Autopilot::On,
             budget: Budget::default(),

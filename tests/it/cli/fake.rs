@@ -255,6 +255,10 @@ impl Outside for Fake {
         self.host.clone().ok_or_else(|| "no engine today".to_owned())
     }
 
+    async fn host_later(&self, _file: &Path) -> Result<Handle, String> {
+        self.host.clone().ok_or_else(|| "no engine today".to_owned())
+    }
+
     fn port_holders(&self, _ports: &[Port]) -> Vec<PortHolder> {
         Vec::new()
     }

@@ -185,9 +185,10 @@ fn the_project_s_own_file_wins_and_then_the_more_explicit() {
         .file("Procfile", "b: sleep 1\n")
         .file("process-compose.yaml", "processes: {c: {command: sleep 1}}\n");
     let found = || config::find(&project.root()).unwrap();
-    assert_eq!(found().kind, config::FileKind::ProcessCompose);
+    assert_eq!(found().kind, config::FileKind::Found);
     std::fs::remove_file(project.root().join("process-compose.yaml")).unwrap();
-    assert_eq!(found().kind, config::FileKind::Procfile);
+    std::fs::remove_file(project.root().join("compose.yaml")).unwrap();
+    assert_eq!(found().kind, config::FileKind::Procfile, "one file alone is opened by its name");
     std::fs::write(project.root().join("cas.yaml"), "services: {d: {command: sleep 1}}\n").unwrap();
     assert_eq!(found().kind, config::FileKind::CasYaml);
 }
