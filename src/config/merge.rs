@@ -1,11 +1,11 @@
 //! Several files and the code of one project, made one. Promise: a service that is told in several places is one service, every place is
 //! kept, and the more explicit and nearer one wins; what disagrees is said. Never: reads or runs anything.
 //!
-//! Tellings are the same service where they have the same name, the same port of this machine, the same command in the same directory, or where a
-//! container is built from the very directory in which a process runs.
+//! Tellings are the same service where they have the same name, else the same command in the same directory, else the same port of this machine, else
+//! where a container is built from the very directory in which a process runs.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
 };
 
@@ -155,20 +155,31 @@ pub fn merge(root: &Path, mut offers: Vec<Offer>) -> Whole {
     offers.sort_by_key(|offer| (offer.is_above, offer.tool, offer.directory.components().count()));
     let rule = Rule::of(&offers);
     let mut groups: Vec<Group> = Vec::new();
+    let mut known = Index::default();
     for (index, offer) in offers.iter().enumerate() {
         // A task of code or devbox is a script such as build or lint; in a file of services it is a step of the start.
         let has_scripts = matches!(offer.tool, Tool::Code | Tool::Devbox);
-        let services = offer.services.iter().filter(|it| !has_scripts || it.role == Role::Service);
-        for candidate in services {
-            let account = Account { tool: offer.tool, candidate: candidate.clone() };
-            let is_taken = rule.takes(root, offer, candidate);
-            match partner(root, &groups, index, candidate) {
-                Some(at) => {
-                    groups[at].is_taken |= is_taken;
-                    groups[at].accounts.push((index, account));
-                }
-                None => groups.push(Group { accounts: vec![(index, account)], is_taken }),
+        let services: Vec<&Candidate> =
+            offer.services.iter().filter(|it| !has_scripts || it.role == Role::Service).collect();
+        // Namesakes first: what has one is not taken for another service that happens to be run alike.
+        let mut places: Vec<Option<usize>> = Vec::new();
+        for candidate in &services {
+            let at = known.namesake(root, &groups, index, candidate);
+            if let Some(at) = at {
+                groups[at].accounts.push((index, Account { tool: offer.tool, candidate: (*candidate).clone() }));
             }
+            places.push(at);
+        }
+        for (candidate, place) in services.iter().zip(places) {
+            let at = place.or_else(|| known.likeness(root, &groups, index, candidate)).unwrap_or(groups.len());
+            if at == groups.len() {
+                groups.push(Group { accounts: Vec::new(), is_taken: false });
+            }
+            groups[at].is_taken |= rule.takes(root, offer, candidate);
+            if place.is_none() {
+                groups[at].accounts.push((index, Account { tool: offer.tool, candidate: (*candidate).clone() }));
+            }
+            known.add(root, at, candidate);
         }
     }
     let mut whole = Whole::default();
@@ -230,19 +241,67 @@ impl Rule {
     }
 }
 
-/// The group that tells the same service. Two tellings of one offer are two services.
-fn partner(root: &Path, groups: &[Group], offer: usize, candidate: &Candidate) -> Option<usize> {
-    let open = || {
-        let apart = move |group: &Group| !group.accounts.iter().any(|(of, _)| *of == offer);
-        groups.iter().enumerate().filter(move |(_, group)| apart(group))
-    };
-    let any = |same: &dyn Fn(&Candidate) -> bool| {
-        open().find(|(_, group)| group.accounts.iter().any(|(_, account)| same(&account.candidate))).map(|(at, _)| at)
-    };
-    any(&|other| is_same_line(root, other, candidate))
-        .or_else(|| any(&|other| is_same_name(root, other, candidate)))
-        .or_else(|| any(&|other| has_same_port(other, candidate)))
-        .or_else(|| any(&|other| is_built_from(other, candidate) || is_built_from(candidate, other)))
+/// Which groups tell what a service can be known by.
+#[derive(Default)]
+struct Index {
+    lines: HashMap<(PathBuf, String), Vec<usize>>,
+    names: HashMap<String, Vec<usize>>,
+    ports: HashMap<u16, Vec<usize>>,
+    built_from: HashMap<PathBuf, Vec<usize>>,
+    run_in: HashMap<PathBuf, Vec<usize>>,
+}
+
+impl Index {
+    fn add(&mut self, root: &Path, group: usize, candidate: &Candidate) {
+        if let Some(line) = line(candidate) {
+            self.lines.entry((directory(root, candidate).to_owned(), line)).or_default().push(group);
+            if let Some(told) = &candidate.working_dir {
+                self.run_in.entry(told.value.clone()).or_default().push(group);
+            }
+        }
+        self.names.entry(folded(&candidate.name.value)).or_default().push(group);
+        for (port, _) in ports(candidate) {
+            self.ports.entry(port).or_default().push(group);
+        }
+        if let Some(context) = context(candidate) {
+            self.built_from.entry(context.to_owned()).or_default().push(group);
+        }
+    }
+
+    /// The group that tells a service of this name. Two tellings of one offer are two services.
+    fn namesake(&self, root: &Path, groups: &[Group], offer: usize, candidate: &Candidate) -> Option<usize> {
+        let name = folded(&candidate.name.value);
+        let same = |other: &Candidate| name == folded(&other.name.value) && !is_apart(root, other, candidate);
+        first(groups, offer, self.names.get(&name).filter(|_| !name.is_empty()), &same)
+    }
+
+    /// The group that tells a service that runs the same, or at the same port, or of which the one is built where the other runs.
+    fn likeness(&self, root: &Path, groups: &[Group], offer: usize, candidate: &Candidate) -> Option<usize> {
+        let first = |among: Option<&Vec<usize>>| first(groups, offer, among, &|_| true);
+        let own = line(candidate);
+        let key = |line: &String| (directory(root, candidate).to_owned(), line.clone());
+        own.as_ref()
+            .and_then(|line| first(self.lines.get(&key(line))))
+            .or_else(|| ports(candidate).find_map(|(port, _)| first(self.ports.get(&port))))
+            .or_else(|| {
+                let told = candidate.working_dir.as_ref().filter(|_| own.is_some())?;
+                first(self.built_from.get(&told.value))
+            })
+            .or_else(|| first(self.run_in.get(context(candidate)?)))
+    }
+}
+
+/// The first of some groups that has no telling of this offer, and one that is the same.
+fn first(
+    groups: &[Group],
+    offer: usize,
+    among: Option<&Vec<usize>>,
+    same: &dyn Fn(&Candidate) -> bool,
+) -> Option<usize> {
+    among?.iter().copied().find(|at| {
+        let accounts = &groups[*at].accounts;
+        !accounts.iter().any(|(of, _)| *of == offer) && accounts.iter().any(|(_, account)| same(&account.candidate))
+    })
 }
 
 fn folded(name: &str) -> String {
@@ -260,18 +319,17 @@ fn line(candidate: &Candidate) -> Option<String> {
     }
 }
 
-fn is_same_line(root: &Path, a: &Candidate, b: &Candidate) -> bool {
-    directory(root, a) == directory(root, b) && line(a).is_some_and(|line_of_a| line(b) == Some(line_of_a))
+/// Processes in two different directories below the root.
+fn is_apart(root: &Path, a: &Candidate, b: &Candidate) -> bool {
+    let is_process = |it: &Candidate| matches!(it.runtime, Runtime::Process(_));
+    let (of_a, of_b) = (directory(root, a), directory(root, b));
+    is_process(a) && is_process(b) && of_a != of_b && of_a != root && of_b != root
 }
 
-/// Processes of one name in two different directories below the root are two services.
-fn is_same_name(root: &Path, a: &Candidate, b: &Candidate) -> bool {
-    let name = folded(&a.name.value);
-    let is_apart = line(a).is_some() && line(b).is_some() && {
-        let (of_a, of_b) = (directory(root, a), directory(root, b));
-        of_a != of_b && of_a != root && of_b != root
-    };
-    !name.is_empty() && name == folded(&b.name.value) && !is_apart
+/// The directory of which a container is made.
+fn context(candidate: &Candidate) -> Option<&Path> {
+    let Runtime::Container(container) = &candidate.runtime else { return None };
+    container.build.as_ref().map(|build| Path::new(build.value.context.as_str()))
 }
 
 /// TCP ports of this machine.
@@ -281,19 +339,6 @@ pub(super) fn ports(candidate: &Candidate) -> impl Iterator<Item = (u16, &Source
         let port = told.value.host.or(is_process.then_some(told.value.target))?;
         Some((port, &told.source))
     })
-}
-
-fn has_same_port(a: &Candidate, b: &Candidate) -> bool {
-    ports(a).any(|(port, _)| ports(b).any(|(other, _)| other == port))
-}
-
-/// `a` is a container that is made of the directory in which `b` runs.
-fn is_built_from(a: &Candidate, b: &Candidate) -> bool {
-    let Runtime::Container(container) = &a.runtime else { return false };
-    let (Some(build), Some(directory), Runtime::Process(_)) = (&container.build, &b.working_dir, &b.runtime) else {
-        return false;
-    };
-    Path::new(&build.value.context) == directory.value
 }
 
 /// One service of all that is told of it.

@@ -242,3 +242,30 @@ fn what_the_code_needs_is_matched_with_what_compose_offers() {
         .collect();
     assert_eq!(offered, BTreeMap::from([("DATABASE_URL", Some("main")), ("REDIS_URL", None)]));
 }
+
+#[test]
+fn thousands_of_services_in_two_files_are_matched_one_by_one() {
+    let mut lists = (String::from("processes:\n"), String::new());
+    for number in 0..5000 {
+        lists.0 += &format!("  s{number}: {{command: sleep {number}}}\n");
+        lists.1 += &format!("s{number}: sleep {number}0\n");
+    }
+    let project = Project::new().file("process-compose.yaml", &lists.0).file("Procfile", &lists.1);
+    let (spec, _) = opened(&project);
+    assert_eq!(spec.services.len(), 5000);
+    assert_eq!(spec.services[4999].command.display(), "sleep 4999");
+}
+
+#[test]
+fn a_half_written_file_is_an_error_at_its_line_and_one_for_other_machines_is_a_note() {
+    let project =
+        Project::new().file("Procfile", "web: sleep 1\n").file("compose.yaml", "services:\n  db: {image: [\n");
+    let loaded = project.load(FOUND);
+    let said = project.said(&loaded);
+    assert!(loaded.project.is_none() && said.contains("compose.yaml:"), "{said}");
+    let project =
+        Project::new().file("Procfile", "web: sleep 1\n").file("supervisord.conf", "[program:web\ncommand=x\n");
+    let (spec, said) = opened(&project);
+    assert_eq!(names(&spec), ["web"]);
+    assert!(said.contains("supervisord.conf:1"), "{said}");
+}
