@@ -202,18 +202,7 @@ pub(crate) fn check_program(
     let path = surroundings.environment.get("PATH").cloned().or_else(|| reader.environment.get("PATH").cloned());
     let path = path.unwrap_or_else(|| SEARCH_PATH.to_owned());
     let has_slash = program.contains('/');
-    let scope = if has_slash { surroundings.working_dir.display().to_string() } else { path };
-    let key = (program.clone(), scope);
-    let known = reader.programs.get(&key).copied();
-    let exists = known.unwrap_or_else(|| {
-        if has_slash {
-            is_executable(&surroundings.working_dir.join(program))
-        } else {
-            std::env::split_paths(&key.1)
-                .any(|directory| is_executable(&surroundings.working_dir.join(directory).join(program)))
-        }
-    });
-    reader.programs.insert(key, exists);
+    let exists = exists(reader, program, surroundings.working_dir, path);
     if exists || surroundings.programs == Programs::InContainer {
         return;
     }
@@ -230,6 +219,28 @@ pub(crate) fn check_program(
         format!("{what}: there is no program \"{program}\""),
         program_hint(program, surroundings.working_dir),
     );
+}
+
+/// Whether a program can be executed from a directory, with the search path that cas was called with.
+pub(super) fn is_found(reader: &mut Reader<'_>, program: &str, working_dir: &Path) -> bool {
+    let path = reader.environment.get("PATH").cloned().unwrap_or_else(|| SEARCH_PATH.to_owned());
+    exists(reader, program, working_dir, path)
+}
+
+fn exists(reader: &mut Reader<'_>, program: &str, working_dir: &Path, path: String) -> bool {
+    let has_slash = program.contains('/');
+    let scope = if has_slash { working_dir.display().to_string() } else { path };
+    let key = (program.to_owned(), scope);
+    let known = reader.programs.get(&key).copied();
+    let exists = known.unwrap_or_else(|| {
+        if has_slash {
+            is_executable(&working_dir.join(program))
+        } else {
+            std::env::split_paths(&key.1).any(|directory| is_executable(&working_dir.join(directory).join(program)))
+        }
+    });
+    reader.programs.insert(key, exists);
+    exists
 }
 
 fn program_hint(program: &str, working_dir: &Path) -> String {

@@ -17,6 +17,7 @@ use super::{
     merge,
     problems::{Fault, Place},
     reader::Reader,
+    ready,
     settings::{PartialBackoff, Settings},
 };
 use crate::model::{
@@ -140,6 +141,7 @@ fn drafts(reader: &mut Reader<'_>, services: Vec<Candidate>) -> Vec<Draft> {
     for candidate in services {
         match &candidate.runtime {
             Runtime::Process(command) => {
+                ready::note(reader, &candidate, command);
                 let command = command.value.clone();
                 drafts.extend(drafts_of(reader, &candidate, &command, &runs));
             }

@@ -28,6 +28,7 @@ mod problems;
 mod procfile;
 mod project;
 mod reader;
+mod ready;
 mod render;
 mod schema;
 mod settings;

@@ -269,3 +269,22 @@ fn a_half_written_file_is_an_error_at_its_line_and_one_for_other_machines_is_a_n
     assert_eq!(names(&spec), ["web"]);
     assert!(said.contains("supervisord.conf:1"), "{said}");
 }
+
+#[test]
+fn what_must_be_installed_first_is_noted() {
+    let project = Project::new()
+        .file("web/package.json", EXPRESS)
+        .file("web/server.js", SERVER)
+        .file("requirements.txt", "gunicorn\n")
+        .file("Procfile", "api: PORT=1 exec no-such-gunicorn app\nweb: cd web && npm run dev\nok: sleep 1\n")
+        .file("mprocs.yaml", "procs: {site: {shell: npm run dev, cwd: web}}\n");
+    let loaded = project.load(FOUND);
+    let said = project.said(&loaded);
+    assert!(said.contains("api: there is no program \"no-such-gunicorn\" here yet (Procfile:1:1)"), "{said}");
+    assert!(said.contains("pip install -r requirements.txt may bring it"), "{said}");
+    assert!(!said.contains("web: there is no program") && !said.contains("ok: there"), "{said}");
+    let npm = project.environment()["PATH"].split(':').any(|dir| std::path::Path::new(dir).join("npm").exists());
+    let lack =
+        if npm { "site: what web/package.json names is not installed" } else { "site: there is no program \"npm\"" };
+    assert!(said.contains(lack), "{said}");
+}
