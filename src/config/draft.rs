@@ -33,6 +33,8 @@ pub(crate) struct Edge {
     pub(crate) to: String,
     /// Where.
     pub(crate) at: Place,
+    /// The file of that place, where it is not the project's own.
+    pub(crate) file: Option<PathBuf>,
     /// With what.
     pub(crate) dependency: Dependency,
 }
@@ -189,7 +191,7 @@ fn dependencies(reader: &mut Reader<'_>, node: &Node) -> Vec<Edge> {
                 if edges.iter().any(|edge| edge.to == to) {
                     reader.error(item.at, format!("depends_on: \"{to}\" is there twice"), "keep one of them");
                 } else {
-                    edges.push(Edge { to, at: item.at, dependency: plain });
+                    edges.push(Edge { to, at: item.at, file: None, dependency: plain });
                 }
             }
             edges
@@ -198,7 +200,7 @@ fn dependencies(reader: &mut Reader<'_>, node: &Node) -> Vec<Edge> {
             .iter()
             .map(|(key, value)| {
                 let dependency = if value.is_null() { plain } else { dependency(reader, value).unwrap_or(plain) };
-                Edge { to: key.text.to_string(), at: key.at, dependency }
+                Edge { to: key.text.to_string(), at: key.at, file: None, dependency }
             })
             .collect(),
         Shape::Scalar { .. } => {

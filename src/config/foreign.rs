@@ -370,7 +370,12 @@ fn edges(reader: &mut Reader<'_>, candidate: &Candidate, runs: &Running) -> Vec<
             note_at(reader, &told.source, message, "see that it is there before");
             continue;
         };
-        edges.extend(copies.iter().map(|copy| Edge { to: copy.clone(), at, dependency: told.value }));
+        edges.extend(copies.iter().map(|copy| Edge {
+            to: copy.clone(),
+            at,
+            file: Some(told.source.file.clone()),
+            dependency: told.value,
+        }));
     }
     edges
 }

@@ -50,7 +50,7 @@ pub(crate) fn check(reader: &mut Reader<'_>, drafts: &mut [Draft]) {
 fn unknown(reader: &mut Reader<'_>, edge: &Edge, drafts: &[Draft], candidates: &[Draft]) {
     let message = format!("depends_on: there is no service \"{}\"", edge.to);
     if !edge.dependency.required {
-        reader.note(edge.at, message, "it is not required, so it is left out");
+        reader.note_in(edge.file.as_deref(), edge.at, message, "it is not required, so it is left out");
         return;
     }
     let hint = match nearest(&edge.to, candidates.iter().map(|draft| draft.name.as_str())) {
@@ -60,24 +60,27 @@ fn unknown(reader: &mut Reader<'_>, edge: &Edge, drafts: &[Draft], candidates: &
         }
         None => "name a service of this file".to_owned(),
     };
-    reader.error(edge.at, message, hint);
+    reader.error_in(edge.file.as_deref(), edge.at, message, hint);
 }
 
 fn check_condition(reader: &mut Reader<'_>, edge: &Edge, to: &Draft) {
     let name = &to.name;
     match edge.dependency.condition {
-        Condition::ServiceHealthy if !to.has_health => reader.error(
+        Condition::ServiceHealthy if !to.has_health => reader.error_in(
+            edge.file.as_deref(),
             edge.at,
             format!("depends_on: {name} can never be service_healthy: nothing asks whether it is"),
             format!("give {name} a readiness probe, such as readiness: {{tcp: 5432}}, or use service_started"),
         ),
-        Condition::ServiceLogReady if to.ready_log_line.is_none() => reader.error(
+        Condition::ServiceLogReady if to.ready_log_line.is_none() => reader.error_in(
+            edge.file.as_deref(),
             edge.at,
             format!("depends_on: {name} can never be service_log_ready: it has no ready_log_line"),
             format!("give {name} a ready_log_line, such as ready_log_line: \"listening on\""),
         ),
         Condition::ServiceCompletedSuccessfully => match to.restart() {
-            RestartPolicy::Always | RestartPolicy::UnlessStopped => reader.note(
+            RestartPolicy::Always | RestartPolicy::UnlessStopped => reader.note_in(
+                edge.file.as_deref(),
                 edge.at,
                 format!("depends_on: {name} is started again whenever it ends (restart: {})", to.restart().label()),
                 format!("a service that completes has restart: \"no\" or on-failure; change it in {name}"),
@@ -93,7 +96,8 @@ fn check_ports(reader: &mut Reader<'_>, drafts: &[Draft]) {
     for draft in drafts {
         for (port, at) in &draft.ports {
             match owners.get(port) {
-                Some(first) => reader.error(
+                Some(first) => reader.error_in(
+                    draft.file.as_deref(),
                     *at,
                     format!("ports: {} and {} both want port {port}", first.name, draft.name),
                     "only one process can listen on a port: change one of them",
@@ -176,7 +180,8 @@ fn report_cycle(reader: &mut Reader<'_>, drafts: &[Draft], cycle: &[Step]) {
     } else {
         format!("depends_on: services wait for each other: {} → {back}", names.join(" → "))
     };
-    reader.error(*at, message, format!("remove one of: {}{more}", places.join(", ")));
+    let file = drafts[*first].file.as_deref();
+    reader.error_in(file, *at, message, format!("remove one of: {}{more}", places.join(", ")));
 }
 
 #[cfg(test)]

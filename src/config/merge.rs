@@ -12,7 +12,8 @@ use std::{
 use super::import::{Candidate, Note, Role, Runtime, Told, Variable, Weight};
 use crate::model::{
     ids::ServiceName,
-    service::{CommandLine, RestartPolicy, Source},
+    probe::ProbeKind,
+    service::{CommandLine, Condition, RestartPolicy, Source},
 };
 
 /// What tells a service; the more explicit first.
@@ -194,6 +195,7 @@ pub fn merge(root: &Path, mut offers: Vec<Offer>) -> Whole {
     let renamed = name_apart(root, &mut whole.services);
     rename_edges(&mut whole.services, &renamed);
     part_ports(&mut whole);
+    soften_edges(&mut whole.services);
     tell(root, &mut whole);
     whole
 }
@@ -471,6 +473,28 @@ fn rename_edges(services: &mut [Merged], renamed: &BTreeMap<(PathBuf, String), S
             });
             if to != own {
                 merged.candidate.depends_on.entry(to).or_insert(told);
+            }
+        }
+    }
+}
+
+/// What was told of another way to run a service need not hold for this one: one that nothing asks whether it is well is only waited for until it runs.
+fn soften_edges(services: &mut [Merged]) {
+    let mut unasked: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for merged in services.iter() {
+        let Merged { candidate, accounts, runs, .. } = merged;
+        let is_asked =
+            [ProbeKind::Startup, ProbeKind::Readiness].iter().any(|kind| candidate.probes.contains_key(kind));
+        if !is_asked {
+            let file = accounts[*runs].candidate.name.source.file.clone();
+            unasked.insert(candidate.name.value.clone(), file);
+        }
+    }
+    for merged in services {
+        for (to, told) in &mut merged.candidate.depends_on {
+            let is_of_other = unasked.get(to).is_some_and(|file| *file != told.source.file);
+            if is_of_other && told.value.condition == Condition::ServiceHealthy {
+                told.value.condition = Condition::ServiceStarted;
             }
         }
     }

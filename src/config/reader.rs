@@ -97,6 +97,36 @@ impl<'a> Reader<'a> {
         self.problems.error(Fault::new(at, message).hint(hint));
     }
 
+    /// An error in a file, or in the project's own.
+    pub(crate) fn error_in(
+        &mut self,
+        file: Option<&Path>,
+        at: Place,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let fault = Fault::new(at, message).hint(hint);
+        match file {
+            Some(file) => self.problems.error_in(file, fault),
+            None => self.problems.error(fault),
+        }
+    }
+
+    /// A note in a file, or in the project's own.
+    pub(crate) fn note_in(
+        &mut self,
+        file: Option<&Path>,
+        at: Place,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let fault = Fault::new(at, message).hint(hint);
+        match file {
+            Some(file) => self.problems.note_in(file, fault),
+            None => self.problems.note(fault),
+        }
+    }
+
     pub(crate) fn note(&mut self, at: Place, message: impl Into<String>, hint: impl Into<String>) {
         self.problems.note(Fault::new(at, message).hint(hint));
     }

@@ -288,3 +288,32 @@ fn what_must_be_installed_first_is_noted() {
         if npm { "site: what web/package.json names is not installed" } else { "site: there is no program \"npm\"" };
     assert!(said.contains(lack), "{said}");
 }
+
+#[test]
+fn a_condition_that_was_told_of_a_container_does_not_hold_a_process_for_ever() {
+    let project = Project::new()
+        .file("api/Procfile", "api: sleep 1\n")
+        .file("web/package.json", EXPRESS)
+        .file("web/server.js", SERVER)
+        .file("worker/main.py", "import celery\napp = celery.Celery('jobs')\n")
+        .file("worker/requirements.txt", "celery\n")
+        .file(
+            "compose.yaml",
+            "services:\n  web: {build: ./web, depends_on: {worker: {condition: service_healthy}}}\n  worker: {build: ./worker, healthcheck: {test: curl x}}\n",
+        );
+    let (spec, said) = opened(&project);
+    let web = spec.service(&ServiceName::new("web").unwrap()).unwrap_or_else(|| panic!("{said}"));
+    let worker = ServiceName::new("worker").unwrap();
+    assert!(spec.service(&worker).is_some(), "{said}");
+    assert_eq!(web.depends_on[&worker].condition, cas::model::service::Condition::ServiceStarted, "{said}");
+}
+
+#[test]
+fn what_is_wrong_between_services_is_told_in_the_file_that_says_it() {
+    let project = Project::new()
+        .file("process-compose.yaml", "processes:\n  a:\n    command: sleep 1\n    depends_on:\n      b: {condition: process_healthy}\n  b: {command: sleep 2}\n")
+        .file("Procfile", "c: sleep 3\n");
+    let loaded = project.load(FOUND);
+    let said = project.said(&loaded);
+    assert!(said.contains("can never be service_healthy") && said.contains("(process-compose.yaml:5:"), "{said}");
+}
