@@ -24,7 +24,7 @@ const HTTP: &[&str] = &["host", "path", "scheme", "port", "num_port", "headers",
 
 impl Reader<'_, '_> {
     pub(super) fn probe(&mut self, kind: ProbeKind, what: &str, node: &Node, candidate: &mut Candidate) {
-        let mut check = None;
+        let (mut check, mut is_told) = (None, false);
         let mut probe = Probe {
             check: Check::Exec(CommandLine::Shell(String::new())),
             interval: Duration::from_secs(10),
@@ -37,7 +37,10 @@ impl Reader<'_, '_> {
             let what = format!("{what}.{}", key.text);
             match &*key.text {
                 "exec" => check = self.exec(&what, node),
-                "http_get" => check = self.http(&what, node),
+                "http_get" => {
+                    check = self.http(&what, node);
+                    is_told = check.is_none();
+                }
                 "initial_delay_seconds" | "period_seconds" | "timeout_seconds" => {
                     let Some(seconds) = self.page.seconds(&what, node) else { continue };
                     match &*key.text {
@@ -59,6 +62,7 @@ impl Reader<'_, '_> {
                 probe.check = check;
                 candidate.probes.insert(kind, self.page.told(node.at, probe));
             }
+            None if is_told => {}
             None => self.page.error(node.at, &format!("{what}: it does not say how to ask"), "write exec or http_get"),
         }
     }
@@ -100,6 +104,8 @@ impl Reader<'_, '_> {
                         }
                         _ => match text.parse::<u16>() {
                             Ok(number) => port = (number > 0).then_some(number),
+                            // A template, told as not evaluated: nothing can be asked.
+                            Err(_) if text.contains("{{") => return None,
                             Err(_) => {
                                 self.page.error(node.at, &format!("{what}: \"{}\" is not a port", brief(&text)), "");
                             }

@@ -93,6 +93,14 @@ pub(super) fn read(page: &mut Page<'_>, project: &Project, name: &Told<String>, 
         page.file.clone_from(&entry.file);
         own.extend(vars(page, project, &format!("{}.vars", name.value), &entry.node));
     }
+    // What process-compose itself adds; of copies each has another number, which no single service can say.
+    own.entry("PC_PROC_NAME".to_owned()).or_insert_with(|| name.value.clone());
+    let is_several = entries.iter().rev().find(|entry| &*entry.key.text == "replicas").is_some_and(
+        |entry| matches!(&entry.node.shape, Shape::Scalar { text, .. } if text.parse::<u32>().is_ok_and(|count| count > 1)),
+    );
+    if !is_several {
+        own.entry("PC_REPLICA_NUM".to_owned()).or_insert_with(|| "0".to_owned());
+    }
     let is_on = |key: &str| {
         entries.iter().rev().find(|entry| &*entry.key.text == key).is_some_and(
             |entry| matches!(&entry.node.shape, Shape::Scalar { text, .. } if text.eq_ignore_ascii_case("true")),
