@@ -212,6 +212,17 @@ impl Real {
     }
 }
 
+/// What takes another project for the engine of this console: its lock, in which it says where it serves. That of the first project is held already.
+fn gate(paths: Paths, own: PathBuf) -> host::Gate {
+    let others = daemon::gate(paths.clone(), own.clone());
+    Arc::new(move |spec: &ProjectSpec| {
+        if paths.socket(spec.file.parent().unwrap_or(&spec.root)) == own {
+            return Ok(Box::new(()) as Box<dyn std::any::Any + Send + Sync>);
+        }
+        others(spec)
+    })
+}
+
 /// Whether the engine has the project of `file` open.
 fn shows(handle: &Handle, file: &Path) -> bool {
     let root = file.parent().unwrap_or(file);
@@ -364,7 +375,8 @@ impl Outside for Real {
         };
         let withheld = withheld(&project, opening, &self.paths.database());
         let file = project.file.clone();
-        let host = host::start(host::Config { projects: vec![project], withheld, ..self.host_config() })
+        let gate = Some(gate(self.paths.clone(), socket.clone()));
+        let host = host::start(host::Config { projects: vec![project], withheld, gate, ..self.host_config() })
             .map_err(|error| error.to_string())?;
         let mut handle = host.handle.clone();
         trace::see_through(handle.logs.veil());
@@ -454,6 +466,10 @@ impl Outside for Real {
 
     fn registry(&self) -> Result<Vec<ProjectRecord>, String> {
         store::read_projects(&self.paths.database()).map_err(|error| error.to_string())
+    }
+
+    fn remember(&self, projects: &[ProjectRecord]) -> Result<(), String> {
+        self.change_store(|store| projects.iter().cloned().for_each(|project| store.register(project)))
     }
 
     fn forget(&self, project: &ProjectRecord) -> Result<(), String> {

@@ -29,7 +29,7 @@ pub struct Cli {
     /// The project file (default: cas.yaml, or that of another tool, in this directory or above)
     #[arg(short = 'f', long, value_name = "PATH")]
     pub file: Option<PathBuf>,
-    /// Work as if started in this directory
+    /// Work as if started in this directory, or in that of a project on the list: NAME or NAME@END
     // Its id must be its own: commands have arguments of that name, and one that is global would take their values.
     #[arg(id = "working-directory", short = 'C', long = "directory", value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,
@@ -369,11 +369,44 @@ pub struct Projects {
 /// What to do with the list of projects.
 #[derive(Debug, Subcommand)]
 pub enum ProjectsAction {
-    /// Take a project off the list; its files stay
-    Forget {
-        /// Its name or its directory
-        project: String,
+    /// Put the projects of directories on the list; nothing is started
+    Add {
+        /// Directories, or project files
+        #[arg(value_name = "DIR", required = true)]
+        directories: Vec<PathBuf>,
+        /// JSON
+        #[arg(long)]
+        json: bool,
     },
+    /// Take a project off the list; its files stay
+    #[command(alias = "forget")]
+    Remove {
+        /// NAME, NAME@END-OF-DIRECTORY, or a directory
+        #[arg(value_name = "PROJECT")]
+        project: String,
+        /// JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look for projects below a directory, and offer to put them on the list
+    Scan(Scan),
+}
+
+/// `cas projects scan`.
+#[derive(Debug, Args)]
+pub struct Scan {
+    /// Where to look (default: here)
+    #[arg(value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+    /// How many directories deep
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub depth: usize,
+    /// Put all that are new on the list, without asking
+    #[arg(short = 'y', long)]
+    pub yes: bool,
+    /// JSON; asks nothing
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `cas demo`.
@@ -432,9 +465,7 @@ impl Verb {
             Self::Act(_) => Some("this is a command to the engine"),
             Self::Init(_) => Some("init writes a file"),
             Self::Import(import) if import.write => Some("import --write writes a file"),
-            Self::Projects(Projects { action: Some(ProjectsAction::Forget { .. }), .. }) => {
-                Some("forget takes a project off the list")
-            }
+            Self::Projects(Projects { action: Some(action), .. }) => action.change(),
             Self::Attach(_) => Some("attach types into a service"),
             Self::Logs(logs) if logs.raw => Some("logs --raw shows secrets"),
             Self::Daemon { action } => action.change(),
@@ -450,6 +481,17 @@ impl Verb {
             | Self::Completions { .. }
             | Self::Man(_)
             | Self::DemoService(_) => None,
+        }
+    }
+}
+
+impl ProjectsAction {
+    const fn change(&self) -> Option<&'static str> {
+        match self {
+            Self::Add { .. } => Some("add puts projects on the list"),
+            Self::Remove { .. } => Some("remove takes a project off the list"),
+            Self::Scan(scan) if scan.yes => Some("scan --yes puts projects on the list"),
+            Self::Scan(_) => None,
         }
     }
 }

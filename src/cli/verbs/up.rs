@@ -8,6 +8,7 @@ use super::{
     act::{ask, wait_until_up},
     load,
     logs::prefix,
+    ports,
     reach::{Reached, open},
 };
 use crate::{
@@ -24,6 +25,7 @@ use crate::{
     model::{
         command::{Command, ServiceRef, Starts, Targets},
         policy::{Consent, Reply},
+        project::ProjectSpec,
         time::Timestamp,
     },
 };
@@ -64,7 +66,7 @@ pub(in crate::cli) async fn console(
             return show(ctx, outside, place, everything.handle, theme).await;
         }
     };
-    let reached = engine(ctx, outside, place, &file, Opening::Autostart).await?;
+    let reached = engine(ctx, outside, place, &file, &[]).await?;
     show(ctx, outside, place, reached.handle, theme).await
 }
 
@@ -92,7 +94,7 @@ pub(in crate::cli) async fn start(
     services: &[ServiceRef],
     face: &Face<'_>,
 ) -> Result<Outcome, Failure> {
-    let reached = engine(ctx, outside, place, file, opening_for(services)).await?;
+    let reached = engine(ctx, outside, place, file, services).await?;
     let asked = outside.now();
     if place.access == Access::Full
         && let Err(failure) = want(ctx, &reached, services).await
@@ -111,8 +113,9 @@ async fn engine(
     outside: &impl Outside,
     place: &Place,
     file: &Path,
-    opening: Opening,
+    services: &[ServiceRef],
 ) -> Result<Reached, Failure> {
+    let opening = opening_for(services);
     if let Some(handle) = outside.connect(file, place.access).await.map_err(Failure::failed)? {
         return Ok(Reached::on(handle, file));
     }
@@ -124,6 +127,7 @@ async fn engine(
         ));
     }
     let project = load(ctx, outside, file)?;
+    note_ports(ctx, outside, &project, services);
     if let Some(reached) = place.open_under_daemon(ctx, outside, file, opening.starts()).await? {
         return Ok(reached);
     }
@@ -134,10 +138,13 @@ async fn engine(
 /// `cas up --detach`: the services run under the daemon, and the shell is free again.
 async fn detach(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path, up: &Up) -> Result<Outcome, Failure> {
     // What is wrong with the file is said in full, before anything is started.
-    load(ctx, outside, file)?;
+    let project = load(ctx, outside, file)?;
     let reached = match outside.connect(file, Access::Full).await.map_err(Failure::failed)? {
         Some(handle) => Reached::on(handle, file),
-        None => under_daemon(ctx, outside, file, opening_for(&up.services).starts()).await?,
+        None => {
+            note_ports(ctx, outside, &project, &up.services);
+            under_daemon(ctx, outside, file, opening_for(&up.services).starts()).await?
+        }
     };
     let snapshot = reached.snapshot();
     let targets = select::services(&up.services, &reached.ids(&snapshot))?;
@@ -154,6 +161,14 @@ async fn detach(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path, up: 
         )
     });
     Ok(outcome)
+}
+
+/// Who has the ports of what is to be started. Names that fit nothing are told later.
+fn note_ports(ctx: &mut Context<'_>, outside: &impl Outside, project: &ProjectSpec, services: &[ServiceRef]) {
+    let known: Vec<_> = project.services.iter().map(|service| service.id.clone()).collect();
+    let wanted = if services.is_empty() { Vec::new() } else { select::services(services, &known).unwrap_or_default() };
+    let taken = ports::of_project(outside, project, &wanted);
+    ports::say(ctx, &taken);
 }
 
 /// Starts the daemon where none runs, and has it open the project.

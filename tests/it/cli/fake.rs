@@ -146,6 +146,7 @@ pub(crate) struct Fake {
     pub(crate) entries: Vec<Entry>,
     pub(crate) registry: Vec<ProjectRecord>,
     pub(crate) forgotten: RefCell<Vec<PathBuf>>,
+    pub(crate) remembered: RefCell<Vec<ProjectRecord>>,
     pub(crate) hosted: RefCell<Vec<Opening>>,
     pub(crate) host: Option<Handle>,
     /// The daemon, once it runs.
@@ -298,6 +299,11 @@ impl Outside for Fake {
 
     fn registry(&self) -> Result<Vec<ProjectRecord>, String> {
         Ok(self.registry.clone())
+    }
+
+    fn remember(&self, projects: &[ProjectRecord]) -> Result<(), String> {
+        self.remembered.borrow_mut().extend_from_slice(projects);
+        Ok(())
     }
 
     fn forget(&self, project: &ProjectRecord) -> Result<(), String> {
