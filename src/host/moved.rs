@@ -34,11 +34,7 @@ pub(super) fn follow(paths: &Paths, store: &Store, spec: &ProjectSpec, remote: O
         return None;
     }
     let cannot = |why: &str| {
-        Some(format!(
-            "{} was moved from {}, and what was kept of it stays there: {why}",
-            spec.name,
-            root.display()
-        ))
+        Some(format!("{} was moved from {}, and what was kept of it stays there: {why}", spec.name, root.display()))
     };
     if is_open_elsewhere(paths, &root) {
         return cannot("another cas has it open there");

@@ -367,7 +367,14 @@ mod tests {
     const HOUR_US: i64 = 3600 * 1_000_000;
 
     fn holder() -> PortHolder {
-        PortHolder { port: 80, pid: Some(7), command: Some("nginx".to_owned()), since_us: None, user: None, service: None }
+        PortHolder {
+            port: 80,
+            pid: Some(7),
+            command: Some("nginx".to_owned()),
+            since_us: None,
+            user: None,
+            service: None,
+        }
     }
 
     #[test]

@@ -144,7 +144,10 @@ mod tests {
         take_in(&mut records, record("shop", "/new/shop"));
         assert_eq!(records.len(), 2);
         let moved = records.iter().find(|record| record.name.as_str() == "shop").unwrap();
-        assert_eq!((moved.root.as_path(), moved.moved_from.as_deref()), (Path::new("/new/shop"), Some(Path::new("/old/shop"))));
+        assert_eq!(
+            (moved.root.as_path(), moved.moved_from.as_deref()),
+            (Path::new("/new/shop"), Some(Path::new("/old/shop")))
+        );
         // Opened there again: where it came from is still known.
         take_in(&mut records, record("shop", "/new/shop"));
         let again = records.iter().find(|record| record.name.as_str() == "shop").unwrap();

@@ -52,7 +52,8 @@ pub(super) fn of_targets(outside: &impl Outside, snapshot: &Snapshot, targets: &
         needed.map(|needed| needed.service.clone()).collect::<Vec<_>>()
     };
     let all = with_needs(targets.to_vec(), needs);
-    let down: Vec<&ServiceView> = all.iter().filter_map(|id| Some(view(id)?.as_ref())).filter(|view| !runs(view)).collect();
+    let down: Vec<&ServiceView> =
+        all.iter().filter_map(|id| Some(view(id)?.as_ref())).filter(|view| !runs(view)).collect();
     let services: Vec<(&ServiceId, &[Port])> = down.iter().map(|view| (&view.id, view.ports.as_slice())).collect();
     taken(outside, &services)
 }
@@ -61,10 +62,7 @@ fn runs(view: &ServiceView) -> bool {
     view.phase.run().is_some()
 }
 
-fn with_needs(
-    mut open: Vec<ServiceId>,
-    needs: impl Fn(&ServiceId) -> Vec<ServiceName>,
-) -> BTreeSet<ServiceId> {
+fn with_needs(mut open: Vec<ServiceId>, needs: impl Fn(&ServiceId) -> Vec<ServiceName>) -> BTreeSet<ServiceId> {
     let mut all = BTreeSet::new();
     while let Some(id) = open.pop() {
         let needed = needs(&id).into_iter().map(|service| ServiceId { project: id.project.clone(), service });

@@ -42,8 +42,7 @@ pub(in crate::cli) async fn projects(
 /// Remembered ones, and each that has an engine as that engine sees it.
 async fn views(ctx: &Context<'_>, outside: &impl Outside, place: &Place) -> Result<Vec<ProjectView>, Failure> {
     let mut views = offline::projects(&outside.registry().map_err(Failure::failed)?);
-    let mut files: Vec<PathBuf> =
-        views.iter().filter(|view| view.exists).map(|view| view.file.clone()).collect();
+    let mut files: Vec<PathBuf> = views.iter().filter(|view| view.exists).map(|view| view.file.clone()).collect();
     if let Ok(here) = place.find(ctx, outside)
         && !files.contains(&here)
     {
@@ -76,11 +75,7 @@ async fn views(ctx: &Context<'_>, outside: &impl Outside, place: &Place) -> Resu
 }
 
 /// The directory that `-C` means: one that is there, else that of the project on the list that is called so.
-pub(in crate::cli) fn directory(
-    ctx: &Context<'_>,
-    outside: &impl Outside,
-    named: &Path,
-) -> Result<PathBuf, Failure> {
+pub(in crate::cli) fn directory(ctx: &Context<'_>, outside: &impl Outside, named: &Path) -> Result<PathBuf, Failure> {
     let directory = ctx.cwd.join(named);
     if directory.is_dir() {
         return Ok(directory);

@@ -147,6 +147,7 @@ pub(crate) struct Fake {
     pub(crate) registry: Vec<ProjectRecord>,
     pub(crate) forgotten: RefCell<Vec<PathBuf>>,
     pub(crate) remembered: RefCell<Vec<ProjectRecord>>,
+    pub(crate) holders: Vec<PortHolder>,
     pub(crate) hosted: RefCell<Vec<Opening>>,
     pub(crate) host: Option<Handle>,
     /// The daemon, once it runs.
@@ -256,8 +257,8 @@ impl Outside for Fake {
         self.host.clone().ok_or_else(|| "no engine today".to_owned())
     }
 
-    fn port_holders(&self, _ports: &[Port]) -> Vec<PortHolder> {
-        Vec::new()
+    fn port_holders(&self, ports: &[Port]) -> Vec<PortHolder> {
+        self.holders.iter().filter(|holder| ports.contains(&Port(holder.port))).cloned().collect()
     }
 
     async fn let_go(&self) {

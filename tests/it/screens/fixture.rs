@@ -402,7 +402,14 @@ pub(super) fn held() -> World {
         condition: Condition::ServiceHealthy,
         state: "starting".to_owned(),
     };
-    let holder = PortHolder { port: 8080, pid: Some(1234), command: Some("nginx: master process".to_owned()), since_us: None, user: None, service: None };
+    let holder = PortHolder {
+        port: 8080,
+        pid: Some(1234),
+        command: Some("nginx: master process".to_owned()),
+        since_us: None,
+        user: None,
+        service: None,
+    };
     let stopping =
         Phase::Stopping { run: RunId(3), since: ago(2), kill_at: in_seconds(8), then: AfterStop::StartAgain };
     let mut db = service("shop", "db", running(3), "runs; readiness has not passed yet");
@@ -447,7 +454,16 @@ pub(super) fn held() -> World {
             9,
             Origin::Healer,
             "web",
-            What::Blocked { holders: vec![PortHolder { port: 8080, pid: None, command: None, since_us: None, user: None, service: None }] },
+            What::Blocked {
+                holders: vec![PortHolder {
+                    port: 8080,
+                    pid: None,
+                    command: None,
+                    since_us: None,
+                    user: None,
+                    service: None,
+                }],
+            },
             "",
         ),
         entry(2, 3, Origin::Key, "old", What::Stopping { signal: Signal::Term }, "restart shop/old"),
