@@ -5,6 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
 
+mod projects;
+
+pub use self::projects::{Projects, ProjectsAction, Scan};
 use super::{act::Act, demo::DemoService, when::When};
 use crate::model::{command::ServiceRef, time::human};
 
@@ -354,61 +357,6 @@ pub struct Import {
     pub write: bool,
 }
 
-/// `cas projects`.
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct Projects {
-    /// JSON
-    #[arg(long)]
-    pub json: bool,
-    /// What to do with them; none: list.
-    #[command(subcommand)]
-    pub action: Option<ProjectsAction>,
-}
-
-/// What to do with the list of projects.
-#[derive(Debug, Subcommand)]
-pub enum ProjectsAction {
-    /// Put the projects of directories on the list; nothing is started
-    Add {
-        /// Directories, or project files
-        #[arg(value_name = "DIR", required = true)]
-        directories: Vec<PathBuf>,
-        /// JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Take a project off the list; its files stay
-    #[command(alias = "forget")]
-    Remove {
-        /// NAME, NAME@END-OF-DIRECTORY, or a directory
-        #[arg(value_name = "PROJECT")]
-        project: String,
-        /// JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Look for projects below a directory, and offer to put them on the list
-    Scan(Scan),
-}
-
-/// `cas projects scan`.
-#[derive(Debug, Args)]
-pub struct Scan {
-    /// Where to look (default: here)
-    #[arg(value_name = "DIR")]
-    pub directory: Option<PathBuf>,
-    /// How many directories deep
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub depth: usize,
-    /// Put all that are new on the list, without asking
-    #[arg(short = 'y', long)]
-    pub yes: bool,
-    /// JSON; asks nothing
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// `cas demo`.
 #[derive(Debug, Args)]
 pub struct Demo {
@@ -481,17 +429,6 @@ impl Verb {
             | Self::Completions { .. }
             | Self::Man(_)
             | Self::DemoService(_) => None,
-        }
-    }
-}
-
-impl ProjectsAction {
-    const fn change(&self) -> Option<&'static str> {
-        match self {
-            Self::Add { .. } => Some("add puts projects on the list"),
-            Self::Remove { .. } => Some("remove takes a project off the list"),
-            Self::Scan(scan) if scan.yes => Some("scan --yes puts projects on the list"),
-            Self::Scan(_) => None,
         }
     }
 }

@@ -129,8 +129,10 @@ fn a_moved_project_keeps_its_record_its_output_and_what_is_known_of_its_services
 
     let up = cas(&project, &new, &["up", "--detach"]);
     assert!(up.status.success(), "{up:?}");
+    crate::support::eventually("it is not doubled", || {
+        names(&json(&project, &code, &["projects", "--json"])) == ["shop"]
+    });
     let list = json(&project, &code, &["projects", "--json"]);
-    assert_eq!(names(&list), ["shop"], "not doubled");
     assert_eq!(list["projects"][0]["root"], new.to_str().unwrap());
     assert_eq!(list["projects"][0]["moved_from"], old.to_str().unwrap());
     let places: Vec<_> = fs::read_dir(project.state_dir().join("projects")).unwrap().collect();

@@ -155,20 +155,7 @@ pub fn seen_table(
     ]);
     for one in seen {
         let file = one.file.strip_prefix(directory).unwrap_or(&one.file);
-        let (name, services, standing, tone) = match &one.found {
-            Some((record, standing)) => {
-                let standing = match (&record.moved_from, standing) {
-                    (Some(from), Standing::Moved) => format!("moved from {}", from.display()),
-                    (_, other) => other.label().to_owned(),
-                };
-                let tone = if standing == "known" { Tone::Dim } else { Tone::Good };
-                (registry::reference_of(record, list), record.services.to_string(), standing, tone)
-            }
-            None => {
-                let noun = if one.problems == 1 { "problem" } else { "problems" };
-                ("-".to_owned(), "-".to_owned(), format!("{} {noun}", one.problems), Tone::Bad)
-            }
-        };
+        let (name, services, standing, tone) = standing_of(one, list);
         table.push(vec![
             Cell::new(Tone::Strong, &plain(&name)),
             Cell::new(Tone::Plain, one.kind.label()),
@@ -178,6 +165,20 @@ pub fn seen_table(
         ]);
     }
     table.render(paint, columns)
+}
+
+/// Name, number of services, what it is to the list.
+fn standing_of(one: &Seen, list: &[ProjectRecord]) -> (String, String, String, Tone) {
+    let Some((record, standing)) = &one.found else {
+        let noun = if one.problems == 1 { "problem" } else { "problems" };
+        return ("-".to_owned(), "-".to_owned(), format!("{} {noun}", one.problems), Tone::Bad);
+    };
+    let (told, tone) = match (standing, &record.moved_from) {
+        (Standing::Moved, Some(from)) => (format!("moved from {}", from.display()), Tone::Good),
+        (Standing::Known, _) => (standing.label().to_owned(), Tone::Dim),
+        (Standing::New | Standing::Changed | Standing::Moved, _) => (standing.label().to_owned(), Tone::Good),
+    };
+    (registry::reference_of(record, list), record.services.to_string(), told, tone)
 }
 
 fn seen_json(one: &Seen, list: &[ProjectRecord]) -> Value {

@@ -30,15 +30,13 @@ fn taken(outside: &impl Outside, services: &[(&ServiceId, &[Port])]) -> Vec<Stri
     sentences
 }
 
-/// Those of a project that no engine runs yet: all that start by themselves, or those that are wanted with what they need.
+/// Those of a project that no engine runs yet: of what is wanted, with what it needs.
 pub(super) fn of_project(outside: &impl Outside, project: &ProjectSpec, wanted: &[ServiceId]) -> Vec<String> {
-    let autostarting = project.services.iter().filter(|service| service.autostart).map(|service| service.id.clone());
-    let first: Vec<ServiceId> = if wanted.is_empty() { autostarting.collect() } else { wanted.to_vec() };
     let needs = |id: &ServiceId| {
         let spec = project.service(&id.service);
         spec.into_iter().flat_map(|spec| spec.depends_on.keys()).cloned().collect::<Vec<_>>()
     };
-    let all = with_needs(first, needs);
+    let all = with_needs(wanted.to_vec(), needs);
     let services = project.services.iter().filter(|service| all.contains(&service.id));
     let services: Vec<(&ServiceId, &[Port])> = services.map(|spec| (&spec.id, spec.ports.as_slice())).collect();
     taken(outside, &services)

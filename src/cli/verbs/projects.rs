@@ -69,6 +69,9 @@ async fn views(ctx: &Context<'_>, outside: &impl Outside, place: &Place) -> Resu
             }
         }
     }
+    // An engine may know of a move before the list does.
+    let left: Vec<PathBuf> = views.iter().filter_map(|view| view.moved_from.clone()).collect();
+    views.retain(|view| view.exists || !left.contains(&view.root));
     registry::tell_apart(&mut views);
     views.sort_by(|a, b| (!a.open, &a.name, &a.root).cmp(&(!b.open, &b.name, &b.root)));
     Ok(views)

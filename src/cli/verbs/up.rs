@@ -66,7 +66,7 @@ pub(in crate::cli) async fn console(
             return show(ctx, outside, place, everything.handle, theme).await;
         }
     };
-    let reached = engine(ctx, outside, place, &file, &[]).await?;
+    let reached = engine(ctx, outside, place, &file, Wanted::Autostart).await?;
     show(ctx, outside, place, reached.handle, theme).await
 }
 
@@ -94,7 +94,7 @@ pub(in crate::cli) async fn start(
     services: &[ServiceRef],
     face: &Face<'_>,
 ) -> Result<Outcome, Failure> {
-    let reached = engine(ctx, outside, place, file, services).await?;
+    let reached = engine(ctx, outside, place, file, Wanted::Services(services)).await?;
     let asked = outside.now();
     if place.access == Access::Full
         && let Err(failure) = want(ctx, &reached, services).await
@@ -113,9 +113,9 @@ async fn engine(
     outside: &impl Outside,
     place: &Place,
     file: &Path,
-    services: &[ServiceRef],
+    wanted: Wanted<'_>,
 ) -> Result<Reached, Failure> {
-    let opening = opening_for(services);
+    let opening = wanted.opening();
     if let Some(handle) = outside.connect(file, place.access).await.map_err(Failure::failed)? {
         return Ok(Reached::on(handle, file));
     }
@@ -127,7 +127,7 @@ async fn engine(
         ));
     }
     let project = load(ctx, outside, file)?;
-    note_ports(ctx, outside, &project, services);
+    note_ports(ctx, outside, &project, wanted);
     if let Some(reached) = place.open_under_daemon(ctx, outside, file, opening.starts()).await? {
         return Ok(reached);
     }
@@ -139,12 +139,11 @@ async fn engine(
 async fn detach(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path, up: &Up) -> Result<Outcome, Failure> {
     // What is wrong with the file is said in full, before anything is started.
     let project = load(ctx, outside, file)?;
-    let reached = match outside.connect(file, Access::Full).await.map_err(Failure::failed)? {
-        Some(handle) => Reached::on(handle, file),
-        None => {
-            note_ports(ctx, outside, &project, &up.services);
-            under_daemon(ctx, outside, file, opening_for(&up.services).starts()).await?
-        }
+    let reached = if let Some(handle) = outside.connect(file, Access::Full).await.map_err(Failure::failed)? {
+        Reached::on(handle, file)
+    } else {
+        note_ports(ctx, outside, &project, Wanted::Services(&up.services));
+        under_daemon(ctx, outside, file, opening_for(&up.services).starts()).await?
     };
     let snapshot = reached.snapshot();
     let targets = select::services(&up.services, &reached.ids(&snapshot))?;
@@ -163,10 +162,34 @@ async fn detach(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path, up: 
     Ok(outcome)
 }
 
+/// What is to be started of a project that is opened.
+#[derive(Debug, Clone, Copy)]
+enum Wanted<'a> {
+    /// What starts by itself.
+    Autostart,
+    /// These with what they need; none named: all.
+    Services(&'a [ServiceRef]),
+}
+
+impl Wanted<'_> {
+    const fn opening(self) -> Opening {
+        match self {
+            Self::Autostart => Opening::Autostart,
+            Self::Services(services) => opening_for(services),
+        }
+    }
+}
+
 /// Who has the ports of what is to be started. Names that fit nothing are told later.
-fn note_ports(ctx: &mut Context<'_>, outside: &impl Outside, project: &ProjectSpec, services: &[ServiceRef]) {
+fn note_ports(ctx: &mut Context<'_>, outside: &impl Outside, project: &ProjectSpec, wanted: Wanted<'_>) {
     let known: Vec<_> = project.services.iter().map(|service| service.id.clone()).collect();
-    let wanted = if services.is_empty() { Vec::new() } else { select::services(services, &known).unwrap_or_default() };
+    let wanted = match wanted {
+        Wanted::Autostart => {
+            project.services.iter().filter(|service| service.autostart).map(|service| service.id.clone()).collect()
+        }
+        Wanted::Services([]) => known,
+        Wanted::Services(services) => select::services(services, &known).unwrap_or_default(),
+    };
     let taken = ports::of_project(outside, project, &wanted);
     ports::say(ctx, &taken);
 }
