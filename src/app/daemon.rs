@@ -332,7 +332,7 @@ pub(super) async fn run(real: &Real, detached: bool) -> Result<(), String> {
 }
 
 /// What takes a project for this daemon: the project's own lock, in which it says where it serves.
-fn gate(paths: Paths, serving: PathBuf) -> host::Gate {
+pub(super) fn gate(paths: Paths, serving: PathBuf) -> host::Gate {
     Arc::new(move |spec: &ProjectSpec| {
         let socket = paths.socket(spec.file.parent().unwrap_or(&spec.root));
         let lock = socket.with_extension("lock");

@@ -209,7 +209,8 @@ impl Real {
             }
             Err(error) => return Err(format!("cannot take the lock beside {}: {error}", socket.display())),
         };
-        let host = host::start(config).map_err(|error| error.to_string())?;
+        let gate = Some(gate(self.paths.clone(), socket.clone()));
+        let host = host::start(host::Config { gate, ..config }).map_err(|error| error.to_string())?;
         let mut handle = host.handle.clone();
         trace::see_through(handle.logs.veil());
         // An error means that the engine has ended, which whoever asks it hears.
@@ -245,6 +246,17 @@ impl Real {
             }
         }
     }
+}
+
+/// What takes another project for the engine of this console: its lock, in which it says where it serves. That of the first project is held already.
+fn gate(paths: Paths, own: PathBuf) -> host::Gate {
+    let others = daemon::gate(paths.clone(), own.clone());
+    Arc::new(move |spec: &ProjectSpec| {
+        if paths.socket(spec.file.parent().unwrap_or(&spec.root)) == own {
+            return Ok(Box::new(()) as Box<dyn std::any::Any + Send + Sync>);
+        }
+        others(spec)
+    })
 }
 
 /// Whether the engine has the project of `file` open.
@@ -471,6 +483,10 @@ impl Outside for Real {
 
     fn registry(&self) -> Result<Vec<ProjectRecord>, String> {
         store::read_projects(&self.paths.database()).map_err(|error| error.to_string())
+    }
+
+    fn remember(&self, projects: &[ProjectRecord]) -> Result<(), String> {
+        self.change_store(|store| projects.iter().cloned().for_each(|project| store.register(project)))
     }
 
     fn forget(&self, project: &ProjectRecord) -> Result<(), String> {

@@ -5,6 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
 
+mod projects;
+
+pub use self::projects::{Projects, ProjectsAction, Scan};
 use super::{act::Act, demo::DemoService, verbs::explain::Explain, when::When};
 use crate::model::{command::ServiceRef, time::human};
 
@@ -29,7 +32,7 @@ pub struct Cli {
     /// The project file (default: cas.yaml, or that of another tool, in this directory or above)
     #[arg(short = 'f', long, value_name = "PATH")]
     pub file: Option<PathBuf>,
-    /// Work as if started in this directory
+    /// Work as if started in this directory, or in that of a project on the list: NAME or NAME@END
     // Its id must be its own: commands have arguments of that name, and one that is global would take their values.
     #[arg(id = "working-directory", short = 'C', long = "directory", value_name = "DIR", global = true)]
     pub directory: Option<PathBuf>,
@@ -356,28 +359,6 @@ pub struct Import {
     pub write: bool,
 }
 
-/// `cas projects`.
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct Projects {
-    /// JSON
-    #[arg(long)]
-    pub json: bool,
-    /// What to do with them; none: list.
-    #[command(subcommand)]
-    pub action: Option<ProjectsAction>,
-}
-
-/// What to do with the list of projects.
-#[derive(Debug, Subcommand)]
-pub enum ProjectsAction {
-    /// Take a project off the list; its files stay
-    Forget {
-        /// Its name or its directory
-        project: String,
-    },
-}
-
 /// `cas demo`.
 #[derive(Debug, Args)]
 pub struct Demo {
@@ -434,9 +415,7 @@ impl Verb {
             Self::Act(_) => Some("this is a command to the engine"),
             Self::Init(_) => Some("init writes a file"),
             Self::Import(import) if import.write => Some("import --write writes a file"),
-            Self::Projects(Projects { action: Some(ProjectsAction::Forget { .. }), .. }) => {
-                Some("forget takes a project off the list")
-            }
+            Self::Projects(Projects { action: Some(action), .. }) => action.change(),
             Self::Attach(_) => Some("attach types into a service"),
             Self::Logs(logs) if logs.raw => Some("logs --raw shows secrets"),
             Self::Daemon { action } => action.change(),

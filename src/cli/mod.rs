@@ -57,10 +57,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>, ctx: &mut Context<'_>) ->
 pub async fn run<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Outcome {
     ctx.no_color |= cli.no_color;
     if let Some(directory) = &cli.directory {
-        ctx.cwd = ctx.cwd.join(directory);
-        if !ctx.cwd.is_dir() {
-            let message = format!("there is no directory {}", ctx.cwd.display());
-            return ctx.report(&Failure::new(Outcome::Usage, message));
+        match verbs::projects::directory(ctx, outside, directory) {
+            Ok(there) => ctx.cwd = there,
+            Err(failure) => return ctx.report(&failure),
         }
     }
     match verb(cli, ctx, outside).await {

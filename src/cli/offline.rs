@@ -6,6 +6,7 @@ use super::outside::Left;
 use crate::model::{
     phase::{Health, Phase},
     project::{ProjectRecord, ProjectSpec},
+    registry,
     snapshot::{DependencyView, EngineView, HostView, ProjectView, ServiceView, Snapshot},
     time::{Timestamp, short_duration},
     timeline::{Entry, What},
@@ -22,7 +23,7 @@ pub const LEFT: &str = "running without an engine: cas takes it over, cas down s
 pub fn snapshot(
     project: Option<&ProjectSpec>,
     left: &[Left],
-    registry: &[ProjectRecord],
+    remembered: &[ProjectRecord],
     entries: &[Entry],
     now: Timestamp,
 ) -> Snapshot {
@@ -30,7 +31,7 @@ pub fn snapshot(
         revision: 0,
         at: now,
         engine: EngineView::default(),
-        projects: projects(registry),
+        projects: projects(remembered),
         services: project.map(|project| services(project, left, entries, now)).unwrap_or_default(),
         host: HostView::default(),
         timeline: entries.iter().cloned().map(Arc::new).collect(),
@@ -41,9 +42,10 @@ pub fn snapshot(
 
 /// Remembered projects as seen, by name.
 #[must_use]
-pub fn projects(registry: &[ProjectRecord]) -> Vec<ProjectView> {
-    let mut projects: Vec<ProjectView> = registry.iter().map(ProjectView::remembered).collect();
+pub fn projects(remembered: &[ProjectRecord]) -> Vec<ProjectView> {
+    let mut projects: Vec<ProjectView> = remembered.iter().map(ProjectView::remembered).collect();
     projects.sort_by(|a, b| (&a.name, &a.root).cmp(&(&b.name, &b.root)));
+    registry::tell_apart(&mut projects);
     projects
 }
 

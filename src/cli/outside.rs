@@ -295,6 +295,12 @@ pub trait Outside {
     /// Why they cannot be read.
     fn registry(&self) -> Result<Vec<ProjectRecord>, String>;
 
+    /// Puts projects on the list, or in the place of what it says of their directories.
+    ///
+    /// # Errors
+    /// Why they cannot be.
+    fn remember(&self, projects: &[ProjectRecord]) -> Result<(), String>;
+
     /// Takes a project off the list.
     ///
     /// # Errors

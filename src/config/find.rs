@@ -48,6 +48,29 @@ impl FileKind {
     }
 }
 
+impl FileKind {
+    /// The word for people and programs.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::CasYaml => "cas.yaml",
+            Self::Procfile => "Procfile",
+            Self::ProcessCompose => "process-compose",
+            Self::Mprocs => "mprocs",
+            Self::Pm2 => "pm2",
+            Self::Supervisord => "supervisord",
+            Self::Compose => "compose",
+            Self::Found => "found",
+        }
+    }
+
+    /// Whether a file of this name is a project's.
+    #[must_use]
+    pub fn is_project_file(name: &str) -> bool {
+        CAS_YAML.contains(&name) || OTHERS.iter().any(|names| names.contains(&name))
+    }
+}
+
 /// A project file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {

@@ -93,14 +93,34 @@ impl Engine {
         let mut touched = graph::needed_for_start(&self.services, targets);
         touched.retain(|id| self.service(id).is_some_and(would_start));
         let asked: BTreeSet<&ServiceId> = targets.iter().collect();
-        let steps = touched
+        let mut steps: Vec<String> = touched
             .iter()
             .map(|id| {
                 let name = self.short(id);
                 if asked.contains(id) { format!("start {name}") } else { format!("start {name} (needed first)") }
             })
             .collect();
+        steps.extend(self.shared_ports(&touched));
         self.drafted(Verb::Start, targets, touched, steps)
+    }
+
+    /// Of what is to be started, the ports that another service of this engine has or will have.
+    fn shared_ports(&self, touched: &[ServiceId]) -> Vec<String> {
+        let mut notes = Vec::new();
+        for id in touched {
+            let Some(service) = self.service(id) else { continue };
+            for (other_id, other) in self.services.iter().filter(|(other, _)| *other != id) {
+                let will_start = touched.contains(other_id);
+                // Of two that are to be started the first says it.
+                if (will_start && other_id < id) || !(will_start || other.has_process()) {
+                    continue;
+                }
+                let does = if other.has_process() { "has" } else { "wants" };
+                let shared = service.spec.ports.iter().filter(|port| other.effective_spec().ports.contains(port));
+                notes.extend(shared.map(|port| format!("note: {id} wants port {}, which {other_id} {does}", port.0)));
+            }
+        }
+        notes
     }
 
     fn draft_stop(&self, targets: &[ServiceId], grace: Option<Duration>) -> Draft {

@@ -160,6 +160,9 @@ impl Engine {
             services: project.services.len(),
             last_opened_us: self.now.wall_us,
             exists: true,
+            // The host knows it.
+            remote: None,
+            moved_from: None,
         }));
     }
 

@@ -90,8 +90,10 @@ impl Engine {
             }
             Event::Stalled { gap } => self.stalled(gap),
             Event::RegistryRead(records) => {
-                self.registry = records;
-                self.changed = true;
+                if self.registry != records {
+                    self.registry = records;
+                    self.changed = true;
+                }
             }
             Event::Trouble { slot, text } => self.trouble(slot, text),
             Event::ShutdownAsked => self.shut_down(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::model::{
     ids::ServiceId,
     phase::{AfterStop, Exit, Health, Hold, Phase, PortHolder},
+    registry,
     snapshot::{Counts, DependencyView, EngineView, ProbeView, ProjectView, ServiceView, Snapshot},
     time::{Timestamp, short_duration},
 };
@@ -47,6 +48,7 @@ impl Engine {
 
     fn project_views(&self, services: &[Arc<ServiceView>]) -> Vec<ProjectView> {
         let open = self.projects.values().map(|project| {
+            let record = self.registry.iter().find(|record| record.root == project.spec.root);
             let own = services.iter().filter(|service| service.id.project == project.spec.name);
             ProjectView {
                 name: project.spec.name.clone(),
@@ -57,6 +59,10 @@ impl Engine {
                 counts: Counts::of(own.map(AsRef::as_ref)),
                 last_opened_us: project.opened.wall_us,
                 under_care_since: Some(project.opened),
+                display: String::new(),
+                reference: String::new(),
+                remote: record.and_then(|record| record.remote.clone()),
+                moved_from: record.and_then(|record| record.moved_from.clone()),
             }
         });
         let mut remembered: Vec<ProjectView> = self
@@ -70,7 +76,9 @@ impl Engine {
             .map(ProjectView::remembered)
             .collect();
         remembered.sort_by(|a, b| (&a.name, &a.root).cmp(&(&b.name, &b.root)));
-        open.chain(remembered).collect()
+        let mut all: Vec<ProjectView> = open.chain(remembered).collect();
+        registry::tell_apart(&mut all);
+        all
     }
 
     fn view(&mut self, id: &ServiceId) -> Option<Arc<ServiceView>> {

@@ -5,6 +5,7 @@
 mod edits;
 pub mod handle;
 mod logs;
+mod moved;
 mod names;
 pub mod peer;
 mod projects;
@@ -222,6 +223,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
             hub,
             veil,
             spool,
+            registry_read: clock::now(),
             timers: timers::Timers::default(),
             snapshots,
             events,

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::{
     edits::{Edits, InForce},
     logs::{Hub, Opened},
+    moved,
     names::{Claim, Names},
     veil::Veil,
 };
@@ -57,6 +58,7 @@ struct Place {
     environment: Option<BaseEnvironment>,
     directory: PathBuf,
     journal: Journal,
+    remote: Option<String>,
     /// Dropped when the project is closed.
     _guard: Option<Box<dyn Any + Send + Sync>>,
     /// Dropped after all else.
@@ -209,6 +211,11 @@ impl Projects {
         Some(place.directory.join("slots").join(service.service.as_str()))
     }
 
+    /// The Git remote of an open project.
+    pub(super) fn remote_of(&self, name: &ProjectName) -> Option<String> {
+        self.places.get(name)?.remote.clone()
+    }
+
     /// The environment in which a project's file is read, and what its services begin with.
     pub(super) fn environment_of(
         &self,
@@ -273,12 +280,16 @@ impl Means {
         let key: Arc<str> = Paths::place(&spec.name, &spec.root).into();
         let directory = self.paths.project_dir(&key);
         let (store, place, dir) = (Arc::clone(&self.store), Arc::clone(&key), directory.clone());
+        let (paths, own) = (self.paths.clone(), Arc::clone(&spec));
         let kept = tokio::task::spawn_blocking(move || {
+            let remote = config::git::remote(&own.root);
+            let stays = moved::follow(&paths, &store, &own, remote.as_deref());
             let last_alive = journal::last_alive_wall_us(&dir);
-            let (journal, records, troubles) = Journal::open(&dir);
-            (journal, records, troubles, last_alive, store.cursors(&place))
+            let (journal, records, mut troubles) = Journal::open(&dir);
+            troubles.extend(stays);
+            ((journal, remote), records, troubles, last_alive, store.cursors(&place))
         });
-        let Ok((journal, records, troubles, last_alive, cursors)) = kept.await else {
+        let Ok(((journal, remote), records, troubles, last_alive, cursors)) = kept.await else {
             return refused(request, "reading its records failed by a defect of cas".to_owned(), None);
         };
         let slots = directory.join("slots");
@@ -300,7 +311,7 @@ impl Means {
             heritage: Heritage { records, found, last_alive, told },
             request,
         };
-        let place = Place { spec, environment, directory, journal, _guard: guard, claim };
+        let place = Place { spec, environment, directory, journal, remote, _guard: guard, claim };
         Opening { place: Some(place), event, troubles }
     }
 

@@ -51,6 +51,9 @@ const PAUSE_PER_COST: u32 = 10;
 /// A loop that did not turn for so long was suspended or starved: the sampler wakes it every second.
 const STALL: Duration = Duration::from_secs(5);
 
+/// From one look at the registry to the next.
+const REGISTRY_AGAIN: Duration = Duration::from_secs(15);
+
 /// Replies that are awaited.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
@@ -68,6 +71,8 @@ pub(super) struct Loop {
     pub(super) store: Arc<Store>,
     pub(super) projects: Projects,
     pub(super) spool: Spool,
+    /// When the registry was last looked at.
+    pub(super) registry_read: Timestamp,
     pub(super) hub: Hub,
     pub(super) veil: Veil,
     pub(super) timers: Timers,
@@ -170,7 +175,7 @@ impl Loop {
             Wake::Opening(opening) => {
                 let (event, troubles) = self.projects.take(*opening);
                 for text in troubles {
-                    tracing::warn!(text, "a journal is damaged");
+                    tracing::warn!(text, "the records of a project are not all there");
                     self.feed(Event::Trouble { slot: TroubleSlot::Journal, text: Some(text) });
                 }
                 self.feed(event)
@@ -258,6 +263,7 @@ impl Loop {
         }
         if matches!(event, Event::Sampled(_)) {
             self.projects.touch();
+            self.look_at_registry();
             self.troubles.say_again();
             self.spool.turn(&self.store.status());
         }
@@ -305,7 +311,8 @@ impl Loop {
             Effect::Timer { at, key, epoch } => self.timers.arm(at, key, epoch),
             Effect::LoadProject { file, name } => self.load_project(file, name),
             Effect::Record(entry) => self.store.record(entry),
-            Effect::Register(record) => {
+            Effect::Register(mut record) => {
+                record.remote = self.projects.remote_of(&record.name);
                 self.store.register(record);
                 self.read_registry();
             }
@@ -329,6 +336,15 @@ impl Loop {
         self.snapshots.send_replace(self.engine.snapshot(begin));
         let end = clock::now();
         end.plus((end.since(begin) * PAUSE_PER_COST).clamp(PAUSE.0, PAUSE.1))
+    }
+
+    /// Another cas may have put a project on the list, and a directory may be gone.
+    fn look_at_registry(&mut self) {
+        let now = clock::now();
+        if now.since(self.registry_read) >= REGISTRY_AGAIN {
+            self.registry_read = now;
+            self.read_registry();
+        }
     }
 
     /// Asks the store for the registry; the answer comes as an event.

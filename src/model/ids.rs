@@ -77,6 +77,14 @@ impl fmt::Display for ServiceId {
         write!(f, "{}/{}", self.project, self.service)
     }
 }
+impl FromStr for ServiceId {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (project, service) = text.split_once('/').ok_or_else(|| InvalidName { name: text.to_owned() })?;
+        Ok(Self { project: ProjectName::new(project)?, service: ServiceName::new(service)? })
+    }
+}
 impl fmt::Debug for ServiceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")

@@ -17,6 +17,7 @@ pub mod project;
 pub mod query;
 pub mod record;
 pub mod redact;
+pub mod registry;
 pub mod service;
 pub mod signal;
 pub mod snapshot;

@@ -1,10 +1,16 @@
 //! Where a service stands.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ids::RunId, ids::ServiceName, probe::ProbeKind, service::Condition, signal::signal_name, time::Timestamp};
+use super::{
+    ids::{RunId, ServiceId, ServiceName},
+    probe::ProbeKind,
+    service::Condition,
+    signal::signal_name,
+    time::{Timestamp, short_duration},
+};
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -66,15 +72,58 @@ pub struct PortHolder {
     pub pid: Option<u32>,
     /// Its command line or name, where it could be seen.
     pub command: Option<String>,
+    /// Since when it runs, microseconds since the Unix epoch, where it could be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_us: Option<i64>,
+    /// Whose it is, where that is another user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The service that it is a process of, where it is one of cas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceId>,
+}
+
+impl PortHolder {
+    /// As by `Display`, with how long it has been there at `now_us`: `port 80 is held by nginx (pid 7, since 2h 3m)`.
+    #[must_use]
+    pub fn told_at(&self, now_us: i64) -> String {
+        let since = self.since_us.map(|since| {
+            let there = u64::try_from(now_us.saturating_sub(since)).unwrap_or(0);
+            format!("since {}", short_duration(Duration::from_secs(there / 1_000_000)))
+        });
+        self.told(since)
+    }
+
+    fn told(&self, since: Option<String>) -> String {
+        let mut about = Vec::new();
+        let user = self.user.as_deref();
+        let who = match (&self.service, &self.command, self.pid, user) {
+            (Some(service), command, _, _) => {
+                about.extend(command.clone());
+                service.to_string()
+            }
+            (None, Some(command), _, _) => command.clone(),
+            (None, None, Some(pid), _) => format!("pid {pid}"),
+            (None, None, None, Some(user)) => format!("a process of {user}"),
+            (None, None, None, None) => "a process of another user".to_owned(),
+        };
+        let is_named = self.service.is_some() || self.command.is_some();
+        about.extend(self.pid.filter(|_| is_named).map(|pid| format!("pid {pid}")));
+        about.extend(user.filter(|_| self.pid.is_some()).map(|user| format!("user {user}")));
+        about.extend(since);
+        let about = if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };
+        format!("port {} is held by {who}{about}", self.port)
+    }
 }
 
 impl fmt::Display for PortHolder {
+    /// With the moment since when it is there, which does not change while one looks.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.command, self.pid) {
-            (Some(command), Some(pid)) => write!(f, "port {} is held by {command} (pid {pid})", self.port),
-            (None, Some(pid)) => write!(f, "port {} is held by pid {pid}", self.port),
-            (_, None) => write!(f, "port {} is held by a process of another user", self.port),
-        }
+        let since = self.since_us.map(|wall_us| {
+            let since = Timestamp { mono_us: 0, wall_us }.wall();
+            format!("since {}", since.format("%Y-%m-%d %H:%M UTC"))
+        });
+        f.write_str(&self.told(since))
     }
 }
 
@@ -307,5 +356,46 @@ impl Health {
             Self::Unhealthy { .. } => "unhealthy",
             Self::Misconfigured { .. } => "misconfigured",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PortHolder;
+    use crate::model::ids::ServiceId;
+
+    const HOUR_US: i64 = 3600 * 1_000_000;
+
+    fn holder() -> PortHolder {
+        PortHolder {
+            port: 80,
+            pid: Some(7),
+            command: Some("nginx".to_owned()),
+            since_us: None,
+            user: None,
+            service: None,
+        }
+    }
+
+    #[test]
+    fn a_holder_is_told_with_all_that_is_known_of_it() {
+        let service = ServiceId { project: "blog".parse().unwrap(), service: "web".parse().unwrap() };
+        let nobody = PortHolder { pid: None, command: None, ..holder() };
+        for (holder, told) in [
+            (holder(), "port 80 is held by nginx (pid 7)"),
+            (PortHolder { command: None, ..holder() }, "port 80 is held by pid 7"),
+            (nobody.clone(), "port 80 is held by a process of another user"),
+            (PortHolder { user: Some("root".to_owned()), ..nobody }, "port 80 is held by a process of root"),
+            (
+                PortHolder { user: Some("root".to_owned()), since_us: Some(0), ..holder() },
+                "port 80 is held by nginx (pid 7, user root, since 1970-01-01 00:00 UTC)",
+            ),
+            (PortHolder { service: Some(service), ..holder() }, "port 80 is held by blog/web (nginx, pid 7)"),
+        ] {
+            assert_eq!(holder.to_string(), told);
+        }
+        let there = PortHolder { since_us: Some(HOUR_US), ..holder() };
+        assert_eq!(there.told_at(3 * HOUR_US + 60_000_000), "port 80 is held by nginx (pid 7, since 2h 1m)");
+        assert_eq!(there.told_at(0), "port 80 is held by nginx (pid 7, since 0 ms)", "a clock that was set back");
     }
 }

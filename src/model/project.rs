@@ -67,4 +67,24 @@ pub struct ProjectRecord {
     pub last_opened_us: i64,
     /// False where the directory is gone.
     pub exists: bool,
+    /// The Git remote of its repository, without credentials; none where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
+    /// The directory that it was in before, where it was moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<PathBuf>,
+}
+
+impl ProjectRecord {
+    /// Whether `later` is this project in another directory: this one is gone, and name, file and Git remote are the same. Without a remote nothing proves it.
+    #[must_use]
+    pub fn is_moved_to(&self, later: &Self) -> bool {
+        !self.exists
+            && later.exists
+            && self.root != later.root
+            && self.name == later.name
+            && self.remote.is_some()
+            && self.remote == later.remote
+            && self.file.file_name() == later.file.file_name()
+    }
 }

@@ -100,6 +100,18 @@ pub struct ProjectView {
     pub last_opened_us: i64,
     /// Since when it is under care of this engine; none where it is not open.
     pub under_care_since: Option<Timestamp>,
+    /// How it is shown: its name, with the end of its directory where another project has that name, too.
+    #[serde(default)]
+    pub display: String,
+    /// How it is called on a command line: `NAME`, or `NAME@END` where another project has that name, too.
+    #[serde(default)]
+    pub reference: String,
+    /// The Git remote of its repository, without credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<String>,
+    /// The directory that it was in before, where it was moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<PathBuf>,
 }
 
 impl ProjectView {
@@ -115,7 +127,17 @@ impl ProjectView {
             counts: Counts { total: record.services, ..Counts::default() },
             last_opened_us: record.last_opened_us,
             under_care_since: None,
+            display: record.name.to_string(),
+            reference: record.name.to_string(),
+            remote: record.remote.clone(),
+            moved_from: record.moved_from.clone(),
         }
+    }
+
+    /// How it is shown; an older engine says its name alone.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        if self.display.is_empty() { self.name.as_str() } else { &self.display }
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     keymap::Keymap,
     message::{Message, UiEffect},
     patience,
+    placed::placed,
     signals::{Signals, Woken},
     terminal::Screen,
     theme::Theme,
@@ -328,7 +329,7 @@ impl App {
 
     async fn carry_out(&mut self, effect: UiEffect) -> Result<Option<Outcome>, TuiError> {
         match effect {
-            UiEffect::Request(request) => self.carrier.spawn_request(request),
+            UiEffect::Request(request) => self.carrier.spawn_request(placed(request, self.ui.link)),
             UiEffect::LoadThemes => self.carrier.spawn_themes(self.ui.theme().depth()),
             UiEffect::Copy(text) => {
                 let between = Between::of_environment(|name| std::env::var_os(name).is_some());

@@ -353,6 +353,8 @@ pub(crate) fn prompt(frame: &mut Frame<'_>, ui: &Ui, prompt: &FilterPrompt, area
     };
     let reading = Pattern::parse(&typed).map(|pattern| pattern.reading());
     let how = match reading {
+        None if prompt.pane == Pane::Projects => "letters of a name or a directory; Enter opens the best".to_owned(),
+        Some(_) if prompt.pane == Pane::Projects => format!("{found} found · Enter opens, ↑ ↓ choose"),
         None => "regex, smart case; !pattern for what does not match".to_owned(),
         Some(Reading::Regex) => format!("{found} shown · regex"),
         Some(Reading::Text) => format!("{found} shown · not a regex, taken as text"),

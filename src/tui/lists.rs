@@ -61,11 +61,21 @@ impl Ui {
         self.snapshot.services.iter().position(|service| service.id == *id)
     }
 
+    /// Every project, or those that are looked for, the best first.
     pub(crate) fn project_rows(&self) -> Vec<&ProjectView> {
-        let pattern = self.projects.pattern.as_ref();
-        let shown =
-            |project: &&ProjectView| accepts(pattern, || format!("{} {}", project.name, project.root.display()));
-        self.snapshot.projects.iter().filter(shown).collect()
+        let projects = self.snapshot.projects.iter();
+        match &self.projects.pattern {
+            None => projects.collect(),
+            Some(wanted) => wanted.best(
+                projects.map(|project| (project, project.shown().to_owned(), project.root.display().to_string())),
+            ),
+        }
+    }
+
+    /// The selected project, while it is there.
+    pub(crate) fn selected_project(&self) -> Option<&ProjectView> {
+        let root = self.projects.selected.as_ref()?;
+        self.snapshot.projects.iter().find(|project| project.root == *root)
     }
 
     /// Entries of the timeline, newest first.

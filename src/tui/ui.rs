@@ -7,6 +7,7 @@ use ratatui::{layout::Size, style::Style};
 
 use super::{
     edit::LineEdit,
+    fuzzy::Fuzzy,
     keymap::Keymap,
     logs::{
         store::LogStore,
@@ -104,8 +105,9 @@ pub(crate) enum Divider {
 #[derive(Debug, Default)]
 pub(crate) struct ProjectsPane {
     pub(crate) view: Viewport,
-    pub(crate) selected: Option<ProjectName>,
-    pub(crate) pattern: Option<Pattern>,
+    /// By its directory: names can be the same.
+    pub(crate) selected: Option<PathBuf>,
+    pub(crate) pattern: Option<Fuzzy>,
 }
 
 #[derive(Debug, Default)]
@@ -178,7 +180,8 @@ pub(crate) struct LogsPane {
 pub(crate) struct FilterPrompt {
     pub(crate) pane: Pane,
     pub(crate) edit: LineEdit,
-    pub(crate) before: Option<Pattern>,
+    /// As it was typed.
+    pub(crate) before: Option<String>,
 }
 
 /// A sentence shown for a few seconds.
@@ -294,6 +297,8 @@ pub struct Ui {
     pub(crate) lines: Vec<String>,
     pub(crate) leaving: Leaving,
     pub(crate) wanted_project: Option<ProjectName>,
+    /// The directory of a project that was asked for and is not open yet.
+    pub(crate) opening: Option<PathBuf>,
     /// The picture on the screen is older than this.
     pub(crate) stale: bool,
 }
@@ -327,6 +332,7 @@ impl Ui {
             lines: Vec::new(),
             leaving: Leaving::Staying,
             wanted_project: setup.project,
+            opening: None,
             stale: true,
         }
     }

@@ -31,7 +31,7 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use self::output::Taken;
+pub use self::{output::Taken, slot::is_quiet};
 use self::{
     probe::http::Clients,
     slot::{Birth, Grounds, Keeper, Order, Pulse, RunOrder, Site},

@@ -3,13 +3,14 @@
 use std::{
     collections::HashMap,
     fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
     Shared,
-    tree::stat::{all_pids, command_line},
+    tree::stat::{Stat, all_pids, command_line, environment, value_in},
 };
 use crate::model::{ids::ServiceId, phase::PortHolder, service::Port, text::plain};
 
@@ -44,17 +45,24 @@ fn holders(ports: &[Port], is_ours: impl Fn(u32) -> bool) -> Vec<PortHolder> {
     }
     let owners = owners_of(&listening);
     let mut holders: Vec<PortHolder> = Vec::new();
-    for (inode, port) in listening {
+    for inode in listening {
+        let port = inode.port;
         if holders.iter().any(|holder| holder.port == port && holder.pid.is_some()) {
             continue;
         }
-        let pid = owners.get(&inode).copied();
+        let pid = owners.get(&inode.number).copied();
         if pid.is_some_and(&is_ours) {
             continue;
         }
-        let command = pid.and_then(command_line).map(|line| short(&line));
         holders.retain(|holder| holder.port != port);
-        holders.push(PortHolder { port, pid, command });
+        holders.push(PortHolder {
+            port,
+            pid,
+            command: pid.and_then(command_line).map(|line| short(&line)),
+            since_us: pid.and_then(since),
+            user: other_user(pid.and_then(owner).unwrap_or(inode.uid)),
+            service: pid.and_then(service_of),
+        });
     }
     holders.sort_by_key(|holder| holder.port);
     holders
@@ -65,6 +73,49 @@ fn is_run_of(shared: &Shared, service: &ServiceId, pid: u32) -> bool {
     shared.runs().values().any(|running| running.tree == tree && running.service == *service)
 }
 
+/// When a process began, microseconds since the Unix epoch, to the second: a look a moment later says the same.
+fn since(pid: u32) -> Option<i64> {
+    let stat = Stat::read(pid)?;
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    let after_boot = i64::try_from(stat.start / per_second).ok()?;
+    Some(boot_time()?.saturating_add(after_boot).saturating_mul(1_000_000))
+}
+
+/// When the machine was started, seconds since the Unix epoch (proc(5): `btime`).
+fn boot_time() -> Option<i64> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    stat.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok())
+}
+
+fn owner(pid: u32) -> Option<u32> {
+    fs::metadata(format!("/proc/{pid}")).ok().map(|about| about.uid())
+}
+
+/// The name of a user who is not this one.
+fn other_user(uid: u32) -> Option<String> {
+    if uid == rustix::process::geteuid().as_raw() {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    Some(user_named(&users, uid).unwrap_or_else(|| format!("uid {uid}")))
+}
+
+/// `name:password:uid:…` (passwd(5)).
+fn user_named(users: &str, uid: u32) -> Option<String> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| plain(name).into_owned())
+    })
+}
+
+/// The service of a process that cas started, by the marks in its environment.
+fn service_of(pid: u32) -> Option<ServiceId> {
+    let environment = environment(pid).ok()?;
+    value_in(&environment, "CAS_RUN")?;
+    value_in(&environment, "CAS_SERVICE")?.parse().ok()
+}
+
 fn short(line: &str) -> String {
     let text = plain(line);
     if text.chars().count() <= COMMAND_CHARACTERS {
@@ -73,30 +124,40 @@ fn short(line: &str) -> String {
     text.chars().take(COMMAND_CHARACTERS - 1).chain(['…']).collect()
 }
 
-/// Inode and port of every listening socket on one of `ports`.
-fn listening_sockets(ports: &[Port]) -> Vec<(u64, u16)> {
+/// A listening socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Socket {
+    /// Its inode.
+    number: u64,
+    port: u16,
+    /// Who made it.
+    uid: u32,
+}
+
+/// Every listening socket on one of `ports`.
+fn listening_sockets(ports: &[Port]) -> Vec<Socket> {
     if ports.is_empty() {
         return Vec::new();
     }
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|file| fs::read_to_string(file).unwrap_or_default());
     let sockets = tables.iter().flat_map(|table| table.lines().skip(1)).filter_map(listening_socket);
-    sockets.filter(|(_, port)| ports.contains(&Port(*port))).collect()
+    sockets.filter(|socket| ports.contains(&Port(socket.port))).collect()
 }
 
-/// Columns: number, local address, remote address, state, …, inode as the tenth.
-fn listening_socket(line: &str) -> Option<(u64, u16)> {
+/// Columns: number, local address, remote address, state, …, uid as the eighth, inode as the tenth.
+fn listening_socket(line: &str) -> Option<Socket> {
     let mut columns = line.split_ascii_whitespace();
     let port = u16::from_str_radix(columns.nth(1)?.rsplit_once(':')?.1, 16).ok()?;
     if columns.nth(1)? != LISTEN {
         return None;
     }
-    Some((columns.nth(5)?.parse().ok()?, port))
+    Some(Socket { port, uid: columns.nth(3)?.parse().ok()?, number: columns.nth(1)?.parse().ok()? })
 }
 
 /// The process that holds each socket; the one with the lowest number where several share it.
-fn owners_of(sockets: &[(u64, u16)]) -> HashMap<u64, u32> {
+fn owners_of(sockets: &[Socket]) -> HashMap<u64, u32> {
     let names: HashMap<PathBuf, u64> =
-        sockets.iter().map(|(inode, _)| (PathBuf::from(format!("socket:[{inode}]")), *inode)).collect();
+        sockets.iter().map(|socket| (PathBuf::from(format!("socket:[{}]", socket.number)), socket.number)).collect();
     let mut owners = HashMap::new();
     let mut pids = all_pids();
     pids.sort_unstable();
@@ -118,14 +179,21 @@ fn owners_of(sockets: &[(u64, u16)]) -> HashMap<u64, u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::listening_socket;
+    use super::{Socket, listening_socket, user_named};
 
     #[test]
     fn only_listening_sockets_count() {
         let listen =
-            "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100";
-        assert_eq!(listening_socket(listen), Some((4711, 8080)));
+            "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000    33        0 4711 1 0 100";
+        assert_eq!(listening_socket(listen), Some(Socket { number: 4711, port: 8080, uid: 33 }));
         assert_eq!(listening_socket(&listen.replace(" 0A ", " 01 ")), None);
         assert_eq!(listening_socket("garbage"), None);
+    }
+
+    #[test]
+    fn a_user_is_named_by_the_file_of_users() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nbroken\nwww:x:33:33::/:/bin/false\n";
+        assert_eq!(user_named(users, 33).as_deref(), Some("www"));
+        assert_eq!(user_named(users, 34), None);
     }
 }

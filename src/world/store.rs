@@ -159,6 +159,25 @@ impl Store {
         self.tell(Message::Forget(root));
     }
 
+    /// What is kept of the place `from` is from now on that of `to`: the project was moved. **Blocks**, for two seconds at most.
+    ///
+    /// # Errors
+    /// A sentence: nothing was changed, or it is not known.
+    pub fn move_place(&self, from: &str, to: &str) -> Result<(), String> {
+        let (answer, answered) = mpsc::sync_channel(1);
+        let then: Answer<Result<(), StoreError>> = Box::new(move |moved| {
+            // An error means that the asker has stopped waiting.
+            let _gone = answer.send(moved);
+        });
+        if !self.send_for_certain(Message::MovePlace { from: from.into(), to: to.into(), then }) {
+            return Err("the history is not written any more".to_owned());
+        }
+        match answered.recv_timeout(CURSORS_WITHIN) {
+            Ok(moved) => moved.map_err(|error| error.to_string()),
+            Err(_) => Err("the history does not answer".to_owned()),
+        }
+    }
+
     /// Keeps how far output was taken in together with what was derived from it: both or neither are stored. Never waits; none
     /// of it is dropped, as what cannot be written is merged with what comes later.
     pub fn take_in(&self, intake: Vec<Intake>) {

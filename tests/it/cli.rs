@@ -6,6 +6,8 @@ mod fake;
 mod fixture;
 mod forms;
 mod hostile;
+mod lists;
+mod ports;
 mod story;
 mod units;
 mod verbs;

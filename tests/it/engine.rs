@@ -10,6 +10,7 @@ mod forks;
 mod heritage;
 mod memory;
 mod openings;
+mod ports;
 mod probes;
 mod random;
 mod records;

@@ -21,6 +21,7 @@ mod probes;
 mod process;
 mod pty;
 mod redaction;
+mod registry;
 mod remembered;
 mod rows;
 mod screens;

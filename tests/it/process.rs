@@ -3,6 +3,7 @@
 mod children;
 mod errors;
 mod flood;
+mod holders;
 mod many;
 mod outlive;
 mod ports;

@@ -5,6 +5,7 @@ mod end;
 mod hostile;
 mod job;
 mod pipes;
+mod projects;
 mod share;
 pub(crate) mod terminal;
 mod tour;

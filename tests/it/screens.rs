@@ -9,6 +9,7 @@
 mod fixture;
 mod harness;
 mod looks;
+mod projects;
 mod robust;
 mod shots;
 mod talk;

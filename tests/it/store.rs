@@ -4,6 +4,7 @@
 
 mod database;
 mod faults;
+mod registry;
 mod repair;
 mod taken;
 

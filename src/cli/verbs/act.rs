@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Place,
+    Place, ports,
     reach::{Reach, Reached},
 };
 use crate::{
@@ -55,7 +55,23 @@ pub(in crate::cli) async fn act(
             hint,
         ));
     }
+    let taken = match &act.command {
+        Command::Start { .. } => ports::of_targets(outside, &before, &targets),
+        Command::Stop { .. }
+        | Command::Restart { .. }
+        | Command::Kill { .. }
+        | Command::Signal { .. }
+        | Command::Reload
+        | Command::Open { .. }
+        | Command::Close { .. }
+        | Command::Autopilot { .. } => Vec::new(),
+    };
     let mut reply = ask_at(handle, &command, consent, if_rev).await?;
+    match &mut reply {
+        Reply::Planned { plan } => plan.steps.extend(taken.iter().map(|sentence| format!("note: {sentence}"))),
+        Reply::Accepted { .. } => ports::say(ctx, &taken),
+        Reply::Unchanged { .. } | Reply::NeedsConsent { .. } | Reply::Refused { .. } => {}
+    }
     if let Reply::NeedsConsent { plan } = &reply {
         reply = consented(ctx, handle, &command, plan).await?;
     }

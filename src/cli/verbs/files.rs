@@ -12,7 +12,7 @@ use crate::{
         text::{plain, plain_lines},
     },
     config,
-    model::project::Problem,
+    model::{project::Problem, service::ServiceSpec},
 };
 use std::path::Path;
 
@@ -72,27 +72,50 @@ pub(in crate::cli) async fn check(
     Ok(outcome)
 }
 
-/// Adds a note for every port of the project that somebody else holds; while its own engine runs, its services do.
+/// Adds a note for every port of the project that somebody else holds, or that a service of another open project wants.
 async fn note_ports(outside: &impl Outside, file: &Path, checked: &mut Checked) {
     let Some(project) = checked.project.clone() else { return };
-    if !matches!(outside.connect(file, Access::Full).await, Ok(None)) {
-        return;
-    }
+    let engine = outside.connect(file, Access::Full).await;
+    // An engine that cannot be talked to runs them all the same.
+    let Ok(engine) = engine else { return };
+    let own = engine.map(|handle| handle.snapshot());
+    let daemon = outside.daemon(Access::Full).await.ok().flatten().map(|handle| handle.snapshot());
+    let now = outside.now().wall_us;
     for service in &project.services {
-        for holder in outside.port_holders(&service.ports) {
-            let note = Problem {
-                source: Some(service.source.clone()),
-                message: format!("{}: {holder}", service.id.service),
-                hint: Some(
-                    "end that process, or give the service another port; until then it would be blocked".to_owned(),
-                ),
-            };
-            if let Some(notes) = checked.json.get_mut("notes").and_then(serde_json::Value::as_array_mut) {
-                notes.push(config::problem_json(&note));
+        let view = own.as_ref().and_then(|own| own.service(&service.id));
+        if service.ports.is_empty() || view.is_some_and(|view| view.phase.run().is_some()) {
+            continue;
+        }
+        let held = outside.port_holders(&service.ports);
+        for holder in held.iter().filter(|holder| holder.service.as_ref() != Some(&service.id)) {
+            let hint = "end that process, or give the service another port; until then it would be blocked";
+            add_note(checked, service, &holder.told_at(now), hint);
+        }
+        let others = [&own, &daemon].into_iter().flatten().flat_map(|snapshot| &snapshot.services);
+        let mut named: Vec<String> = Vec::new();
+        for other in others.filter(|other| other.id.project != project.name) {
+            for port in service.ports.iter().filter(|port| other.ports.contains(port)) {
+                let is_held = held.iter().any(|holder| holder.port == port.0);
+                let message = format!("port {} is wanted by {}, too, which cas has open", port.0, other.id);
+                if !is_held && !named.contains(&message) {
+                    add_note(checked, service, &message, "only one of them can have it: give one another port");
+                    named.push(message);
+                }
             }
-            checked.notes.push(note);
         }
     }
+}
+
+fn add_note(checked: &mut Checked, service: &ServiceSpec, message: &str, hint: &str) {
+    let note = Problem {
+        source: Some(service.source.clone()),
+        message: format!("{}: {message}", service.id.service),
+        hint: Some(hint.to_owned()),
+    };
+    if let Some(notes) = checked.json.get_mut("notes").and_then(serde_json::Value::as_array_mut) {
+        notes.push(config::problem_json(&note));
+    }
+    checked.notes.push(note);
 }
 
 pub(in crate::cli) fn init(ctx: &mut Context<'_>, init: &Init) -> Result<Outcome, Failure> {

@@ -11,8 +11,10 @@ pub(super) mod files;
 pub(super) mod install;
 pub(super) mod logs;
 pub(super) mod papers;
+pub(super) mod ports;
 pub(super) mod projects;
 pub(super) mod reach;
+pub(super) mod scan;
 pub(super) mod status;
 pub(super) mod up;
 

@@ -8,6 +8,7 @@ use super::{
     act::{ask, wait_until_up},
     load,
     logs::prefix,
+    ports,
     reach::{Reached, open},
 };
 use crate::{
@@ -25,6 +26,7 @@ use crate::{
     model::{
         command::{Command, ServiceRef, Starts, Targets},
         policy::{Consent, Reply},
+        project::ProjectSpec,
         time::Timestamp,
     },
 };
@@ -83,7 +85,7 @@ pub(in crate::cli) async fn console(
         };
         return show(ctx, outside, place, handle.map_err(Failure::failed)?, theme).await;
     }
-    let reached = engine(ctx, outside, place, &file, Opening::Autostart).await?;
+    let reached = engine(ctx, outside, place, &file, Wanted::Autostart).await?;
     show(ctx, outside, place, reached.handle, theme).await
 }
 
@@ -118,7 +120,7 @@ pub(in crate::cli) async fn start(
     services: &[ServiceRef],
     face: &Face<'_>,
 ) -> Result<Outcome, Failure> {
-    let reached = engine(ctx, outside, place, file, opening_for(services)).await?;
+    let reached = engine(ctx, outside, place, file, Wanted::Services(services)).await?;
     let asked = outside.now();
     if place.access == Access::Full
         && let Err(failure) = want(ctx, &reached, services).await
@@ -137,8 +139,9 @@ async fn engine(
     outside: &impl Outside,
     place: &Place,
     file: &Path,
-    opening: Opening,
+    wanted: Wanted<'_>,
 ) -> Result<Reached, Failure> {
+    let opening = wanted.opening();
     if let Some(handle) = outside.connect(file, place.access).await.map_err(Failure::failed)? {
         return Ok(Reached::on(handle, file));
     }
@@ -150,6 +153,7 @@ async fn engine(
         ));
     }
     let project = load(ctx, outside, file)?;
+    note_ports(ctx, outside, &project, wanted);
     if let Some(reached) = place.open_under_daemon(ctx, outside, file, opening.starts()).await? {
         return Ok(reached);
     }
@@ -160,10 +164,12 @@ async fn engine(
 /// `cas up --detach`: the services run under the daemon, and the shell is free again.
 async fn detach(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path, up: &Up) -> Result<Outcome, Failure> {
     // What is wrong with the file is said in full, before anything is started.
-    load(ctx, outside, file)?;
-    let reached = match outside.connect(file, Access::Full).await.map_err(Failure::failed)? {
-        Some(handle) => Reached::on(handle, file),
-        None => under_daemon(ctx, outside, file, opening_for(&up.services).starts()).await?,
+    let project = load(ctx, outside, file)?;
+    let reached = if let Some(handle) = outside.connect(file, Access::Full).await.map_err(Failure::failed)? {
+        Reached::on(handle, file)
+    } else {
+        note_ports(ctx, outside, &project, Wanted::Services(&up.services));
+        under_daemon(ctx, outside, file, opening_for(&up.services).starts()).await?
     };
     let snapshot = reached.snapshot();
     let targets = select::services(&up.services, &reached.ids(&snapshot))?;
@@ -180,6 +186,38 @@ async fn detach(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path, up: 
         )
     });
     Ok(outcome)
+}
+
+/// What is to be started of a project that is opened.
+#[derive(Debug, Clone, Copy)]
+enum Wanted<'a> {
+    /// What starts by itself.
+    Autostart,
+    /// These with what they need; none named: all.
+    Services(&'a [ServiceRef]),
+}
+
+impl Wanted<'_> {
+    const fn opening(self) -> Opening {
+        match self {
+            Self::Autostart => Opening::Autostart,
+            Self::Services(services) => opening_for(services),
+        }
+    }
+}
+
+/// Who has the ports of what is to be started. Names that fit nothing are told later.
+fn note_ports(ctx: &mut Context<'_>, outside: &impl Outside, project: &ProjectSpec, wanted: Wanted<'_>) {
+    let known: Vec<_> = project.services.iter().map(|service| service.id.clone()).collect();
+    let wanted = match wanted {
+        Wanted::Autostart => {
+            project.services.iter().filter(|service| service.autostart).map(|service| service.id.clone()).collect()
+        }
+        Wanted::Services([]) => known,
+        Wanted::Services(services) => select::services(services, &known).unwrap_or_default(),
+    };
+    let taken = ports::of_project(outside, project, &wanted);
+    ports::say(ctx, &taken);
 }
 
 /// Starts the daemon where none runs, and has it open the project.

@@ -107,6 +107,8 @@ fn arguments_of(ui: &Ui, verb: &str, typed: &[&str]) -> Vec<Candidate> {
                 all.extend(Signal::ALL.iter().map(|signal| candidate(signal.name(), signal.about(), Sort::Argument)));
             }
             "services" => all.extend(services(ui, typed)),
+            "directory" => all.extend(closed(ui)),
+            "project" => all.extend(open_projects(ui)),
             _ => all.extend(argument.get_possible_values().iter().map(|value| {
                 let about = value.get_help().map(ToString::to_string).unwrap_or_default();
                 candidate(value.get_name(), about, Sort::Argument)
@@ -148,6 +150,17 @@ fn services(ui: &Ui, typed: &[&str]) -> Vec<Candidate> {
         candidate(format!("{}/*", project.name), about, Sort::Service)
     }));
     all
+}
+
+/// Directories of projects that could be opened.
+fn closed(ui: &Ui) -> impl Iterator<Item = Candidate> {
+    let closed = ui.snapshot.projects.iter().filter(|project| !project.open && project.exists);
+    closed.map(|project| candidate(project.root.display().to_string(), project.shown(), Sort::Argument))
+}
+
+fn open_projects(ui: &Ui) -> impl Iterator<Item = Candidate> {
+    let open = ui.snapshot.projects.iter().filter(|project| project.open);
+    open.map(|project| candidate(project.name.as_str(), project.root.display().to_string(), Sort::Argument))
 }
 
 fn best(all: Vec<Candidate>, word: &str) -> Vec<Candidate> {

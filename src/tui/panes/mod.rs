@@ -60,8 +60,13 @@ fn panel(frame: &mut Frame<'_>, ui: &Ui, pane: Pane, area: Rect, titles: Titles)
 
 /// `/pattern/` for a title.
 fn filter_spans(ui: &Ui, pattern: Option<&Pattern>) -> Vec<Span<'static>> {
-    let Some(pattern) = pattern else { return Vec::new() };
-    let text = format!("/{}/", format::clean(pattern.source(), 24));
+    sought_spans(ui, pattern.map(Pattern::source))
+}
+
+/// The same of what is looked for in other ways.
+fn sought_spans(ui: &Ui, sought: Option<&str>) -> Vec<Span<'static>> {
+    let Some(sought) = sought else { return Vec::new() };
+    let text = format!("/{}/", format::clean(sought, 24));
     vec![Span::raw(" "), Span::styled(text, ui.theme.style(Role::Match))]
 }
 

@@ -3,15 +3,16 @@
 use ratatui::{
     Frame,
     layout::Rect,
-    style::Modifier,
+    style::{Modifier, Style},
     text::{Line, Span},
 };
 
-use super::{Picked, Titles, alarm, bar, empty, filter_spans, panel, put_row};
+use super::{Picked, Titles, alarm, bar, empty, panel, put_row, sought_spans};
 use crate::{
     model::snapshot::{Counts, ProjectView},
     tui::{
         format,
+        fuzzy::Fuzzy,
         theme::Role,
         ui::{Pane, Ui},
     },
@@ -63,7 +64,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
         ui,
         Pane::Projects,
         area,
-        Titles { after: filter_spans(ui, ui.projects.pattern.as_ref()), right, ..Titles::default() },
+        Titles { after: sought_spans(ui, ui.projects.pattern.as_ref().map(Fuzzy::source)), right, ..Titles::default() },
     );
     if rows.is_empty() {
         if ui.projects.pattern.is_some() {
@@ -96,16 +97,18 @@ fn project_line(ui: &Ui, project: &ProjectView, width: usize) -> Line<'static> {
     } else {
         (ui.theme.style(Role::Muted), style)
     };
-    let mut spans = vec![
-        Span::styled(format!(" {glyph} "), style),
-        Span::styled(format::cell(project.name.as_str(), 16.min(width / 3)), name_style),
-        Span::styled(format!(" {word:<9} "), word_style),
-        Span::raw(" "),
-    ];
+    let name_style = if project.exists { name_style } else { name_style.add_modifier(Modifier::DIM) };
+    let (in_name, in_place) = matched(ui, project);
+    let mut spans = vec![Span::styled(format!(" {glyph} "), style)];
+    let columns = if project.shown() == project.name.as_str() { 16 } else { 28 };
+    let name = format::cell(project.shown(), columns.min(width / 3));
+    spans.extend(marked(ui, &name, &in_name, name_style));
+    spans.extend([Span::styled(format!(" {word:<9} "), word_style), Span::raw(" ")]);
     if project.open {
         spans.extend(count_spans(ui, &project.counts));
     } else {
-        let day = ui.zone.day(project.last_opened_us);
+        let day =
+            if project.last_opened_us == 0 { "never opened".to_owned() } else { ui.zone.day(project.last_opened_us) };
         spans.push(Span::styled(
             format!(
                 "{} {}, {day} ",
@@ -119,11 +122,46 @@ fn project_line(ui: &Ui, project: &ProjectView, width: usize) -> Line<'static> {
     let room = width.saturating_sub(used + 1);
     if room > 9 {
         spans.push(Span::raw(" "));
-        spans.push(Span::styled(
-            format::right_cell(&project.root.display().to_string(), room - 1),
-            ui.theme.style(Role::Faint),
-        ));
+        let root = project.root.display().to_string();
+        let cell = format::right_cell(&root, room - 1);
+        let before = cell.chars().take_while(|letter| *letter == ' ').count();
+        // One that had to be cut has lost its count.
+        let in_cell: Vec<u32> = if cell.trim_start() == root {
+            in_place.iter().map(|letter| letter + u32::try_from(before).unwrap_or(0)).collect()
+        } else {
+            Vec::new()
+        };
+        spans.extend(marked(ui, &cell, &in_cell, ui.theme.style(Role::Faint)));
         spans.push(Span::raw(" "));
     }
     Line::from(spans)
+}
+
+/// The letters of name and directory that fit what is looked for.
+fn matched(ui: &Ui, project: &ProjectView) -> (Vec<u32>, Vec<u32>) {
+    let Some(wanted) = &ui.projects.pattern else { return (Vec::new(), Vec::new()) };
+    if let Some(fit) = wanted.fit(project.shown()) {
+        return (fit.letters, Vec::new());
+    }
+    let name = u32::try_from(project.shown().chars().count()).unwrap_or(0);
+    let both = wanted.fit(&format!("{} {}", project.shown(), project.root.display()));
+    let letters = both.map(|fit| fit.letters).unwrap_or_default();
+    let in_place = letters.iter().filter_map(|letter| letter.checked_sub(name + 1)).collect();
+    (letters.into_iter().filter(|letter| *letter < name).collect(), in_place)
+}
+
+/// `text` with some letters lit.
+fn marked(ui: &Ui, text: &str, lit: &[u32], style: Style) -> Vec<Span<'static>> {
+    if lit.is_empty() {
+        return vec![Span::styled(text.to_owned(), style)];
+    }
+    let mut spans: Vec<Span<'static>> = Vec::new();
+    for (place, letter) in (0_u32..).zip(text.chars()) {
+        let style = if lit.contains(&place) { ui.theme.style(Role::Match) } else { style };
+        match spans.last_mut() {
+            Some(last) if last.style == style => last.content.to_mut().push(letter),
+            Some(_) | None => spans.push(Span::styled(letter.to_string(), style)),
+        }
+    }
+    spans
 }

@@ -97,14 +97,14 @@ fn back(ui: &mut Ui) {
     if ui.toast.take().is_some() || modal::clear_selection(ui) {
         return;
     }
-    let filter = match ui.focus {
-        Pane::Projects => ui.projects.pattern.take(),
-        Pane::Services => ui.services.pattern.take(),
-        Pane::Logs => ui.logs.pattern.take(),
-        Pane::Timeline => ui.timeline.pattern.take(),
-        Pane::Graphs => None,
+    let was_filtered = match ui.focus {
+        Pane::Projects => ui.projects.pattern.take().is_some(),
+        Pane::Services => ui.services.pattern.take().is_some(),
+        Pane::Logs => ui.logs.pattern.take().is_some(),
+        Pane::Timeline => ui.timeline.pattern.take().is_some(),
+        Pane::Graphs => false,
     };
-    if filter.is_some() {
+    if was_filtered {
         return;
     }
     if ui.zoomed {
@@ -124,7 +124,7 @@ fn edit(ui: &mut Ui) -> Vec<UiEffect> {
         }
     };
     let selected = ui.projects.selected.as_ref();
-    let project = || ui.snapshot.projects.iter().find(|p| p.open && selected.is_none_or(|name| p.name == *name));
+    let project = || ui.snapshot.projects.iter().find(|p| p.open && selected.is_none_or(|root| p.root == *root));
     let any: Option<(PathBuf, Option<u32>)> = place
         .or_else(|| project().map(|project| (project.file.clone(), None)))
         .or_else(|| ui.project_file.clone().map(|file| (file, None)));

@@ -1,6 +1,6 @@
 //! Keys of lists and texts, on whichever pane has them.
 
-use super::{logs, move_services, prompt, say, service};
+use super::{logs, move_services, project, prompt, say, service};
 use crate::{
     model::{ids::ServiceId, timeline::Severity},
     tui::{
@@ -45,7 +45,7 @@ pub(super) fn act(ui: &mut Ui, action: ListKey) -> Vec<UiEffect> {
         ListKey::Filter => prompt::open(ui),
         ListKey::NextMatch => next(ui, Motion::By(1)),
         ListKey::PreviousMatch => next(ui, Motion::By(-1)),
-        ListKey::Open => open(ui),
+        ListKey::Open => return open(ui),
         ListKey::Mark => mark(ui),
         ListKey::Copy => return copy(ui),
         // Motions, done above.
@@ -67,8 +67,8 @@ pub(super) fn scroll(ui: &mut Ui, pane: Pane, motion: Motion) {
         Pane::Projects => {
             let rows = ui.project_rows();
             let place = motion.apply(ui.projects.view.selected(), rows.len());
-            let name = rows.get(place).map(|project| project.name.clone());
-            ui.projects.selected = name;
+            let root = rows.get(place).map(|project| project.root.clone());
+            ui.projects.selected = root;
         }
         // The graphs show the selected service, so moving there moves through the services.
         Pane::Services | Pane::Graphs => move_services(ui, motion),
@@ -90,9 +90,9 @@ fn next(ui: &mut Ui, motion: Motion) {
     }
 }
 
-fn open(ui: &mut Ui) {
+fn open(ui: &mut Ui) -> Vec<UiEffect> {
     match ui.focus {
-        Pane::Projects => open_project(ui),
+        Pane::Projects => return project::open(ui),
         Pane::Services | Pane::Graphs => service::detail(ui),
         Pane::Logs => {
             if let Some((title, text)) = logs::selected_text(ui) {
@@ -105,29 +105,14 @@ fn open(ui: &mut Ui) {
             }
         }
     }
-}
-
-/// Selects the first service of the selected project, the one that deserves a look first if there is one.
-fn open_project(ui: &mut Ui) {
-    let Some(project) = ui.projects.selected.clone() else { return };
-    let of_it = || ui.snapshot.services.iter().filter(|service| service.id.project == project);
-    let first = of_it().find(|service| service.concern() >= 2).or_else(|| of_it().next());
-    if let Some(id) = first.map(|service| service.id.clone()) {
-        ui.services.pattern = None;
-        ui.services.selected = Some(id);
-        ui.focus = Pane::Services;
-        return;
-    }
-    let root = ui.snapshot.projects.iter().find(|known| known.name == project).map(|known| known.root.clone());
-    let hint = root.map(|root| format!("cd {} && cas", root.display()));
-    say(ui, Severity::Info, format!("{project} is not open here"), hint);
+    Vec::new()
 }
 
 fn mark(ui: &mut Ui) {
     match ui.focus {
         Pane::Logs => logs::toggle_anchor(ui),
         Pane::Projects => {
-            let Some(project) = ui.projects.selected.clone() else { return };
+            let Some(project) = ui.selected_project().map(|project| project.name.clone()) else { return };
             let of_it = |id: &ServiceId| id.project == project;
             if ui.services.marks.iter().any(of_it) {
                 ui.services.marks.retain(|id| !of_it(id));
@@ -161,7 +146,7 @@ const COPY_LIMIT: usize = 100_000;
 
 fn copy(ui: &mut Ui) -> Vec<UiEffect> {
     let text = match ui.focus {
-        Pane::Projects => ui.projects.selected.as_ref().map(ToString::to_string),
+        Pane::Projects => ui.selected_project().map(|project| project.root.display().to_string()),
         Pane::Services | Pane::Graphs => {
             let lines: Vec<String> = ui
                 .targets()

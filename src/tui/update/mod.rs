@@ -6,6 +6,7 @@ mod list;
 mod logs;
 mod modal;
 mod mouse;
+mod project;
 mod prompt;
 mod service;
 
@@ -150,6 +151,7 @@ pub(crate) fn say(ui: &mut Ui, severity: Severity, text: String, hint: Option<St
 }
 
 fn replied(ui: &mut Ui, request: Request, reply: Reply) {
+    project::answered(ui, &request, &reply);
     match reply {
         Reply::Accepted { note } | Reply::Unchanged { note } => say(ui, Severity::Info, note, None),
         Reply::Planned { plan } | Reply::NeedsConsent { plan } => ui.modal = Some(Modal::Confirm { request, plan }),
@@ -175,6 +177,7 @@ fn take_snapshot(ui: &mut Ui, snapshot: Arc<Snapshot>) {
         let start = services.iter().find(|service| wanted.is_none_or(|project| service.id.project == *project));
         ui.services.selected = start.or_else(|| services.first()).map(|service| service.id.clone());
     }
+    project::has_opened(ui);
     if ui.leaving == Leaving::StoppingAll {
         ui.toast = None;
     }
@@ -191,9 +194,9 @@ fn settle(ui: &mut Ui) {
 fn settle_projects(ui: &mut Ui) {
     let rows = ui.project_rows();
     let len = rows.len();
-    let found = ui.projects.selected.as_ref().and_then(|name| rows.iter().position(|project| project.name == *name));
+    let found = ui.projects.selected.as_ref().and_then(|root| rows.iter().position(|project| project.root == *root));
     let place = found.unwrap_or_else(|| ui.projects.view.selected().min(len.saturating_sub(1)));
-    let selected = rows.get(place).map(|project| project.name.clone());
+    let selected = rows.get(place).map(|project| project.root.clone());
     let height = ui.pane_height(Pane::Projects);
     ui.projects.selected = selected;
     select(&mut ui.projects.view, place, len, height);

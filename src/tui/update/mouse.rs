@@ -98,9 +98,9 @@ fn select_row(ui: &mut Ui, pane: Pane, row: usize) {
     match pane {
         Pane::Projects => {
             let place = ui.projects.view.offset() + row;
-            let name = ui.project_rows().get(place).map(|project| project.name.clone());
-            if name.is_some() {
-                ui.projects.selected = name;
+            let root = ui.project_rows().get(place).map(|project| project.root.clone());
+            if root.is_some() {
+                ui.projects.selected = root;
             }
         }
         Pane::Services => {

@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyEvent;
 
-use super::{act, say};
+use super::{act, list, project, say};
 use crate::{
     model::{
         ids::RequestId,
@@ -12,20 +12,35 @@ use crate::{
     tui::{
         action::{Action, Layer, PromptKey},
         edit::LineEdit,
+        fuzzy::Fuzzy,
         message::UiEffect,
         modals::{Modal, palette::Run},
+        motion::Motion,
         pattern::Pattern,
         ui::{FilterPrompt, Pane, Ui},
     },
 };
 
-fn pattern_of(ui: &mut Ui, pane: Pane) -> Option<&mut Option<Pattern>> {
+/// What a pane was filtered by.
+fn source_of(ui: &Ui, pane: Pane) -> Option<String> {
+    let pattern = match pane {
+        Pane::Projects => return ui.projects.pattern.as_ref().map(|wanted| wanted.source().to_owned()),
+        Pane::Services => &ui.services.pattern,
+        Pane::Logs => &ui.logs.pattern,
+        Pane::Timeline => &ui.timeline.pattern,
+        Pane::Graphs => return None,
+    };
+    pattern.as_ref().map(|pattern| pattern.source().to_owned())
+}
+
+/// Projects are looked for, all else is filtered.
+fn set(ui: &mut Ui, pane: Pane, text: &str) {
     match pane {
-        Pane::Projects => Some(&mut ui.projects.pattern),
-        Pane::Services => Some(&mut ui.services.pattern),
-        Pane::Logs => Some(&mut ui.logs.pattern),
-        Pane::Timeline => Some(&mut ui.timeline.pattern),
-        Pane::Graphs => None,
+        Pane::Projects => ui.projects.pattern = Fuzzy::parse(text),
+        Pane::Services => ui.services.pattern = Pattern::parse(text),
+        Pane::Logs => ui.logs.pattern = Pattern::parse(text),
+        Pane::Timeline => ui.timeline.pattern = Pattern::parse(text),
+        Pane::Graphs => {}
     }
 }
 
@@ -35,21 +50,33 @@ pub(super) fn open(ui: &mut Ui) {
         Pane::Graphs => Pane::Services,
         other @ (Pane::Projects | Pane::Services | Pane::Logs | Pane::Timeline) => other,
     };
-    let before = pattern_of(ui, pane).and_then(|pattern| pattern.clone());
-    let edit = LineEdit::new(before.as_ref().map_or("", Pattern::source));
+    let before = source_of(ui, pane);
+    let edit = LineEdit::new(before.as_deref().unwrap_or_default());
     ui.prompt = Some(FilterPrompt { pane, edit, before });
 }
 
 pub(super) fn key(ui: &mut Ui, event: KeyEvent) -> Vec<UiEffect> {
     let Some(prompt) = ui.prompt.as_mut() else { return Vec::new() };
+    let pane = prompt.pane;
     match ui.keymap.action(Layer::Prompt, &event) {
-        Some(Action::Prompt(PromptKey::Accept)) => ui.prompt = None,
-        Some(Action::Prompt(PromptKey::Cancel)) => {
-            let (pane, before) = (prompt.pane, prompt.before.take());
+        Some(Action::Prompt(PromptKey::Accept)) => {
             ui.prompt = None;
-            if let Some(pattern) = pattern_of(ui, pane) {
-                *pattern = before;
+            // A project that was looked for and found is meant.
+            if pane == Pane::Projects && ui.projects.pattern.is_some() && !ui.project_rows().is_empty() {
+                ui.projects.pattern = None;
+                return project::open(ui);
             }
+        }
+        Some(Action::Prompt(PromptKey::Cancel)) => {
+            let before = prompt.before.take().unwrap_or_default();
+            ui.prompt = None;
+            set(ui, pane, &before);
+        }
+        Some(Action::Prompt(PromptKey::NextChoice)) if pane == Pane::Projects => {
+            list::scroll(ui, pane, Motion::By(1));
+        }
+        Some(Action::Prompt(PromptKey::PreviousChoice)) if pane == Pane::Projects => {
+            list::scroll(ui, pane, Motion::By(-1));
         }
         Some(_) => {}
         None => {
@@ -63,9 +90,10 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent) -> Vec<UiEffect> {
 
 fn apply(ui: &mut Ui) {
     let Some(prompt) = &ui.prompt else { return };
-    let (pane, pattern) = (prompt.pane, Pattern::parse(prompt.edit.text()));
-    if let Some(slot) = pattern_of(ui, pane) {
-        *slot = pattern;
+    let (pane, text) = (prompt.pane, prompt.edit.text().to_owned());
+    set(ui, pane, &text);
+    if pane == Pane::Projects {
+        project::select_best(ui);
     }
 }
 

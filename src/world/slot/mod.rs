@@ -9,6 +9,7 @@ mod payload;
 mod place;
 mod process;
 mod pulse;
+mod quiet;
 mod socket;
 mod start;
 mod survey;
@@ -19,6 +20,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+pub use self::quiet::is_quiet;
 pub(super) use self::{
     cage::{Cage, Grounds},
     keeper::Keeper,

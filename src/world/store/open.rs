@@ -69,10 +69,19 @@ const STEPS: [&str; KNOWN as usize] = [
         mono_us        INTEGER NOT NULL
     ) STRICT;
 ",
+    "
+    CREATE TABLE origin (                             -- of a project: where it comes from
+        root           ANY     NOT NULL PRIMARY KEY,  -- as in project
+        remote         TEXT,                          -- Git remote, without credentials
+        moved_from     ANY                            -- path, as root
+    ) STRICT;
+",
 ];
 
 /// The newest format that is known here.
-pub(super) const KNOWN: i64 = 2;
+pub(super) const KNOWN: i64 = 3;
+/// The first format that knows where projects come from.
+pub(super) const ORIGINS: i64 = 3;
 /// No cas will ever get there: a larger number is damage.
 const PLAUSIBLE: i64 = 9999;
 /// How long the check at the opening may take.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::EntryFilter;
-use crate::model::{project::ProjectRecord, timeline::Entry};
+use crate::model::{project::ProjectRecord, registry, timeline::Entry};
 
 /// Entries and changes of the registry, in memory.
 #[derive(Debug)]
@@ -40,10 +40,10 @@ impl Pending {
 
     /// The registry as it will be, given what is in the database.
     pub(super) fn apply_to_projects(&self, mut stored: Vec<ProjectRecord>) -> Vec<ProjectRecord> {
-        stored.retain(|record| !self.projects.contains_key(&record.root));
-        stored.extend(self.projects.values().flatten().cloned());
-        for record in &mut stored {
-            record.exists = record.root.is_dir();
+        stored.retain(|record| self.projects.get(&record.root) != Some(&None));
+        for record in self.projects.values().flatten() {
+            let exists = record.root.is_dir();
+            registry::take_in(&mut stored, ProjectRecord { exists, ..record.clone() });
         }
         stored.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.root.cmp(&b.root)));
         stored

@@ -12,7 +12,7 @@ use rusqlite::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::EntryFilter;
+use super::{EntryFilter, open};
 use crate::model::{
     ids::{ProjectName, RunId, ServiceName},
     project::ProjectRecord,
@@ -96,37 +96,75 @@ pub(super) fn prune_projects(change: &Transaction<'_>, keep: u32) -> rusqlite::R
     }
     let oldest = "SELECT root FROM project ORDER BY last_opened_us LIMIT ?1";
     let delete = format!("DELETE FROM project WHERE root IN ({oldest})");
-    change.execute(&delete, [all - i64::from(keep)]).map(|_deleted| ())
+    change.execute(&delete, [all - i64::from(keep)])?;
+    change.execute("DELETE FROM origin WHERE root NOT IN (SELECT root FROM project)", []).map(|_deleted| ())
 }
 
-/// Keeps or forgets a project.
+/// Keeps or forgets a project. One that was moved takes the place of the record that it had.
 pub(super) fn set_project(
     change: &Transaction<'_>,
     root: &Path,
     record: Option<&ProjectRecord>,
 ) -> rusqlite::Result<()> {
-    let changed = match record {
-        Some(record) => change.execute(
-            "INSERT INTO project (root, name, file, services, last_opened_us) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (root) DO UPDATE SET name = excluded.name, file = excluded.file, services = excluded.services,
-                                              last_opened_us = excluded.last_opened_us",
-            params![
-                PathCell(root),
-                record.name.as_str(),
-                PathCell(&record.file),
-                i64::try_from(record.services).unwrap_or(i64::MAX),
-                record.last_opened_us
-            ],
-        ),
-        None => change.execute("DELETE FROM project WHERE root = ?1", [PathCell(root)]),
+    let Some(record) = record else { return delete_project(change, root) };
+    let moved_from = match moved_from(change, record)? {
+        Some(from) => {
+            delete_project(change, &from)?;
+            Some(from)
+        }
+        None => record.moved_from.clone(),
     };
-    changed.map(|_rows| ())
+    change.execute(
+        "INSERT INTO project (root, name, file, services, last_opened_us) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (root) DO UPDATE SET name = excluded.name, file = excluded.file, services = excluded.services,
+                                          last_opened_us = excluded.last_opened_us",
+        params![
+            PathCell(root),
+            record.name.as_str(),
+            PathCell(&record.file),
+            i64::try_from(record.services).unwrap_or(i64::MAX),
+            record.last_opened_us
+        ],
+    )?;
+    change.execute(
+        "INSERT INTO origin (root, remote, moved_from) VALUES (?1, ?2, ?3)
+         ON CONFLICT (root) DO UPDATE SET remote = excluded.remote,
+                                          moved_from = coalesce(excluded.moved_from, moved_from)",
+        params![PathCell(root), record.remote, moved_from.as_deref().map(PathCell)],
+    )?;
+    Ok(())
+}
+
+fn delete_project(change: &Transaction<'_>, root: &Path) -> rusqlite::Result<()> {
+    change.execute("DELETE FROM origin WHERE root = ?1", [PathCell(root)])?;
+    change.execute("DELETE FROM project WHERE root = ?1", [PathCell(root)]).map(|_rows| ())
+}
+
+/// The directory of the same project that is gone, where there is one.
+fn moved_from(change: &Transaction<'_>, record: &ProjectRecord) -> rusqlite::Result<Option<PathBuf>> {
+    if record.remote.is_none() {
+        return Ok(None);
+    }
+    let gone = projects(change)?.into_iter().filter(|old| old.is_moved_to(record));
+    Ok(gone.max_by_key(|old| old.last_opened_us).map(|old| old.root))
+}
+
+/// What is kept of a place is from now on that of another one.
+pub(super) fn move_place(change: &Transaction<'_>, from: &str, to: &str) -> rusqlite::Result<()> {
+    change.execute("UPDATE OR REPLACE cursors SET place = ?2 WHERE place = ?1", [from, to])?;
+    change.execute("UPDATE OR REPLACE minutes SET place = ?2 WHERE place = ?1", [from, to]).map(|_rows| ())
 }
 
 /// The registry by name.
 pub(super) fn projects(db: &Connection) -> rusqlite::Result<Vec<ProjectRecord>> {
-    let mut select =
-        db.prepare_cached("SELECT root, name, file, services, last_opened_us FROM project ORDER BY name, root")?;
+    let (origin, join) = if open::format_of(db)? >= open::ORIGINS {
+        ("origin.remote, origin.moved_from", "LEFT JOIN origin ON origin.root = project.root")
+    } else {
+        ("NULL, NULL", "")
+    };
+    let mut select = db.prepare_cached(&format!(
+        "SELECT project.root, name, file, services, last_opened_us, {origin} FROM project {join} ORDER BY name, project.root"
+    ))?;
     let mut rows = select.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -144,6 +182,8 @@ fn project(row: &Row<'_>) -> Option<ProjectRecord> {
         file: path_of(row, 2)?,
         services: usize::try_from(row.get::<_, i64>(3).ok()?).ok()?,
         last_opened_us: row.get(4).ok()?,
+        remote: row.get(5).ok()?,
+        moved_from: path_of(row, 6),
     })
 }
 

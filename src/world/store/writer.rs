@@ -65,6 +65,12 @@ pub(super) enum Message {
     Record(Arc<Entry>),
     Register(ProjectRecord),
     Forget(PathBuf),
+    /// What is kept of one place is to be that of another.
+    MovePlace {
+        from: Arc<str>,
+        to: Arc<str>,
+        then: Answer<Result<(), StoreError>>,
+    },
     /// There is something among what waits outside the queue.
     TakenIn,
     Ask(Question),
@@ -171,6 +177,12 @@ impl Writer {
                 self.pending.projects.insert(root, None);
             }
             Message::TakenIn => {}
+            Message::MovePlace { from, to, then } => {
+                let now = (self.clock)();
+                self.write(now);
+                let moved = self.move_place(now, &from, &to);
+                return then(moved);
+            }
             Message::Ask(question) => return self.answer(question),
             Message::Flush(done) => {
                 self.write((self.clock)());
@@ -293,6 +305,15 @@ impl Writer {
                 return Ok(());
             }
         }
+    }
+
+    fn move_place(&mut self, now: Timestamp, from: &str, to: &str) -> Result<(), StoreError> {
+        let db = self.keeper.usable(now)?;
+        let moved = db.transaction_with_behavior(TransactionBehavior::Immediate).and_then(|change| {
+            rows::move_place(&change, from, to)?;
+            change.commit()
+        });
+        moved.map_err(|error| StoreError::of(self.keeper.path(), &error))
     }
 
     /// Puts the last backup, or nothing, in the place of a damaged database.

@@ -146,6 +146,8 @@ pub(crate) struct Fake {
     pub(crate) entries: Vec<Entry>,
     pub(crate) registry: Vec<ProjectRecord>,
     pub(crate) forgotten: RefCell<Vec<PathBuf>>,
+    pub(crate) remembered: RefCell<Vec<ProjectRecord>>,
+    pub(crate) holders: Vec<PortHolder>,
     pub(crate) hosted: RefCell<Vec<Opening>>,
     pub(crate) host: Option<Handle>,
     /// The daemon, once it runs.
@@ -259,8 +261,8 @@ impl Outside for Fake {
         self.host.clone().ok_or_else(|| "no engine today".to_owned())
     }
 
-    fn port_holders(&self, _ports: &[Port]) -> Vec<PortHolder> {
-        Vec::new()
+    fn port_holders(&self, ports: &[Port]) -> Vec<PortHolder> {
+        self.holders.iter().filter(|holder| ports.contains(&Port(holder.port))).cloned().collect()
     }
 
     async fn let_go(&self) {
@@ -302,6 +304,11 @@ impl Outside for Fake {
 
     fn registry(&self) -> Result<Vec<ProjectRecord>, String> {
         Ok(self.registry.clone())
+    }
+
+    fn remember(&self, projects: &[ProjectRecord]) -> Result<(), String> {
+        self.remembered.borrow_mut().extend_from_slice(projects);
+        Ok(())
     }
 
     fn forget(&self, project: &ProjectRecord) -> Result<(), String> {

@@ -98,6 +98,10 @@ pub(crate) fn snapshot() -> Snapshot {
         },
         projects: vec![ProjectView {
             under_care_since: None,
+            display: String::new(),
+            reference: String::new(),
+            remote: None,
+            moved_from: None,
             name: ProjectName::new("shop").unwrap(),
             root: PathBuf::from("/srv/shop"),
             file: PathBuf::from("/srv/shop/cas.yaml"),
@@ -208,5 +212,7 @@ pub(crate) fn record(project: &str, root: &str) -> ProjectRecord {
         services: 3,
         last_opened_us: NOON,
         exists: true,
+        remote: None,
+        moved_from: None,
     }
 }

@@ -487,8 +487,8 @@ async fn projects_are_listed_and_forgotten_by_name_or_directory() {
     assert_eq!(run(&outside, "cas projects forget blog").await.outcome, Outcome::Ok);
     let several = run(&outside, "cas projects forget shop").await;
     assert_eq!(several.outcome, Outcome::NotFound);
-    assert!(several.stderr.contains("/srv/shop, /old/shop"), "{}", several.stderr);
-    assert_eq!(run(&outside, "cas projects forget /old/shop").await.outcome, Outcome::Ok);
+    assert!(several.stderr.contains("shop@srv/shop, shop@old/shop"), "{}", several.stderr);
+    assert_eq!(run(&outside, "cas projects remove shop@old/shop").await.outcome, Outcome::Ok);
     assert_eq!(*outside.forgotten.borrow(), [PathBuf::from("/srv/blog"), PathBuf::from("/old/shop")]);
     assert_eq!(run(&outside, "cas projects forget nosuch").await.outcome, Outcome::NotFound);
 }

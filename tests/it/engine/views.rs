@@ -111,6 +111,8 @@ fn open_projects_come_first_and_remembered_ones_after() {
         services,
         last_opened_us: 5,
         exists: name != "lost",
+        remote: None,
+        moved_from: None,
     };
     world.tell(Event::RegistryRead(vec![record("shop", 1), record("lost", 2), record("bank", 3)]));
     let seen: Vec<(String, bool, bool, usize)> = world

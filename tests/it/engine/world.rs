@@ -315,7 +315,14 @@ impl World {
                 let holders = ports
                     .iter()
                     .filter_map(|port| self.held_ports.get(&port.0).map(|pid| (port.0, *pid)))
-                    .map(|(port, pid)| PortHolder { port, pid: Some(pid), command: Some("nginx".to_owned()) })
+                    .map(|(port, pid)| PortHolder {
+                        port,
+                        pid: Some(pid),
+                        command: Some("nginx".to_owned()),
+                        since_us: None,
+                        user: None,
+                        service: None,
+                    })
                     .collect();
                 self.tell(Event::PortsChecked { service, epoch, holders });
             }

@@ -103,6 +103,10 @@ pub(super) fn service(project: &str, name: &str, phase: Phase, why: &str) -> Ser
 fn project(name: &str, services: &[Arc<ServiceView>]) -> ProjectView {
     ProjectView {
         under_care_since: None,
+        display: String::new(),
+        reference: String::new(),
+        remote: None,
+        moved_from: None,
         name: ProjectName::new(name).unwrap(),
         root: PathBuf::from(format!("/srv/{name}")),
         file: PathBuf::from(format!("/srv/{name}/cas.yaml")),
@@ -116,6 +120,10 @@ fn project(name: &str, services: &[Arc<ServiceView>]) -> ProjectView {
 pub(super) fn remembered(name: &str, total: usize, exists: bool) -> ProjectView {
     ProjectView {
         under_care_since: None,
+        display: String::new(),
+        reference: String::new(),
+        remote: None,
+        moved_from: None,
         name: ProjectName::new(name).unwrap(),
         root: PathBuf::from(format!("/home/ann/{name}")),
         file: PathBuf::from(format!("/home/ann/{name}/cas.yaml")),
@@ -394,7 +402,14 @@ pub(super) fn held() -> World {
         condition: Condition::ServiceHealthy,
         state: "starting".to_owned(),
     };
-    let holder = PortHolder { port: 8080, pid: Some(1234), command: Some("nginx: master process".to_owned()) };
+    let holder = PortHolder {
+        port: 8080,
+        pid: Some(1234),
+        command: Some("nginx: master process".to_owned()),
+        since_us: None,
+        user: None,
+        service: None,
+    };
     let stopping =
         Phase::Stopping { run: RunId(3), since: ago(2), kill_at: in_seconds(8), then: AfterStop::StartAgain };
     let mut db = service("shop", "db", running(3), "runs; readiness has not passed yet");
@@ -439,7 +454,16 @@ pub(super) fn held() -> World {
             9,
             Origin::Healer,
             "web",
-            What::Blocked { holders: vec![PortHolder { port: 8080, pid: None, command: None }] },
+            What::Blocked {
+                holders: vec![PortHolder {
+                    port: 8080,
+                    pid: None,
+                    command: None,
+                    since_us: None,
+                    user: None,
+                    service: None,
+                }],
+            },
             "",
         ),
         entry(2, 3, Origin::Key, "old", What::Stopping { signal: Signal::Term }, "restart shop/old"),

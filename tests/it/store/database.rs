@@ -96,7 +96,16 @@ fn every_what() -> Vec<What> {
         What::RestartWithheld { exit: Exit::Signal(11) },
         What::GaveUp { attempts: 8 },
         What::Held { holds: vec![dependency, Hold::RestartBudget] },
-        What::Blocked { holders: vec![PortHolder { port: 80, pid: Some(1), command: Some(text.clone()) }] },
+        What::Blocked {
+            holders: vec![PortHolder {
+                port: 80,
+                pid: Some(1),
+                command: Some(text.clone()),
+                since_us: Some(5),
+                user: Some(text.clone()),
+                service: None,
+            }],
+        },
         What::Stopping { signal: Signal::Term },
         What::Killed { after: odd },
         What::Stopped,
@@ -129,6 +138,8 @@ fn record(name: &str, root: &Path, last_opened_us: i64) -> ProjectRecord {
         services: 4,
         last_opened_us,
         exists: true,
+        remote: None,
+        moved_from: None,
     }
 }
 

@@ -35,6 +35,8 @@ fn filled(path: &Path, entries: u64) {
         services: 1,
         last_opened_us: 1,
         exists: false,
+        remote: None,
+        moved_from: None,
     });
 }
 
