@@ -107,6 +107,7 @@ impl Draft {
             environment: self.settings.environment,
             base_environment: None,
             limits: self.settings.limits,
+            attributes: self.settings.attributes,
             logs: self.settings.logs.complete(),
             tty: self.tty,
             depends_on,

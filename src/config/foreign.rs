@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    FileKind,
+    FileKind, attributes,
     dotenv::Assigned,
     draft::{Draft, Edge},
     environment::{self, EnvFile, Named},
@@ -21,6 +21,7 @@ use super::{
     settings::{PartialBackoff, Settings},
 };
 use crate::model::{
+    attributes::Attributes,
     ids::{ProjectName, ServiceName},
     service::{CommandLine, Limits, RestartPolicy, Source},
 };
@@ -281,8 +282,10 @@ fn tell_what_is_lost(reader: &mut Reader<'_>, candidate: &Candidate) {
         };
         note_at(reader, source, format!("{name}: not started {when}"), "it starts when it is asked for");
     }
-    if let Some(Told { value, source }) = &candidate.user {
-        note_at(reader, source, format!("{name}: user {value} is not carried over"), "it runs as you");
+    if let Some(Told { value, source }) = &candidate.user
+        && let Some((why, _)) = attributes::hindrance(value)
+    {
+        note_at(reader, source, format!("{name}: user {value} is not carried over: {why}"), "it runs as you");
     }
     if let Some(profile) = candidate.profiles.first() {
         let message = format!("{name}: of the profile {}, so it does not start with the project", profile.value);
@@ -313,6 +316,14 @@ fn settings(reader: &mut Reader<'_>, candidate: &Candidate) -> Settings {
             cpus: bounds.cpus.as_ref().map(|told| told.value),
             memory_bytes: bounds.memory_bytes.as_ref().map(|told| told.value),
             pids: bounds.pids.as_ref().map(|told| told.value),
+        },
+        attributes: Attributes {
+            user: candidate
+                .user
+                .as_ref()
+                .map(|told| told.value.clone())
+                .filter(|user| attributes::hindrance(user).is_none()),
+            ..Attributes::default()
         },
         ..Settings::default()
     }

@@ -1,6 +1,7 @@
 //! Project and user files: find, read, check, explain. Promise: every problem at once, each with file, line, column, value and
 //! what to write instead. Never: starts anything, changes the environment, or writes a file other than by [`init`].
 
+mod attributes;
 mod check;
 mod command;
 pub mod detect;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    foreign, found,
+    attributes, foreign, found,
     import::{Candidate, Imported, Role, Runtime, Told, Variable, Weight},
     init::{quoted, quoted_key},
     merge::{self, Tool, Whole},
@@ -245,6 +245,9 @@ fn settings(text: &mut String, candidate: &Candidate) {
     }
     if let Some(Told { value, .. }) = candidate.autostart.as_ref().filter(|_| candidate.profiles.is_empty()) {
         line("autostart", value.to_string());
+    }
+    if let Some(Told { value, .. }) = candidate.user.as_ref().filter(|it| attributes::hindrance(&it.value).is_none()) {
+        line("user", string(value));
     }
     if candidate.tty.as_ref().is_some_and(|told| told.value) {
         line("tty", "true".to_owned());

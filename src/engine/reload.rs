@@ -52,6 +52,7 @@ fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         environment,
         base_environment: _,
         limits,
+        attributes,
         logs,
         tty,
         depends_on,
@@ -71,6 +72,7 @@ fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         || *working_dir != new.working_dir
         || *environment != new.environment
         || *limits != new.limits
+        || *attributes != new.attributes
         || *logs != new.logs
         || *tty != new.tty
         || *depends_on != new.depends_on

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    attributes::Attributes,
     ids::{ServiceId, ServiceName},
     probe::{Probe, ProbeKind},
     signal::Signal,
@@ -305,6 +306,8 @@ pub struct ServiceSpec {
     pub base_environment: Option<BaseEnvironment>,
     /// What it may use.
     pub limits: Limits,
+    /// As what it begins.
+    pub attributes: Attributes,
     /// How its output is kept.
     pub logs: LogPolicy,
     /// It runs in a pseudo-terminal.

@@ -168,6 +168,7 @@ fn spec(service: &str, line: u32, depends_on: &[(&str, Condition)]) -> Arc<Servi
     Arc::new(ServiceSpec {
         base_environment: None,
         limits: cas::model::service::Limits::default(),
+        attributes: cas::model::attributes::Attributes::default(),
         logs: cas::model::service::LogPolicy::default(),
         tty: false,
         id: id(service),

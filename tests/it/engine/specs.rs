@@ -32,6 +32,7 @@ pub(super) fn service(name: &str) -> ServiceSpec {
     ServiceSpec {
         base_environment: None,
         limits: cas::model::service::Limits::default(),
+        attributes: cas::model::attributes::Attributes::default(),
         logs: cas::model::service::LogPolicy::default(),
         tty: false,
         id: id(name),

@@ -23,6 +23,7 @@ pub(crate) fn spec(ready: Option<&str>) -> ServiceSpec {
     ServiceSpec {
         base_environment: None,
         limits: cas::model::service::Limits::default(),
+        attributes: cas::model::attributes::Attributes::default(),
         logs: LogPolicy::default(),
         tty: false,
         id: id("web"),

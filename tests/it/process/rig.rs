@@ -166,6 +166,7 @@ impl Rig {
         ServiceSpec {
             base_environment: None,
             limits: cas::model::service::Limits::default(),
+            attributes: cas::model::attributes::Attributes::default(),
             logs: cas::model::service::LogPolicy::default(),
             tty: false,
             id: service(name),
