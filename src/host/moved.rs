@@ -27,7 +27,7 @@ pub(super) fn follow(paths: &Paths, store: &Store, spec: &ProjectSpec, remote: O
     if remote.is_none() || directory.exists() {
         return None;
     }
-    let root = came_from(&store.projects(), spec, remote)?;
+    let root = came_from(&store.projects_soon(), spec, remote)?;
     let old_place = Paths::place(&spec.name, &root);
     let old = paths.project_dir(&old_place);
     if !old.is_dir() {
