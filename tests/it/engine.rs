@@ -9,6 +9,7 @@ mod door;
 mod forks;
 mod heritage;
 mod memory;
+mod namesakes;
 mod openings;
 mod ports;
 mod probes;

@@ -143,7 +143,11 @@ async fn engine(
 ) -> Result<Reached, Failure> {
     let opening = wanted.opening();
     if let Some(handle) = outside.connect(file, place.access).await.map_err(Failure::failed)? {
-        return Ok(Reached::on(handle, file));
+        let reached = Reached::on(handle, file);
+        if let (Wanted::Services(services), Access::Full) = (wanted, place.access) {
+            note_ports_of(ctx, outside, &reached, services);
+        }
+        return Ok(reached);
     }
     if place.access == Access::ReadOnly {
         return Err(Failure::with_hint(
@@ -166,7 +170,9 @@ async fn detach(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path, up: 
     // What is wrong with the file is said in full, before anything is started.
     let project = load(ctx, outside, file)?;
     let reached = if let Some(handle) = outside.connect(file, Access::Full).await.map_err(Failure::failed)? {
-        Reached::on(handle, file)
+        let reached = Reached::on(handle, file);
+        note_ports_of(ctx, outside, &reached, &up.services);
+        reached
     } else {
         note_ports(ctx, outside, &project, Wanted::Services(&up.services));
         under_daemon(ctx, outside, file, opening_for(&up.services).starts()).await?
@@ -217,6 +223,15 @@ fn note_ports(ctx: &mut Context<'_>, outside: &impl Outside, project: &ProjectSp
         Wanted::Services(services) => select::services(services, &known).unwrap_or_default(),
     };
     let taken = ports::of_project(outside, project, &wanted);
+    ports::say(ctx, &taken);
+}
+
+/// The same of a project that an engine runs.
+fn note_ports_of(ctx: &mut Context<'_>, outside: &impl Outside, reached: &Reached, services: &[ServiceRef]) {
+    let snapshot = reached.snapshot();
+    let known = reached.ids(&snapshot);
+    let wanted = if services.is_empty() { known } else { select::services(services, &known).unwrap_or_default() };
+    let taken = ports::of_targets(outside, &snapshot, &wanted);
     ports::say(ctx, &taken);
 }
 
