@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::outside::Left;
 use crate::model::{
+    occasion::OccasionView,
     phase::{Health, Phase},
     project::{ProjectRecord, ProjectSpec},
     snapshot::{DependencyView, EngineView, HostView, ProjectView, ServiceView, Snapshot},
@@ -98,6 +99,7 @@ fn service(
         probes: Vec::new(),
         restart: spec.restart,
         autostart: spec.autostart,
+        occasions: OccasionView::of(&spec.occasions, None),
         source: spec.source.clone(),
         description: spec.description.clone(),
     }
@@ -153,6 +155,10 @@ const fn is_an_end(what: &What) -> bool {
         | What::ShimReplaced
         | What::Suspended { .. }
         | What::Continued { .. }
+        | What::ScheduleMissed { .. }
+        | What::ScheduleSkipped { .. }
+        | What::RunBegun { .. }
+        | What::RunEnded { .. }
         | What::OutputDropped { .. }
         | What::Trouble { .. } => false,
     }

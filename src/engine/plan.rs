@@ -107,7 +107,7 @@ impl Engine {
         let mut touched = self.chosen(targets, |service| match (&service.due, &service.phase) {
             (Some(due), _) => due.then != AfterStop::StayStopped || grace.is_some(),
             (None, Phase::Stopping { then, .. }) => *then != AfterStop::StayStopped || grace.is_some(),
-            (None, phase) => Verb::Stop.applies_to(phase),
+            (None, phase) => Verb::Stop.applies_to(phase) || service.is_ticking(),
         });
         touched.reverse();
         let mut steps: Vec<String> = touched.iter().map(|id| self.stop_step(id, grace)).collect();

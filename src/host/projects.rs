@@ -17,6 +17,7 @@ use super::{
     logs::{Hub, Opened},
     names::{Claim, Names},
     veil::Veil,
+    watches::Watches,
 };
 use crate::{
     config::{self, paths::Paths},
@@ -92,6 +93,7 @@ pub(super) struct Projects {
     places: HashMap<ProjectName, Place>,
     care: Option<Care>,
     edits: Edits,
+    watches: Watches,
     troubled: bool,
 }
 
@@ -114,8 +116,8 @@ pub(super) enum Wanted {
 }
 
 impl Projects {
-    pub(super) fn new(means: Means, care: Option<Care>, edits: Edits) -> Self {
-        Self { means, names: Names::default(), places: HashMap::new(), care, edits, troubled: false }
+    pub(super) fn new(means: Means, care: Option<Care>, edits: Edits, watches: Watches) -> Self {
+        Self { means, names: Names::default(), places: HashMap::new(), care, edits, watches, troubled: false }
     }
 
     /// Begins to open a project; what comes of it arrives as an [`Opening`].
@@ -135,6 +137,7 @@ impl Projects {
             place.claim.has_opened(&place.spec);
             let (spec, name) = (Arc::clone(&place.spec), place.spec.name.clone());
             self.places.insert(name.clone(), place);
+            self.watches.take(&spec);
             let (environment, base) = self.environment_of(&name);
             self.edits.take(InForce { spec, environment, base });
             self.tell_care();
@@ -147,6 +150,7 @@ impl Projects {
         // A project of the same name elsewhere is another one.
         if let Some(place) = self.places.get_mut(&spec.name).filter(|place| place.spec.root == spec.root) {
             place.spec = Arc::clone(spec);
+            self.watches.take(spec);
             self.edits.take_again(spec);
             place.claim.has_opened(spec);
         }
@@ -156,6 +160,7 @@ impl Projects {
     pub(super) fn close(&mut self, name: &ProjectName) {
         if let Some(place) = self.places.remove(name) {
             self.edits.leave(name);
+            self.watches.leave(name);
             place.claim.is_closing();
             self.tell_care();
             let (world, hub, name) = (self.means.world.clone(), self.means.hub.clone(), name.clone());

@@ -9,6 +9,7 @@ use super::{
     history::History,
     ids::{ProjectName, RunId, ServiceId, ServiceName},
     metric::{HostUsage, RunUsage},
+    occasion::OccasionView,
     phase::{Health, Phase},
     policy::Autopilot,
     project::{Problem, ProjectRecord},
@@ -200,6 +201,9 @@ pub struct ServiceView {
     pub restart: super::service::RestartPolicy,
     /// Started with its project.
     pub autostart: bool,
+    /// What else starts it, and as how many.
+    #[serde(default)]
+    pub occasions: OccasionView,
     /// Where it is declared.
     pub source: Source,
     /// Free text for people.
