@@ -1,7 +1,44 @@
 //! Which services a person means: exact names and patterns, refused with the candidates where they fit several or none.
 
 use super::outcome::{Failure, Outcome};
-use crate::model::{command::ServiceRef, ids::ServiceId};
+use crate::model::{command::ServiceRef, ids::ServiceId, occasion::Replica, snapshot::Snapshot};
+
+/// The same wishes with each name that means several copies spelled out.
+#[must_use]
+pub fn spelled_out<'a>(
+    wanted: &[ServiceRef],
+    copies: impl Iterator<Item = (&'a ServiceId, &'a Replica)> + Clone,
+) -> Vec<ServiceRef> {
+    let mut spelled = Vec::new();
+    for reference in wanted {
+        let (project, name) = match reference.0.split_once('/') {
+            Some((project, name)) => (Some(project), name),
+            None => (None, reference.0.as_str()),
+        };
+        let meant = copies.clone().filter(|(id, replica)| {
+            replica.of.as_str() == name && project.is_none_or(|project| matches(project, id.project.as_str()))
+        });
+        let before = spelled.len();
+        spelled.extend(meant.map(|(id, _)| ServiceRef(id.to_string())));
+        if spelled.len() == before {
+            spelled.push(reference.clone());
+        }
+    }
+    spelled
+}
+
+/// The services that `wanted` names in a picture, of which only `known` are meant; see [`services`].
+///
+/// # Errors
+/// As [`services`].
+pub fn in_picture(
+    wanted: &[ServiceRef],
+    known: &[ServiceId],
+    snapshot: &Snapshot,
+) -> Result<Vec<ServiceId>, Failure> {
+    let copies = snapshot.services.iter().filter_map(|view| Some((&view.id, view.occasions.replica.as_ref()?)));
+    services(&spelled_out(wanted, copies.filter(|(id, _)| known.contains(id))), known)
+}
 
 /// The services among `known` that `wanted` names, in the order of `known`, each once; all of them where nothing is named.
 ///

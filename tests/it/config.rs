@@ -6,6 +6,7 @@ mod bad;
 mod foreign;
 mod good;
 mod hostile;
+mod occasions;
 mod places;
 mod starting;
 

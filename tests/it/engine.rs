@@ -9,6 +9,7 @@ mod door;
 mod forks;
 mod heritage;
 mod memory;
+mod occasions;
 mod openings;
 mod probes;
 mod random;
