@@ -31,11 +31,7 @@ pub fn spelled_out<'a>(
 ///
 /// # Errors
 /// As [`services`].
-pub fn in_picture(
-    wanted: &[ServiceRef],
-    known: &[ServiceId],
-    snapshot: &Snapshot,
-) -> Result<Vec<ServiceId>, Failure> {
+pub fn in_picture(wanted: &[ServiceRef], known: &[ServiceId], snapshot: &Snapshot) -> Result<Vec<ServiceId>, Failure> {
     let copies = snapshot.services.iter().filter_map(|view| Some((&view.id, view.occasions.replica.as_ref()?)));
     services(&spelled_out(wanted, copies.filter(|(id, _)| known.contains(id))), known)
 }

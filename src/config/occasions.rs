@@ -10,7 +10,7 @@ use super::{
     tree::{Node, Shape},
 };
 use crate::model::{
-    occasion::{OnChange, Occasions, Profiles, Watch, active_profiles},
+    occasion::{Occasions, OnChange, Profiles, Watch, active_profiles},
     schedule::{self, OnOverlap, Pace, SHORTEST, Schedule, Zone},
     service::{CommandLine, RestartPolicy},
     signal::Signal,
@@ -95,9 +95,11 @@ fn schedule(reader: &mut Reader<'_>, node: &Node) -> Option<Schedule> {
         }
     };
     let zone = match fields.get("timezone") {
-        Some(node) => reader.parsed("timezone", node, "write a name of the tz database, such as Europe/Berlin", |text| {
-            Zone::named(text).ok_or_else(|| "is not a time zone".to_owned())
-        })?,
+        Some(node) => {
+            reader.parsed("timezone", node, "write a name of the tz database, such as Europe/Berlin", |text| {
+                Zone::named(text).ok_or_else(|| "is not a time zone".to_owned())
+            })?
+        }
         None => local_zone(reader),
     };
     let on_overlap = fields.get("on_overlap").and_then(|node| {

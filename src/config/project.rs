@@ -16,8 +16,7 @@ use super::{
     problems::{Fault, Place},
     procfile,
     reader::{Fields, Reader},
-    replicas,
-    schema,
+    replicas, schema,
     settings::Settings,
     tree::{self, Shape},
 };

@@ -3,8 +3,8 @@
 
 use super::{
     draft::{self, Draft},
-    problems::Place,
     ports,
+    problems::Place,
     reader::{Fields, Reader},
     schema,
     settings::Settings,
@@ -73,10 +73,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &S
     let Some(count) = fields.and_then(|fields| count(reader, &fields)) else {
         return draft::read(reader, key, node, defaults).into_iter().collect();
     };
-    let all: Vec<(u16, Place)> = fields
-        .and_then(|fields| fields.get("ports"))
-        .map(|node| ports::read(reader, node))
-        .unwrap_or_default();
+    let all: Vec<(u16, Place)> =
+        fields.and_then(|fields| fields.get("ports")).map(|node| ports::read(reader, node)).unwrap_or_default();
     tell_of_ports(reader, &key.text, &all, count);
     let mut drafts = Vec::new();
     for (number, name) in (1..).zip(names(&key.text, count)) {

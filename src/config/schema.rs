@@ -231,9 +231,17 @@ pub(crate) const LOGS: Table = Table {
 pub(crate) const SCHEDULE: Table = Table {
     owner: "schedule",
     words: &[
-        word("cron", "cron expression", "Five fields, or six with seconds first; also `@hourly`, `@daily` and the like."),
+        word(
+            "cron",
+            "cron expression",
+            "Five fields, or six with seconds first; also `@hourly`, `@daily` and the like.",
+        ),
         word("every", "duration", "Instead of `cron`: each time so long after the last, at least `1s`."),
-        word("timezone", "text", "Zone in which `cron` is meant, such as `Europe/Berlin`. Default: that of the machine."),
+        word(
+            "timezone",
+            "text",
+            "Zone in which `cron` is meant, such as `Europe/Berlin`. Default: that of the machine.",
+        ),
         word("on_overlap", "skip, restart", "Where it still runs when its time comes. Default: `skip`."),
         word(
             "catch_up",
@@ -261,7 +269,11 @@ pub(crate) const ACTION: Table = Table {
     owner: "action",
     words: &[
         word("signal", "signal", "Sent to the main process, such as `HUP`."),
-        word("run", "text or list", "A command that is run beside it. Text is a shell line, a list is executed as it is."),
+        word(
+            "run",
+            "text or list",
+            "A command that is run beside it. Text is a shell line, a list is executed as it is.",
+        ),
     ],
     foreign: &[],
 };

@@ -116,8 +116,7 @@ fn variables(text: &mut String, candidate: &Candidate) {
 fn dependencies(text: &mut String, candidate: &Candidate, runs: &foreign::Running) {
     let runs = |to: &String| runs.get(to).is_some_and(|copies| !copies.is_empty());
     let needed = candidate.depends_on.iter().filter(|(to, _)| runs(to));
-    let edges: Vec<(String, &Dependency)> =
-        needed.map(|(to, told)| (foreign::usable(to), &told.value)).collect();
+    let edges: Vec<(String, &Dependency)> = needed.map(|(to, told)| (foreign::usable(to), &told.value)).collect();
     if edges.is_empty() {
         return;
     }

@@ -235,10 +235,7 @@ mod tests {
 
     #[test]
     fn a_pause_is_counted_from_the_last_time_and_what_has_passed_is_left_out() {
-        let every = Schedule {
-            pace: Pace::Every(std::time::Duration::from_mins(15)),
-            ..cron("* * * * *", "UTC")
-        };
+        let every = Schedule { pace: Pace::Every(std::time::Duration::from_mins(15)), ..cron("* * * * *", "UTC") };
         let next = |last: Option<&str>, now: &str| every.next_after(last.map(at), at(now)).unwrap();
         assert_eq!(next(None, "2026-11-29T12:00:00Z"), at("2026-11-29T12:15:00Z"));
         assert_eq!(next(Some("2026-11-29T12:00:00Z"), "2026-11-29T12:00:01Z"), at("2026-11-29T12:15:00Z"));

@@ -230,8 +230,7 @@ impl ServiceView {
     /// Whether `verb` would do anything to it: also a clock can be stopped.
     #[must_use]
     pub const fn takes(&self, verb: super::command::Verb) -> bool {
-        verb.applies_to(&self.phase)
-            || (matches!(verb, super::command::Verb::Stop) && self.occasions.next_at.is_some())
+        verb.applies_to(&self.phase) || (matches!(verb, super::command::Verb::Stop) && self.occasions.next_at.is_some())
     }
 
     /// How much it deserves a look, phase and health together: 0 nothing to 3 broken.

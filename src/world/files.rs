@@ -204,9 +204,11 @@ impl<T: Fn(News)> Watcher<T> {
         for seen in self.tree.hear(&self.entries.iter().map(|entry| &entry.rules).collect::<Vec<_>>()) {
             let now = clock::now();
             match seen {
-                Seen::File(path) => self.entries.iter_mut().filter(|entry| entry.rules.count(&path)).for_each(|entry| {
-                    entry.note(path.clone(), now);
-                }),
+                Seen::File(path) => {
+                    self.entries.iter_mut().filter(|entry| entry.rules.count(&path)).for_each(|entry| {
+                        entry.note(path.clone(), now);
+                    })
+                }
                 Seen::TooMuch => self.entries.iter_mut().for_each(|entry| {
                     let anything = entry.watched.root.join("more files than the kernel could tell of");
                     entry.note(anything, now);

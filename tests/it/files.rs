@@ -28,8 +28,7 @@ struct Seen {
 }
 
 fn watched(root: &Path, paths: &[&str]) -> Watched {
-    let service =
-        ServiceId { project: ProjectName::new("shop").unwrap(), service: ServiceName::new("web").unwrap() };
+    let service = ServiceId { project: ProjectName::new("shop").unwrap(), service: ServiceName::new("web").unwrap() };
     let watch = Watch {
         paths: paths.iter().map(|path| (*path).to_owned()).collect(),
         ignore: vec!["*.md".to_owned()],
@@ -119,7 +118,9 @@ fn what_does_not_count_is_not_told() {
     let seen = Seen::new(&["."], &["src/a.py", ".gitignore"]);
     fs::write(seen.path(".gitignore"), "*.log\n/dist/\n").unwrap();
     while seen.told().first != ".gitignore" {}
-    for file in ["a.log", "dist/app.js", "node_modules/x/y.js", "target/debug/app", ".git/index", "src/.a.py.swp", "notes.md"] {
+    for file in
+        ["a.log", "dist/app.js", "node_modules/x/y.js", "target/debug/app", ".git/index", "src/.a.py.swp", "notes.md"]
+    {
         write(&seen.path(file));
     }
     seen.is_next("src/a.py");
@@ -182,7 +183,8 @@ fn who_is_no_longer_watched_is_not_told_of() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_service_is_restarted_for_its_files() {
-    let stage = Stage::with("  web: {command: [sleep, '1000'], autostart: true, watch: {paths: [src], debounce: 50ms}}\n");
+    let stage =
+        Stage::with("  web: {command: [sleep, '1000'], autostart: true, watch: {paths: [src], debounce: 50ms}}\n");
     let web = || stage.host.handle.snapshot().services[0].clone();
     eventually("it runs", || web().pid.is_some());
     let first = web().pid;

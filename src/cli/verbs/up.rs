@@ -230,9 +230,7 @@ async fn want(ctx: &mut Context<'_>, reached: &Reached, wish: &Wish<'_>) -> Resu
             return Ok(());
         }
         _ if !wish.services.is_empty() => Targets { services: wish.services.to_vec(), all: false },
-        Some(meant) => {
-            Targets { services: meant.iter().map(|id| ServiceRef(id.to_string())).collect(), all: false }
-        }
+        Some(meant) => Targets { services: meant.iter().map(|id| ServiceRef(id.to_string())).collect(), all: false },
         None => Targets { services: Vec::new(), all: true },
     };
     let command = reached.command(&Command::Start { targets });

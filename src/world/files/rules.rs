@@ -40,8 +40,12 @@ pub(super) struct Rules {
 
 impl Rules {
     pub(super) fn new(root: &Path, watch: &Watch) -> Self {
-        let mut begins: Vec<PathBuf> =
-            watch.paths.iter().filter(|pattern| !pattern.starts_with('!')).map(|pattern| begin(root, pattern)).collect();
+        let mut begins: Vec<PathBuf> = watch
+            .paths
+            .iter()
+            .filter(|pattern| !pattern.starts_with('!'))
+            .map(|pattern| begin(root, pattern))
+            .collect();
         begins.sort();
         begins.dedup();
         let top = root.ancestors().find(|directory| directory.join(".git").exists()).unwrap_or(root).to_owned();
@@ -85,7 +89,8 @@ impl Rules {
             return true;
         }
         // What is written literally is looked at whatever its name.
-        let floor = self.begins.iter().filter(|begin| path.starts_with(begin)).max_by_key(|begin| begin.as_os_str().len());
+        let floor =
+            self.begins.iter().filter(|begin| path.starts_with(begin)).max_by_key(|begin| begin.as_os_str().len());
         let floor = floor.map_or(self.root.as_path(), PathBuf::as_path);
         let mut part = path;
         let mut part_is_directory = is_directory;
@@ -153,7 +158,7 @@ fn matcher(root: &Path, patterns: impl Iterator<Item = String>) -> Gitignore {
     builder.build().unwrap_or_else(|_| Gitignore::empty())
 }
 
-const WILD: [char; 3] = ['*', '?', '['];
+const WILD: [char; 4] = ['*', '?', '[', '{'];
 
 /// The pattern as `.gitignore` has it: what has no wildcard is meant from the service's directory on.
 fn anchored(pattern: &str) -> String {
@@ -206,6 +211,8 @@ mod tests {
             (&["*.py"], &[], "src/app.js", false),
             (&["src/**/*.py"], &[], "src/a/b/app.py", true),
             (&["src/*.py"], &[], "src/a/app.py", false),
+            (&["src/{a,b}"], &[], "src/a/app.py", true),
+            (&["src/{a,b}"], &[], "src/c/app.py", false),
             (&["app.toml"], &[], "app.toml", true),
             (&["app.toml"], &[], "other.toml", false),
             (&["./src"], &["*.md"], "src/notes.md", false),

@@ -143,7 +143,8 @@ fn a_clock_is_written_as_text_or_map() {
 
 #[test]
 fn what_a_clock_starts_is_not_started_always_nor_by_its_project() {
-    let text = "defaults: {restart: always, autostart: true}\nservices:\n  job: {command: sleep 1, schedule: every 1h}\n";
+    let text =
+        "defaults: {restart: always, autostart: true}\nservices:\n  job: {command: sleep 1, schedule: every 1h}\n";
     let loaded = load(text);
     assert_eq!((loaded.errors.len(), loaded.notes.len()), (0, 0), "{loaded:?}");
     let project = loaded.project.unwrap();
@@ -179,7 +180,10 @@ fn watched_files_are_written_as_text_list_or_map() {
     let plain = watch("watch: [src, '*.toml']");
     assert_eq!((plain.paths.len(), plain.debounce, plain.action), (2, Duration::from_millis(300), OnChange::Restart));
     let all = watch("watch: {paths: src, ignore: ['*.md'], debounce: 1s, action: {signal: HUP}}");
-    assert_eq!((all.ignore, all.debounce, all.action), (vec!["*.md".to_owned()], Duration::from_secs(1), OnChange::Signal(Signal::Hup)));
+    assert_eq!(
+        (all.ignore, all.debounce, all.action),
+        (vec!["*.md".to_owned()], Duration::from_secs(1), OnChange::Signal(Signal::Hup))
+    );
     let run = |keys: &str| watch(&format!("watch: {{paths: [src], action: {keys}}}")).action;
     assert_eq!(run("{run: make all}"), OnChange::Run(CommandLine::Shell("make all".to_owned())));
     assert_eq!(run("{run: [make]}"), OnChange::Run(CommandLine::Argv(vec!["make".to_owned()])));
@@ -192,7 +196,7 @@ fn watched_files_that_cannot_be_are_told_with_what_to_write() {
         ("watch: []", "watch: there are 0, not 1 to 256 patterns"),
         ("watch: ['']", "watch: \"\" is empty"),
         ("watch: ../lib", "watch: \"../lib\" leads out of the service's directory"),
-        ("watch: 'src/[a'", "is not a pattern"),
+        ("watch: 'src/{a'", "is not a pattern"),
         ("watch: {ignore: [a]}", "watch: it has no paths"),
         ("watch: {paths: [a], debounce: 1h}", "debounce: it is more than a minute"),
         ("watch: {paths: [a], action: reload}", "action: \"reload\" is not an action"),
@@ -213,7 +217,10 @@ fn the_json_of_a_check_has_them() {
     assert_eq!(two["name"], "web-2");
     assert_eq!(two["replica"], serde_json::json!({"of": "web", "number": 2, "count": 2}));
     assert_eq!((&two["profiles"][0], &two["watch"]), (&"dev".into(), &"src: restart".into()));
-    assert_eq!((&json["services"][2]["schedule"], &json["services"][2]["replica"]), (&"every 15m".into(), &serde_json::Value::Null));
+    assert_eq!(
+        (&json["services"][2]["schedule"], &json["services"][2]["replica"]),
+        (&"every 15m".into(), &serde_json::Value::Null)
+    );
 }
 
 #[test]

@@ -87,7 +87,8 @@ fn a_time_at_which_it_still_runs_is_left_out_and_told_once_a_run() {
     let mut world = world_of(every(mins(1)), mins(10), Exit::Code(0));
     world.run_for(mins(9));
     assert_eq!(world.spawns("job").len(), 1);
-    let left_out = || |entry: &&std::sync::Arc<cas::model::timeline::Entry>| matches!(entry.what, What::ScheduleSkipped { .. });
+    let left_out =
+        || |entry: &&std::sync::Arc<cas::model::timeline::Entry>| matches!(entry.what, What::ScheduleSkipped { .. });
     assert_eq!(world.entries.iter().filter(left_out()).count(), 1);
     let entry = world.entries.iter().find(left_out()).unwrap();
     assert_eq!((entry.why.as_str(), entry.severity()), ("it is still running", Severity::Warning));
@@ -220,7 +221,7 @@ fn a_pause_is_no_matter_of_the_wall_clock() {
 #[test]
 fn the_next_engine_goes_on_with_the_clock_of_the_last() {
     for (away, catch_up, spawned, told) in [
-        (mins(5), false, 1, None),
+        (mins(6), false, 1, None),
         (mins(20), false, 0, Some("missed 2023-11-14 22:28:20 UTC")),
         (mins(20), true, 1, Some("made up for 2023-11-14 22:28:20 UTC")),
     ] {
@@ -229,7 +230,7 @@ fn the_next_engine_goes_on_with_the_clock_of_the_last() {
         world.die();
         world.run_for(away);
         world.revive();
-        world.run_for(mins(3));
+        world.run_for(secs(90));
         assert_eq!(world.spawns("job").len(), spawned, "away for {away:?}");
         if let Some(told) = told {
             world.assert_told("job", told);
@@ -293,10 +294,7 @@ fn of_profile(name: &str, active: &[&str]) -> ServiceSpec {
 #[test]
 fn all_are_those_that_neither_a_clock_nor_a_profile_that_is_not_active_starts() {
     let mut world = World::new(vec![service("web"), of_profile("mail", &[]), task("job", every(mins(15)))]);
-    assert_eq!(
-        world.view("mail").why,
-        "not started yet: of the profile dev, which cas up --profile starts"
-    );
+    assert_eq!(world.view("mail").why, "not started yet: of the profile dev, which cas up --profile starts");
     world.say("start --all");
     world.run_for(secs(1));
     assert_eq!((world.phase("web"), world.phase("mail"), world.phase("job")), ("running", "stopped", "stopped"));
@@ -463,9 +461,8 @@ fn a_command_runs_beside_it_once_at_a_time_and_what_changes_meanwhile_is_not_los
     world.say("start web");
     world.run_for(secs(1));
     let run = world.view("web").run.unwrap();
-    let begun = |world: &World| {
-        world.effects.iter().filter(|(_, effect)| matches!(effect, Effect::RunBeside { .. })).count()
-    };
+    let begun =
+        |world: &World| world.effects.iter().filter(|(_, effect)| matches!(effect, Effect::RunBeside { .. })).count();
     changed(&mut world, "src/a", 0);
     changed(&mut world, "src/b", 0);
     changed(&mut world, "src/c", 0);
