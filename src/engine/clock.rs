@@ -235,11 +235,13 @@ impl Engine {
     fn run_by_clock(&mut self, id: &ServiceId, schedule: &Schedule, when: &str, because: String) {
         let Some(service) = self.service(id) else { return };
         if service.is_at_rest() && service.due.is_none() {
-            return self.start_by_clock(id, because);
+            return self.start_by_clock(id, &because);
         }
         let runs = matches!(service.phase, Phase::Running { .. } | Phase::Starting { .. }) && service.due.is_none();
         match (schedule.on_overlap, &service.phase) {
-            (OnOverlap::Restart, Phase::BackingOff { .. }) if service.due.is_none() => self.start_by_clock(id, because),
+            (OnOverlap::Restart, Phase::BackingOff { .. }) if service.due.is_none() => {
+                self.start_by_clock(id, &because);
+            }
             (OnOverlap::Restart, _) if runs => {
                 let order = Order {
                     then: AfterStop::StartAgain,
@@ -265,12 +267,12 @@ impl Engine {
     }
 
     /// Starts it, and first what it needs and nobody has stopped.
-    fn start_by_clock(&mut self, id: &ServiceId, because: String) {
+    fn start_by_clock(&mut self, id: &ServiceId, because: &str) {
         for needed in graph::needed_for_start(&self.services, std::slice::from_ref(id)) {
             let Some(service) = self.service(&needed).filter(|service| !service.is_undeclared()) else { continue };
             let kept_down = service.stopped_by.is_some_and(is_by_hand);
             if needed == *id {
-                self.order_start(id, Origin::Config, because.clone());
+                self.order_start(id, Origin::Config, because.to_owned());
             } else if service.is_at_rest() && service.due.is_none() && !kept_down {
                 self.order_start(&needed, Origin::Config, "started because another service needs it".to_owned());
             }

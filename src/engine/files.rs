@@ -129,7 +129,10 @@ impl Engine {
         let run = run.id;
         if service.touched.beside == Some(run) {
             let before = service.touched.again.take();
-            service.touched.again = Some(before.map_or(change.clone(), |before| before.and(change)));
+            service.touched.again = Some(match before {
+                Some(before) => before.and(&change),
+                None => change,
+            });
             return;
         }
         service.touched.beside = Some(run);

@@ -181,6 +181,9 @@ impl Engine {
     fn stop_step(&self, id: &ServiceId, grace: Option<Duration>) -> String {
         let name = self.short(id);
         let Some(service) = self.service(id) else { return name };
+        if service.is_at_rest() {
+            return format!("suspend the schedule of {name}");
+        }
         if service.run.is_none() {
             return format!("call off the start of {name}");
         }

@@ -65,7 +65,7 @@ impl Change {
 
     /// Both as one.
     #[must_use]
-    pub fn and(self, later: Self) -> Self {
+    pub fn and(self, later: &Self) -> Self {
         let own = usize::from(self.first != later.first);
         Self { more: self.more.saturating_add(later.more).saturating_add(own), ..self }
     }

@@ -205,9 +205,9 @@ impl<T: Fn(News)> Watcher<T> {
             let now = clock::now();
             match seen {
                 Seen::File(path) => {
-                    self.entries.iter_mut().filter(|entry| entry.rules.count(&path)).for_each(|entry| {
+                    for entry in self.entries.iter_mut().filter(|entry| entry.rules.count(&path)) {
                         entry.note(path.clone(), now);
-                    })
+                    }
                 }
                 Seen::TooMuch => self.entries.iter_mut().for_each(|entry| {
                     let anything = entry.watched.root.join("more files than the kernel could tell of");

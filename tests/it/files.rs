@@ -107,7 +107,7 @@ fn a_burst_of_changes_is_told_once_with_the_first_file_and_how_many() {
     let mut change = seen.told();
     // On a machine that is busy a burst may be cut in two.
     while change.more < 2 {
-        change = change.and(seen.told());
+        change = change.and(&seen.told());
     }
     assert_eq!((change.first.as_str(), change.more), ("src/a.py", 2));
     assert_eq!(change.words(), "src/a.py and 2 more files changed");
@@ -161,7 +161,7 @@ fn symbolic_links_are_not_followed() {
     std::os::unix::fs::symlink(seen.path("elsewhere"), seen.path("src/out")).unwrap();
     let mut made = seen.told();
     while made.more < 1 {
-        made = made.and(seen.told());
+        made = made.and(&seen.told());
     }
     assert_eq!(made.first, "src/loop");
     write(&seen.path("elsewhere/b.py"));

@@ -64,7 +64,7 @@ pub(in crate::cli) async fn logs(
             (None, project.services.iter().map(|service| service.id.clone()).collect(), file, copies)
         }
     };
-    let wanted = select::spelled_out(&logs.services, copies.iter().map(|(id, replica)| (id, replica)));
+    let wanted = select::spelled_out(&logs.services, &copies);
     let services = select::services(&wanted, &known)?;
     let now = outside.now();
     let extent = LogExtent {

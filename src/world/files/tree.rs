@@ -177,7 +177,9 @@ impl Tree {
             let path = directory.join(name);
             if !flags.contains(ReadFlags::ISDIR) {
                 if path.file_name().is_some_and(|name| name == ".gitignore") {
-                    rules.iter().for_each(|rule| rule.forget(&directory));
+                    for rule in rules {
+                        rule.forget(&directory);
+                    }
                     self.is_lost = true;
                 }
                 seen.push(Seen::File(path));
