@@ -105,6 +105,18 @@ fn service(
     }
 }
 
+/// Why it is stopped, as far as its file says.
+fn base_of(spec: &crate::model::service::ServiceSpec) -> String {
+    let occasions = &spec.occasions;
+    if occasions.profiles.dormant {
+        format!("no engine is running; {}: cas up --profile starts it", occasions.profiles.sentence())
+    } else if occasions.schedule.is_some() {
+        "no engine is running, so its schedule does not start it".to_owned()
+    } else {
+        WHY.to_owned()
+    }
+}
+
 /// The reason, and how it ended last where that is known and was not asked for.
 fn why(spec: &crate::model::service::ServiceSpec, entries: &[Entry], now: Timestamp) -> String {
     let last = entries.iter().rev().find(|entry| {
@@ -117,9 +129,9 @@ fn why(spec: &crate::model::service::ServiceSpec, entries: &[Entry], now: Timest
             // Another boot may lie between: only the wall clock spans it.
             let ago = u64::try_from(now.wall_us.saturating_sub(entry.at.wall_us)).unwrap_or(0);
             let ago = short_duration(std::time::Duration::from_micros(ago));
-            format!("{WHY} (last: {}, {ago} ago)", entry.sentence())
+            format!("{} (last: {}, {ago} ago)", base_of(spec), entry.sentence())
         }
-        Some(_) | None => WHY.to_owned(),
+        Some(_) | None => base_of(spec),
     }
 }
 

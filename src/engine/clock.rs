@@ -74,6 +74,18 @@ impl Service {
         self.spec.occasions.schedule.is_some() && !self.clock.suspended
     }
 
+    /// What would start it though it is down and nobody asks for it: a stop has to be about that, too.
+    pub(super) fn is_down_for_now(&self) -> Option<&'static str> {
+        let occasions = &self.spec.occasions;
+        if self.is_ticking() {
+            Some("its schedule says")
+        } else if self.ended_by_itself() && occasions.schedule.is_none() && occasions.starts_it() {
+            Some("its files do")
+        } else {
+            None
+        }
+    }
+
     /// What its clock adds to why it is down.
     pub(super) fn clock_words(&self) -> Option<String> {
         let schedule = self.spec.occasions.schedule.as_ref()?;
@@ -219,28 +231,29 @@ impl Engine {
         };
         let when = schedule.zone.show(due.wall_us);
         if late <= LATE {
-            self.run_by_clock(id, &schedule, &when, format!("started by its schedule ({schedule})"));
+            let because = format!("started by its schedule ({schedule})");
+            self.run_by_clock(id, &schedule, &when, &because);
         } else {
             let what = What::ScheduleMissed { due: when.clone(), made_up: schedule.catch_up };
             let why = format!("{asleep} then, {} ago", lateness(due.wall_us, now.wall_us));
             self.record(About::Service(id), Origin::Config, what, why);
             if schedule.catch_up {
                 let because = format!("started by its schedule ({schedule}), to make up for {when}");
-                self.run_by_clock(id, &schedule, &when, because);
+                self.run_by_clock(id, &schedule, &when, &because);
             }
         }
         self.reckon(id);
     }
 
-    fn run_by_clock(&mut self, id: &ServiceId, schedule: &Schedule, when: &str, because: String) {
+    fn run_by_clock(&mut self, id: &ServiceId, schedule: &Schedule, when: &str, because: &str) {
         let Some(service) = self.service(id) else { return };
         if service.is_at_rest() && service.due.is_none() {
-            return self.start_by_clock(id, &because);
+            return self.start_by_clock(id, because);
         }
         let runs = matches!(service.phase, Phase::Running { .. } | Phase::Starting { .. }) && service.due.is_none();
         match (schedule.on_overlap, &service.phase) {
             (OnOverlap::Restart, Phase::BackingOff { .. }) if service.due.is_none() => {
-                self.start_by_clock(id, &because);
+                self.start_by_clock(id, because);
             }
             (OnOverlap::Restart, _) if runs => {
                 let order = Order {

@@ -114,8 +114,8 @@ impl Engine {
         let now = self.now;
         let Some(service) = self.service(id) else { return };
         match due.then {
-            // Where a clock starts it, its stop is news.
-            AfterStop::StayStopped if service.is_at_rest() && service.spec.occasions.schedule.is_none() => {
+            // Where a clock or its files start it, its stop is news.
+            AfterStop::StayStopped if service.is_at_rest() && !service.spec.occasions.starts_it() => {
                 self.moved(id);
             }
             AfterStop::StayStopped => {

@@ -59,7 +59,7 @@ impl Touched {
 
 impl Service {
     /// Whether it is down by itself, so that another state of its files may help it.
-    fn ended_by_itself(&self) -> bool {
+    pub(super) fn ended_by_itself(&self) -> bool {
         matches!(self.phase, Phase::Exited { .. } | Phase::GaveUp { .. })
             && !self.stopped_by.is_some_and(is_by_hand)
             && self.due.is_none()

@@ -20,6 +20,12 @@ pub struct Occasions {
 }
 
 impl Occasions {
+    /// Whether something else than a person or the healer may start it again when it is down.
+    #[must_use]
+    pub fn starts_it(&self) -> bool {
+        self.schedule.is_some() || self.watch.as_ref().is_some_and(|watch| watch.action == OnChange::Restart)
+    }
+
     /// Whether `cas up`, and whoever says "all", means it: not what only its name, its profile or the clock starts.
     #[must_use]
     pub const fn is_of_all(&self) -> bool {

@@ -164,7 +164,6 @@ impl<T: Fn(News)> Watcher<T> {
             let patience = next.since(clock::now());
             Timespec {
                 tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
-                // Rounded up: a wait that ends too early would only be begun again.
                 tv_nsec: i64::from(patience.subsec_nanos()),
             }
         });

@@ -34,8 +34,9 @@ pub(super) enum Seen {
 }
 
 /// All directories that are looked at.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tree {
+    most: usize,
     instance: Option<OwnedFd>,
     paths: HashMap<i32, PathBuf>,
     numbers: BTreeMap<PathBuf, i32>,
@@ -47,19 +48,45 @@ pub(super) struct Tree {
     pub(super) is_lost: bool,
 }
 
+impl Default for Tree {
+    fn default() -> Self {
+        Self::of_at_most(MOST)
+    }
+}
+
 impl Tree {
+    fn of_at_most(most: usize) -> Self {
+        Self {
+            most,
+            instance: None,
+            paths: HashMap::new(),
+            numbers: BTreeMap::new(),
+            short: None,
+            again: None,
+            is_lost: false,
+        }
+    }
+
     pub(super) const fn instance(&self) -> Option<&OwnedFd> {
         self.instance.as_ref()
     }
 
     /// Looks at what all rules want, and at nothing else.
     pub(super) fn begin<'r>(&mut self, rules: impl Iterator<Item = &'r Rules>) {
-        *self = Self::default();
+        let before = std::mem::replace(self, Self::of_at_most(self.most));
         let rules: Vec<&Rules> = rules.collect();
         if rules.is_empty() {
             return;
         }
-        match inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK) {
+        // There are few instances: one that is there is kept. What it still has to tell of directories of before has numbers that nobody knows any more.
+        if let Some(instance) = &before.instance {
+            for number in before.numbers.values() {
+                // Gone already is as good as removed.
+                let _gone = inotify::remove_watch(instance.as_fd(), *number);
+            }
+        }
+        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
+        match before.instance.map_or_else(|| inotify::init(flags), Ok) {
             Ok(instance) => self.instance = Some(instance),
             Err(error) => return self.lack(&sentence(error, "max_user_instances")),
         }
@@ -106,9 +133,10 @@ impl Tree {
         if self.numbers.contains_key(directory) {
             return true;
         }
-        if self.numbers.len() >= MOST {
+        if self.numbers.len() >= self.most {
             let why = format!(
-                "more than {MOST} directories are to be watched, {} among the others: changes there are not seen; name fewer under watch, or put what is large under ignore",
+                "more than {} directories are to be watched, {} among the others: changes there are not seen; name fewer under watch, or put what is large under ignore",
+                self.most,
                 directory.display()
             );
             self.short.get_or_insert(why);
@@ -219,5 +247,46 @@ fn sentence(error: Errno, limit: &str) -> String {
             now.saturating_mul(4).max(1024)
         ),
         None => format!("the kernel has no inotify to spare ({error}), so {short}: raise fs.inotify.{limit} by sysctl"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, time::Duration};
+
+    use rustix::io::Errno;
+
+    use super::{Rules, Tree, sentence};
+    use crate::model::occasion::{OnChange, Watch};
+
+    #[test]
+    fn more_directories_than_are_looked_at_are_told_with_what_to_do() {
+        let place = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c", "d"] {
+            fs::create_dir(place.path().join(name)).unwrap();
+        }
+        let watch = Watch {
+            paths: vec![".".to_owned()],
+            ignore: Vec::new(),
+            debounce: Duration::from_millis(300),
+            action: OnChange::Restart,
+        };
+        let rules = Rules::new(place.path(), &watch);
+        let mut tree = Tree::of_at_most(5);
+        tree.begin([&rules].into_iter());
+        assert_eq!((tree.numbers.len(), tree.short.as_deref()), (5, None));
+        let mut tree = Tree::of_at_most(3);
+        tree.begin([&rules].into_iter());
+        assert_eq!(tree.numbers.len(), 3);
+        let short = tree.short.unwrap();
+        assert!(short.starts_with("more than 3 directories") && short.contains("under ignore"), "{short}");
+    }
+
+    #[test]
+    fn a_kernel_without_room_is_told_with_the_limit_to_raise() {
+        let full = sentence(Errno::NOSPC, "max_user_watches");
+        assert!(full.contains("fs.inotify.max_user_watches") && full.contains("sysctl"), "{full}");
+        let other = sentence(Errno::NOSYS, "max_user_watches");
+        assert!(!other.contains("sysctl"), "{other}");
     }
 }

@@ -404,6 +404,21 @@ fn what_is_down_by_hand_or_has_never_run_stays_down_whatever_its_files_do() {
 }
 
 #[test]
+fn a_stop_is_also_about_what_its_files_would_start() {
+    let mut world = World::new(vec![watching(OnChange::Restart).with(|spec| spec.restart = RestartPolicy::No)]);
+    world.behave("web", |web| web.then = Life::Ends(ms(10), Exit::Code(1)));
+    world.say("start web");
+    world.run_for(secs(1));
+    assert_eq!(world.phase("web"), "failed");
+    assert!(matches!(world.say("stop web"), Reply::Accepted { .. }));
+    assert_eq!(world.view("web").why, "stopped by command line");
+    changed(&mut world, "src/app.py", 0);
+    world.run_for(secs(5));
+    assert_eq!(world.spawns("web").len(), 1);
+    assert!(matches!(world.say("stop web"), Reply::Unchanged { .. }));
+}
+
+#[test]
 fn what_has_crashed_for_its_files_is_started_when_they_change() {
     let mut world = World::new(vec![watching(OnChange::Restart)]);
     world.behave("web", |web| web.then = Life::Ends(ms(10), Exit::Code(1)));
