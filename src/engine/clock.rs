@@ -138,12 +138,8 @@ impl Engine {
         if let Some(known) = recalled.filter(|known| known.by == schedule.to_string()) {
             service.clock.last_us = known.last_us;
             if let Some(due_us) = known.due_us.filter(|_| !known.suspended) {
-                let due = at_wall(due_us, now);
-                service.clock.due = Some(due);
-                if now.has_reached(due) {
-                    return self.clock_comes(id, "cas did not run");
-                }
-                return self.arm_clock(id, due);
+                // One that has passed comes with the next step, when all services stand where they are.
+                return self.arm_clock(id, at_wall(due_us, now));
             }
         }
         self.reckon(id);
@@ -211,7 +207,9 @@ impl Engine {
             return self.arm_clock(id, at_wall(due.wall_us, now));
         }
         if now.has_reached(due) {
-            self.clock_comes(id, "cas or the machine slept");
+            let opened = self.projects.get(&id.project).map_or(self.started, |project| project.opened);
+            let ran = due.wall_us >= opened.wall_us;
+            self.clock_comes(id, if ran { "the machine slept, or cas was stopped" } else { "cas did not run" });
         }
     }
 
@@ -224,11 +222,8 @@ impl Engine {
         let Some(service) = self.services.get_mut(id) else { return };
         let (Some(due), Some(schedule)) = (service.clock.due, service.clock.by.clone()) else { return };
         service.clock.last_us = Some(due.wall_us);
-        let late = if schedule.follows_wall_clock() {
-            Duration::from_micros(u64::try_from(now.wall_us.saturating_sub(due.wall_us)).unwrap_or(0))
-        } else {
-            now.since(due)
-        };
+        // Of both clocks this one also knows of the time before the machine was started.
+        let late = Duration::from_micros(u64::try_from(now.wall_us.saturating_sub(due.wall_us)).unwrap_or(0));
         let when = schedule.zone.show(due.wall_us);
         if late <= LATE {
             let because = format!("started by its schedule ({schedule})");
