@@ -119,6 +119,7 @@ const UP_EXAMPLES: &str = "\
 Examples:
   cas up                  start all, open the console
   cas up web              start web and what it depends on
+  cas up --profile dev    start also what is of the profile dev
   cas up --no-tui         no console: one log, Ctrl-C stops everything, twice kills it
   cas up --detach         start them under the daemon, wait until they are well, return";
 
@@ -148,6 +149,9 @@ pub struct Up {
     /// Run them under the daemon (started where none runs), wait until they are well, return
     #[arg(short = 'd', long, conflicts_with_all = ["no_tui", "timestamps", "no_prefix", "theme"])]
     pub detach: bool,
+    /// Also services of this profile; may be given several times, * means all
+    #[arg(short = 'p', long = "profile", value_name = "PROFILE", conflicts_with = "services")]
+    pub profiles: Vec<String>,
     /// With --detach: wait at most so long
     #[arg(long, value_name = "TIME", value_parser = human::parse, default_value = "60s", requires = "detach")]
     pub timeout: Duration,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{draft::Draft, problems::Place, reader::Reader, settings::Settings};
-use crate::model::{ids::ServiceName, service::CommandLine};
+use crate::model::{ids::ServiceName, occasion::Occasions, service::CommandLine};
 
 /// Port of the first process, and the distance to the next (foreman).
 const FIRST_PORT: u16 = 5000;
@@ -99,6 +99,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, text: &str) -> Vec<Draft> {
             ready_log_line: None,
             ports: Vec::new(),
             tty: false,
+            occasions: Occasions::default(),
             description: None,
         });
     }

@@ -27,6 +27,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) environment: &'a BTreeMap<String, String>,
     /// What `.env` beside the file adds to it.
     pub(crate) dot_env: BTreeMap<String, String>,
+    /// What the copy of a service that is being read has of its own; wins over both.
+    pub(crate) own: BTreeMap<String, String>,
     /// What was found.
     pub(crate) problems: Problems,
     /// Whether `${VAR}` is filled in.
@@ -80,6 +82,7 @@ impl<'a> Reader<'a> {
             root,
             environment,
             dot_env: BTreeMap::new(),
+            own: BTreeMap::new(),
             problems: Problems::new(file),
             interpolates: true,
             programs: HashMap::new(),
@@ -131,9 +134,10 @@ impl<'a> Reader<'a> {
         self.problems.note(Fault::new(at, message).hint(hint));
     }
 
-    /// A variable's value: the environment wins over `.env`.
+    /// A variable's value: what a copy has of its own wins over the environment, and that over `.env`.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
-        self.environment.get(name).or_else(|| self.dot_env.get(name)).cloned()
+        let found = self.own.get(name).or_else(|| self.environment.get(name)).or_else(|| self.dot_env.get(name));
+        found.cloned()
     }
 
     /// A map whose keys are those of `table`; others are reported.

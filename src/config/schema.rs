@@ -95,6 +95,11 @@ pub(crate) const SERVICE: Table = Table {
         word("stop_grace_period", "duration", "Time from the first signal to SIGKILL. Default: `10s`."),
         word("ports", "list", "TCP ports that it listens on, checked before each start; see *Ports*."),
         word("autostart", "true or false", "Started when the project is opened. Default: `false`."),
+        word("profiles", "list", "Started with others only while one of them is active; see *Profiles*."),
+        word("replicas", "number from 1 to 64", "So many copies of it run; see *Copies*. Default: 1."),
+        word("scale", "number from 1 to 64", "Compose's short word for `replicas`."),
+        word("schedule", "text or map", "The clock that starts it: cron, or `every 15m`; see *schedule*."),
+        word("watch", "text, list or map", "Files for which it is restarted; see *watch*."),
         word("tty", "true or false", "It runs in a terminal of its own, which can be attached to. Default: `false`."),
         word(
             "user",
@@ -113,7 +118,7 @@ pub(crate) const SERVICE: Table = Table {
             "Limits of each of its processes: `nofile: 1024`, or `{soft, hard}`, or `unlimited`; as, core, cpu, data, fsize, memlock, msgqueue, nofile, nproc, rss, sigpending, stack.",
         ),
         word("logs", "map", "How its output is kept; single keys over those of `defaults`; see *logs*."),
-        word("deploy", "map", "Compose's place for `resources.limits`; see *Limits*."),
+        word("deploy", "map", "Compose's place for `replicas` and `resources.limits`; see *Limits*."),
         word("cpus", "number", "Short for `deploy.resources.limits.cpus`."),
         word("mem_limit", "size", "Short for `deploy.resources.limits.memory`."),
         word("pids_limit", "number from 1", "Short for `deploy.resources.limits.pids`."),
@@ -126,8 +131,6 @@ pub(crate) const SERVICE: Table = Table {
         ("entrypoint", Refused("put the whole line into command")),
         ("post_start", Refused("make it a service that depends on this one")),
         ("pre_stop", Refused("let the service do it on its stop_signal")),
-        ("profiles", Unused("a service starts when it is asked for, or with autostart: true")),
-        ("scale", Unused("one process runs; write a second service")),
         ("group_add", Unused("it has the groups of its user")),
         ("expose", Unused("use ports")),
         ("container_name", Unused("it is not a container")),
@@ -152,7 +155,7 @@ pub(crate) const SERVICE: Table = Table {
         ("tmpfs", Unused("it sees the files of this machine")),
         ("configs", Unused("use environment or env_file")),
         ("secrets", Unused("use environment or env_file")),
-        ("develop", Unused("it is not a container")),
+        ("develop", Unused("use watch")),
         ("platform", Unused("it is not a container")),
         ("pull_policy", Unused("it is not a container")),
         ("runtime", Unused("it is not a container")),
@@ -242,14 +245,67 @@ pub(crate) const LOGS: Table = Table {
     foreign: &[],
 };
 
+/// `schedule`, written as a map.
+pub(crate) const SCHEDULE: Table = Table {
+    owner: "schedule",
+    words: &[
+        word(
+            "cron",
+            "cron expression",
+            "Five fields, or six with seconds first; also `@hourly`, `@daily` and the like.",
+        ),
+        word("every", "duration", "Instead of `cron`: each time so long after the last, at least `1s`."),
+        word(
+            "timezone",
+            "text",
+            "Zone in which `cron` is meant, such as `Europe/Berlin`. Default: that of the machine.",
+        ),
+        word("on_overlap", "skip, restart", "Where it still runs when its time comes. Default: `skip`."),
+        word(
+            "catch_up",
+            "true or false",
+            "A time that passed while cas did not run, or the machine slept, is made up for, once. Default: `false`.",
+        ),
+    ],
+    foreign: &[],
+};
+
+/// `watch`, written as a map.
+pub(crate) const WATCH: Table = Table {
+    owner: "watch",
+    words: &[
+        word("paths", "text or list", "Patterns as in a `.gitignore`, below `working_dir`. Required."),
+        word("ignore", "text or list", "Patterns of files that do not count, beside those that never do."),
+        word("debounce", "duration", "Quiet that ends a burst of changes, `10ms` to `1m`. Default: `300ms`."),
+        word("action", "restart, {signal}, {run}", "What a change does; see below. Default: `restart`."),
+    ],
+    foreign: &[],
+};
+
+/// `watch.action`, written as a map.
+pub(crate) const ACTION: Table = Table {
+    owner: "action",
+    words: &[
+        word("signal", "signal", "Sent to the main process, such as `HUP`."),
+        word(
+            "run",
+            "text or list",
+            "A command that is run beside it. Text is a shell line, a list is executed as it is.",
+        ),
+    ],
+    foreign: &[],
+};
+
 /// `deploy`.
 pub(crate) const DEPLOY: Table = Table {
     owner: "deploy",
-    words: &[word("resources", "map", "Has one key, `limits`.")],
+    words: &[
+        word("resources", "map", "Has one key, `limits`."),
+        word("replicas", "number from 1 to 64", "As `replicas` of a service; not in `defaults`."),
+    ],
     foreign: &[
-        ("mode", Unused("one process runs")),
-        ("replicas", Unused("one process runs; write a second service")),
-        ("endpoint_mode", Unused("one process runs")),
+        ("mode", Unused("as many processes run as replicas says")),
+        ("endpoint_mode", Unused("processes share the network of this machine")),
         ("placement", Unused("it runs on this machine")),
         ("restart_policy", Unused("use restart and backoff")),
         ("update_config", Unused("use restart and backoff")),
@@ -432,7 +488,7 @@ pub(crate) const API: Table = Table {
     foreign: &[],
 };
 
-const TABLES: [(&str, &Table); 16] = [
+const TABLES: [(&str, &Table); 19] = [
     ("Project", &PROJECT),
     ("Service", &SERVICE),
     ("Defaults", &DEFAULTS),
@@ -441,6 +497,9 @@ const TABLES: [(&str, &Table); 16] = [
     ("http as a map", &HTTP),
     ("healthcheck", &HEALTHCHECK),
     ("backoff", &BACKOFF),
+    ("schedule", &SCHEDULE),
+    ("watch", &WATCH),
+    ("action", &ACTION),
     ("logs", &LOGS),
     ("deploy", &DEPLOY),
     ("resources", &RESOURCES),

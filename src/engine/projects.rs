@@ -152,6 +152,7 @@ impl Engine {
         if starts > Starts::Nothing {
             self.start_again(&inherited.again, if inherited.halted { HALT } else { "the machine's restart" });
         }
+        self.set_clocks(&project.name);
         self.apply(&project.name, &difference);
         self.changed = true;
         inherited.adopted
@@ -183,7 +184,9 @@ impl Engine {
             Starts::Nothing => Some("not started yet: opened without autostart"),
         };
         for id in &inherited.fresh {
-            let autostarts = self.service(id).is_some_and(|service| service.spec.autostart);
+            let autostarts = self
+                .service(id)
+                .is_some_and(|service| service.spec.autostart || service.spec.occasions.schedule.is_some());
             if let Some(why) = why.filter(|_| autostarts && !self.settings.withheld.contains_key(id)) {
                 self.keep_down(id, why);
             }

@@ -63,6 +63,7 @@ fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         stop,
         ports,
         autostart,
+        occasions,
         source: _,
         description,
     } = old;
@@ -83,6 +84,7 @@ fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         || *stop != new.stop
         || *ports != new.ports
         || *autostart != new.autostart
+        || *occasions != new.occasions
         || *description != new.description
 }
 
@@ -112,6 +114,7 @@ impl Engine {
         };
         self.record(About::Project(&project.name), Origin::Config, what, "");
         self.register(project);
+        self.set_clocks(&project.name);
         self.apply(&project.name, &difference);
         self.changed = true;
     }

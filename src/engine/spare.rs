@@ -79,6 +79,7 @@ fn undeclared(project: &ProjectSpec, id: &ServiceId, care: RunCare) -> ServiceSp
         stop,
         ports: Vec::new(),
         autostart: false,
+        occasions: crate::model::occasion::Occasions::default(),
         source: Source { file: project.file.clone(), line: 1, column: 1 },
         description: None,
     }

@@ -75,6 +75,8 @@ impl SpecMark {
             stop: _,
             ports,
             autostart: _,
+            // A copy has its number and port in its environment.
+            occasions: _,
             source: _,
             description: _,
         } = spec;
@@ -155,6 +157,7 @@ mod tests {
             stop: StopPlan::default(),
             ports: vec![Port(80)],
             autostart: true,
+            occasions: crate::model::occasion::Occasions::default(),
             source: Source { file: PathBuf::from("/srv/shop/cas.yaml"), line: 3, column: 1 },
             description: None,
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     attributes::Attributes,
     ids::{ServiceId, ServiceName},
+    occasion::Occasions,
     probe::{Probe, ProbeKind},
     signal::Signal,
     time::human,
@@ -328,6 +329,8 @@ pub struct ServiceSpec {
     pub ports: Vec<Port>,
     /// Started when the project is opened.
     pub autostart: bool,
+    /// What else starts it, and as how many.
+    pub occasions: Occasions,
     /// Where it was declared.
     pub source: Source,
     /// Free text for people.

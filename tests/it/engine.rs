@@ -10,6 +10,7 @@ mod forks;
 mod heritage;
 mod memory;
 mod namesakes;
+mod occasions;
 mod openings;
 mod ports;
 mod probes;

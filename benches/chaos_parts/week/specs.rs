@@ -81,6 +81,7 @@ fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u
         stop: StopPlan::default(),
         ports: Vec::new(),
         autostart: true,
+        occasions: cas::model::occasion::Occasions::default(),
         source: Source { file: file.to_owned(), line: 1, column: 1 },
         description: None,
     }

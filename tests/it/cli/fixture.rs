@@ -62,6 +62,7 @@ pub(crate) fn view(service: &str, phase: Phase, why: &str) -> ServiceView {
         probes: Vec::new(),
         restart: RestartPolicy::OnFailure { max_retries: None },
         autostart: true,
+        occasions: cas::model::occasion::OccasionView::default(),
         source: source(3),
         description: None,
     }
@@ -184,6 +185,7 @@ fn spec(service: &str, line: u32, depends_on: &[(&str, Condition)]) -> Arc<Servi
         stop: StopPlan::default(),
         ports: Vec::new(),
         autostart: true,
+        occasions: cas::model::occasion::Occasions::default(),
         source: source(line),
         description: None,
     })

@@ -477,12 +477,12 @@ fn logs_and_limits_count_where_they_are_written_closest_to_the_service() {
 }
 
 #[test]
-fn compose_s_words_about_replicas_are_noted_and_a_terminal_has_one_stream() {
+fn compose_s_words_about_restarts_are_noted_and_a_terminal_has_one_stream() {
     let loaded = load(
-        "services: {web: {command: sleep 1, deploy: {replicas: 3, restart_policy: {}}, tty: true, logs: {split_streams: true}}}",
+        "services: {web: {command: sleep 1, deploy: {mode: replicated, restart_policy: {}}, tty: true, logs: {split_streams: true}}}",
     );
     let notes: Vec<_> = loaded.notes.iter().map(|note| note.message.as_str()).collect();
-    assert_eq!(notes, ["replicas: not used", "restart_policy: not used", "tty: split_streams has no effect"]);
+    assert_eq!(notes, ["mode: not used", "restart_policy: not used", "tty: split_streams has no effect"]);
     assert!(loaded.errors.is_empty());
 }
 

@@ -48,6 +48,7 @@ pub(super) fn service(name: &str) -> ServiceSpec {
         stop: StopPlan::default(),
         ports: Vec::new(),
         autostart: false,
+        occasions: cas::model::occasion::Occasions::default(),
         source: Source { file: PathBuf::from("/srv/cas.yaml"), line: 1, column: 1 },
         description: None,
     }

@@ -39,6 +39,7 @@ pub(crate) fn spec(ready: Option<&str>) -> ServiceSpec {
         stop: StopPlan::default(),
         ports: Vec::new(),
         autostart: false,
+        occasions: cas::model::occasion::Occasions::default(),
         source: Source { file: "cas.yaml".into(), line: 1, column: 1 },
         description: None,
     }

@@ -182,6 +182,7 @@ impl Rig {
             stop: StopPlan::default(),
             ports: Vec::new(),
             autostart: false,
+            occasions: cas::model::occasion::Occasions::default(),
             source: Source { file: "cas.yaml".into(), line: 1, column: 1 },
             description: None,
         }
