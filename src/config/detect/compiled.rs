@@ -127,9 +127,7 @@ fn program(
     let is_worker = ["server", "worker", "daemon", "api", "web"].iter().any(|word| name.contains(word));
     // The port may be said in any file of the program.
     let mut files = vec![directory.join(path)];
-    files.extend(
-        tree.files_ending(&[".rs"]).into_iter().filter(|file| file.starts_with(directory.join("src"))).take(20),
-    );
+    files.extend(tree.files_below(&directory.join("src"), 6, &[".rs"]).into_iter().take(20));
     let by_code = || files.iter().find_map(|file| port_of_code(&tree.read(file)?, &RUST_PORT));
     let service = Service {
         name,

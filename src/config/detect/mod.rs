@@ -134,8 +134,8 @@ struct Finds {
 #[must_use]
 pub fn detect(root: &Path, limits: &Limits) -> Detected {
     let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    let tree = walk::walk(&root, limits);
     let mut finds = Finds::default();
+    let tree = walk::walk(&root, limits, &mut finds.notes);
     for directory in tree.directories() {
         let before = finds.candidates.len();
         node::look(&tree, directory, &mut finds);

@@ -154,7 +154,7 @@ pub(super) fn find(tree: &Tree, notes: &mut Vec<Note>) -> Vec<Need> {
             }
         }
     }
-    for file in tree.files_ending(&CODE).into_iter().take(MOST) {
+    for file in tree.files_ending(&CODE).take(MOST) {
         let Some(text) = tree.read(&file) else { continue };
         for found in READ.captures_iter(text.as_str()).filter_map(|found| found.get(1)) {
             let places = seen.code.entry(found.as_str().to_owned()).or_default();

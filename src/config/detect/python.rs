@@ -73,15 +73,12 @@ fn runner(tree: &Tree, directory: &Path) -> &'static str {
 /// The Python files that belong to this project and to none below it; the likely ones first, sixty at most.
 fn own_files(tree: &Tree, directory: &Path) -> Vec<PathBuf> {
     let is_own = |file: &PathBuf| {
-        let Some(rest) = file.strip_prefix(directory).ok() else { return false };
-        let deep = rest.components().count() > 4;
         let inner = file.parent().into_iter().flat_map(Path::ancestors).take_while(|above| *above != directory);
-        !deep
-            && !inner.into_iter().any(|above| {
-                ["pyproject.toml", "requirements.txt", "Pipfile", "manage.py"].iter().any(|mark| tree.has(above, mark))
-            })
+        !inner.into_iter().any(|above| {
+            ["pyproject.toml", "requirements.txt", "Pipfile", "manage.py"].iter().any(|mark| tree.has(above, mark))
+        })
     };
-    let mut files: Vec<PathBuf> = tree.files_ending(&[".py"]).into_iter().filter(is_own).collect();
+    let mut files: Vec<PathBuf> = tree.files_below(directory, 3, &[".py"]).into_iter().filter(is_own).collect();
     let likely = [
         "main.py",
         "app.py",
