@@ -21,7 +21,7 @@ use super::{
 use crate::model::service::Source;
 
 /// Directories that hold what others made.
-const NEVER: [&str; 33] = [
+const NEVER: [&str; 40] = [
     "node_modules",
     "target",
     "vendor",
@@ -55,11 +55,23 @@ const NEVER: [&str; 33] = [
     "example",
     "samples",
     "templates",
+    "playground",
+    "playgrounds",
+    "e2e",
+    "cypress",
+    "benchmarks",
+    "__fixtures__",
+    "__mocks__",
 ];
 /// Of the budget, one directory may have this part: what is larger holds data, and must not hide its neighbours.
 const SHARE: usize = 4;
 /// Directories that could not be read, of which a note is made.
 const UNREAD: usize = 5;
+
+/// A directory of the project itself. What begins with `_` is left out by the tools of Go too; a `template-…` is for others to copy.
+fn is_own(name: &str) -> bool {
+    !name.starts_with(['.', '_']) && !name.starts_with("template-") && !NEVER.contains(&name)
+}
 
 /// Hidden files that say something.
 fn is_telling(name: &str) -> bool {
@@ -212,7 +224,7 @@ impl Walk<'_> {
             let Ok(kind) = entry.file_type() else { continue };
             let Ok(name) = entry.file_name().into_string() else { continue };
             let is_wanted = match (kind.is_dir(), kind.is_file()) {
-                (true, _) => *depth < self.limits.depth && !name.starts_with('.') && !NEVER.contains(&&*name),
+                (true, _) => *depth < self.limits.depth && is_own(&name),
                 (_, true) => !name.starts_with('.') || is_telling(&name) || name == ".gitignore" || name == ".ignore",
                 (false, false) => false,
             };
