@@ -185,7 +185,13 @@ impl<'p> Package<'p> {
             return FANNING.iter().any(|word| line.contains(word));
         }
         let words = line.split(|c: char| c.is_whitespace() || c == '"' || c == '\'');
-        let mut others = words.filter_map(|word| self.script(word.strip_prefix("npm:").unwrap_or(word))).peekable();
+        let named = |word: &str| -> Vec<&str> {
+            let word = word.strip_prefix("npm:").unwrap_or(word);
+            let Some(start) = word.strip_suffix('*') else { return self.script(word).into_iter().collect() };
+            let is_meant = |name: &&String| name.starts_with(start) && !start.is_empty();
+            self.scripts.keys().filter(is_meant).filter_map(|name| self.script(name)).collect()
+        };
+        let mut others = words.flat_map(named).peekable();
         if others.peek().is_none() {
             return FANNING.iter().any(|word| line.contains(word));
         }
