@@ -17,6 +17,7 @@ mod interpolate;
 mod limits;
 mod logs;
 mod nearest;
+mod node;
 pub mod paths;
 mod ports;
 mod probes;
@@ -36,6 +37,7 @@ use std::path::PathBuf;
 pub use check::{Understood, check_json, problem_json};
 pub use find::{FileKind, Found, NotFound, find};
 pub use init::{init, write_beside};
+pub use node::translate_evaluated;
 pub use project::load;
 pub use render::{render, render_as};
 pub use schema::reference;
@@ -85,6 +87,11 @@ pub fn translate(
             file.display()
         )));
     };
+    Ok(translation(&file, imported))
+}
+
+/// What was imported of a file, as the text of a `cas.yaml`.
+fn translation(file: &std::path::Path, imported: import::Imported) -> Translation {
     let root = file.parent().unwrap_or(std::path::Path::new("/"));
     let (cas_yaml, services) = written::cas_yaml(root, &imported);
     let (errors, notes): (Vec<_>, Vec<_>) =
@@ -94,7 +101,7 @@ pub fn translate(
             |note: import::Note| Problem { source: Some(note.source), message: note.message, hint: note.hint };
         notes.into_iter().map(problem).collect()
     };
-    Ok(Translation { cas_yaml, services, notes: problems(notes), errors: problems(errors) })
+    Translation { cas_yaml, services, notes: problems(notes), errors: problems(errors) }
 }
 
 /// Why something could not be done, and what to do, for people.

@@ -30,6 +30,11 @@ pub(crate) fn did_you_mean(text: &str, known: &[&str]) -> String {
     }
 }
 
+/// True where two words differ by at most so many slips.
+pub(crate) fn is_within(a: &str, b: &str, most: usize) -> bool {
+    distance(&fold(a), &fold(b), most).is_some()
+}
+
 fn fold(text: &str) -> Vec<char> {
     text.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect()
 }

@@ -2,6 +2,7 @@
 
 mod compose;
 mod crowded;
+mod evaluate;
 mod formats;
 mod render;
 mod render_formats;

@@ -1,4 +1,4 @@
-//! Files of the largest size that is read, full of what nobody knows: they end soon, and are told by the first of it.
+//! Large files, full of what nobody knows: they end soon, and are told by the first of it.
 
 use std::{collections::BTreeMap, fmt::Write as _, path::Path, time::Duration};
 
@@ -28,10 +28,14 @@ fn cpu_time() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap(), u32::try_from(time.tv_nsec).unwrap())
 }
 
-/// Lines up to nearly the size of the largest file that is read.
+/// Most CPU time of one; a build without optimisation is some twenty times slower than the one that people have.
+const LONGEST: Duration = Duration::from_secs(8);
+
+/// Very many lines; of a Procfile as many as are read.
 fn fill(text: &mut String, line: &str) {
+    let most = if line.starts_with("web#") { 1_000_000 } else { 200_000 };
     for number in 0.. {
-        if text.len() > 1_000_000 {
+        if text.len() > most {
             break;
         }
         text.write_str(&line.replace('#', &number.to_string())).unwrap();
@@ -54,7 +58,7 @@ fn a_project_file_full_of_what_nobody_knows_ends_soon() {
         let loaded = cas::config::load(&file, None, &BTreeMap::new());
         let took = cpu_time().checked_sub(before).unwrap();
         assert_eq!(loaded.errors.is_empty(), name == "Procfile", "{name}");
-        assert!(took < Duration::from_secs(15), "{name}: {line:?} took {took:?}");
+        assert!(took < LONGEST, "{name}: {line:?} took {took:?}");
     }
 }
 
@@ -72,7 +76,6 @@ fn a_file_full_of_what_nobody_knows_ends_soon() {
         let imported = import(&Material { file: &file, text: &text, environment: &BTreeMap::new(), files: &files });
         let took = cpu_time().checked_sub(before).unwrap();
         assert!(imported.notes.len() <= 2000, "{name}: {} notes", imported.notes.len());
-        // A build without optimisation is some twenty times slower than the one that people have.
-        assert!(took < Duration::from_secs(15), "{name}: {line:?} took {took:?}");
+        assert!(took < LONGEST, "{name}: {line:?} took {took:?}");
     }
 }
