@@ -361,6 +361,9 @@ pub struct Import {
     /// Write it as cas.yaml beside the file, where there is none yet
     #[arg(short, long)]
     pub write: bool,
+    /// Let node evaluate what is not literal in pm2's JavaScript: this runs the file
+    #[arg(long)]
+    pub evaluate: bool,
 }
 
 /// `cas demo`.
@@ -419,6 +422,7 @@ impl Verb {
             Self::Act(_) => Some("this is a command to the engine"),
             Self::Init(_) => Some("init writes a file"),
             Self::Import(import) if import.write => Some("import --write writes a file"),
+            Self::Import(import) if import.evaluate => Some("import --evaluate runs the file"),
             Self::Projects(Projects { action: Some(action), .. }) => action.change(),
             Self::Attach(_) => Some("attach types into a service"),
             Self::Logs(logs) if logs.raw => Some("logs --raw shows secrets"),

@@ -24,6 +24,7 @@ pub mod merge;
 mod nearest;
 mod occasions;
 mod offers;
+mod node;
 pub mod paths;
 mod ports;
 mod probes;
@@ -48,6 +49,7 @@ pub use explain::{Explained, ExplainedNeed, Explanation, ToldBy, Value, explain}
 pub use find::{FOUND, FileKind, Found, NotFound, find};
 pub use init::{init, write_beside};
 pub use offers::OfferedBy;
+pub use node::translate_evaluated;
 pub use project::load;
 pub use render::{render, render_as};
 pub use schema::reference;
@@ -97,6 +99,11 @@ pub fn translate(
             file.display()
         )));
     };
+    Ok(translation(&file, imported))
+}
+
+/// What was imported of a file, as the text of a `cas.yaml`.
+fn translation(file: &std::path::Path, imported: import::Imported) -> Translation {
     let root = file.parent().unwrap_or(std::path::Path::new("/"));
     let (cas_yaml, services) = written::cas_yaml(root, &imported);
     let (errors, notes): (Vec<_>, Vec<_>) =
@@ -106,7 +113,7 @@ pub fn translate(
             |note: import::Note| Problem { source: Some(note.source), message: note.message, hint: note.hint };
         notes.into_iter().map(problem).collect()
     };
-    Ok(Translation { cas_yaml, services, notes: problems(notes), errors: problems(errors) })
+    Translation { cas_yaml, services, notes: problems(notes), errors: problems(errors) }
 }
 
 /// Why something could not be done, and what to do, for people.
