@@ -71,8 +71,7 @@ impl Seen {
     #[track_caller]
     fn told(&self) -> Change {
         loop {
-            if let News::Changed(_, change) =
-                self.news.recv_timeout(Duration::from_secs(60)).expect("something is told")
+            if let News::Changed(_, change) = self.news.recv_timeout(Duration::from_mins(1)).expect("something is told")
             {
                 return change;
             }

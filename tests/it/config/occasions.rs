@@ -74,7 +74,8 @@ fn copies_have_numbers_and_own_ports_of_a_range() {
     assert_eq!(two.probes.values().next().unwrap().check.summary(), "tcp localhost:3001");
     let replica = two.occasions.replica.as_ref().unwrap();
     assert_eq!((replica.of.as_str(), replica.number, replica.count), ("web", 2, 3));
-    let needed: Vec<&str> = service(&project, "proxy").depends_on.keys().map(|name| name.as_str()).collect();
+    let needed: Vec<&str> =
+        service(&project, "proxy").depends_on.keys().map(cas::model::ids::ServiceName::as_str).collect();
     assert_eq!(needed, ["web-1", "web-2", "web-3"]);
 }
 
