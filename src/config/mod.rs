@@ -6,6 +6,7 @@ mod command;
 pub mod detect;
 mod dotenv;
 mod draft;
+mod edit_yaml;
 mod environment;
 mod find;
 mod foreign;
