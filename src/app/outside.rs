@@ -27,7 +27,7 @@ use crate::{
         interrupts::{self, Interrupt},
         outside::{Access, Left, LogExtent, Opening, Outside, Ran, Running, Shown},
     },
-    config::{self, paths::Paths, user},
+    config::{self, layers, paths::Paths, user},
     engine::Budget,
     host::{self, Host, handle::Handle},
     model::{
@@ -104,12 +104,17 @@ impl Real {
         named.map_or_else(|| self.setup.exe.with_file_name("cas-shim"), PathBuf::from)
     }
 
+    /// The user's settings, with what the environment says over them.
+    fn user(&self) -> user::LoadedUser {
+        layers::effective_user(&self.paths.user_config(), &self.setup.environment)
+    }
+
     /// With what an engine of this process begins, before any project.
     pub(super) fn host_config(&self) -> host::Config {
         host::Config {
             projects: Vec::new(),
             paths: self.paths.clone(),
-            autopilot: user::load(&self.paths.user_config()).config.autopilot,
+            autopilot: self.user().config.autopilot,
             budget: Budget::default(),
             seed: clock::now().mono_us,
             withheld: BTreeMap::new(),
@@ -125,7 +130,7 @@ impl Real {
     /// How an engine of ours is served.
     pub(super) fn serve_options(&self, host: &Host) -> ServeOptions {
         let facts = host.facts.clone();
-        let group = user::load(&self.paths.user_config()).config.api_group;
+        let group = self.user().config.api_group;
         let group = group.and_then(|name| match api::server::group_number(&name) {
             Ok(number) => Some(number),
             Err(why) => {
@@ -144,7 +149,7 @@ impl Real {
     /// How the console looks and what keys do: the user's file, then the command line.
     fn console_options(&self, handle: &Handle, access: Access, theme: Option<&str>) -> Result<tui::Options, String> {
         let file = self.paths.user_config();
-        let user = user::load(&file);
+        let user = self.user();
         if !user.errors.is_empty() {
             return Err(config::render(&user.errors, false).trim_end().to_owned());
         }
@@ -163,6 +168,7 @@ impl Real {
         let open = open.clone().find(is_here).or_else(|| open.next());
         Ok(tui::Options {
             detach_key: user.config.detach_key,
+            alert_level: user.config.alert_level,
             theme: theme.for_depth(depth),
             keymap,
             themes_dir: Some(themes),
@@ -325,6 +331,17 @@ impl Outside for Real {
         left::running(&self.paths.project_dir(&place).join("slots"), clock::now())
     }
 
+    fn user_config(&self, _env: &BTreeMap<String, String>) -> PathBuf {
+        self.paths.user_config()
+    }
+
+    fn judge(&self, user: &user::UserConfig) -> Vec<String> {
+        let theme = user.theme.as_deref().map(|name| Theme::load(name, Some(&self.paths.themes())));
+        let theme = theme.and_then(Result::err);
+        let keys = Keymap::with_user_keys(&user.keys, &self.paths.user_config().display().to_string());
+        theme.into_iter().chain(keys.err().unwrap_or_default()).collect()
+    }
+
     fn tool(&self, program: &str, arguments: &[&str]) -> Ran {
         let ran = std::process::Command::new(program).args(arguments).stdin(std::process::Stdio::null()).output();
         match ran {
@@ -412,7 +429,7 @@ impl Outside for Real {
     }
 
     async fn attach(&self, handle: &Handle, service: &ServiceId) -> Result<Parted, String> {
-        tui::attach(handle, service, user::load(&self.paths.user_config()).config.detach_key).await
+        tui::attach(handle, service, self.user().config.detach_key).await
     }
 
     fn stored_logs(

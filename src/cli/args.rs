@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
 
-use super::{act::Act, demo::DemoService, when::When};
+use super::{act::Act, demo::DemoService, setting::ConfigAction, when::When};
 use crate::model::{command::ServiceRef, time::human};
 
 const EXAMPLES: &str = "\
@@ -85,6 +85,13 @@ pub enum Verb {
     Init(Init),
     /// Translate the file of another tool into a cas.yaml, printed or written beside it
     Import(Import),
+    /// Read and change settings: yours, a project's, a service's
+    #[command(after_help = super::setting::EXAMPLES)]
+    Config {
+        /// What to do with them.
+        #[command(subcommand)]
+        action: ConfigAction,
+    },
     /// List every project that cas has seen
     Projects(Projects),
     /// Type into a service that has a terminal (`tty: true`); Ctrl-] lets go of it
@@ -438,6 +445,7 @@ impl Verb {
             Self::Attach(_) => Some("attach types into a service"),
             Self::Logs(logs) if logs.raw => Some("logs --raw shows secrets"),
             Self::Daemon { action } => action.change(),
+            Self::Config { action } => action.change(),
             Self::Up(_)
             | Self::Status(_)
             | Self::Logs(_)
@@ -486,6 +494,7 @@ impl Cli {
                 | Verb::Init(_)
                 | Verb::Import(_)
                 | Verb::Projects(_)
+                | Verb::Config { .. }
                 | Verb::Attach(_)
                 | Verb::Daemon { .. }
                 | Verb::Completions { .. }

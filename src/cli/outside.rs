@@ -165,6 +165,26 @@ pub trait Outside {
         Checked { file, project: project.map(Arc::new), notes, errors, json }
     }
 
+    /// The user's own file of settings.
+    fn user_config(&self, env: &BTreeMap<String, String>) -> PathBuf {
+        config::paths::Paths::user_config_of(env).unwrap_or_else(|| PathBuf::from("config.yaml"))
+    }
+
+    /// What is wrong with settings beyond their form: themes and actions that do not exist.
+    fn judge(&self, _user: &config::user::UserConfig) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Runs `editor` (a line for the shell) on a file, in this terminal, to its end.
+    fn edit(&self, editor: &str, file: &Path) -> Ran {
+        let line = format!("{editor} \"$1\"");
+        match std::process::Command::new("/bin/sh").args(["-c", &line, "sh"]).arg(file).status() {
+            Ok(status) if status.success() => Ran::Well,
+            Ok(status) => Ran::Badly(status.to_string()),
+            Err(error) => Ran::Badly(error.to_string()),
+        }
+    }
+
     /// Who listens on these ports of this machine now.
     fn port_holders(&self, ports: &[Port]) -> Vec<PortHolder>;
 

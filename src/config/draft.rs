@@ -16,7 +16,7 @@ use super::{
 use crate::model::{
     ids::{ProjectName, ServiceId, ServiceName},
     probe::{Probe, ProbeKind},
-    service::{CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, StopPlan},
+    service::{CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, StopPlan, Strategy},
 };
 
 const CONDITIONS: [Condition; 4] = [
@@ -62,7 +62,12 @@ pub(crate) struct Draft {
 impl Draft {
     /// When it is started again.
     pub(crate) fn restart(&self) -> RestartPolicy {
-        self.settings.restart.unwrap_or(RestartPolicy::OnFailure { max_retries: None })
+        match self.settings.backoff.strategy() {
+            Some(Strategy::None) => RestartPolicy::No,
+            Some(Strategy::Exponential | Strategy::Linear | Strategy::Fixed | Strategy::Fibonacci) | None => {
+                self.settings.restart.unwrap_or(RestartPolicy::OnFailure { max_retries: None })
+            }
+        }
     }
 
     /// What is known of it, whatever is wrong.

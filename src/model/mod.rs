@@ -1,5 +1,6 @@
 //! Nouns that everyone shares: plain data, no I/O, no clock, nothing of ours above it.
 
+pub mod alert;
 pub mod command;
 pub mod effect;
 pub mod event;

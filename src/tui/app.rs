@@ -27,6 +27,7 @@ use crate::{
     config::user::DetachKey,
     host::handle::{Handle, LogSubscription},
     model::{
+        alert::AlertLevel,
         ids::{ProjectName, ServiceId},
         log::{LogBatch, LogNews},
         query::{Answer, Query},
@@ -55,6 +56,8 @@ pub struct Options {
     pub editor: Option<String>,
     /// The key that leaves the terminal of a service.
     pub detach_key: DetachKey,
+    /// Which news are shown over everything, with the bell.
+    pub alert_level: AlertLevel,
     /// The engine was reached where commands are refused.
     pub read_only: bool,
     /// Program of the shell beside a service; none: `$SHELL`, then `/bin/sh`.
@@ -74,6 +77,7 @@ impl Default for Options {
             read_only: false,
             editor: None,
             detach_key: DetachKey::default(),
+            alert_level: AlertLevel::default(),
             shell: None,
         }
     }
@@ -135,7 +139,8 @@ pub async fn run(handle: Handle, options: Options) -> Result<Outcome, TuiError> 
         project_file: options.project_file.clone(),
         read_only: options.read_only,
     };
-    let ui = Ui::new(size, setup);
+    let mut ui = Ui::new(size, setup);
+    ui.alert_at(options.alert_level);
     let detach_key = options.detach_key;
     let (messages, results) = mpsc::channel(64);
     let signals = Signals::listen()?;
@@ -337,6 +342,7 @@ impl App {
                     self.carrier.spawn_tmux(text);
                 }
             }
+            UiEffect::Ring => self.screen.ring()?,
             UiEffect::CaptureMouse(mouse) => self.screen.capture_mouse(mouse)?,
             UiEffect::Repaint => {
                 test_panic();

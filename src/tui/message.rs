@@ -72,6 +72,8 @@ pub enum UiEffect {
     },
     /// Put text on the clipboard of the terminal.
     Copy(String),
+    /// Ring the terminal's bell.
+    Ring,
     /// Load every theme; they come as [`Message::Themes`].
     LoadThemes,
     /// Take (true) or release (false) the mouse.

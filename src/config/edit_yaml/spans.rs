@@ -63,7 +63,11 @@ impl Item {
 impl Entry {
     /// Where key and value end.
     pub(super) fn end(&self, text: &str, column: usize) -> usize {
-        if self.value.is_absent() { self.key_span.end.max(self.colon(text).unwrap_or(0)) } else { self.value.end(text, column) }
+        if self.value.is_absent() {
+            self.key_span.end.max(self.colon(text).unwrap_or(0))
+        } else {
+            self.value.end(text, column)
+        }
     }
 
     /// The place behind its colon; none where it is written in another way.
@@ -134,7 +138,13 @@ fn bytes(span: &Span, text: &str) -> Option<Range<usize>> {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum, whose variants depend on its features")]
-fn take(text: &str, event: Event<'_>, span: Range<usize>, stack: &mut Vec<Frame>, root: &mut Option<Item>) -> Option<()> {
+fn take(
+    text: &str,
+    event: Event<'_>,
+    span: Range<usize>,
+    stack: &mut Vec<Frame>,
+    root: &mut Option<Item>,
+) -> Option<()> {
     let item = match event {
         Event::Scalar(value, style, anchor, tag) => {
             let marked = anchor != 0 || tag.is_some();

@@ -10,7 +10,12 @@ fn put(text: &str, path: &[&str], value: &str) -> String {
 #[test]
 fn a_value_is_replaced_and_all_else_stays_byte_for_byte() {
     for (before, path, value, after) in [
-        ("# top\ntheme: nord   # mine\n\nmouse: yes\n", &["theme"][..], "gruvbox", "# top\ntheme: gruvbox   # mine\n\nmouse: yes\n"),
+        (
+            "# top\ntheme: nord   # mine\n\nmouse: yes\n",
+            &["theme"][..],
+            "gruvbox",
+            "# top\ntheme: gruvbox   # mine\n\nmouse: yes\n",
+        ),
         ("theme: 'nord'\n", &["theme"], "it's", "theme: 'it''s'\n"),
         ("theme: \"nord\" # x\n", &["theme"], "a b", "theme: \"a b\" # x\n"),
         ("theme:\nmouse: no\n", &["theme"], "nord", "theme: nord\nmouse: no\n"),
@@ -38,7 +43,11 @@ fn a_key_that_is_not_there_gets_a_line_in_its_map() {
         ("a: 1", &["b"], "a: 1\nb: v"),
         ("a: 1  # one\n\n# end\n", &["b"], "a: 1  # one\nb: v\n\n# end\n"),
         ("a:\r\n  b: 1\r\nc: 2\r\n", &["a", "d"], "a:\r\n  b: 1\r\n  d: v\r\nc: 2\r\n"),
-        ("a:\n  b: |\n    text\n\n    more\n\nc: 2\n", &["a", "d"], "a:\n  b: |\n    text\n\n    more\n  d: v\n\nc: 2\n"),
+        (
+            "a:\n  b: |\n    text\n\n    more\n\nc: 2\n",
+            &["a", "d"],
+            "a:\n  b: |\n    text\n\n    more\n  d: v\n\nc: 2\n",
+        ),
         ("a:\nc: 2\n", &["a", "b"], "a:\n  b: v\nc: 2\n"),
         ("a: ~\n", &["a", "b"], "a: {b: v}\n"),
         ("a: {}\n", &["a", "b", "c"], "a: {b: {c: v}}\n"),
@@ -84,7 +93,11 @@ fn a_value_is_taken_out_with_its_line_and_maps_that_mean_nothing_without_it() {
         ("a: {b: 1, c: 2}\n", &["a", "c"], Some("a: {b: 1}\n")),
         ("a: {b: 1}\n", &["a", "b"], Some("a: {}\n")),
         ("a:\n  b: |\n    x\n\n    y\nc: 1\n", &["a", "b"], Some("a:\nc: 1\n")),
-        ("x: 1\ndefaults:\n  backoff:\n    strategy: fixed\ny: 2\n", &["defaults", "backoff", "strategy"], Some("x: 1\ny: 2\n")),
+        (
+            "x: 1\ndefaults:\n  backoff:\n    strategy: fixed\ny: 2\n",
+            &["defaults", "backoff", "strategy"],
+            Some("x: 1\ny: 2\n"),
+        ),
         ("defaults:\n  # why\n  restart: no\ny: 2\n", &["defaults", "restart"], Some("defaults:\n  # why\ny: 2\n")),
         ("a: 1", &["a"], Some("")),
         ("a: 1\n", &["b"], None),
@@ -107,7 +120,8 @@ fn map(depth: u32) -> BoxedStrategy<Vec<(String, Branch)>> {
     let branch = if depth == 0 {
         leaf.boxed()
     } else {
-        prop_oneof![3 => leaf, 1 => map(depth - 1).prop_map(Branch::Map), 1 => map(depth - 1).prop_map(Branch::Flow)].boxed()
+        prop_oneof![3 => leaf, 1 => map(depth - 1).prop_map(Branch::Map), 1 => map(depth - 1).prop_map(Branch::Flow)]
+            .boxed()
     };
     prop::collection::btree_map("[a-e]{1,2}", branch, 1..5).prop_map(|map| map.into_iter().collect()).boxed()
 }
