@@ -16,7 +16,7 @@ use super::{
     keymap::Keymap,
     message::{Message, UiEffect},
     patience,
-    signals::{Signals, Woken},
+    signals::{self, Signals, Woken},
     terminal::Screen,
     theme::Theme,
     ui::{Setup, Ui},
@@ -282,6 +282,12 @@ impl App {
                 Event::Resize(..) => return self.resized().map(|()| None),
                 Event::FocusGained | Event::FocusLost => return Ok(None),
             },
+            // A terminal that is gone sends it as well, and then there is nobody to show anything to.
+            Wake::Woken(Woken::Signal(number))
+                if number == signals::HANGUP && self.ui.hosts() && signals::terminal_is_there() =>
+            {
+                Message::ReloadAsked
+            }
             Wake::Woken(Woken::Signal(number)) => return Ok(Some(Outcome::Signalled(number))),
             Wake::Woken(Woken::Resized) => return self.resized().map(|()| None),
             Wake::Woken(Woken::Continued) => {

@@ -45,6 +45,8 @@ pub enum Message {
     },
     /// Themes to choose from, each loaded; those with faults are left out and told by a `Said`.
     Themes(Vec<Theme>),
+    /// SIGHUP: whoever sent it wants project files to be read again.
+    ReloadAsked,
     /// A file was edited and closed without an error.
     Edited,
     /// A sentence to show.

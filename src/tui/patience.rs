@@ -60,10 +60,13 @@ pub(crate) fn watch() -> io::Result<()> {
     let mut hup = signal(SignalKind::hangup())?;
     let mut int = signal(SignalKind::interrupt())?;
     drop(tokio::spawn(async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = hup.recv() => {}
-            _ = int.recv() => {}
+        loop {
+            tokio::select! {
+                _ = term.recv() => break,
+                // With a terminal that is there it is a wish to have files read again, and ends nothing.
+                _ = hup.recv() => if !super::signals::terminal_is_there() { break },
+                _ = int.recv() => break,
+            }
         }
         loop {
             tokio::time::sleep(PATIENCE).await;

@@ -310,6 +310,11 @@ pub(crate) struct Alerts {
 }
 
 impl Ui {
+    /// The engine runs in this process.
+    pub(crate) fn hosts(&self) -> bool {
+        self.link == Link::Local
+    }
+
     /// From now on news of this level are shown over everything, with the bell.
     pub const fn alert_at(&mut self, level: AlertLevel) {
         self.alerts.level = Some(level);

@@ -97,6 +97,7 @@ fn take(ui: &mut Ui, message: Message) -> Vec<UiEffect> {
             Vec::new()
         }
         Message::Edited => vec![service::ask(crate::model::command::Command::Reload)],
+        Message::ReloadAsked => vec![service::reload_for_signal()],
         Message::Said { severity, text } => {
             say(ui, severity, text, None);
             Vec::new()
