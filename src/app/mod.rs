@@ -94,7 +94,7 @@ pub fn run() -> ExitCode {
     let outcome = runtime.block_on(async {
         let setup = Setup { environment: ctx.env.clone(), exe: ctx.exe.clone(), open_files, is_system: cli.system };
         let outside = Real::new(paths, setup);
-        let outcome = cli::run(cli, &mut ctx, &outside).await;
+        let outcome = Box::pin(cli::run(cli, &mut ctx, &outside)).await;
         outside.close().await;
         outcome
     });

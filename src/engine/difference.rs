@@ -55,7 +55,8 @@ pub fn changed_keys(old: &ServiceSpec, new: &ServiceSpec) -> Vec<String> {
         ("working_dir", *working_dir != new.working_dir),
     ]
     .into_iter()
-    .filter_map(|(key, differs)| differs.then(|| key.to_owned()))
+    .filter(|(_, differs)| *differs)
+    .map(|(key, _)| key.to_owned())
     .collect();
     if *environment != new.environment {
         keys.push(format!("environment ({})", names_of_changed(environment, &new.environment)));
@@ -78,7 +79,7 @@ pub fn changed_keys(old: &ServiceSpec, new: &ServiceSpec) -> Vec<String> {
         ("autostart", *autostart != new.autostart),
         ("description", *description != new.description),
     ];
-    keys.extend(rest.into_iter().filter_map(|(key, differs)| differs.then(|| key.to_owned())));
+    keys.extend(rest.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key.to_owned()));
     keys
 }
 

@@ -48,7 +48,7 @@ pub(in crate::cli) fn config(
     let layers = Layers::open(user_file.clone(), project.clone(), &ctx.env, theme, judge);
     match action {
         ConfigAction::Get { key, service } => {
-            let row = layers.get(key, &scope(&Whose { project: false, service: service.clone() })).map_err(usage)?;
+            let row = layers.get(key, &scope(&Whose { project: false, service: service.clone() })).map_err(|sentence| usage(&sentence))?;
             let Some(value) = row.value else {
                 let hint = format!("\"cas config set {key} …\" writes one");
                 return Err(Failure::with_hint(Outcome::Failed, format!("nothing is set for {}", row.key), hint));
@@ -86,7 +86,7 @@ pub(in crate::cli) fn config(
             None => Err(place.find(ctx, outside).err().unwrap_or_else(Failure::no_engine)),
         },
         ConfigAction::List { sources, json, service } => {
-            let rows = layers.list(service.as_deref()).map_err(usage)?;
+            let rows = layers.list(service.as_deref()).map_err(|sentence| usage(&sentence))?;
             let text = if *json {
                 let rows: Vec<Value> = rows.iter().map(Row::json).collect();
                 json_document(&json!({ "settings": rows }))
@@ -109,13 +109,13 @@ fn scope(whose: &Whose) -> Scope {
     }
 }
 
-fn usage(sentence: Sentence) -> Failure {
+fn usage(sentence: &Sentence) -> Failure {
     Failure::from_sentence(Outcome::Usage, &sentence.0)
 }
 
 fn refusal(ctx: &mut Context<'_>, refused: Refused) -> Failure {
     match refused {
-        Refused::Sentence(sentence) => usage(sentence),
+        Refused::Sentence(sentence) => usage(&sentence),
         Refused::Problems { file, problems } => {
             show(ctx, &problems);
             let file = shown_path(&file, &ctx.cwd);

@@ -120,6 +120,16 @@ pub(crate) struct Key {
     pub(super) takes_list: bool,
 }
 
+impl Key {
+    /// As it is listed.
+    pub(super) fn full_name(&self) -> String {
+        match &self.scope {
+            Scope::User | Scope::Project => self.name.clone(),
+            Scope::Service(name) => format!("services.{name}.{}", self.name),
+        }
+    }
+}
+
 fn folded(text: &str) -> String {
     text.replace('-', "_").to_ascii_lowercase()
 }

@@ -190,7 +190,7 @@ impl<'a> Layers<'a> {
         }
         match self.value(&resolved) {
             Some(row) => Ok(row),
-            None => Ok(Row { key: self.name_of(&resolved), value: None, source: Source::BuiltIn }),
+            None => Ok(Row { key: resolved.full_name(), value: None, source: Source::BuiltIn }),
         }
     }
 
@@ -201,7 +201,7 @@ impl<'a> Layers<'a> {
     /// There is no such service.
     pub fn list(&self, service: Option<&str>) -> Result<Vec<Row>, Sentence> {
         let row = |key: keys::Key| {
-            let name = self.name_of(&key);
+            let name = key.full_name();
             self.value(&key).unwrap_or(Row { key: name, value: None, source: Source::BuiltIn })
         };
         if let Some(name) = service {

@@ -33,15 +33,7 @@ impl Layers<'_> {
             Some((built_in.to_owned(), Source::BuiltIn))
         })?;
         let value = key.known.map_or_else(|| value.clone(), |known| known.shown(&value));
-        Some(Row { key: self.name_of(key), value: Some(value), source })
-    }
-
-    /// As it is listed.
-    pub(super) fn name_of(&self, key: &Key) -> String {
-        match &key.scope {
-            Scope::User | Scope::Project => key.name.clone(),
-            Scope::Service(name) => format!("services.{name}.{}", key.name),
-        }
+        Some(Row { key: key.full_name(), value: Some(value), source })
     }
 
     fn user_value(&self, key: &Key) -> Option<(String, Source)> {

@@ -45,7 +45,7 @@ impl Layers<'_> {
         let text = before.clone().unwrap_or_default();
         let place = self.place(&key, &text)?;
         let place: Vec<&str> = place.iter().map(String::as_str).collect();
-        let name = self.name_of(&key);
+        let name = key.full_name();
         let refuse = |why: String| {
             let hint = "\"cas config edit\" opens the file";
             Refused::Sentence(Sentence(format!("{}: {why}: nothing was written\nhint: {hint}", file.display())))
