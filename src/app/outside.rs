@@ -11,7 +11,10 @@ use std::{
 
 use futures_util::FutureExt;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 
 use super::{daemon, keeper, left, selfview, trace, veil};
 use crate::{
@@ -218,6 +221,13 @@ impl Real {
     }
 }
 
+/// Whether SIGHUP was set to be ignored by whoever started this process: the lowest bit of `SigIgn` in proc_pid_status(5).
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
 /// Whether the engine has the project of `file` open.
 fn shows(handle: &Handle, file: &Path) -> bool {
     let root = file.parent().unwrap_or(file);
@@ -401,6 +411,28 @@ impl Outside for Real {
         };
         *self.hosted.lock().unwrap_or_else(PoisonError::into_inner) = Some((host, server));
         Ok(handle)
+    }
+
+    fn reload_on_hangup(&self, handle: &Handle) {
+        let is_there = || rustix::termios::tcgetattr(rustix::stdio::stdin()).is_ok();
+        let (had_terminal, handle) = (is_there(), handle.clone());
+        // Whoever started us with nohup wants the signal to do nothing.
+        if hangup_is_ignored() {
+            return;
+        }
+        let mut hangups = match signal(SignalKind::hangup()) {
+            Ok(hangups) => hangups,
+            Err(error) => return tracing::warn!(%error, "SIGHUP ends this cas, as it cannot be caught"),
+        };
+        tokio::spawn(async move {
+            while hangups.recv().await.is_some() {
+                if had_terminal && !is_there() {
+                    // As the signal itself would: services run on, and the next cas takes them over.
+                    std::process::exit(128 + SignalKind::hangup().as_raw_value());
+                }
+                daemon::reload(&handle).await;
+            }
+        });
     }
 
     async fn let_go(&self) {

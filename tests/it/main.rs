@@ -11,6 +11,7 @@ mod daemon;
 mod demo;
 mod detect;
 mod engine;
+mod hangup;
 mod host;
 mod import;
 mod journal;

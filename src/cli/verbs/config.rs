@@ -48,7 +48,9 @@ pub(in crate::cli) fn config(
     let layers = Layers::open(user_file.clone(), project.clone(), &ctx.env, theme, judge);
     match action {
         ConfigAction::Get { key, service } => {
-            let row = layers.get(key, &scope(&Whose { project: false, service: service.clone() })).map_err(|sentence| usage(&sentence))?;
+            let row = layers
+                .get(key, &scope(&Whose { project: false, service: service.clone() }))
+                .map_err(|sentence| usage(&sentence))?;
             let Some(value) = row.value else {
                 let hint = format!("\"cas config set {key} …\" writes one");
                 return Err(Failure::with_hint(Outcome::Failed, format!("nothing is set for {}", row.key), hint));
