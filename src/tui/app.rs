@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     config::user::DetachKey,
-    host::handle::{Handle, LogSubscription},
+    host::handle::{Handle, Link, LogSubscription},
     model::{
         alert::AlertLevel,
         ids::{ProjectName, ServiceId},
@@ -144,7 +144,7 @@ pub async fn run(handle: Handle, options: Options) -> Result<Outcome, TuiError> 
     let detach_key = options.detach_key;
     let (messages, results) = mpsc::channel(64);
     let signals = Signals::listen()?;
-    patience::watch()?;
+    patience::watch(*handle.link.borrow() == Link::Local)?;
     let screen = Screen::enter(options.mouse)?;
     let input = Input::start()?;
     let logs = handle.logs.subscribe();

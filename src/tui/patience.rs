@@ -54,8 +54,9 @@ impl Drop for Lent {
     }
 }
 
-/// Looks for signals that ask this process to end, until it has. SIGWINCH must have a handler by now.
-pub(crate) fn watch() -> io::Result<()> {
+/// Looks for signals that ask this process to end, until it has. SIGWINCH must have a handler by now. Where it hosts an engine, SIGHUP from a terminal
+/// that is there is none of them: it has files read again.
+pub(crate) fn watch(hosts: bool) -> io::Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut hup = signal(SignalKind::hangup())?;
     let mut int = signal(SignalKind::interrupt())?;
@@ -63,8 +64,7 @@ pub(crate) fn watch() -> io::Result<()> {
         loop {
             tokio::select! {
                 _ = term.recv() => break,
-                // With a terminal that is there it is a wish to have files read again, and ends nothing.
-                _ = hup.recv() => if !super::signals::terminal_is_there() { break },
+                _ = hup.recv() => if !(hosts && super::signals::terminal_is_there()) { break },
                 _ = int.recv() => break,
             }
         }
