@@ -383,7 +383,7 @@ async fn restore(handle: Handle, keeper: Arc<Keeper>, own: BaseEnvironment) {
 }
 
 /// Reads every project's file again.
-async fn reload(handle: &Handle) {
+pub(super) async fn reload(handle: &Handle) {
     let request = Request {
         id: RequestId(0),
         origin: Origin::System,

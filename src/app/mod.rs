@@ -98,7 +98,7 @@ pub fn run() -> ExitCode {
         name_profiles(&cli, &mut ctx.env);
         let setup = Setup { environment: ctx.env.clone(), exe: ctx.exe.clone(), open_files, is_system: cli.system };
         let outside = Real::new(paths, setup);
-        let outcome = cli::run(cli, &mut ctx, &outside).await;
+        let outcome = Box::pin(cli::run(cli, &mut ctx, &outside)).await;
         outside.close().await;
         outcome
     });

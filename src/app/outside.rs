@@ -11,7 +11,10 @@ use std::{
 
 use futures_util::FutureExt;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 
 use super::{daemon, keeper, left, selfview, trace, veil};
 use crate::{
@@ -27,7 +30,7 @@ use crate::{
         interrupts::{self, Interrupt},
         outside::{Access, Left, LogExtent, Opening, Outside, Ran, Running, Shown},
     },
-    config::{self, paths::Paths, user},
+    config::{self, layers, paths::Paths, user},
     engine::Budget,
     host::{self, Host, handle::Handle},
     model::{
@@ -104,13 +107,18 @@ impl Real {
         named.map_or_else(|| self.setup.exe.with_file_name("cas-shim"), PathBuf::from)
     }
 
+    /// The user's settings, with what the environment says over them.
+    fn user(&self) -> user::LoadedUser {
+        layers::effective_user(&self.paths.user_config(), &self.setup.environment)
+    }
+
     /// With what an engine of this process begins, before any project.
     pub(super) fn host_config(&self) -> host::Config {
         host::Config {
             projects: Vec::new(),
             directory: None,
             paths: self.paths.clone(),
-            autopilot: user::load(&self.paths.user_config()).config.autopilot,
+            autopilot: self.user().config.autopilot,
             budget: Budget::default(),
             seed: clock::now().mono_us,
             withheld: BTreeMap::new(),
@@ -126,7 +134,7 @@ impl Real {
     /// How an engine of ours is served.
     pub(super) fn serve_options(&self, host: &Host) -> ServeOptions {
         let facts = host.facts.clone();
-        let group = user::load(&self.paths.user_config()).config.api_group;
+        let group = self.user().config.api_group;
         let group = group.and_then(|name| match api::server::group_number(&name) {
             Ok(number) => Some(number),
             Err(why) => {
@@ -145,7 +153,7 @@ impl Real {
     /// How the console looks and what keys do: the user's file, then the command line.
     fn console_options(&self, handle: &Handle, access: Access, theme: Option<&str>) -> Result<tui::Options, String> {
         let file = self.paths.user_config();
-        let user = user::load(&file);
+        let user = self.user();
         if !user.errors.is_empty() {
             return Err(config::render(&user.errors, false).trim_end().to_owned());
         }
@@ -164,6 +172,7 @@ impl Real {
         let open = open.clone().find(is_here).or_else(|| open.next());
         Ok(tui::Options {
             detach_key: user.config.detach_key,
+            alert_level: user.config.alert_level,
             theme: theme.for_depth(depth),
             keymap,
             themes_dir: Some(themes),
@@ -257,6 +266,13 @@ fn gate(paths: Paths, own: PathBuf) -> host::Gate {
         }
         others(spec)
     })
+}
+
+/// Whether SIGHUP was set to be ignored by whoever started this process: the lowest bit of `SigIgn` in proc_pid_status(5).
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// Whether the engine has the project of `file` open.
@@ -375,6 +391,17 @@ impl Outside for Real {
         left::running(&self.paths.project_dir(&place).join("slots"), clock::now())
     }
 
+    fn user_config(&self, _env: &BTreeMap<String, String>) -> PathBuf {
+        self.paths.user_config()
+    }
+
+    fn judge(&self, user: &user::UserConfig) -> Vec<String> {
+        let theme = user.theme.as_deref().map(|name| Theme::load(name, Some(&self.paths.themes())));
+        let theme = theme.and_then(Result::err);
+        let keys = Keymap::with_user_keys(&user.keys, &self.paths.user_config().display().to_string());
+        theme.into_iter().chain(keys.err().unwrap_or_default()).collect()
+    }
+
     fn tool(&self, program: &str, arguments: &[&str]) -> Ran {
         let ran = std::process::Command::new(program).args(arguments).stdin(std::process::Stdio::null()).output();
         match ran {
@@ -418,6 +445,28 @@ impl Outside for Real {
         self.host_with(file, host::Config { directory, ..self.host_config() }, |_| true).await
     }
 
+    fn reload_on_hangup(&self, handle: &Handle) {
+        let is_there = || rustix::termios::tcgetattr(rustix::stdio::stdin()).is_ok();
+        let (had_terminal, handle) = (is_there(), handle.clone());
+        // Whoever started us with nohup wants the signal to do nothing.
+        if hangup_is_ignored() {
+            return;
+        }
+        let mut hangups = match signal(SignalKind::hangup()) {
+            Ok(hangups) => hangups,
+            Err(error) => return tracing::warn!(%error, "SIGHUP ends this cas, as it cannot be caught"),
+        };
+        tokio::spawn(async move {
+            while hangups.recv().await.is_some() {
+                if had_terminal && !is_there() {
+                    // As the signal itself would: services run on, and the next cas takes them over.
+                    std::process::exit(128 + SignalKind::hangup().as_raw_value());
+                }
+                daemon::reload(&handle).await;
+            }
+        });
+    }
+
     async fn let_go(&self) {
         if let Some((host, server)) = self.take_hosted() {
             // An error means that its task has panicked; the panic was said already.
@@ -444,7 +493,7 @@ impl Outside for Real {
     }
 
     async fn attach(&self, handle: &Handle, service: &ServiceId) -> Result<Parted, String> {
-        tui::attach(handle, service, user::load(&self.paths.user_config()).config.detach_key).await
+        tui::attach(handle, service, self.user().config.detach_key).await
     }
 
     fn stored_logs(

@@ -8,7 +8,7 @@ use regex::Regex;
 mod projects;
 
 pub use self::projects::{Projects, ProjectsAction, Scan};
-use super::{act::Act, demo::DemoService, verbs::explain::Explain, when::When};
+use super::{act::Act, demo::DemoService, setting::ConfigAction, verbs::explain::Explain, when::When};
 use crate::model::{command::ServiceRef, time::human};
 
 const EXAMPLES: &str = "\
@@ -90,6 +90,13 @@ pub enum Verb {
     Init(Init),
     /// Translate the file of another tool into a cas.yaml, printed or written beside it
     Import(Import),
+    /// Read and change settings: yours, a project's, a service's
+    #[command(after_help = super::setting::EXAMPLES)]
+    Config {
+        /// What to do with them.
+        #[command(subcommand)]
+        action: ConfigAction,
+    },
     /// List every project that cas has seen
     Projects(Projects),
     /// Type into a service that has a terminal (`tty: true`); Ctrl-] lets go of it
@@ -427,6 +434,7 @@ impl Verb {
             Self::Attach(_) => Some("attach types into a service"),
             Self::Logs(logs) if logs.raw => Some("logs --raw shows secrets"),
             Self::Daemon { action } => action.change(),
+            Self::Config { action } => action.change(),
             Self::Up(_)
             | Self::Status(_)
             | Self::Logs(_)
@@ -477,6 +485,7 @@ impl Cli {
                 | Verb::Init(_)
                 | Verb::Import(_)
                 | Verb::Projects(_)
+                | Verb::Config { .. }
                 | Verb::Attach(_)
                 | Verb::Daemon { .. }
                 | Verb::Completions { .. }

@@ -15,6 +15,7 @@ pub mod outside;
 pub mod paint;
 pub mod render;
 pub mod select;
+pub mod setting;
 pub mod table;
 mod text;
 mod verbs;
@@ -69,7 +70,7 @@ pub async fn run<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Ou
 }
 
 async fn verb<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Result<Outcome, Failure> {
-    if cli.look.theme.is_some() && !matches!(cli.verb, None | Some(Verb::Up(_) | Verb::Demo(_))) {
+    if cli.look.theme.is_some() && !matches!(cli.verb, None | Some(Verb::Up(_) | Verb::Demo(_) | Verb::Config { .. })) {
         let hint = "\"cas\", \"cas up\" and \"cas demo\" open one";
         return Err(Failure::with_hint(Outcome::Usage, "--theme is about the console, and this verb opens none", hint));
     }
@@ -99,6 +100,7 @@ async fn verb<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Resul
         Some(Verb::Check(check)) => verbs::files::check(ctx, outside, &place, &check).await,
         Some(Verb::Init(init)) => verbs::files::init(ctx, &init),
         Some(Verb::Import(import)) => verbs::files::import(ctx, &import),
+        Some(Verb::Config { action }) => verbs::config::config(ctx, outside, &place, &action, theme),
         Some(Verb::Projects(projects)) => verbs::projects::projects(ctx, outside, &place, &projects).await,
         Some(Verb::Attach(attach)) => verbs::attach::attach(ctx, outside, &place, &attach).await,
         Some(Verb::Daemon { action }) => verbs::daemon::daemon(ctx, outside, action).await,

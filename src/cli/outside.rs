@@ -172,6 +172,26 @@ pub trait Outside {
         Checked::of(config::load(file, None, env))
     }
 
+    /// The user's own file of settings.
+    fn user_config(&self, env: &BTreeMap<String, String>) -> PathBuf {
+        config::paths::Paths::user_config_of(env).unwrap_or_else(|| PathBuf::from("config.yaml"))
+    }
+
+    /// What is wrong with settings beyond their form: themes and actions that do not exist.
+    fn judge(&self, _user: &config::user::UserConfig) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Runs `editor` (a line for the shell) on a file, in this terminal, to its end.
+    fn edit(&self, editor: &str, file: &Path) -> Ran {
+        let line = format!("{editor} \"$1\"");
+        match std::process::Command::new("/bin/sh").args(["-c", &line, "sh"]).arg(file).status() {
+            Ok(status) if status.success() => Ran::Well,
+            Ok(status) => Ran::Badly(status.to_string()),
+            Err(error) => Ran::Badly(error.to_string()),
+        }
+    }
+
     /// Who listens on these ports of this machine now.
     fn port_holders(&self, ports: &[Port]) -> Vec<PortHolder>;
 
@@ -243,6 +263,9 @@ pub trait Outside {
     /// # Errors
     /// Why it cannot be.
     fn host_later(&self, file: &Path) -> impl Future<Output = Result<Handle, String>>;
+    /// From now on SIGHUP has the engine of this process read project files again, as it has a daemon do; from a terminal that is gone it ends this
+    /// process as ever.
+    fn reload_on_hangup(&self, _handle: &Handle) {}
 
     /// Gives up what an engine of this process held, after that engine has ended: another one may take the project.
     fn let_go(&self) -> impl Future<Output = ()>;

@@ -17,7 +17,7 @@ use crate::model::{
     ids::{ProjectName, ServiceId, ServiceName},
     occasion::{OccasionView, Occasions},
     probe::{Probe, ProbeKind},
-    service::{CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, StopPlan},
+    service::{CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, StopPlan, Strategy},
 };
 
 const CONDITIONS: [Condition; 4] = [
@@ -70,7 +70,12 @@ impl Draft {
             Some(_) => RestartPolicy::No,
             None => RestartPolicy::OnFailure { max_retries: None },
         };
-        self.settings.restart.unwrap_or(built_in)
+        match self.settings.backoff.strategy() {
+            Some(Strategy::None) => RestartPolicy::No,
+            Some(Strategy::Exponential | Strategy::Linear | Strategy::Fixed | Strategy::Fibonacci) | None => {
+                self.settings.restart.unwrap_or(built_in)
+            }
+        }
     }
 
     /// What is known of it, whatever is wrong.

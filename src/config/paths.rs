@@ -3,6 +3,7 @@
 //! user's configuration directory.
 
 use std::{
+    collections::BTreeMap,
     env,
     os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
@@ -107,6 +108,17 @@ impl Paths {
     #[must_use]
     pub fn user_config(&self) -> PathBuf {
         self.config.join("config.yaml")
+    }
+
+    /// The user's file for whoever has the environment `env`, which need not be that of this process: a daemon opens projects for others' shells.
+    #[must_use]
+    pub fn user_config_of(env: &BTreeMap<String, String>) -> Option<PathBuf> {
+        let given = |name: &str| env.get(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let below = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".config" };
+        let directory = given("CAS_CONFIG_DIR")
+            .or_else(|| given("XDG_CONFIG_HOME").filter(|path| path.is_absolute()).map(|path| path.join("cas")))
+            .or_else(|| given("HOME").map(|home| home.join(below).join("cas")));
+        directory.map(|directory| directory.join("config.yaml"))
     }
 
     /// Directory of the user's own themes.

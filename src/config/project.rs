@@ -11,7 +11,7 @@ use super::{
     dotenv::Assigned,
     draft::Draft,
     environment::{self, EnvFile, Named},
-    find, foreign, graph, import,
+    find, foreign, graph, import, layers,
     logs::PartialLogs,
     problems::{Fault, Place},
     procfile,
@@ -57,14 +57,34 @@ pub fn load(file: &Path, name: Option<ProjectName>, env: &BTreeMap<String, Strin
     if kind == FileKind::Compose && !import::compose::is_compose(&text) {
         kind = FileKind::ProcessCompose;
     }
+    read_kind(reader, file, kind, name, &text)
+}
+
+/// The same from a text that is to become the `cas.yaml` that `file` is.
+pub(crate) fn load_text(file: &Path, text: &str, env: &BTreeMap<String, String>) -> Loaded {
+    let file = absolute(file);
+    let root = file.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
+    let mut reader = Reader::new(&file, root, env);
+    read_dot_env(&mut reader);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    read_kind(reader, file, FileKind::CasYaml, None, text)
+}
+
+fn read_kind(mut reader: Reader<'_>, file: PathBuf, kind: FileKind, name: Option<ProjectName>, text: &str) -> Loaded {
+    let outer = layers::around(&mut reader);
     let (written_name, mut drafts) = match kind {
-        FileKind::CasYaml => read_yaml(&mut reader, &text),
-        FileKind::Procfile => (None, procfile::read(&mut reader, &text)),
+        FileKind::CasYaml => read_yaml(&mut reader, text, outer),
+        FileKind::Procfile => (None, procfile::read(&mut reader, text)),
         FileKind::ProcessCompose | FileKind::Mprocs | FileKind::Pm2 | FileKind::Supervisord | FileKind::Compose => {
-            foreign::read(&mut reader, &file, kind, &text)
+            foreign::read(&mut reader, &file, kind, text)
         }
         FileKind::Found => (None, Vec::new()),
     };
+    if kind != FileKind::CasYaml {
+        for draft in &mut drafts {
+            draft.settings.backoff = draft.settings.backoff.over(outer.environment).over(outer.user);
+        }
+    }
     graph::check(&mut reader, &mut drafts);
     let name = name.or(written_name).unwrap_or_else(|| name_of(&reader.root));
     give(reader, file, Some(name), drafts)
@@ -124,7 +144,8 @@ pub(crate) fn read_file(reader: &mut Reader<'_>, file: &Path) -> Option<String> 
     }
 }
 
-fn read_dot_env(reader: &mut Reader<'_>) {
+/// Takes what `.env` beside the file says.
+pub(crate) fn read_dot_env(reader: &mut Reader<'_>) {
     let path = reader.root.join(".env");
     match environment::load(reader, &path, Named::Nowhere) {
         EnvFile::Read(variables) => {
@@ -144,7 +165,7 @@ fn read_dot_env(reader: &mut Reader<'_>) {
     }
 }
 
-fn read_yaml(reader: &mut Reader<'_>, text: &str) -> (Option<ProjectName>, Vec<Draft>) {
+fn read_yaml(reader: &mut Reader<'_>, text: &str, outer: layers::Outer) -> (Option<ProjectName>, Vec<Draft>) {
     let tree = tree::parse(text);
     let was_cut = tree.root.is_none() && !tree.faults.is_empty();
     tree.faults.into_iter().for_each(|fault| reader.problems.error(fault));
@@ -175,7 +196,8 @@ fn read_yaml(reader: &mut Reader<'_>, text: &str) -> (Option<ProjectName>, Vec<D
         },
         None => Settings::default(),
     };
-    let defaults = Settings { logs: defaults.logs.over(logs), ..defaults };
+    let backoff = outer.environment.over(defaults.backoff).over(outer.user);
+    let defaults = Settings { logs: defaults.logs.over(logs), backoff, ..defaults };
     (name, read_services(reader, &fields, &defaults))
 }
 

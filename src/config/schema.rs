@@ -394,11 +394,16 @@ pub(crate) const BACKOFF: Table = Table {
     owner: "backoff",
     words: &[
         word(
+            "strategy",
+            "exponential, linear, fixed, fibonacci, none",
+            "How the delay grows; `none`: no restarts at all, as with `restart: \"no\"`. Default: `exponential`.",
+        ),
+        word(
             "base",
             "duration",
             "Longest delay before the first restart in a row; `0s`: always at once. Default: `500ms`.",
         ),
-        word("factor", "number from 1", "Growth per restart in a row. Default: 2."),
+        word("factor", "number from 1", "Growth per restart in a row of the exponential strategy. Default: 2."),
         word("ceiling", "duration", "Longest delay of all. Default: `60s`."),
         word("stable", "duration", "A run that lasted this long was stable: counting starts anew. Default: `10s`."),
         word(
@@ -466,11 +471,27 @@ pub(crate) const USER: Table = Table {
         word("theme", "text", "Name of a colour theme."),
         word("keys", "map of action to key or list of keys", "Keys that replace the built-in ones of an action."),
         word("mouse", "true or false", "Whether the console takes the mouse. Default: `true`."),
-        word("autopilot", "on or off", "Whether the healer may act. Default: `on`."),
+        word("auto_heal", "on or off", "Whether the healer may act. Default: `on`."),
+        word("autopilot", "on or off", "The older word for `auto_heal`."),
         word(
             "detach_key",
             "key",
             "Leaves a service's terminal again: `ctrl-` and a letter, `]`, `\\`, `^` or `_`. Default: `ctrl-]`.",
+        ),
+        word(
+            "alert_level",
+            "all, warning, critical-only, off",
+            "Which news of the timeline that nobody asked for the console shows over everything, with the terminal's bell. Default: `critical-only`.",
+        ),
+        word(
+            "retry_strategy",
+            "exponential, linear, fixed, fibonacci, none",
+            "`backoff.strategy` of services whose project says nothing of it. Default: `exponential`.",
+        ),
+        word(
+            "max_restarts",
+            "number from 0",
+            "`backoff.give_up_after` of services whose project says nothing of it. Default: 8.",
         ),
         word("api", "map", "Who else may read; its key is `group`."),
     ],
@@ -487,6 +508,26 @@ pub(crate) const API: Table = Table {
     )],
     foreign: &[],
 };
+
+/// The keys of the map that a key holds; none where it holds none of ours.
+pub(crate) fn below(name: &str) -> Option<&'static Table> {
+    Some(match name {
+        "defaults" => &DEFAULTS,
+        "backoff" => &BACKOFF,
+        "logs" => &LOGS,
+        "deploy" => &DEPLOY,
+        "resources" => &RESOURCES,
+        "limits" => &LIMITS,
+        "startup" | "readiness" | "liveness" => &PROBE,
+        "http" => &HTTP,
+        "healthcheck" => &HEALTHCHECK,
+        "schedule" => &SCHEDULE,
+        "watch" => &WATCH,
+        "action" => &ACTION,
+        "api" => &API,
+        _ => return None,
+    })
+}
 
 const TABLES: [(&str, &Table); 19] = [
     ("Project", &PROJECT),

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::model::{
     attributes::Attributes,
-    service::{Backoff, Limits, RestartPolicy},
+    service::{Backoff, Limits, RestartPolicy, Strategy},
     signal::Signal,
 };
 
@@ -36,6 +36,7 @@ pub(crate) struct Settings {
 /// Single keys of `backoff`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PartialBackoff {
+    strategy: Option<Strategy>,
     base: Option<Duration>,
     factor: Option<f64>,
     ceiling: Option<Duration>,
@@ -44,14 +45,25 @@ pub(crate) struct PartialBackoff {
 }
 
 impl PartialBackoff {
+    /// These two keys alone.
+    pub(crate) fn of(strategy: Option<Strategy>, give_up_after: Option<u32>) -> Self {
+        Self { strategy, give_up_after, ..Self::default() }
+    }
+
+    /// How restarts are spaced, where it is written.
+    pub(crate) const fn strategy(&self) -> Option<Strategy> {
+        self.strategy
+    }
+
     /// The same pause before every restart.
     pub(crate) fn fixed(pause: Duration) -> Self {
-        Self { base: Some(pause), factor: Some(1.0), ceiling: Some(pause), stable: None, give_up_after: None }
+        Self { base: Some(pause), factor: Some(1.0), ceiling: Some(pause), ..Self::default() }
     }
 
     /// These keys over those of `below`.
-    fn over(self, below: Self) -> Self {
+    pub(crate) fn over(self, below: Self) -> Self {
         Self {
+            strategy: self.strategy.or(below.strategy),
             base: self.base.or(below.base),
             factor: self.factor.or(below.factor),
             ceiling: self.ceiling.or(below.ceiling),
@@ -64,6 +76,7 @@ impl PartialBackoff {
     pub(crate) fn complete(self) -> Backoff {
         let built_in = Backoff::default();
         Backoff {
+            strategy: self.strategy.unwrap_or(built_in.strategy),
             base: self.base.unwrap_or(built_in.base),
             factor: self.factor.unwrap_or(built_in.factor),
             ceiling: self.ceiling.unwrap_or(built_in.ceiling),
@@ -159,6 +172,7 @@ fn backoff(reader: &mut Reader<'_>, node: &Node) -> PartialBackoff {
     let mut duration = |key: &str| fields.get(key).and_then(|node| reader.duration(key, node, Duration::ZERO));
     let (base, ceiling, stable) = (duration("base"), duration("ceiling"), duration("stable"));
     let written = PartialBackoff {
+        strategy: fields.get("strategy").and_then(|node| strategy(reader, "strategy", node)),
         base,
         ceiling,
         stable,
@@ -179,6 +193,17 @@ fn backoff(reader: &mut Reader<'_>, node: &Node) -> PartialBackoff {
         reader.note(node.at, "backoff: its base is longer than its ceiling", "the ceiling is then the only delay");
     }
     written
+}
+
+/// How restarts are spaced, by its word.
+pub(crate) fn strategy(reader: &mut Reader<'_>, what: &str, node: &Node) -> Option<Strategy> {
+    let text = reader.text(what, node)?;
+    let strategy = Strategy::parse(&text);
+    if strategy.is_none() {
+        let hint = did_you_mean(&text, &Strategy::ALL.map(Strategy::label));
+        reader.error(node.at, format!("{what}: \"{text}\" is not a retry strategy"), hint);
+    }
+    strategy
 }
 
 fn stop_signal(reader: &mut Reader<'_>, node: &Node) -> Option<Signal> {

@@ -1,4 +1,4 @@
-//! The user's own file, `config.yaml`. Never written by cas. Whether a theme or an action of that name exists is not known here.
+//! The user's own file, `config.yaml`, as it is read; [`super::layers`] writes it. Whether a theme or an action of that name exists is not known here.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,10 +7,15 @@ use super::{
     problems::Place,
     project::read_file,
     reader::{Fields, Reader},
-    schema,
+    schema, settings,
     tree::{self, Node, Shape},
 };
-use crate::model::{policy::Autopilot, project::Problem, service::Source};
+use crate::model::{
+    alert::AlertLevel,
+    policy::Autopilot,
+    project::Problem,
+    service::{Source, Strategy},
+};
 
 /// A key with Ctrl, as the one byte that a terminal sends for it. Default: Ctrl-], as telnet has it; neither tmux nor screen wants it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +64,12 @@ pub struct UserConfig {
     pub autopilot: Autopilot,
     /// The key that leaves a service's terminal.
     pub detach_key: DetachKey,
+    /// Which news the console shows over everything.
+    pub alert_level: AlertLevel,
+    /// How restarts are spaced where a project says nothing of it.
+    pub retry_strategy: Option<Strategy>,
+    /// After how many starts in a row to give up where a project says nothing of it.
+    pub max_restarts: Option<u32>,
     /// The group of this machine whose members may use the read-only socket; none: nobody.
     pub api_group: Option<String>,
     /// Where values were written: `theme`, `detach_key`, `api.group`, and `keys.ACTION`; so that who knows themes and actions can point at a wrong one.
@@ -73,6 +84,9 @@ impl Default for UserConfig {
             mouse: true,
             autopilot: Autopilot::default(),
             detach_key: DetachKey::default(),
+            alert_level: AlertLevel::default(),
+            retry_strategy: None,
+            max_restarts: None,
             api_group: None,
             sources: BTreeMap::new(),
         }
@@ -93,14 +107,20 @@ pub struct LoadedUser {
 /// Reads the user's file; one that is absent or empty is all defaults. Dollar signs are left alone.
 #[must_use]
 pub fn load(file: &Path) -> LoadedUser {
-    if !file.exists() {
-        return LoadedUser::default();
-    }
+    if file.exists() { read_with(file, read_file) } else { LoadedUser::default() }
+}
+
+/// The same from a text that is to become the file.
+pub(crate) fn load_text(file: &Path, text: &str) -> LoadedUser {
+    read_with(file, |_, _| Some(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned()))
+}
+
+fn read_with(file: &Path, text: impl FnOnce(&mut Reader<'_>, &Path) -> Option<String>) -> LoadedUser {
     let environment = BTreeMap::new();
     let root = file.parent().map(Path::to_owned).unwrap_or_default();
     let mut reader = Reader::new(file, root, &environment).without_interpolation();
     let mut config = UserConfig::default();
-    if let Some(text) = read_file(&mut reader, file) {
+    if let Some(text) = text(&mut reader, file) {
         let tree = tree::parse(&text);
         tree.faults.into_iter().for_each(|fault| reader.problems.error(fault));
         if let Some(root) = tree.root.filter(|root| !root.is_null())
@@ -113,7 +133,8 @@ pub fn load(file: &Path) -> LoadedUser {
     LoadedUser { config, notes, errors }
 }
 
-fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, config: &mut UserConfig) {
+/// Takes what the fields say into `config`.
+pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, config: &mut UserConfig) {
     if let Some(node) = fields.get("theme")
         && let Some(theme) = reader.text("theme", node)
     {
@@ -123,8 +144,22 @@ fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, config: &mut 
     if let Some(mouse) = fields.get("mouse").and_then(|node| reader.truth("mouse", node)) {
         config.mouse = mouse;
     }
-    if let Some(mode) = fields.get("autopilot").and_then(|node| autopilot(reader, node)) {
-        config.autopilot = mode;
+    if let (Some((_, _)), Some((key, _))) = (fields.find("auto_heal"), fields.find("autopilot")) {
+        reader.error(key.at, "autopilot: auto_heal is there as well, and is the same thing", "keep auto_heal");
+    }
+    for word in ["autopilot", "auto_heal"] {
+        if let Some(mode) = fields.get(word).and_then(|node| autopilot(reader, word, node)) {
+            config.autopilot = mode;
+        }
+    }
+    if let Some(level) = fields.get("alert_level").and_then(|node| alert_level(reader, node)) {
+        config.alert_level = level;
+    }
+    if let Some(node) = fields.get("retry_strategy") {
+        config.retry_strategy = settings::strategy(reader, "retry_strategy", node).or(config.retry_strategy);
+    }
+    if let Some(node) = fields.get("max_restarts") {
+        config.max_restarts = reader.number("max_restarts", node, 0).or(config.max_restarts);
     }
     if let Some(node) = fields.get("detach_key")
         && let Some(key) = reader.text("detach_key", node)
@@ -143,6 +178,11 @@ fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, config: &mut 
         }
         config.sources.insert("detach_key".to_owned(), node.at.in_file(file));
     }
+    api(reader, fields, file, config);
+    bindings(reader, fields, file, config);
+}
+
+fn api(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, config: &mut UserConfig) {
     if let Some(node) = fields.get("api")
         && let Some(fields) = reader.fields("api", node, &schema::API)
         && let Some(node) = fields.get("group")
@@ -155,6 +195,9 @@ fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, config: &mut 
             config.sources.insert("api.group".to_owned(), node.at.in_file(file));
         }
     }
+}
+
+fn bindings(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, config: &mut UserConfig) {
     let Some(node) = fields.get("keys") else { return };
     let Shape::Map(entries) = &node.shape else {
         reader.wrong_form("keys", node, "a map", "write action: key, or action: [key, key]");
@@ -177,14 +220,24 @@ fn keys(reader: &mut Reader<'_>, action: &str, node: &Node) -> Option<Vec<String
     }
 }
 
-fn autopilot(reader: &mut Reader<'_>, node: &Node) -> Option<Autopilot> {
-    let text = reader.text("autopilot", node)?;
+fn alert_level(reader: &mut Reader<'_>, node: &Node) -> Option<AlertLevel> {
+    let text = reader.text("alert_level", node)?;
+    let level = AlertLevel::parse(&text);
+    if level.is_none() {
+        let hint = did_you_mean(&text, &AlertLevel::ALL.map(AlertLevel::label));
+        reader.error(node.at, format!("alert_level: \"{text}\" is not a level"), hint);
+    }
+    level
+}
+
+fn autopilot(reader: &mut Reader<'_>, what: &str, node: &Node) -> Option<Autopilot> {
+    let text = reader.text(what, node)?;
     match text.to_ascii_lowercase().as_str() {
         "on" | "true" | "yes" => Some(Autopilot::On),
         "off" | "false" | "no" => Some(Autopilot::Off),
         _ => {
             let hint = did_you_mean(&text, &["on", "off"]);
-            reader.error(node.at, format!("autopilot: \"{text}\" is not a mode of the autopilot"), hint);
+            reader.error(node.at, format!("{what}: \"{text}\" is not a mode of the autopilot"), hint);
             None
         }
     }

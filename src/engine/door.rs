@@ -22,6 +22,10 @@ impl Engine {
         if let Some(reply) = self.answer(request) {
             self.effects.push(Effect::Reply { request: request.id, reply });
         }
+        if request.command == Command::Reload {
+            // Read for this plan; the next one is made from what the files say then.
+            self.read.clear();
+        }
     }
 
     /// The answer; none where it comes later.

@@ -8,6 +8,7 @@
 mod budget;
 mod census;
 mod clock;
+mod difference;
 mod door;
 mod ending;
 mod fate;
@@ -55,6 +56,7 @@ use crate::model::{
 
 pub use budget::Budget;
 pub use census::Census;
+pub use difference::{Reading, changed_keys, difference};
 
 use budget::Bucket;
 use projects::Opening;
@@ -183,6 +185,8 @@ pub struct Engine {
     let_go: VecDeque<ProjectName>,
     registry: Vec<ProjectRecord>,
     problems: Arc<[Problem]>,
+    /// Files as they were read for the plan of a reload.
+    read: BTreeMap<ProjectName, Reading>,
     troubles: BTreeMap<TroubleSlot, String>,
     /// What it says passes through this first.
     redactor: Arc<Redactor>,
@@ -223,6 +227,7 @@ impl Engine {
             let_go: VecDeque::new(),
             registry: Vec::new(),
             problems: Arc::from([]),
+            read: BTreeMap::new(),
             troubles: BTreeMap::new(),
             redactor: Arc::new(Redactor::default()),
             host: HostView::default(),

@@ -19,7 +19,7 @@ use crate::model::{
 };
 
 use super::{
-    Engine, graph,
+    Engine, difference, graph,
     state::{Service, Stage},
 };
 
@@ -43,6 +43,10 @@ impl Draft {
         for id in &self.touched {
             id.hash(&mut hasher);
             engine.service(id).map(|service| service.phase.label()).hash(&mut hasher);
+        }
+        if *command == Command::Reload {
+            // What the file says is what is agreed to.
+            self.steps.hash(&mut hasher);
         }
         Plan { title: self.title.clone(), steps: self.steps.clone(), risk, fingerprint: hasher.finish(), revision: 0 }
     }
@@ -75,15 +79,7 @@ impl Engine {
                 draft.title = format!("send {signal} to {}", self.subject(&draft.touched));
                 draft
             }
-            Command::Reload => {
-                let files: Vec<String> = self
-                    .projects
-                    .values()
-                    .map(|project| format!("read {} again and apply what changed", project.spec.file.display()))
-                    .collect();
-                let title = "read the project file again".to_owned();
-                Draft { touched: Vec::new(), title, steps: files, idle: "no project is open".to_owned() }
-            }
+            Command::Reload => self.draft_reload(),
             Command::Open { directory, .. } => self.draft_open(directory),
             Command::Close { project } => self.draft_close(project),
             Command::Autopilot { mode } => {
@@ -93,6 +89,38 @@ impl Engine {
                 Draft { touched: Vec::new(), title, steps, idle }
             }
         }
+    }
+
+    /// Where the files were not read for it, it is only said that they will be.
+    fn draft_reload(&self) -> Draft {
+        let title = "read the project file again";
+        let (mut foreseen, mut lines) = (Vec::new(), Vec::new());
+        for (name, project) in self.projects.iter().filter(|(_, project)| project.closing.is_none()) {
+            let file = project.spec.file.display();
+            match self.read.get(name) {
+                Some(Ok(read)) => {
+                    let steps = self.foreseen(read);
+                    if steps.is_empty() {
+                        lines.push(format!("{file}: nothing changes"));
+                    }
+                    lines.extend(steps.iter().map(|step| step.line.clone()));
+                    foreseen.extend(steps);
+                }
+                Some(Err(problems)) => {
+                    let first = problems.first().map(ToString::to_string).unwrap_or_default();
+                    lines.push(format!("{file} cannot be taken: {first}; everything stays as it is"));
+                }
+                None => lines.push(format!("read {file} again and apply what changed")),
+            }
+        }
+        let known = self.read.values().filter(|read| read.is_ok()).count();
+        let title = if known == 0 {
+            title.to_owned()
+        } else {
+            format!("{title}: {}", difference::summary(&foreseen, |id| self.short(id)))
+        };
+        let touched = foreseen.into_iter().filter(|step| step.ends).map(|step| step.id).collect();
+        Draft { touched, title, steps: lines, idle: "no project is open".to_owned() }
     }
 
     fn draft_start(&self, targets: &[ServiceId]) -> Draft {

@@ -19,6 +19,7 @@ use crate::model::{
 
 use super::{
     Engine,
+    difference::changed_keys,
     ending::Order,
     graph,
     state::{Declared, Goal, Manner, Service},
@@ -33,6 +34,8 @@ pub(super) struct Difference {
     changed: Vec<ServiceName>,
     /// Those of `changed` whose process would not notice without being started again.
     restarted: Vec<ServiceId>,
+    /// Which keys of which of `changed`.
+    keys: Vec<String>,
 }
 
 impl Difference {
@@ -42,55 +45,9 @@ impl Difference {
     }
 }
 
-/// Whether anything but the place in the file differs.
-fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
-    let ServiceSpec {
-        id,
-        kind,
-        command,
-        working_dir,
-        environment,
-        base_environment: _,
-        limits,
-        attributes,
-        logs,
-        tty,
-        depends_on,
-        probes,
-        ready_log_line,
-        restart,
-        backoff,
-        stop,
-        ports,
-        autostart,
-        occasions,
-        source: _,
-        description,
-    } = old;
-    *id != new.id
-        || *kind != new.kind
-        || *command != new.command
-        || *working_dir != new.working_dir
-        || *environment != new.environment
-        || *limits != new.limits
-        || *attributes != new.attributes
-        || *logs != new.logs
-        || *tty != new.tty
-        || *depends_on != new.depends_on
-        || *probes != new.probes
-        || *ready_log_line != new.ready_log_line
-        || *restart != new.restart
-        || *backoff != new.backoff
-        || *stop != new.stop
-        || *ports != new.ports
-        || *autostart != new.autostart
-        || *occasions != new.occasions
-        || *description != new.description
-}
-
 impl Service {
     /// Whether its run, or where it has none the start that is planned, is not what a spec with `mark` asks for.
-    fn is_out_of_date_by(&self, mark: SpecMark) -> bool {
+    pub(super) fn is_out_of_date_by(&self, mark: SpecMark) -> bool {
         match self.run.as_ref().and_then(|run| run.made_from) {
             // One that is about to be started anew for the last change is not in need of it for that change.
             Some(made_from) => made_from.differs(mark) && (self.due.is_none() || self.mark != mark),
@@ -111,8 +68,9 @@ impl Engine {
             added: difference.added.clone(),
             removed: difference.removed.clone(),
             changed: difference.changed.clone(),
+            restarted: difference.restarted.iter().map(|id| id.service.clone()).collect(),
         };
-        self.record(About::Project(&project.name), Origin::Config, what, "");
+        self.record(About::Project(&project.name), Origin::Config, what, difference.keys.join("; "));
         self.register(project);
         self.set_clocks(&project.name);
         self.apply(&project.name, &difference);
@@ -152,11 +110,15 @@ impl Engine {
             }
             let mark = SpecMark::of(spec);
             // What somebody is stopping stays on its way down.
-            let restarts = service.goal == Goal::Up && service.is_active() && service.is_out_of_date_by(mark);
+            let restarts = service.restarts_for(mark);
             if restarts {
                 difference.restarted.push(spec.id.clone());
             }
-            if !is_back && (restarts || differs(&service.spec, spec)) {
+            let keys = changed_keys(&service.spec, spec);
+            if !is_back && !keys.is_empty() {
+                difference.keys.push(format!("{}: {}", spec.id.service, keys.join(", ")));
+            }
+            if !is_back && (restarts || !keys.is_empty()) {
                 service.revisions.differs();
                 difference.changed.push(spec.id.service.clone());
             }

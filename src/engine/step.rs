@@ -62,6 +62,7 @@ impl Engine {
             }
             Event::OutputDropped { service, bytes } => self.output_dropped(&service, bytes),
             Event::ReleaseAsked => self.release(),
+            Event::FilesRead { request: _, files } => self.files_read(files),
             Event::ProjectRefused { problems } => self.project_refused(&problems),
             Event::PortsChecked { service, epoch, holders } => {
                 if self.is_current(&service, epoch) {

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::projects::with_environment;
 use crate::{
     config::{self, FileKind},
+    engine,
     model::{
         event::{Event, TroubleSlot},
         ids::ProjectName,
@@ -179,5 +180,9 @@ fn difference(file: &Path, in_force: &InForce) -> Option<String> {
         return Some(format!("{shown} was changed and cannot be taken: {first}; everything stays as it is"));
     }
     let now = with_environment(loaded.project?, in_force.base.as_ref());
-    (now != *in_force.spec).then(|| format!("{shown} was changed and is not in force yet: cas reload takes it in"))
+    (now != *in_force.spec).then(|| {
+        let what = engine::difference(&in_force.spec, &now);
+        let what = if what.is_empty() { what } else { format!(" ({what})") };
+        format!("{shown} was changed and is not in force yet: cas reload takes it in{what}")
+    })
 }

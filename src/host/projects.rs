@@ -109,6 +109,14 @@ pub(super) enum Kept {
     NoMore(String),
 }
 
+/// A project that is open, and how its file is read.
+pub(super) struct Open {
+    pub(super) name: ProjectName,
+    pub(super) file: PathBuf,
+    pub(super) environment: Arc<BTreeMap<String, String>>,
+    pub(super) base: Option<BaseEnvironment>,
+}
+
 /// A project to be opened.
 pub(super) enum Wanted {
     /// It was read already.
@@ -228,6 +236,15 @@ impl Projects {
     ) -> (Arc<BTreeMap<String, String>>, Option<BaseEnvironment>) {
         let own = self.places.get(name).and_then(|place| place.environment.clone());
         (own.as_ref().map_or_else(|| Arc::clone(&self.means.environment), |own| Arc::clone(&own.0)), own)
+    }
+
+    /// Name, file and environment of every open project.
+    pub(super) fn open_files(&self) -> Vec<Open> {
+        let one = |(name, place): (&ProjectName, &Place)| {
+            let (environment, base) = self.environment_of(name);
+            Open { name: name.clone(), file: place.spec.file.clone(), environment, base }
+        };
+        self.places.iter().map(one).collect()
     }
 
     fn tell_care(&self) {

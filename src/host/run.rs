@@ -11,7 +11,7 @@ use super::{
     handle::TtyInput,
     logs::Hub,
     peer,
-    projects::{Kept, Opening, Projects, Wanted, with_environment},
+    projects::{Kept, Open, Opening, Projects, Wanted, with_environment},
     sampler,
     spool::Spool,
     terminal,
@@ -23,11 +23,12 @@ use crate::{
     config,
     engine::Engine,
     model::{
+        command::Command,
         effect::Effect,
         event::{Event, Input, TroubleSlot},
         heritage::Heritage,
         ids::{ProjectName, RequestId, ServiceId},
-        policy::Reply,
+        policy::{Reply, Request},
         project::{Problem, ProjectSpec},
         query::{Answer, Query},
         snapshot::Snapshot,
@@ -60,6 +61,8 @@ pub(super) struct Pending {
     last: u64,
     replies: HashMap<RequestId, oneshot::Sender<Reply>>,
     leavers: Vec<oneshot::Sender<()>>,
+    /// Reloads whose files are being read.
+    reloads: Vec<Request>,
     /// Services are left running at the end.
     releases: bool,
 }
@@ -185,6 +188,12 @@ impl Loop {
                 request.id = RequestId(self.pending.last);
                 peer::name_own(&mut request);
                 self.pending.replies.insert(request.id, reply);
+                if request.command == Command::Reload {
+                    // It is planned by what the files say now.
+                    self.read_files(request.id);
+                    self.pending.reloads.push(request);
+                    return Turn::GoOn;
+                }
                 self.step(Input::Request(request))
             }
             Wake::Call(Call::Query { query, answer }) => {
@@ -260,6 +269,12 @@ impl Loop {
             self.projects.has_changed(project);
             self.veil.learn(project);
             self.see_through();
+        }
+        if let Event::FilesRead { request, .. } = &event {
+            let planned = self.pending.reloads.iter().position(|waiting| waiting.id == *request);
+            let planned = planned.map(|place| self.pending.reloads.remove(place));
+            let turn = self.step(Input::Event(event));
+            return planned.map_or(turn, |request| turn.and(self.step(Input::Request(request))));
         }
         if matches!(event, Event::Sampled(_)) {
             self.projects.touch();
@@ -354,6 +369,25 @@ impl Loop {
         self.store.projects_then(move |records| {
             // An error means that the engine has ended.
             let _ended = events.blocking_send(Event::RegistryRead(records));
+        });
+    }
+
+    /// Reads the files of all projects off the loop, for the plan of a reload.
+    fn read_files(&self, request: RequestId) {
+        let events = self.events.clone();
+        let open = self.projects.open_files();
+        tokio::task::spawn_blocking(move || {
+            let read = |Open { name, file, environment, base }| {
+                let loaded = config::load(&file, Some(ProjectName::clone(&name)), &environment);
+                let reading = match loaded.project {
+                    Some(project) if loaded.errors.is_empty() => Ok(Arc::new(with_environment(project, base.as_ref()))),
+                    Some(_) | None => Err(loaded.errors),
+                };
+                (name, reading)
+            };
+            let files = open.into_iter().map(read).collect();
+            // An error means that the engine has ended.
+            let _ended = events.blocking_send(Event::FilesRead { request, files });
         });
     }
 

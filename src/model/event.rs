@@ -1,12 +1,12 @@
 //! Facts that happened. The engine learns everything by these.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     heritage::Heritage,
-    ids::{Epoch, RequestId, RunId, ServiceId},
+    ids::{Epoch, ProjectName, RequestId, RunId, ServiceId},
     metric::Sample,
     phase::{Exit, PortHolder},
     policy::{Asker, Origin, Request},
@@ -91,6 +91,13 @@ pub enum Event {
         reason: String,
         /// What to do next.
         hint: Option<String>,
+    },
+    /// The files of all open projects, read for the plan of a reload that follows: what each says, or what is wrong with it.
+    FilesRead {
+        /// That request.
+        request: RequestId,
+        /// By project.
+        files: BTreeMap<ProjectName, Result<Arc<ProjectSpec>, Vec<Problem>>>,
     },
     /// `Effect::LoadProject` found a file that cannot be taken.
     ProjectRefused {

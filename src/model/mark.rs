@@ -146,7 +146,7 @@ mod tests {
             environment: BTreeMap::from([("TOKEN".to_owned(), "s3cret".to_owned())]),
             base_environment: None,
             limits: Limits { cpus: Some(1.5), memory_bytes: Some(1 << 20), pids: None },
-            attributes: Attributes::default(),
+            attributes: crate::model::attributes::Attributes::default(),
             logs: LogPolicy::default(),
             tty: false,
             depends_on: BTreeMap::new(),
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn whatever_matters_to_a_process_changes_its_mark_and_nothing_else_does() {
         let before = SpecMark::of(&spec());
-        let matter: [fn(&mut ServiceSpec); 8] = [
+        let matter: [fn(&mut ServiceSpec); 9] = [
             |s| s.command = CommandLine::Shell("web --port 80".to_owned()),
             |s| s.working_dir = PathBuf::from("/srv"),
             |s| drop(s.environment.insert("TOKEN".to_owned(), "0ther".to_owned())),

@@ -1,6 +1,7 @@
 //! Nouns that everyone shares: plain data, no I/O, no clock, nothing of ours above it.
 
 pub mod account;
+pub mod alert;
 pub mod attributes;
 pub mod command;
 pub mod effect;

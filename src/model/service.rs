@@ -118,17 +118,71 @@ impl RestartPolicy {
     }
 }
 
+/// How the bound of the delay grows from one restart in a row to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// `base * factor^(n-1)`.
+    #[default]
+    Exponential,
+    /// `base * n`.
+    Linear,
+    /// `base`, always.
+    Fixed,
+    /// `base` times 1, 1, 2, 3, 5, 8, …
+    Fibonacci,
+    /// There are no restarts by the healer: the policy is that of `restart: "no"`, whatever was written.
+    None,
+}
+
+impl Strategy {
+    /// Every strategy.
+    pub const ALL: [Self; 5] = [Self::Exponential, Self::Linear, Self::Fixed, Self::Fibonacci, Self::None];
+
+    /// The word used in files.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Exponential => "exponential",
+            Self::Linear => "linear",
+            Self::Fixed => "fixed",
+            Self::Fibonacci => "fibonacci",
+            Self::None => "none",
+        }
+    }
+
+    /// From the word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|strategy| strategy.label().eq_ignore_ascii_case(text))
+    }
+
+    /// What `base` is multiplied with before restart `attempt` (1-based).
+    fn growth(self, factor: f64, attempt: u32) -> f64 {
+        match self {
+            Self::Exponential => factor.max(1.0).powi(i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX)),
+            Self::Linear => f64::from(attempt.max(1)),
+            Self::Fixed | Self::None => 1.0,
+            // The hundredth is longer than any ceiling.
+            Self::Fibonacci => (1..attempt.min(100)).fold((1.0, 1.0), |(a, b), _| (b, a + b)).0,
+        }
+    }
+}
+
 /// How restarts are spaced, and when to give up.
 ///
-/// Delay before restart `n` (1-based) is uniform in `0..=min(ceiling, base * factor^(n-1))`: "full jitter", Marc Brooker,
+/// Delay before restart `n` (1-based) is uniform in `0..=min(ceiling, base * growth(n))`, where the strategy says how it grows: "full jitter", Marc Brooker,
 /// "Exponential Backoff and Jitter", AWS Architecture Blog, 2015. The first restart after a stable run waits for nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Backoff {
+    /// How it grows. Default exponential.
+    #[serde(default)]
+    pub strategy: Strategy,
     /// First bound. Default 500 ms; 0 means at once, always.
     #[serde(with = "human")]
     #[schemars(with = "String")]
     pub base: Duration,
-    /// Growth per consecutive restart, at least 1. Default 2.
+    /// Growth per consecutive restart of the exponential strategy, at least 1. Default 2.
     pub factor: f64,
     /// Largest bound. Default 60 s.
     #[serde(with = "human")]
@@ -145,6 +199,7 @@ pub struct Backoff {
 impl Default for Backoff {
     fn default() -> Self {
         Self {
+            strategy: Strategy::default(),
             base: Duration::from_millis(500),
             factor: 2.0,
             ceiling: Duration::from_mins(1),
@@ -161,8 +216,7 @@ impl Backoff {
         if self.base.is_zero() {
             return Duration::ZERO;
         }
-        let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
-        let secs = self.base.as_secs_f64() * self.factor.max(1.0).powi(exponent);
+        let secs = self.base.as_secs_f64() * self.strategy.growth(self.factor, attempt);
         // Not finite after many attempts: larger than any ceiling.
         if secs < self.ceiling.as_secs_f64() { Duration::from_secs_f64(secs) } else { self.ceiling }
     }
@@ -348,7 +402,27 @@ impl std::fmt::Debug for ServiceSpec {
 mod tests {
     use std::time::Duration;
 
-    use super::Backoff;
+    use super::{Backoff, Strategy};
+
+    #[test]
+    fn each_strategy_grows_in_its_way_up_to_the_ceiling() {
+        let bounds = |strategy| {
+            let backoff = Backoff {
+                strategy,
+                base: Duration::from_secs(1),
+                ceiling: Duration::from_secs(6),
+                ..Backoff::default()
+            };
+            [1, 2, 3, 4, 5, 6, 5000].map(|attempt| backoff.bound(attempt).as_secs())
+        };
+        assert_eq!(bounds(Strategy::Exponential), [1, 2, 4, 6, 6, 6, 6]);
+        assert_eq!(bounds(Strategy::Linear), [1, 2, 3, 4, 5, 6, 6]);
+        assert_eq!(bounds(Strategy::Fixed), [1; 7]);
+        assert_eq!(bounds(Strategy::Fibonacci), [1, 1, 2, 3, 5, 6, 6]);
+        for strategy in Strategy::ALL {
+            assert_eq!(Strategy::parse(strategy.label()), Some(strategy));
+        }
+    }
 
     #[test]
     fn a_bound_grows_to_the_ceiling_and_never_past_it() {

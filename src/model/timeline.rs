@@ -187,6 +187,9 @@ pub enum What {
         removed: Vec<ServiceName>,
         /// Names of services that changed.
         changed: Vec<ServiceName>,
+        /// Those of them, and of what is back, that were started again for it; the others changed in place.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        restarted: Vec<ServiceName>,
     },
     /// The project file could not be taken; the running configuration stays.
     ReloadRefused {
@@ -388,13 +391,10 @@ impl Entry {
             What::Stopped => "stopped, nothing is left".to_owned(),
             What::Survivors { pids } => format!("not everything could be ended: pids {pids:?}"),
             What::Signalled { signal } => format!("{signal} sent"),
-            What::Reloaded { added, removed, changed } => {
-                format!(
-                    "project file read again: {} new, {} gone, {} changed",
-                    added.len(),
-                    removed.len(),
-                    changed.len()
-                )
+            What::Reloaded { added, removed, changed, restarted } => {
+                let (new, gone) = (added.len(), removed.len());
+                let text = format!("project file read again: {new} new, {gone} gone, {} changed", changed.len());
+                text + &how_changed(changed, restarted)
             }
             What::ReloadRefused { problems, first } => {
                 format!("project file not taken, {problems} problem{}: {first}", plural(*problems))
@@ -450,6 +450,18 @@ pub fn holds_text(holds: &[Hold]) -> String {
         })
         .collect::<Vec<_>>()
         .join(" and ")
+}
+
+/// ` (restarted: web; in place: db)`; empty where nothing changed.
+fn how_changed(changed: &[ServiceName], restarted: &[ServiceName]) -> String {
+    let list = |word: &str, names: &mut dyn Iterator<Item = &ServiceName>| {
+        let names: Vec<&str> = names.map(ServiceName::as_str).collect();
+        (!names.is_empty()).then(|| format!("{word}: {}", names.join(", ")))
+    };
+    let again = list("restarted", &mut restarted.iter());
+    let in_place = list("in place", &mut changed.iter().filter(|name| !restarted.contains(name)));
+    let parts: Vec<String> = again.into_iter().chain(in_place).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join("; ")) }
 }
 
 const fn plural(count: usize) -> &'static str {

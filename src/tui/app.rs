@@ -17,7 +17,7 @@ use super::{
     message::{Message, UiEffect},
     patience,
     placed::placed,
-    signals::{Signals, Woken},
+    signals::{self, Signals, Woken},
     terminal::Screen,
     theme::Theme,
     ui::{Setup, Ui},
@@ -26,8 +26,9 @@ use super::{
 };
 use crate::{
     config::user::DetachKey,
-    host::handle::{Handle, LogSubscription},
+    host::handle::{Handle, Link, LogSubscription},
     model::{
+        alert::AlertLevel,
         ids::{ProjectName, ServiceId},
         log::{LogBatch, LogNews},
         query::{Answer, Query},
@@ -56,6 +57,8 @@ pub struct Options {
     pub editor: Option<String>,
     /// The key that leaves the terminal of a service.
     pub detach_key: DetachKey,
+    /// Which news are shown over everything, with the bell.
+    pub alert_level: AlertLevel,
     /// The engine was reached where commands are refused.
     pub read_only: bool,
     /// Program of the shell beside a service; none: `$SHELL`, then `/bin/sh`.
@@ -75,6 +78,7 @@ impl Default for Options {
             read_only: false,
             editor: None,
             detach_key: DetachKey::default(),
+            alert_level: AlertLevel::default(),
             shell: None,
         }
     }
@@ -136,11 +140,12 @@ pub async fn run(handle: Handle, options: Options) -> Result<Outcome, TuiError> 
         project_file: options.project_file.clone(),
         read_only: options.read_only,
     };
-    let ui = Ui::new(size, setup);
+    let mut ui = Ui::new(size, setup);
+    ui.alert_at(options.alert_level);
     let detach_key = options.detach_key;
     let (messages, results) = mpsc::channel(64);
     let signals = Signals::listen()?;
-    patience::watch()?;
+    patience::watch(*handle.link.borrow() == Link::Local)?;
     let screen = Screen::enter(options.mouse)?;
     let input = Input::start()?;
     let logs = handle.logs.subscribe();
@@ -278,6 +283,12 @@ impl App {
                 Event::Resize(..) => return self.resized().map(|()| None),
                 Event::FocusGained | Event::FocusLost => return Ok(None),
             },
+            // A terminal that is gone sends it as well, and then there is nobody to show anything to.
+            Wake::Woken(Woken::Signal(number))
+                if number == signals::HANGUP && self.ui.hosts() && signals::terminal_is_there() =>
+            {
+                Message::ReloadAsked
+            }
             Wake::Woken(Woken::Signal(number)) => return Ok(Some(Outcome::Signalled(number))),
             Wake::Woken(Woken::Resized) => return self.resized().map(|()| None),
             Wake::Woken(Woken::Continued) => {
@@ -338,6 +349,7 @@ impl App {
                     self.carrier.spawn_tmux(text);
                 }
             }
+            UiEffect::Ring => self.screen.ring()?,
             UiEffect::CaptureMouse(mouse) => self.screen.capture_mouse(mouse)?,
             UiEffect::Repaint => {
                 test_panic();

@@ -45,6 +45,8 @@ pub enum Message {
     },
     /// Themes to choose from, each loaded; those with faults are left out and told by a `Said`.
     Themes(Vec<Theme>),
+    /// SIGHUP: whoever sent it wants project files to be read again.
+    ReloadAsked,
     /// A file was edited and closed without an error.
     Edited,
     /// A sentence to show.
@@ -72,6 +74,8 @@ pub enum UiEffect {
     },
     /// Put text on the clipboard of the terminal.
     Copy(String),
+    /// Ring the terminal's bell.
+    Ring,
     /// Load every theme; they come as [`Message::Themes`].
     LoadThemes,
     /// Take (true) or release (false) the mouse.

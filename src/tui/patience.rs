@@ -54,16 +54,19 @@ impl Drop for Lent {
     }
 }
 
-/// Looks for signals that ask this process to end, until it has. SIGWINCH must have a handler by now.
-pub(crate) fn watch() -> io::Result<()> {
+/// Looks for signals that ask this process to end, until it has. SIGWINCH must have a handler by now. Where it hosts an engine, SIGHUP from a terminal
+/// that is there is none of them: it has files read again.
+pub(crate) fn watch(hosts: bool) -> io::Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut hup = signal(SignalKind::hangup())?;
     let mut int = signal(SignalKind::interrupt())?;
     drop(tokio::spawn(async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = hup.recv() => {}
-            _ = int.recv() => {}
+        loop {
+            tokio::select! {
+                _ = term.recv() => break,
+                _ = hup.recv() => if !(hosts && super::signals::terminal_is_there()) { break },
+                _ = int.recv() => break,
+            }
         }
         loop {
             tokio::time::sleep(PATIENCE).await;

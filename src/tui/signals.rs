@@ -14,6 +14,14 @@ pub(crate) struct Signals {
     pub(crate) cont: Signal,
 }
 
+/// SIGHUP.
+pub(crate) const HANGUP: i32 = 1;
+
+/// Whether the terminal answers: one that was closed does not any more, from before it sends SIGHUP on.
+pub(crate) fn terminal_is_there() -> bool {
+    rustix::termios::tcgetattr(rustix::stdio::stdin()).is_ok()
+}
+
 /// What a signal says.
 pub(crate) enum Woken {
     /// It asks to end: its number.

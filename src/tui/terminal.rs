@@ -143,6 +143,13 @@ impl Screen {
         self.terminal.resize(ratatui::layout::Rect::new(0, 0, size.width, size.height))
     }
 
+    /// Rings the terminal's bell.
+    pub(crate) fn ring(&mut self) -> io::Result<()> {
+        let out = self.terminal.backend_mut();
+        out.write_all(b"\x07")?;
+        Write::flush(out)
+    }
+
     /// Puts text on the terminal's clipboard by OSC 52, through what is between.
     pub(crate) fn copy(&mut self, text: &str, between: Between) -> io::Result<()> {
         let sequence = clipboard::sequence(text, between)

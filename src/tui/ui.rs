@@ -22,6 +22,7 @@ use super::{
 use crate::{
     host::handle::Link,
     model::{
+        alert::AlertLevel,
         ids::{ProjectName, ServiceId},
         log::LogBatch,
         metric::HostUsage,
@@ -293,6 +294,7 @@ pub struct Ui {
     pub(crate) prompt: Option<FilterPrompt>,
     pub(crate) modal: Option<Modal>,
     pub(crate) toast: Option<Toast>,
+    pub(crate) alerts: Alerts,
     /// Lines that were run from the palette, oldest first.
     pub(crate) lines: Vec<String>,
     pub(crate) leaving: Leaving,
@@ -303,7 +305,26 @@ pub struct Ui {
     pub(crate) stale: bool,
 }
 
+/// Which news are shown over everything, and how far the timeline was looked through for them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Alerts {
+    /// None: nothing alerts.
+    pub(crate) level: Option<AlertLevel>,
+    /// Number of the newest entry that was looked at.
+    pub(crate) seen: Option<u64>,
+}
+
 impl Ui {
+    /// The engine runs in this process.
+    pub(crate) fn hosts(&self) -> bool {
+        self.link == Link::Local
+    }
+
+    /// From now on news of this level are shown over everything, with the bell.
+    pub const fn alert_at(&mut self, level: AlertLevel) {
+        self.alerts.level = Some(level);
+    }
+
     /// A console of that size before it has seen anything.
     #[must_use]
     pub fn new(size: Size, setup: Setup) -> Self {
@@ -329,6 +350,7 @@ impl Ui {
             prompt: None,
             modal: None,
             toast: None,
+            alerts: Alerts::default(),
             lines: Vec::new(),
             leaving: Leaving::Staying,
             wanted_project: setup.project,

@@ -1,6 +1,7 @@
 //! The command line: sentences that are typed, forms that are printed, codes that are returned.
 
 mod args;
+mod config;
 mod daemon;
 mod fake;
 mod fixture;

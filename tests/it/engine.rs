@@ -6,6 +6,7 @@ mod care;
 mod checks;
 mod dependencies;
 mod door;
+mod foreseen;
 mod forks;
 mod heritage;
 mod memory;

@@ -12,6 +12,7 @@ mod demo;
 mod detect;
 mod engine;
 mod files;
+mod hangup;
 mod host;
 mod import;
 mod journal;

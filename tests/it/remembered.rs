@@ -120,6 +120,12 @@ fn a_file_that_was_edited_while_no_engine_ran_is_applied_when_somebody_reloads_i
     }
     start_daemon(&project);
     running(&project, &names);
+    let plan = project.cas(&["reload", "--dry-run"], &[]);
+    let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
+    for line in ["restart web: it runs with older settings", "stop old (gone from the file)"] {
+        assert!(plan.contains(line), "{line}: {plan}");
+    }
+    assert_eq!(running(&project, &names), before, "a dry run touches nothing");
     good(&project, &["reload"]);
     eventually("what is gone is stopped", || project.living("old").is_empty() && service(&project, "old").is_null());
     eventually("what changed is another", || process(&project, "web").is_some_and(|pid| pid != before[0]));

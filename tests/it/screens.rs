@@ -6,6 +6,7 @@
     reason = "helpers of tests fail by panicking, as tests do"
 )]
 
+mod alert;
 mod fixture;
 mod harness;
 mod looks;

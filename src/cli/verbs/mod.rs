@@ -2,6 +2,7 @@
 
 pub(super) mod act;
 pub(super) mod attach;
+pub(super) mod config;
 pub(super) mod daemon;
 pub(super) mod demo;
 pub(super) mod down;
@@ -29,10 +30,7 @@ use super::{
     outside::{Access, Checked, Outside},
     shown_path,
 };
-use crate::{
-    config,
-    model::{ids::ServiceId, project::ProjectSpec, snapshot::Snapshot},
-};
+use crate::model::{ids::ServiceId, project::ProjectSpec, snapshot::Snapshot};
 
 /// Which project a command line is about.
 #[derive(Debug, Clone, Default)]
@@ -74,7 +72,7 @@ pub(super) fn accept(ctx: &mut Context<'_>, checked: &Checked) -> Result<Arc<Pro
 }
 
 fn refuse(ctx: &mut Context<'_>, checked: &Checked) -> Failure {
-    let rendered = config::render(&checked.errors, ctx.talk_paint().is_colour());
+    let rendered = crate::config::render(&checked.errors, ctx.talk_paint().is_colour());
     ctx.say(rendered.trim_end());
     let count = checked.errors.len();
     let file = shown_path(&checked.file, &ctx.cwd);

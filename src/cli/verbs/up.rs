@@ -431,6 +431,9 @@ async fn print(
     asked: Timestamp,
 ) -> Result<Outcome, Failure> {
     let handle = &reached.handle;
+    if is_ours(handle) {
+        outside.reload_on_hangup(handle);
+    }
     let interrupts = match outside.interrupts() {
         Ok(interrupts) => interrupts,
         Err(why) => {

@@ -50,6 +50,7 @@ const fn is_wish(effect: &UiEffect) -> bool {
         | UiEffect::LeaveRunning
         | UiEffect::Attach(_) => true,
         UiEffect::Copy(_)
+        | UiEffect::Ring
         | UiEffect::LoadThemes
         | UiEffect::CaptureMouse(_)
         | UiEffect::Repaint
@@ -74,7 +75,7 @@ fn take(ui: &mut Ui, message: Message) -> Vec<UiEffect> {
         }
         Message::Snapshot(snapshot) => {
             take_snapshot(ui, snapshot);
-            Vec::new()
+            alert(ui).into_iter().collect()
         }
         Message::Link(link) => {
             ui.link = link;
@@ -97,6 +98,7 @@ fn take(ui: &mut Ui, message: Message) -> Vec<UiEffect> {
             Vec::new()
         }
         Message::Edited => vec![service::ask(crate::model::command::Command::Reload)],
+        Message::ReloadAsked => vec![service::reload_for_signal()],
         Message::Said { severity, text } => {
             say(ui, severity, text, None);
             Vec::new()
@@ -181,6 +183,23 @@ fn take_snapshot(ui: &mut Ui, snapshot: Arc<Snapshot>) {
     if ui.leaving == Leaving::StoppingAll {
         ui.toast = None;
     }
+}
+
+/// Shows the newest of the entries that are new and loud enough, and rings.
+fn alert(ui: &mut Ui) -> Option<UiEffect> {
+    let level = ui.alerts.level?;
+    let newest = ui.snapshot.timeline.last().map(|entry| entry.seq);
+    let before = ui.alerts.seen.replace(newest.unwrap_or(0));
+    // What happened before this console was opened is on the timeline. Another engine counts anew.
+    let before = before?;
+    let since = if newest.is_some_and(|newest| newest < before) { 0 } else { before };
+    let entry =
+        ui.snapshot.timeline.iter().rev().take_while(|entry| entry.seq > since).find(|entry| level.takes(entry));
+    let entry = entry?;
+    let who = entry.service.as_ref().map(|service| format!("{service}: ")).unwrap_or_default();
+    let (severity, text) = (entry.severity(), format!("{who}{}", entry.sentence()));
+    say(ui, severity, text, None);
+    Some(UiEffect::Ring)
 }
 
 /// Brings every selection back to something that exists and can be seen.

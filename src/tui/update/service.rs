@@ -22,14 +22,16 @@ use crate::{
 
 /// Asks for `command` in the name of a key.
 pub(super) fn ask(command: Command) -> UiEffect {
-    UiEffect::Request(Request {
-        id: RequestId(0),
-        origin: Origin::Key,
-        command,
-        consent: Consent::Ask,
-        if_rev: None,
-        asker: None,
-    })
+    ask_for(Origin::Key, command)
+}
+
+/// Asks for files to be read again in the name of whoever sent SIGHUP, as a daemon does.
+pub(super) fn reload_for_signal() -> UiEffect {
+    ask_for(Origin::System, Command::Reload)
+}
+
+fn ask_for(origin: Origin, command: Command) -> UiEffect {
+    UiEffect::Request(Request { id: RequestId(0), origin, command, consent: Consent::Ask, if_rev: None, asker: None })
 }
 
 /// Services by their full names, so that nothing is ambiguous.

@@ -206,7 +206,14 @@ fn the_remaining_keys_mean_what_they_say() {
     assert_eq!(web.ready_log_line.as_deref(), Some("listening"));
     assert!(web.working_dir.ends_with("shop/api"));
     let seconds = Duration::from_secs;
-    let backoff = Backoff { base: seconds(0), factor: 1.5, ceiling: seconds(5), stable: seconds(1), give_up_after: 0 };
+    let backoff = Backoff {
+        base: seconds(0),
+        factor: 1.5,
+        ceiling: seconds(5),
+        stable: seconds(1),
+        give_up_after: 0,
+        ..Backoff::default()
+    };
     assert_eq!(web.backoff, backoff);
 }
 

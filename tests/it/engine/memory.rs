@@ -183,7 +183,7 @@ fn what_was_edited_while_no_engine_ran_runs_on_says_so_and_waits_for_a_reload() 
     assert_eq!((world.spawns("web").len(), world.spawns("same").len()), (2, 1));
     assert_eq!(world.view("web").why, "restarted because its part of the project file changed");
     let last = world.entries.iter().rev().find(|entry| entry.sentence().starts_with("project file read")).unwrap();
-    assert_eq!(last.sentence(), "project file read again: 0 new, 0 gone, 1 changed");
+    assert_eq!(last.sentence(), "project file read again: 0 new, 0 gone, 1 changed (restarted: web)");
 }
 
 #[test]

@@ -47,8 +47,25 @@ fn sigterm_leaves_services_running_and_gives_the_terminal_back() {
 }
 
 #[test]
-fn sighup_leaves_services_running_and_gives_the_terminal_back() {
-    a_signal_leaves_services_running(Signal::HUP);
+fn sighup_of_a_terminal_that_is_there_has_the_file_read_again() {
+    let project = Project::yaml(AUTOSTART);
+    let mut terminal = opened(&project, &Launch::default());
+    let before = web(&project);
+    let more = format!("{AUTOSTART}  extra: {{command: [sleep, '1001'], autostart: true}}\n");
+    project.write("cas.yaml", &project.yaml_of(&more));
+    terminal.signal(Signal::HUP);
+    terminal.eventually("what is new runs", |s| s.is("extra", "running"));
+    assert_eq!(web(&project), before, "what stayed the same was not touched");
+    project.write("cas.yaml", &project.yaml_of("  web: {comand: [sleep, '1000']}\n"));
+    terminal.signal(Signal::HUP);
+    terminal.until_shows("comand: not a key of a service");
+    assert_eq!(web(&project), before, "a file that cannot be taken changes nothing");
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.ends(), 130);
+    project.write("cas.yaml", &project.yaml_of(&more));
+    let down = project.cas(&["down"], &[]);
+    assert!(down.status.success(), "{down:?}");
+    eventually("nothing is left", || project.relatives().is_empty());
 }
 
 #[test]

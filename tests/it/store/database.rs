@@ -115,7 +115,12 @@ fn every_what() -> Vec<What> {
         What::Stopped,
         What::Survivors { pids: vec![1, 2, 3] },
         What::Signalled { signal: Signal::Usr1 },
-        What::Reloaded { added: vec![name("a")], removed: vec![], changed: vec![name("b"), name("c")] },
+        What::Reloaded {
+            added: vec![name("a")],
+            removed: vec![],
+            changed: vec![name("b"), name("c")],
+            restarted: vec![name("b")],
+        },
         What::ReloadRefused { problems: 2, first: text.clone() },
         What::AutopilotSet { mode: Autopilot::Off },
         What::Stalled { gap: odd },
