@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::{self, IsTerminal},
     ops::ControlFlow,
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
@@ -268,7 +269,7 @@ fn gate(paths: Paths, own: PathBuf) -> host::Gate {
     })
 }
 
-/// Whether SIGHUP was set to be ignored by whoever started this process: the lowest bit of `SigIgn` in proc_pid_status(5).
+/// Whether SIGHUP was set to be ignored by whoever started this process: the lowest bit of `SigIgn` in proc(5).
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -410,7 +411,7 @@ impl Outside for Real {
                 let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
                 Ran::Badly(if said.is_empty() { output.status.to_string() } else { said })
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ran::Missing,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ran::Missing,
             Err(error) => Ran::Badly(error.to_string()),
         }
     }
@@ -446,22 +447,17 @@ impl Outside for Real {
     }
 
     fn reload_on_hangup(&self, handle: &Handle) {
-        let is_there = || rustix::termios::tcgetattr(rustix::stdio::stdin()).is_ok();
-        let (had_terminal, handle) = (is_there(), handle.clone());
-        // Whoever started us with nohup wants the signal to do nothing.
-        if hangup_is_ignored() {
+        let has_terminal = io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal();
+        if has_terminal || hangup_is_ignored() {
             return;
         }
+        let handle = handle.clone();
         let mut hangups = match signal(SignalKind::hangup()) {
             Ok(hangups) => hangups,
             Err(error) => return tracing::warn!(%error, "SIGHUP ends this cas, as it cannot be caught"),
         };
         tokio::spawn(async move {
             while hangups.recv().await.is_some() {
-                if had_terminal && !is_there() {
-                    // As the signal itself would: services run on, and the next cas takes them over.
-                    std::process::exit(128 + SignalKind::hangup().as_raw_value());
-                }
                 daemon::reload(&handle).await;
             }
         });

@@ -263,8 +263,9 @@ pub trait Outside {
     /// # Errors
     /// Why it cannot be.
     fn host_later(&self, file: &Path) -> impl Future<Output = Result<Handle, String>>;
-    /// From now on SIGHUP has the engine of this process read project files again, as it has a daemon do; from a terminal that is gone it ends this
-    /// process as ever.
+
+    /// From now on SIGHUP has the engine of this process read project files again, as it has a daemon do. Where this process has a terminal, the signal
+    /// ends it as ever: it is how a terminal says that it is gone.
     fn reload_on_hangup(&self, _handle: &Handle) {}
 
     /// Gives up what an engine of this process held, after that engine has ended: another one may take the project.

@@ -194,6 +194,7 @@ fn words(form: &str) -> Option<Value> {
 }
 
 #[cfg(test)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "a foreign enum")]
 mod tests {
     use std::collections::BTreeSet;
 
@@ -345,11 +346,8 @@ mod tests {
         let page = include_str!("../../docs/cas-yaml.md");
         let examples = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
         let init = include_str!("../../assets/init.yaml");
-        let commented: String = init
-            .lines()
-            .skip_while(|line| !line.starts_with("#  api:"))
-            .map(|line| format!("{}\n", line.trim_start_matches('#')))
-            .collect();
+        let lines = init.lines().skip_while(|line| !line.starts_with("#  api:"));
+        let commented = lines.map(|line| line.trim_start_matches('#')).collect::<Vec<_>>().join("\n");
         assert!(commented.contains("readiness"), "{commented}");
         let template = format!("services:\n{commented}");
         for yaml in examples.chain([include_str!("../../assets/demo/cas.yaml"), &template]) {

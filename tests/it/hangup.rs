@@ -1,4 +1,4 @@
-//! SIGHUP to an engine in the foreground without a console: it reads its file again, and ends only with its terminal.
+//! SIGHUP to an engine in the foreground without a console: it reads its file again, and ends with its terminal where it has one.
 
 use std::process::Stdio;
 

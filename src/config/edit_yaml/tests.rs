@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::{Value, set, unset};
@@ -154,9 +156,9 @@ fn block(entries: &[(String, Branch)], indent: usize, text: &mut String) {
     let pad = " ".repeat(indent);
     for (place, (key, value)) in entries.iter().enumerate() {
         if place % 2 == 1 {
-            text.push_str(&format!("{pad}# about {key}: it's \"x\"\n\n"));
+            write!(text, "{pad}# about {key}: it's \"x\"\n\n").unwrap();
         }
-        text.push_str(&format!("{pad}{key}:"));
+        write!(text, "{pad}{key}:").unwrap();
         match value {
             Branch::Map(inner) => {
                 text.push_str("  # map\n");
@@ -164,11 +166,15 @@ fn block(entries: &[(String, Branch)], indent: usize, text: &mut String) {
             }
             Branch::List(items) if !items.is_empty() && place % 2 == 0 => {
                 text.push('\n');
-                items.iter().for_each(|item| text.push_str(&format!("{pad}- {item}\n")));
+                for item in items {
+                    writeln!(text, "{pad}- {item}").unwrap();
+                }
             }
-            Branch::Literal(line) => text.push_str(&format!(" |\n{pad}  {line}\n\n{pad}    {line}\n")),
+            Branch::Literal(line) => writeln!(text, " |\n{pad}  {line}\n\n{pad}    {line}").unwrap(),
             Branch::Nothing => text.push('\n'),
-            other => text.push_str(&format!(" {}  # {key}\n", flow(other))),
+            Branch::Plain(_) | Branch::Quoted(_) | Branch::List(_) | Branch::Flow(_) => {
+                writeln!(text, " {}  # {key}", flow(value)).unwrap();
+            }
         }
     }
 }

@@ -58,7 +58,9 @@ fn up() -> World {
 fn planned(reply: Reply) -> Plan {
     match reply {
         Reply::Planned { plan } | Reply::NeedsConsent { plan } => plan,
-        other => panic!("no plan: {other:?}"),
+        other @ (Reply::Accepted { .. } | Reply::Unchanged { .. } | Reply::Refused { .. }) => {
+            panic!("no plan: {other:?}")
+        }
     }
 }
 
