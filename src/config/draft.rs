@@ -128,13 +128,20 @@ impl Draft {
 
 /// Reads one entry of `services`.
 pub(crate) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &Settings) -> Option<Draft> {
+    reader.service = Some(key.text.to_string());
+    let draft = read_within(reader, key, node, defaults);
+    reader.service = None;
+    draft
+}
+
+fn read_within(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &Settings) -> Option<Draft> {
     let name = ServiceName::new(&key.text);
     if let Err(error) = &name {
         reader.error(key.at, format!("services: {error}"), "rename the service");
     }
     let fields =
         if node.is_null() { Fields::none(key.at) } else { reader.fields(&key.text, node, &schema::SERVICE)? };
-    let settings = Settings::read(reader, &fields).over(defaults);
+    let settings = Settings::read(reader, &fields, defaults).over(defaults);
     let edges = fields.get("depends_on").map(|node| dependencies(reader, node)).unwrap_or_default();
     let working_dir = settings.working_dir.clone().unwrap_or_else(|| reader.root.clone());
     let surroundings = Surroundings {

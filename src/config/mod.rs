@@ -34,6 +34,7 @@ mod render;
 pub mod scan;
 mod schema;
 mod settings;
+mod siblings;
 mod tree;
 pub mod user;
 mod written;

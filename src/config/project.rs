@@ -20,11 +20,7 @@ use super::{
     settings::Settings,
     tree::{self, Shape},
 };
-use crate::model::{
-    ids::ProjectName,
-    project::ProjectSpec,
-    redact::{Redactor, Secrets},
-};
+use crate::model::{ids::ProjectName, project::ProjectSpec, redact::Redactor};
 
 /// Reads a project file and checks everything that can be checked without running anything.
 ///
@@ -58,7 +54,7 @@ pub fn load(file: &Path, name: Option<ProjectName>, env: &BTreeMap<String, Strin
         kind = FileKind::ProcessCompose;
     }
     let (written_name, mut drafts) = match kind {
-        FileKind::CasYaml => read_yaml(&mut reader, &text),
+        FileKind::CasYaml => read_yaml(&mut reader, &text, name.as_ref()),
         FileKind::Procfile => (None, procfile::read(&mut reader, &text)),
         FileKind::ProcessCompose | FileKind::Mprocs | FileKind::Pm2 | FileKind::Supervisord | FileKind::Compose => {
             foreign::read(&mut reader, &file, kind, &text)
@@ -81,7 +77,7 @@ fn absolute(file: &Path) -> PathBuf {
 }
 
 fn give(reader: Reader<'_>, file: PathBuf, name: Option<ProjectName>, drafts: Vec<Draft>) -> Loaded {
-    let Reader { root, problems, environment, dot_env, .. } = reader;
+    let Reader { root, problems, environment, dot_env, mut secrets, .. } = reader;
     let (mut notes, mut errors) = problems.finish();
     let mut understood: Vec<_> = drafts.iter().map(|draft| draft.understood(&root, &file)).collect();
     let project = name.filter(|_| errors.is_empty()).map(|name| ProjectSpec {
@@ -90,7 +86,6 @@ fn give(reader: Reader<'_>, file: PathBuf, name: Option<ProjectName>, drafts: Ve
         root,
         file: file.clone(),
     });
-    let mut secrets = Secrets::default();
     // What was filled in stands in messages, too.
     secrets.learn_environment(environment);
     secrets.learn_environment(&dot_env);
@@ -144,7 +139,7 @@ fn read_dot_env(reader: &mut Reader<'_>) {
     }
 }
 
-fn read_yaml(reader: &mut Reader<'_>, text: &str) -> (Option<ProjectName>, Vec<Draft>) {
+fn read_yaml(reader: &mut Reader<'_>, text: &str, given: Option<&ProjectName>) -> (Option<ProjectName>, Vec<Draft>) {
     let tree = tree::parse(text);
     let was_cut = tree.root.is_none() && !tree.faults.is_empty();
     tree.faults.into_iter().for_each(|fault| reader.problems.error(fault));
@@ -164,10 +159,12 @@ fn read_yaml(reader: &mut Reader<'_>, text: &str) -> (Option<ProjectName>, Vec<D
             .map_err(|error| reader.error(node.at, format!("name: {error}"), "such as my-project"))
             .ok()
     });
+    reader.project =
+        Some(given.or(name.as_ref()).map_or_else(|| name_of(&reader.root).to_string(), ProjectName::to_string));
     let logs = PartialLogs::read(reader, &fields);
     let defaults = match fields.get("defaults") {
         Some(node) => match reader.fields("defaults", node, &schema::DEFAULTS) {
-            Some(fields) => Settings::read(reader, &fields),
+            Some(fields) => Settings::read(reader, &fields, &Settings::default()),
             None => Settings::default(),
         },
         None => Settings::default(),

@@ -8,6 +8,7 @@ mod found;
 mod good;
 mod hostile;
 mod places;
+mod siblings;
 mod starting;
 
 use std::{collections::BTreeMap, fs, path::Path};
