@@ -51,7 +51,9 @@ pub(crate) fn in_order<'n>(reader: &mut Reader<'_>, entries: Vec<Entry<'n>>) -> 
     for index in last.values().copied() {
         let Some(entry) = entries.get(index) else { continue };
         let needs: BTreeSet<usize> = entry.needs().into_iter().filter_map(|name| last.get(name).copied()).collect();
-        needs.iter().for_each(|need| awaited.entry(*need).or_default().push(index));
+        for need in &needs {
+            awaited.entry(*need).or_default().push(index);
+        }
         waiting.insert(index, needs);
     }
     let mut ready: BTreeSet<usize> =
@@ -68,7 +70,9 @@ pub(crate) fn in_order<'n>(reader: &mut Reader<'_>, entries: Vec<Entry<'n>>) -> 
             None => {
                 let circle = circle(&waiting);
                 report(reader, &circle, &entries);
-                circle.iter().for_each(|index| drop(waiting.remove(index)));
+                for index in &circle {
+                    waiting.remove(index);
+                }
                 circular.extend(circle.iter().filter_map(|index| Some(entries.get(*index)?.name.clone())));
                 circle
             }
