@@ -3,7 +3,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help run demo test test-needs bench chaos check pictures deny vm
+.PHONY: help run demo test test-needs bench fuzz chaos check pictures deny vm
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,11 @@ check: ## format, lints, documentation
 
 bench: ## measure the figures and compare them with the recorded baseline
 	$(CARGO) bench --locked --bench figures
+
+fuzz: ## fuzz all that reads somebody else's file (ONLY=compose for one kind, FOR=600 seconds)
+	@cargo +nightly fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: rustup toolchain install nightly && cargo +nightly install cargo-fuzz"; exit 2; }
+	fuzz/seeds.sh
+	$(if $(ONLY),CAS_FUZZ=$(ONLY)) cargo +nightly fuzz run -s none read -- -timeout=10 -rss_limit_mb=1024 -max_len=4096 -dict=fuzz/corpus/words.dict -max_total_time=$(or $(FOR),600)
 
 chaos: ## kill engines, shims and services over and over, and count what is lost; live a week in virtual time (ROUNDS="engines=1000 shims=1000 …" for more)
 	$(CARGO) bench --locked --bench chaos -- $(ROUNDS)

@@ -9,6 +9,8 @@
 mod console;
 #[path = "figures_parts/daemon.rs"]
 mod daemon;
+#[path = "figures_parts/detect.rs"]
+mod detect;
 #[path = "figures_parts/measure.rs"]
 mod measure;
 #[path = "figures_parts/supervisor.rs"]
@@ -42,6 +44,7 @@ const GROUPS: &[Group] = &[
     ("first", console::first_frame),
     ("key", console::key_under_flood),
     ("memory", console::memory_after_ten_million_lines),
+    ("detect", detect::detection),
     ("adopt", daemon::adoption),
     ("lines", daemon::lines),
     ("attach", daemon::attach),

@@ -286,11 +286,34 @@ pub mod stage {
     pub const EXEC: u8 = 6;
     /// Descriptors or the terminal could not be set up.
     pub const DESCRIPTORS: u8 = 7;
+    /// A limit or the priority could not be set.
+    pub const LIMITS: u8 = 8;
+    /// It could not become its user.
+    pub const USER: u8 = 9;
+}
+
+/// The first letter of an [attribute](PAYLOAD).
+pub mod attribute {
+    /// `u1000`: the user's number.
+    pub const USER: u8 = b'u';
+    /// `g1000`: its group's number.
+    pub const GROUP: u8 = b'g';
+    /// `G44`: a further group, one each.
+    pub const FURTHER: u8 = b'G';
+    /// `m23`: umask, decimal.
+    pub const MASK: u8 = b'm';
+    /// `n24`: priority and 20.
+    pub const NICE: u8 = b'n';
+    /// `l7:1024:4096`: limit of the resource of that place in `model::attributes::Resource::ALL`, soft and hard; nothing for unlimited.
+    pub const LIMIT: u8 = b'l';
+    /// Most further groups.
+    pub const MOST_GROUPS: usize = 64;
 }
 
 /// Layout of the memfd that comes with [`Request::Spawn`]: `{argc u32, envc u32, cgroups u32, kills u32}`, then NUL-terminated strings without
 /// anything between: the program's absolute path, the working directory, `argc` arguments, `envc` of `NAME=value`, `cgroups` paths of `cgroup.procs`
-/// files that the child joins by writing `0`, and `kills` (0 or 1) path of a `cgroup.kill` file. Sealed by nobody: the shim maps it privately and unmaps it after the fork.
+/// files that the child joins by writing `0`, and `kills` (0 or 1) path of a `cgroup.kill` file. In the upper 24 bits of `kills` is how many
+/// [attributes](attribute) follow; a shim that knows none takes the payload for a lie, and begins nothing as the wrong user. Sealed by nobody: the shim maps it privately and unmaps it after the fork.
 pub const PAYLOAD: usize = 16;
 
 /// Keys of `state`, one `key=value` a line in this order: `v run pid start boot argv shim flags wall`.

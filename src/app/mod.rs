@@ -12,6 +12,7 @@ mod trace;
 mod veil;
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
@@ -22,9 +23,11 @@ use self::outside::{Real, Setup};
 use crate::{
     cli::{
         self,
+        args::{Cli, Verb},
         context::{Context, Terminals, Zone},
     },
     config::paths::Paths,
+    model::occasion::PROFILE_VARIABLES,
     tui,
     world::limits,
 };
@@ -92,6 +95,7 @@ pub fn run() -> ExitCode {
         }
     };
     let outcome = runtime.block_on(async {
+        name_profiles(&cli, &mut ctx.env);
         let setup = Setup { environment: ctx.env.clone(), exe: ctx.exe.clone(), open_files, is_system: cli.system };
         let outside = Real::new(paths, setup);
         let outcome = cli::run(cli, &mut ctx, &outside).await;
@@ -100,6 +104,18 @@ pub fn run() -> ExitCode {
     });
     runtime.shutdown_background();
     outcome.into()
+}
+
+/// The profiles that the line names stand in the environment: whoever reads the project's file finds them there, now and later.
+fn name_profiles(cli: &Cli, environment: &mut BTreeMap<String, String>) {
+    let Some(Verb::Up(up)) = &cli.verb else { return };
+    if up.profiles.is_empty() {
+        return;
+    }
+    let [_, own] = PROFILE_VARIABLES;
+    let before = environment.get(own).filter(|names| !names.is_empty()).cloned();
+    let names: Vec<String> = before.into_iter().chain(up.profiles.iter().cloned()).collect();
+    environment.insert(own.to_owned(), names.join(","));
 }
 
 /// This program, also where another has taken its place on disk since it was started: the kernel then says `(deleted)` behind its name.

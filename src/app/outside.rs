@@ -276,7 +276,10 @@ fn withheld(project: &ProjectSpec, opening: Opening, database: &Path) -> BTreeMa
         }
         Opening::Autostart => None,
     };
-    let autostarting = project.services.iter().filter(|service| service.autostart);
+    let starts_itself = |service: &&Arc<ServiceSpec>| {
+        service.autostart || opening == Opening::Quiet && service.occasions.schedule.is_some()
+    };
+    let autostarting = project.services.iter().filter(starts_itself);
     autostarting.filter_map(|service| Some((service.id.clone(), why(service)?.to_owned()))).collect()
 }
 

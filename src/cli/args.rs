@@ -119,6 +119,7 @@ const UP_EXAMPLES: &str = "\
 Examples:
   cas up                  start all, open the console
   cas up web              start web and what it depends on
+  cas up --profile dev    start also what is of the profile dev
   cas up --no-tui         no console: one log, Ctrl-C stops everything, twice kills it
   cas up --detach         start them under the daemon, wait until they are well, return";
 
@@ -148,6 +149,9 @@ pub struct Up {
     /// Run them under the daemon (started where none runs), wait until they are well, return
     #[arg(short = 'd', long, conflicts_with_all = ["no_tui", "timestamps", "no_prefix", "theme"])]
     pub detach: bool,
+    /// Also services of this profile; may be given several times, * means all
+    #[arg(short = 'p', long = "profile", value_name = "PROFILE", conflicts_with = "services")]
+    pub profiles: Vec<String>,
     /// With --detach: wait at most so long
     #[arg(long, value_name = "TIME", value_parser = human::parse, default_value = "60s", requires = "detach")]
     pub timeout: Duration,
@@ -357,6 +361,9 @@ pub struct Import {
     /// Write it as cas.yaml beside the file, where there is none yet
     #[arg(short, long)]
     pub write: bool,
+    /// Let node evaluate what is not literal in pm2's JavaScript: this runs the file
+    #[arg(long)]
+    pub evaluate: bool,
 }
 
 /// `cas demo`.
@@ -415,6 +422,7 @@ impl Verb {
             Self::Act(_) => Some("this is a command to the engine"),
             Self::Init(_) => Some("init writes a file"),
             Self::Import(import) if import.write => Some("import --write writes a file"),
+            Self::Import(import) if import.evaluate => Some("import --evaluate runs the file"),
             Self::Projects(Projects { action: Some(action), .. }) => action.change(),
             Self::Attach(_) => Some("attach types into a service"),
             Self::Logs(logs) if logs.raw => Some("logs --raw shows secrets"),

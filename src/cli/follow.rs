@@ -319,6 +319,10 @@ const fn is_told(entry: &Entry) -> bool {
         | What::ShimReplaced
         | What::Suspended { .. }
         | What::Continued { .. }
+        | What::ScheduleMissed { .. }
+        | What::ScheduleSkipped { .. }
+        | What::RunBegun { .. }
+        | What::RunEnded { .. }
         | What::OutputDropped { .. }
         | What::Trouble { .. } => true,
     }
@@ -351,6 +355,9 @@ enum Fate {
 }
 
 fn fate(service: &ServiceView, snapshot: &Snapshot) -> Fate {
+    if service.occasions.next_at.is_some() {
+        return Fate::Alive;
+    }
     match &service.phase {
         Phase::Stopped { .. } => Fate::EndedWell,
         Phase::Exited { exit, .. } if exit.is_success() => Fate::EndedWell,

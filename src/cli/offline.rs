@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::outside::Left;
 use crate::model::{
+    occasion::OccasionView,
     phase::{Health, Phase},
     project::{ProjectRecord, ProjectSpec},
     registry,
@@ -100,8 +101,21 @@ fn service(
         probes: Vec::new(),
         restart: spec.restart,
         autostart: spec.autostart,
+        occasions: OccasionView::of(&spec.occasions, None),
         source: spec.source.clone(),
         description: spec.description.clone(),
+    }
+}
+
+/// Why it is stopped, as far as its file says.
+fn base_of(spec: &crate::model::service::ServiceSpec) -> String {
+    let occasions = &spec.occasions;
+    if occasions.profiles.dormant {
+        format!("no engine is running; {}: cas up --profile starts it", occasions.profiles.sentence())
+    } else if occasions.schedule.is_some() {
+        "no engine is running, so its schedule does not start it".to_owned()
+    } else {
+        WHY.to_owned()
     }
 }
 
@@ -117,9 +131,9 @@ fn why(spec: &crate::model::service::ServiceSpec, entries: &[Entry], now: Timest
             // Another boot may lie between: only the wall clock spans it.
             let ago = u64::try_from(now.wall_us.saturating_sub(entry.at.wall_us)).unwrap_or(0);
             let ago = short_duration(std::time::Duration::from_micros(ago));
-            format!("{WHY} (last: {}, {ago} ago)", entry.sentence())
+            format!("{} (last: {}, {ago} ago)", base_of(spec), entry.sentence())
         }
-        Some(_) | None => WHY.to_owned(),
+        Some(_) | None => base_of(spec),
     }
 }
 
@@ -155,6 +169,10 @@ const fn is_an_end(what: &What) -> bool {
         | What::ShimReplaced
         | What::Suspended { .. }
         | What::Continued { .. }
+        | What::ScheduleMissed { .. }
+        | What::ScheduleSkipped { .. }
+        | What::RunBegun { .. }
+        | What::RunEnded { .. }
         | What::OutputDropped { .. }
         | What::Trouble { .. } => false,
     }

@@ -1,7 +1,38 @@
 //! Which services a person means: exact names and patterns, refused with the candidates where they fit several or none.
 
 use super::outcome::{Failure, Outcome};
-use crate::model::{command::ServiceRef, ids::ServiceId};
+use crate::model::{command::ServiceRef, ids::ServiceId, occasion::Replica, snapshot::Snapshot};
+
+/// The same wishes with each name that means several copies spelled out.
+#[must_use]
+pub fn spelled_out(wanted: &[ServiceRef], copies: &[(ServiceId, Replica)]) -> Vec<ServiceRef> {
+    let mut spelled = Vec::new();
+    for reference in wanted {
+        let (project, name) = match reference.0.split_once('/') {
+            Some((project, name)) => (Some(project), name),
+            None => (None, reference.0.as_str()),
+        };
+        let meant = copies.iter().filter(|(id, replica)| {
+            replica.of.as_str() == name && project.is_none_or(|project| matches(project, id.project.as_str()))
+        });
+        let before = spelled.len();
+        spelled.extend(meant.map(|(id, _)| ServiceRef(id.to_string())));
+        if spelled.len() == before {
+            spelled.push(reference.clone());
+        }
+    }
+    spelled
+}
+
+/// The services that `wanted` names in a picture, of which only `known` are meant; see [`services`].
+///
+/// # Errors
+/// As [`services`].
+pub fn in_picture(wanted: &[ServiceRef], known: &[ServiceId], snapshot: &Snapshot) -> Result<Vec<ServiceId>, Failure> {
+    let meant = snapshot.services.iter().filter(|view| known.contains(&view.id));
+    let copies: Vec<_> = meant.filter_map(|view| Some((view.id.clone(), view.occasions.replica.clone()?))).collect();
+    services(&spelled_out(wanted, &copies), known)
+}
 
 /// The services among `known` that `wanted` names, in the order of `known`, each once; all of them where nothing is named.
 ///
@@ -76,7 +107,34 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{matches, services, spelled_out};
+    use crate::model::{
+        command::ServiceRef,
+        ids::{ProjectName, ServiceId, ServiceName},
+        occasion::Replica,
+    };
+
+    #[test]
+    fn the_name_of_several_copies_means_them_and_no_namesake_elsewhere() {
+        let id = |project: &str, name: &str| ServiceId {
+            project: ProjectName::new(project).unwrap(),
+            service: ServiceName::new(name).unwrap(),
+        };
+        let copy = |project: &str, number| {
+            let replica = Replica { of: ServiceName::new("web").unwrap(), number, count: 2 };
+            (id(project, &format!("web-{number}")), replica)
+        };
+        let copies = [copy("shop", 1), copy("shop", 2), copy("bank", 1), copy("bank", 2)];
+        let known: Vec<ServiceId> = copies.iter().map(|(id, _)| id.clone()).chain([id("shop", "db")]).collect();
+        let meant = |name: &str| {
+            let spelled = spelled_out(&[ServiceRef(name.to_owned())], &copies);
+            services(&spelled, &known).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(meant("shop/web"), ["shop/web-1", "shop/web-2"]);
+        assert_eq!(meant("bank/web-2"), ["bank/web-2"]);
+        assert_eq!(meant("db"), ["shop/db"]);
+        assert_eq!(meant("web").len(), 4);
+    }
 
     #[test]
     fn a_star_stands_for_anything_and_the_rest_for_itself() {

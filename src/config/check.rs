@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Loaded, logs::on_full_label};
 use crate::model::{
+    occasion::{OccasionView, Replica},
     project::Problem,
     redact::Redactor,
     service::{Dependency, Limits, LogPolicy},
@@ -33,6 +34,8 @@ pub struct Understood {
     pub restart: &'static str,
     /// Started when the project is opened.
     pub autostart: bool,
+    /// What else starts it, and as how many.
+    pub occasions: OccasionView,
     /// What it may use.
     pub limits: Limits,
     /// How its output is kept.
@@ -48,6 +51,9 @@ impl Understood {
     pub(crate) fn redact(&mut self, redactor: &Redactor) {
         if let Some(command) = &mut self.command {
             redactor.own(command);
+        }
+        if let Some(watch) = &mut self.occasions.watch {
+            redactor.own(watch);
         }
         for (_, probe) in &mut self.probes {
             redactor.own(probe);
@@ -92,6 +98,10 @@ fn service_json(service: &Understood) -> Value {
         "probes": probes,
         "restart": service.restart,
         "autostart": service.autostart,
+        "profiles": service.occasions.profiles.names,
+        "replica": service.occasions.replica.as_ref().map(replica_json),
+        "schedule": service.occasions.schedule,
+        "watch": service.occasions.watch,
         "limits": {
             "cpus": service.limits.cpus,
             "memory": service.limits.memory_bytes,
@@ -106,6 +116,10 @@ fn service_json(service: &Understood) -> Value {
         "tty": service.tty,
         "source": service.source,
     })
+}
+
+fn replica_json(replica: &Replica) -> Value {
+    json!({ "of": replica.of, "number": replica.number, "count": replica.count })
 }
 
 /// One problem as `cas check --json` prints it.

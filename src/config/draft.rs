@@ -6,7 +6,7 @@ use super::{
     check::Understood,
     command::{self, Programs, Surroundings},
     nearest::did_you_mean,
-    ports,
+    occasions, ports,
     problems::Place,
     reader::{Fields, Reader},
     schema,
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::model::{
     ids::{ProjectName, ServiceId, ServiceName},
+    occasion::{OccasionView, Occasions},
     probe::{Probe, ProbeKind},
     service::{CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, StopPlan},
 };
@@ -58,13 +59,18 @@ pub(crate) struct Draft {
     pub(crate) ready_log_line: Option<String>,
     pub(crate) ports: Vec<(u16, Place)>,
     pub(crate) tty: bool,
+    pub(crate) occasions: Occasions,
     pub(crate) description: Option<String>,
 }
 
 impl Draft {
     /// When it is started again.
     pub(crate) fn restart(&self) -> RestartPolicy {
-        self.settings.restart.unwrap_or(RestartPolicy::OnFailure { max_retries: None })
+        let built_in = match self.occasions.schedule {
+            Some(_) => RestartPolicy::No,
+            None => RestartPolicy::OnFailure { max_retries: None },
+        };
+        self.settings.restart.unwrap_or(built_in)
     }
 
     /// What is known of it, whatever is wrong.
@@ -81,6 +87,7 @@ impl Draft {
             probes: self.probes.iter().map(|(kind, probe)| (kind.label(), probe.check.summary())).collect(),
             restart: self.restart().label(),
             autostart: self.settings.autostart.unwrap_or(false),
+            occasions: OccasionView::of(&self.occasions, None),
             limits: self.settings.limits,
             logs: self.settings.logs.complete(),
             tty: self.tty,
@@ -107,6 +114,7 @@ impl Draft {
             environment: self.settings.environment,
             base_environment: None,
             limits: self.settings.limits,
+            attributes: self.settings.attributes,
             logs: self.settings.logs.complete(),
             tty: self.tty,
             depends_on,
@@ -119,7 +127,8 @@ impl Draft {
                 grace: self.settings.stop_grace_period.unwrap_or(stop.grace),
             },
             ports: self.ports.iter().map(|(port, _)| Port(*port)).collect(),
-            autostart: self.settings.autostart.unwrap_or(false),
+            autostart: self.settings.autostart.unwrap_or(false) && self.occasions.is_of_all(),
+            occasions: self.occasions,
             source: self.at.in_file(self.file.as_deref().unwrap_or(file)),
             description: self.description,
         })
@@ -141,7 +150,9 @@ fn read_within(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &Setti
     }
     let fields =
         if node.is_null() { Fields::none(key.at) } else { reader.fields(&key.text, node, &schema::SERVICE)? };
-    let settings = Settings::read(reader, &fields, defaults).over(defaults);
+    let occasions = occasions::read(reader, &fields);
+    let mut settings = Settings::read(reader, &fields, defaults).over(defaults);
+    occasions::settle(reader, &fields, &occasions, &mut settings);
     let edges = fields.get("depends_on").map(|node| dependencies(reader, node)).unwrap_or_default();
     let working_dir = settings.working_dir.clone().unwrap_or_else(|| reader.root.clone());
     let surroundings = Surroundings {
@@ -171,6 +182,7 @@ fn read_within(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &Setti
             .map(|node| reader.pattern("ready_log_line", node).unwrap_or_default()),
         ports: fields.get("ports").map(|node| ports::read(reader, node)).unwrap_or_default(),
         tty,
+        occasions,
         description: fields.get("description").and_then(|node| reader.text("description", node)),
         settings,
     })

@@ -8,25 +8,26 @@ use std::{
 };
 
 use super::{
-    FileKind,
+    FileKind, attributes,
     dotenv::Assigned,
     draft::{Draft, Edge},
     environment::{self, EnvFile, Named},
     gather,
     import::{self, Candidate, Imported, Material, Note, Role, Runtime, Schedule, Told, Unread, Variable, Weight},
-    merge,
+    merge, occasions,
     problems::{Fault, Place},
     reader::Reader,
     ready,
+    replicas::{self, Share},
     settings::{PartialBackoff, Settings},
 };
 use crate::model::{
+    attributes::Attributes,
     ids::{ProjectName, ServiceName},
+    occasion::Occasions,
+    schedule::{self, Pace},
     service::{CommandLine, Limits, RestartPolicy, Source},
 };
-
-/// Most copies of one service.
-const MOST_COPIES: u32 = 64;
 
 /// The files of this machine.
 #[derive(Debug)]
@@ -210,15 +211,44 @@ fn is_process(candidate: &Candidate) -> bool {
 /// The names of its copies: its own where there is one, else with numbers from 1.
 pub(super) fn copies(candidate: &Candidate) -> Vec<String> {
     let name = usable(&candidate.name.value);
-    match candidate.replicas.as_ref().map(|told| told.value.min(MOST_COPIES)) {
-        Some(0) => Vec::new(),
-        None | Some(1) => vec![name],
-        Some(count) => (1..=count).map(|number| format!("{name}-{number}")).collect(),
+    replicas::names(&name, copy_count(candidate))
+}
+
+/// How many copies of it run.
+pub(super) fn copy_count(candidate: &Candidate) -> u32 {
+    candidate.replicas.as_ref().map_or(1, |told| told.value.min(replicas::MOST))
+}
+
+/// Its clock; none where it has none, or one that cannot be understood.
+pub(super) fn pace(candidate: &Candidate) -> Option<Pace> {
+    match &candidate.schedule.as_ref()?.value {
+        Schedule::Cron(fields) => schedule::check(fields).is_ok().then(|| Pace::Cron(fields.clone())),
+        Schedule::Every(pause) => (*pause >= schedule::SHORTEST).then_some(Pace::Every(*pause)),
     }
 }
 
+/// When it is started again; what a clock starts is not started always.
+pub(super) fn restart(candidate: &Candidate) -> Option<RestartPolicy> {
+    let restart = candidate.restart.as_ref().map(|told| told.value);
+    match (restart, candidate.role) {
+        (Some(RestartPolicy::Always | RestartPolicy::UnlessStopped), _) if pace(candidate).is_some() => None,
+        (Some(restart), _) => Some(restart),
+        (None, Role::Task) => Some(RestartPolicy::No),
+        (None, Role::Service) => None,
+    }
+}
+
+/// Its ports of this machine, with their places: those of one place are a range.
+pub(super) fn ports(candidate: &Candidate) -> Vec<(u16, Place)> {
+    let tcp = candidate.ports.iter().filter(|told| !told.value.is_udp);
+    tcp.map(|told| {
+        (told.value.host.unwrap_or(told.value.target), Place { line: told.source.line, column: told.source.column })
+    })
+    .collect()
+}
+
 /// The name with what a name cannot hold replaced.
-fn usable(name: &str) -> String {
+pub(super) fn usable(name: &str) -> String {
     let safe: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' }).collect();
     let safe = safe.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
@@ -230,14 +260,18 @@ fn drafts_of(reader: &mut Reader<'_>, candidate: &Candidate, command: &CommandLi
     let settings = settings(reader, candidate);
     let edges = edges(reader, candidate, runs);
     let at = Place { line: candidate.name.source.line, column: candidate.name.source.column };
-    let ports = candidate.ports.iter().filter(|told| !told.value.is_udp).map(|told| {
-        (told.value.host.unwrap_or(told.value.target), Place { line: told.source.line, column: told.source.column })
-    });
-    let ports: Vec<_> = ports.collect();
+    let ports = ports(candidate);
+    let (count, base) = (copy_count(candidate), ServiceName::new(&usable(&candidate.name.value)).ok());
+    let profiles = candidate.profiles.iter().map(|told| told.value.clone()).collect();
+    let occasions = Occasions {
+        profiles: occasions::among_active(reader, profiles),
+        schedule: pace(candidate).map(|pace| occasions::at_pace(pace, occasions::local_zone(reader))),
+        ..Occasions::default()
+    };
     let probes: BTreeMap<_, _> =
         candidate.probes.iter().map(|(kind, told)| (*kind, Arc::new(told.value.clone()))).collect();
     let mut drafts = Vec::new();
-    for name in copies(candidate) {
+    for (number, name) in (1..).zip(copies(candidate)) {
         let name = match ServiceName::new(&name) {
             Ok(name) => name,
             Err(error) => {
@@ -245,7 +279,7 @@ fn drafts_of(reader: &mut Reader<'_>, candidate: &Candidate, command: &CommandLi
                 continue;
             }
         };
-        drafts.push(Draft {
+        let mut draft = Draft {
             name,
             at,
             file: Some(candidate.name.source.file.clone()),
@@ -255,11 +289,15 @@ fn drafts_of(reader: &mut Reader<'_>, candidate: &Candidate, command: &CommandLi
             has_health: !probes.is_empty(),
             probes: probes.clone(),
             ready_log_line: candidate.ready_log_line.as_ref().map(|told| told.value.clone()),
-            // Copies share their ports by some means of their own.
-            ports: if drafts.is_empty() { ports.clone() } else { Vec::new() },
+            ports: ports.clone(),
             tty: candidate.tty.as_ref().is_some_and(|told| told.value),
+            occasions: occasions.clone(),
             description: candidate.description.as_ref().map(|told| told.value.clone()),
-        });
+        };
+        if let (true, Some(base)) = (candidate.replicas.is_some(), &base) {
+            Share::of(&ports, number, count).give(&mut draft, base, count);
+        }
+        drafts.push(draft);
     }
     drafts
 }
@@ -274,45 +312,53 @@ fn tell_what_is_lost(reader: &mut Reader<'_>, candidate: &Candidate) {
             "letters, digits, '.', '_' and '-' make a name",
         );
     }
-    if let Some(Told { value, source }) = &candidate.schedule {
+    if let Some(Told { value, source }) = candidate.schedule.as_ref().filter(|_| pace(candidate).is_none()) {
         let when = match value {
-            Schedule::Cron(fields) => format!("by \"{fields}\""),
-            Schedule::Every(pause) => format!("every {}", humantime::format_duration(*pause)),
+            Schedule::Cron(fields) => {
+                let why = schedule::check(fields).err().unwrap_or_default();
+                format!("by \"{fields}\", which {why}")
+            }
+            Schedule::Every(pause) => {
+                format!("every {}, which is too often", humantime::format_duration(*pause))
+            }
         };
         note_at(reader, source, format!("{name}: not started {when}"), "it starts when it is asked for");
     }
-    if let Some(Told { value, source }) = &candidate.user {
-        note_at(reader, source, format!("{name}: user {value} is not carried over"), "it runs as you");
-    }
-    if let Some(profile) = candidate.profiles.first() {
-        let message = format!("{name}: of the profile {}, so it does not start with the project", profile.value);
-        note_at(reader, &profile.source, message, "start it by its name");
+    if let Some(Told { value, source }) = &candidate.user
+        && let Some((why, _)) = attributes::hindrance(value)
+    {
+        note_at(reader, source, format!("{name}: user {value} is not carried over: {why}"), "it runs as you");
     }
     if let Some(Told { value, source }) = &candidate.replicas
-        && *value > MOST_COPIES
+        && *value > replicas::MOST
     {
-        note_at(reader, source, format!("{name}: {value} copies are more than {MOST_COPIES}"), "that many run");
+        let message = format!("{name}: {value} copies are more than {}", replicas::MOST);
+        note_at(reader, source, message, "that many run");
     }
 }
 
 fn settings(reader: &mut Reader<'_>, candidate: &Candidate) -> Settings {
-    let restart = candidate.restart.as_ref().map(|told| told.value);
     let bounds = &candidate.bounds;
     Settings {
         working_dir: candidate.working_dir.as_ref().map(|told| existing(reader, &candidate.name.value, told)),
         environment: variables(reader, candidate),
-        restart: match candidate.role {
-            Role::Service => restart,
-            Role::Task => Some(restart.unwrap_or(RestartPolicy::No)),
-        },
+        restart: restart(candidate),
         backoff: candidate.restart_delay.as_ref().map(|told| PartialBackoff::fixed(told.value)).unwrap_or_default(),
         stop_signal: candidate.stop_signal.as_ref().map(|told| told.value),
         stop_grace_period: candidate.stop_grace.as_ref().map(|told| told.value),
-        autostart: candidate.autostart.as_ref().map(|told| told.value).filter(|_| candidate.profiles.is_empty()),
+        autostart: candidate.autostart.as_ref().map(|told| told.value).filter(|_| pace(candidate).is_none()),
         limits: Limits {
             cpus: bounds.cpus.as_ref().map(|told| told.value),
             memory_bytes: bounds.memory_bytes.as_ref().map(|told| told.value),
             pids: bounds.pids.as_ref().map(|told| told.value),
+        },
+        attributes: Attributes {
+            user: candidate
+                .user
+                .as_ref()
+                .map(|told| told.value.clone())
+                .filter(|user| attributes::hindrance(user).is_none()),
+            ..Attributes::default()
         },
         ..Settings::default()
     }

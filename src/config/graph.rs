@@ -1,6 +1,6 @@
 //! What services say about each other: dependencies that exist, hold and end somewhere; ports that nobody shares.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     draft::{Draft, Edge},
@@ -8,7 +8,10 @@ use super::{
     problems::Place,
     reader::Reader,
 };
-use crate::model::service::{Condition, RestartPolicy};
+use crate::model::{
+    occasion::Replica,
+    service::{Condition, RestartPolicy},
+};
 
 /// Most names that a hint lists.
 const LISTED: usize = 12;
@@ -17,6 +20,8 @@ const GUESSES: usize = 50;
 
 /// Reports everything; removes edges to absent services that are not required.
 pub(crate) fn check(reader: &mut Reader<'_>, drafts: &mut [Draft]) {
+    check_names(reader, drafts);
+    expand_groups(drafts);
     let index: HashMap<String, usize> =
         drafts.iter().enumerate().map(|(at, draft)| (draft.name.to_string(), at)).collect();
     let mut kept: Vec<Vec<Edge>> = Vec::with_capacity(drafts.len());
@@ -44,6 +49,57 @@ pub(crate) fn check(reader: &mut Reader<'_>, drafts: &mut [Draft]) {
         .collect();
     for cycle in cycles(&arrows) {
         report_cycle(reader, drafts, &cycle);
+    }
+}
+
+/// The name of a copy is nobody else's.
+fn check_names(reader: &mut Reader<'_>, drafts: &[Draft]) {
+    let copies: HashMap<&str, &Draft> = drafts
+        .iter()
+        .filter(|draft| draft.occasions.replica.is_some())
+        .map(|draft| (draft.name.as_str(), draft))
+        .collect();
+    let mut said = HashSet::new();
+    for draft in drafts.iter().filter(|draft| draft.occasions.replica.is_none()) {
+        let copy = copies.get(draft.name.as_str()).and_then(|copy| copy.occasions.replica.as_ref());
+        if let Some(Replica { of, number, .. }) = copy
+            && said.insert(&draft.name)
+        {
+            let message = format!("{}: copy {number} of {of} has this name, too", draft.name);
+            reader.error(draft.at, message, "rename one of the two");
+        }
+    }
+    // Copies of two services that are called `web` and `web-1` themselves.
+    let mut seen: HashMap<&str, &Draft> = HashMap::new();
+    for draft in drafts.iter().filter(|draft| draft.occasions.replica.is_some()) {
+        if let Some(other) = seen.insert(draft.name.as_str(), draft)
+            && other.at != draft.at
+        {
+            let message = format!("{}: copies of two services have this name", draft.name);
+            reader.error(draft.at, message, "rename one of the two");
+        }
+    }
+}
+
+/// An arrow to the name of several copies is an arrow to each of them.
+fn expand_groups(drafts: &mut [Draft]) {
+    let mut groups: HashMap<String, Vec<String>> = HashMap::new();
+    for draft in drafts.iter() {
+        if let Some(replica) = &draft.occasions.replica {
+            groups.entry(replica.of.to_string()).or_default().push(draft.name.to_string());
+        }
+    }
+    for draft in drafts.iter_mut().filter(|draft| draft.edges.iter().any(|edge| groups.contains_key(&edge.to))) {
+        let mut edges: Vec<Edge> = Vec::new();
+        for edge in std::mem::take(&mut draft.edges) {
+            let all = groups.get(&edge.to).cloned().unwrap_or_else(|| vec![edge.to.clone()]);
+            for to in all {
+                if !edges.iter().any(|known| known.to == to) {
+                    edges.push(Edge { to, ..edge.clone() });
+                }
+            }
+        }
+        draft.edges = edges;
     }
 }
 
@@ -96,6 +152,7 @@ fn check_ports(reader: &mut Reader<'_>, drafts: &[Draft]) {
     for draft in drafts {
         for (port, at) in &draft.ports {
             match owners.get(port) {
+                Some(first) if are_copies(first, draft) => {}
                 Some(first) => reader.error_in(
                     draft.file.as_deref(),
                     *at,
@@ -108,6 +165,12 @@ fn check_ports(reader: &mut Reader<'_>, drafts: &[Draft]) {
             }
         }
     }
+}
+
+/// What several copies of one service do with a port is told where they are read.
+fn are_copies(one: &Draft, other: &Draft) -> bool {
+    let of = |draft: &Draft| draft.occasions.replica.as_ref().map(|replica| replica.of.clone());
+    of(one).is_some() && of(one) == of(other)
 }
 
 /// An arrow of a cycle: from which service, and where it is written.

@@ -1,6 +1,7 @@
 //! Project and user files: find, read, check, explain. Promise: every problem at once, each with file, line, column, value and
 //! what to write instead. Never: starts anything, changes the environment, or writes a file other than by [`init`].
 
+mod attributes;
 mod check;
 mod command;
 pub mod detect;
@@ -21,7 +22,9 @@ mod limits;
 mod logs;
 pub mod merge;
 mod nearest;
+mod occasions;
 mod offers;
+mod node;
 pub mod paths;
 mod ports;
 mod probes;
@@ -31,6 +34,7 @@ mod project;
 mod reader;
 mod ready;
 mod render;
+mod replicas;
 pub mod scan;
 mod schema;
 mod settings;
@@ -46,6 +50,7 @@ pub use explain::{Explained, ExplainedNeed, Explanation, ToldBy, Value, explain}
 pub use find::{FOUND, FileKind, Found, NotFound, find};
 pub use init::{init, write_beside};
 pub use offers::OfferedBy;
+pub use node::translate_evaluated;
 pub use project::load;
 pub use render::{render, render_as};
 pub use schema::reference;
@@ -95,6 +100,11 @@ pub fn translate(
             file.display()
         )));
     };
+    Ok(translation(&file, imported))
+}
+
+/// What was imported of a file, as the text of a `cas.yaml`.
+fn translation(file: &std::path::Path, imported: import::Imported) -> Translation {
     let root = file.parent().unwrap_or(std::path::Path::new("/"));
     let (cas_yaml, services) = written::cas_yaml(root, &imported);
     let (errors, notes): (Vec<_>, Vec<_>) =
@@ -104,7 +114,7 @@ pub fn translate(
             |note: import::Note| Problem { source: Some(note.source), message: note.message, hint: note.hint };
         notes.into_iter().map(problem).collect()
     };
-    Ok(Translation { cas_yaml, services, notes: problems(notes), errors: problems(errors) })
+    Translation { cas_yaml, services, notes: problems(notes), errors: problems(errors) }
 }
 
 /// Why something could not be done, and what to do, for people.

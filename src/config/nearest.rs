@@ -8,13 +8,17 @@ pub(crate) fn nearest<'w>(text: &str, known: impl IntoIterator<Item = &'w str>) 
         return None;
     }
     let allowed = wanted.len().div_ceil(3);
-    known
-        .into_iter()
-        .filter(|word| word.len().abs_diff(wanted.len()) <= allowed)
-        .map(|word| (distance(&wanted, &fold(word)), word))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, word)| (*distance, std::cmp::Reverse(common_start(&wanted, &fold(word)))))
-        .map(|(_, word)| word)
+    let mut best: Option<(usize, std::cmp::Reverse<usize>, &'w str)> = None;
+    for word in known.into_iter().filter(|word| word.len().abs_diff(wanted.len()) <= allowed) {
+        let folded = fold(word);
+        let most = best.map_or(allowed, |(distance, ..)| distance);
+        let Some(distance) = distance(&wanted, &folded, most) else { continue };
+        let start = std::cmp::Reverse(common_start(&wanted, &folded));
+        if best.is_none_or(|(least, begun, _)| (distance, start) < (least, begun)) {
+            best = Some((distance, start, word));
+        }
+    }
+    best.map(|(.., word)| word)
 }
 
 /// `did you mean "always"? one of: …`, or only the second half.
@@ -26,6 +30,11 @@ pub(crate) fn did_you_mean(text: &str, known: &[&str]) -> String {
     }
 }
 
+/// True where two words differ by at most so many slips.
+pub(crate) fn is_within(a: &str, b: &str, most: usize) -> bool {
+    distance(&fold(a), &fold(b), most).is_some()
+}
+
 fn fold(text: &str) -> Vec<char> {
     text.chars().map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect()
 }
@@ -34,22 +43,31 @@ fn common_start(a: &[char], b: &[char]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
-fn distance(a: &[char], b: &[char]) -> usize {
-    let mut before: Vec<usize> = Vec::new();
+/// None where it is more than `most`.
+fn distance(a: &[char], b: &[char], most: usize) -> Option<usize> {
+    let mut before: Vec<usize> = vec![0; b.len() + 1];
     let mut above: Vec<usize> = (0..=b.len()).collect();
+    let mut row: Vec<usize> = vec![0; b.len() + 1];
     for i in 1..=a.len() {
-        let mut row = vec![i];
+        row[0] = i;
+        let mut least = i;
         for j in 1..=b.len() {
             let cost = usize::from(a[i - 1] != b[j - 1]);
             let mut best = (above[j] + 1).min(row[j - 1] + 1).min(above[j - 1] + cost);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
                 best = best.min(before[j - 2] + 1);
             }
-            row.push(best);
+            row[j] = best;
+            least = least.min(best);
         }
-        before = std::mem::replace(&mut above, row);
+        // Rows never fall below both of the rows before by more than a swap.
+        if least > most + 1 {
+            return None;
+        }
+        std::mem::swap(&mut before, &mut above);
+        std::mem::swap(&mut above, &mut row);
     }
-    above[b.len()]
+    Some(above[b.len()]).filter(|distance| *distance <= most)
 }
 
 #[cfg(test)]
@@ -74,6 +92,7 @@ mod tests {
 
     #[test]
     fn swapped_neighbours_count_as_one_slip() {
-        assert_eq!(distance(&['a', 'b'], &['b', 'a']), 1);
+        assert_eq!(distance(&['a', 'b'], &['b', 'a'], 3), Some(1));
+        assert_eq!(distance(&['a', 'b'], &['x', 'y'], 1), None);
     }
 }

@@ -1,9 +1,9 @@
 //! Procfiles, as foreman reads them. Never: fills in `${VAR}`; the shell that runs a line does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{draft::Draft, problems::Place, reader::Reader, settings::Settings};
-use crate::model::{ids::ServiceName, service::CommandLine};
+use crate::model::{ids::ServiceName, occasion::Occasions, service::CommandLine};
 
 /// Port of the first process, and the distance to the next (foreman).
 const FIRST_PORT: u16 = 5000;
@@ -21,6 +21,7 @@ pub(crate) struct Process<'t> {
 pub(crate) fn lines(text: &str) -> (Vec<Process<'_>>, Vec<(Place, String)>) {
     let mut processes: Vec<Process<'_>> = Vec::new();
     let mut wrong = Vec::new();
+    let mut first_lines: HashMap<&str, u32> = HashMap::new();
     for (number, line) in text.lines().enumerate() {
         let column = line.len() - line.trim_start().len() + 1;
         let at = Place::new(number + 1, column);
@@ -31,12 +32,14 @@ pub(crate) fn lines(text: &str) -> (Vec<Process<'_>>, Vec<(Place, String)>) {
         match line.split_once(':').map(|(name, line)| (name.trim_end(), line.trim())) {
             None => wrong.push((at, format!("\"{line}\" is not \"name: command\""))),
             Some((name, "")) => wrong.push((at, format!("{name}: it has no command"))),
-            Some((name, line)) => match processes.iter().find(|process| process.name == name) {
-                Some(first) => {
-                    wrong.push((at, format!("{name}: the name is there twice, first at line {}", first.at.line)));
+            Some((name, line)) => {
+                if let Some(first) = first_lines.insert(name, at.line) {
+                    first_lines.insert(name, first);
+                    wrong.push((at, format!("{name}: the name is there twice, first at line {first}")));
+                } else {
+                    processes.push(Process { name, line, at });
                 }
-                None => processes.push(Process { name, line, at }),
-            },
+            }
         }
     }
     (processes, wrong)
@@ -99,6 +102,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, text: &str) -> Vec<Draft> {
             ready_log_line: None,
             ports: Vec::new(),
             tty: false,
+            occasions: Occasions::default(),
             description: None,
         });
     }

@@ -9,14 +9,14 @@ use std::{
 use super::{
     FileKind, Loaded,
     dotenv::Assigned,
-    draft::{self, Draft},
+    draft::Draft,
     environment::{self, EnvFile, Named},
     find, foreign, graph, import,
     logs::PartialLogs,
     problems::{Fault, Place},
     procfile,
     reader::{Fields, Reader},
-    schema,
+    replicas, schema,
     settings::Settings,
     tree::{self, Shape},
 };
@@ -164,7 +164,10 @@ fn read_yaml(reader: &mut Reader<'_>, text: &str, given: Option<&ProjectName>) -
     let logs = PartialLogs::read(reader, &fields);
     let defaults = match fields.get("defaults") {
         Some(node) => match reader.fields("defaults", node, &schema::DEFAULTS) {
-            Some(fields) => Settings::read(reader, &fields, &Settings::default()),
+            Some(fields) => {
+                replicas::refuse_in_defaults(reader, &fields);
+                Settings::read(reader, &fields, &Settings::default())
+            }
             None => Settings::default(),
         },
         None => Settings::default(),
@@ -182,7 +185,7 @@ fn read_services(reader: &mut Reader<'_>, fields: &Fields<'_>, defaults: &Settin
     };
     match &node.shape {
         Shape::Map(entries) if !entries.is_empty() => {
-            entries.iter().filter_map(|(key, node)| draft::read(reader, key, node, defaults)).collect()
+            entries.iter().flat_map(|(key, node)| replicas::read(reader, key, node, defaults)).collect()
         }
         Shape::Scalar { .. } if !node.is_null() => {
             reader.wrong_form("services", node, "a map", "write the services below it, each as a name and its keys");

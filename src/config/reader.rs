@@ -30,6 +30,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) environment: &'a BTreeMap<String, String>,
     /// What `.env` beside the file adds to it.
     pub(crate) dot_env: BTreeMap<String, String>,
+    /// What the copy of a service that is being read has of its own; wins over both.
+    pub(crate) own: BTreeMap<String, String>,
     /// What was found.
     pub(crate) problems: Problems,
     /// Whether `${VAR}` is filled in.
@@ -89,6 +91,7 @@ impl<'a> Reader<'a> {
             root,
             environment,
             dot_env: BTreeMap::new(),
+            own: BTreeMap::new(),
             problems: Problems::new(file),
             interpolates: true,
             programs: HashMap::new(),
@@ -143,9 +146,10 @@ impl<'a> Reader<'a> {
         self.problems.note(Fault::new(at, message).hint(hint));
     }
 
-    /// A variable's value: the environment wins over `.env`.
+    /// A variable's value: what a copy has of its own wins over the environment, and that over `.env`.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
-        self.environment.get(name).or_else(|| self.dot_env.get(name)).cloned()
+        let found = self.own.get(name).or_else(|| self.environment.get(name)).or_else(|| self.dot_env.get(name));
+        found.cloned()
     }
 
     /// What `${NAME}` is in any value of the file.

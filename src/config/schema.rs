@@ -95,9 +95,30 @@ pub(crate) const SERVICE: Table = Table {
         word("stop_grace_period", "duration", "Time from the first signal to SIGKILL. Default: `10s`."),
         word("ports", "list", "TCP ports that it listens on, checked before each start; see *Ports*."),
         word("autostart", "true or false", "Started when the project is opened. Default: `false`."),
+        word("profiles", "list", "Started with others only while one of them is active; see *Profiles*."),
+        word("replicas", "number from 1 to 64", "So many copies of it run; see *Copies*. Default: 1."),
+        word("scale", "number from 1 to 64", "Compose's short word for `replicas`."),
+        word("schedule", "text or map", "The clock that starts it: cron, or `every 15m`; see *schedule*."),
+        word("watch", "text, list or map", "Files for which it is restarted; see *watch*."),
         word("tty", "true or false", "It runs in a terminal of its own, which can be attached to. Default: `false`."),
+        word(
+            "user",
+            "user, or user:group",
+            "Who it runs as, by name or number, with that user's groups and HOME; only root may. Default: as cas.",
+        ),
+        word(
+            "umask",
+            "octal number, quoted",
+            "Permissions that its new files do not get, such as `\"027\"`. Default: as cas.",
+        ),
+        word("nice", "-20 to 19", "Its priority: the less, the sooner; below 0 only root may. Default: as cas."),
+        word(
+            "ulimits",
+            "map",
+            "Limits of each of its processes: `nofile: 1024`, or `{soft, hard}`, or `unlimited`; as, core, cpu, data, fsize, memlock, msgqueue, nofile, nproc, rss, sigpending, stack.",
+        ),
         word("logs", "map", "How its output is kept; single keys over those of `defaults`; see *logs*."),
-        word("deploy", "map", "Compose's place for `resources.limits`; see *Limits*."),
+        word("deploy", "map", "Compose's place for `replicas` and `resources.limits`; see *Limits*."),
         word("cpus", "number", "Short for `deploy.resources.limits.cpus`."),
         word("mem_limit", "size", "Short for `deploy.resources.limits.memory`."),
         word("pids_limit", "number from 1", "Short for `deploy.resources.limits.pids`."),
@@ -110,10 +131,7 @@ pub(crate) const SERVICE: Table = Table {
         ("entrypoint", Refused("put the whole line into command")),
         ("post_start", Refused("make it a service that depends on this one")),
         ("pre_stop", Refused("let the service do it on its stop_signal")),
-        ("profiles", Unused("a service starts when it is asked for, or with autostart: true")),
-        ("scale", Unused("one process runs; write a second service")),
-        ("user", Unused("it runs as you")),
-        ("group_add", Unused("it runs as you")),
+        ("group_add", Unused("it has the groups of its user")),
         ("expose", Unused("use ports")),
         ("container_name", Unused("it is not a container")),
         ("labels", Unused("nothing reads them")),
@@ -137,7 +155,7 @@ pub(crate) const SERVICE: Table = Table {
         ("tmpfs", Unused("it sees the files of this machine")),
         ("configs", Unused("use environment or env_file")),
         ("secrets", Unused("use environment or env_file")),
-        ("develop", Unused("it is not a container")),
+        ("develop", Unused("use watch")),
         ("platform", Unused("it is not a container")),
         ("pull_policy", Unused("it is not a container")),
         ("runtime", Unused("it is not a container")),
@@ -160,7 +178,6 @@ pub(crate) const SERVICE: Table = Table {
         ("shm_size", Unused("it is not a container")),
         ("storage_opt", Unused("it is not a container")),
         ("sysctls", Unused("it is not a container")),
-        ("ulimits", Unused("use ulimit in a shell line")),
         ("blkio_config", Unused("only cpus, mem_limit and pids_limit are set")),
         ("cpu_count", Unused("use cpus")),
         ("cpu_percent", Unused("use cpus")),
@@ -191,6 +208,10 @@ pub(crate) const DEFAULTS: Table = Table {
         word("stop_signal", "signal", "As in a service."),
         word("stop_grace_period", "duration", "As in a service."),
         word("autostart", "true or false", "As in a service."),
+        word("user", "user, or user:group", "As in a service."),
+        word("umask", "octal number, quoted", "As in a service."),
+        word("nice", "-20 to 19", "As in a service."),
+        word("ulimits", "map", "As in a service; a service may change single limits."),
         word("logs", "map", "As in a service; a service may change single keys of it."),
         word("deploy", "map", "As in a service; a service may change single limits."),
         word("cpus", "number", "As in a service."),
@@ -224,14 +245,67 @@ pub(crate) const LOGS: Table = Table {
     foreign: &[],
 };
 
+/// `schedule`, written as a map.
+pub(crate) const SCHEDULE: Table = Table {
+    owner: "schedule",
+    words: &[
+        word(
+            "cron",
+            "cron expression",
+            "Five fields, or six with seconds first; also `@hourly`, `@daily` and the like.",
+        ),
+        word("every", "duration", "Instead of `cron`: each time so long after the last, at least `1s`."),
+        word(
+            "timezone",
+            "text",
+            "Zone in which `cron` is meant, such as `Europe/Berlin`. Default: that of the machine.",
+        ),
+        word("on_overlap", "skip, restart", "Where it still runs when its time comes. Default: `skip`."),
+        word(
+            "catch_up",
+            "true or false",
+            "A time that passed while cas did not run, or the machine slept, is made up for, once. Default: `false`.",
+        ),
+    ],
+    foreign: &[],
+};
+
+/// `watch`, written as a map.
+pub(crate) const WATCH: Table = Table {
+    owner: "watch",
+    words: &[
+        word("paths", "text or list", "Patterns as in a `.gitignore`, below `working_dir`. Required."),
+        word("ignore", "text or list", "Patterns of files that do not count, beside those that never do."),
+        word("debounce", "duration", "Quiet that ends a burst of changes, `10ms` to `1m`. Default: `300ms`."),
+        word("action", "restart, {signal}, {run}", "What a change does; see below. Default: `restart`."),
+    ],
+    foreign: &[],
+};
+
+/// `watch.action`, written as a map.
+pub(crate) const ACTION: Table = Table {
+    owner: "action",
+    words: &[
+        word("signal", "signal", "Sent to the main process, such as `HUP`."),
+        word(
+            "run",
+            "text or list",
+            "A command that is run beside it. Text is a shell line, a list is executed as it is.",
+        ),
+    ],
+    foreign: &[],
+};
+
 /// `deploy`.
 pub(crate) const DEPLOY: Table = Table {
     owner: "deploy",
-    words: &[word("resources", "map", "Has one key, `limits`.")],
+    words: &[
+        word("resources", "map", "Has one key, `limits`."),
+        word("replicas", "number from 1 to 64", "As `replicas` of a service; not in `defaults`."),
+    ],
     foreign: &[
-        ("mode", Unused("one process runs")),
-        ("replicas", Unused("one process runs; write a second service")),
-        ("endpoint_mode", Unused("one process runs")),
+        ("mode", Unused("as many processes run as replicas says")),
+        ("endpoint_mode", Unused("processes share the network of this machine")),
         ("placement", Unused("it runs on this machine")),
         ("restart_policy", Unused("use restart and backoff")),
         ("update_config", Unused("use restart and backoff")),
@@ -414,7 +488,7 @@ pub(crate) const API: Table = Table {
     foreign: &[],
 };
 
-const TABLES: [(&str, &Table); 16] = [
+const TABLES: [(&str, &Table); 19] = [
     ("Project", &PROJECT),
     ("Service", &SERVICE),
     ("Defaults", &DEFAULTS),
@@ -423,6 +497,9 @@ const TABLES: [(&str, &Table); 16] = [
     ("http as a map", &HTTP),
     ("healthcheck", &HEALTHCHECK),
     ("backoff", &BACKOFF),
+    ("schedule", &SCHEDULE),
+    ("watch", &WATCH),
+    ("action", &ACTION),
     ("logs", &LOGS),
     ("deploy", &DEPLOY),
     ("resources", &RESOURCES),

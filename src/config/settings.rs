@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
-    environment, limits,
+    attributes, environment, limits,
     logs::PartialLogs,
     nearest::did_you_mean,
     reader::{Fields, Reader},
@@ -11,6 +11,7 @@ use super::{
     tree::Node,
 };
 use crate::model::{
+    attributes::Attributes,
     service::{Backoff, Limits, RestartPolicy},
     signal::Signal,
 };
@@ -28,6 +29,7 @@ pub(crate) struct Settings {
     pub(crate) stop_grace_period: Option<Duration>,
     pub(crate) autostart: Option<bool>,
     pub(crate) limits: Limits,
+    pub(crate) attributes: Attributes,
     pub(crate) logs: PartialLogs,
 }
 
@@ -85,6 +87,7 @@ impl Settings {
                 .and_then(|node| reader.duration("stop_grace_period", node, Duration::ZERO)),
             autostart: fields.get("autostart").and_then(|node| reader.truth("autostart", node)),
             limits: limits::read(reader, fields),
+            attributes: attributes::read(reader, fields),
             logs: PartialLogs::read(reader, fields),
         }
     }
@@ -102,6 +105,7 @@ impl Settings {
             stop_grace_period: self.stop_grace_period.or(below.stop_grace_period),
             autostart: self.autostart.or(below.autostart),
             limits: limits::over(self.limits, below.limits),
+            attributes: self.attributes.over(&below.attributes),
             logs: self.logs.over(below.logs),
         }
     }

@@ -8,13 +8,14 @@ use std::{
 };
 
 use super::{
-    foreign, found,
-    import::{Candidate, Imported, Role, Runtime, Told, Variable, Weight},
+    attributes, foreign, found,
+    import::{Candidate, Imported, Runtime, Told, Variable, Weight},
     init::{quoted, quoted_key},
     merge::{self, Tool, Whole},
 };
 use crate::model::{
     probe::{Check, Probe},
+    schedule::Pace,
     service::{CommandLine, Dependency, RestartPolicy, Source},
 };
 
@@ -30,9 +31,11 @@ pub(super) fn cas_yaml(root: &Path, imported: &Imported) -> (String, usize) {
     for candidate in &imported.services {
         match &candidate.runtime {
             Runtime::Process(command) => {
-                for name in foreign::copies(candidate) {
+                let copies = foreign::copies(candidate).len();
+                if copies > 0 {
+                    let name = foreign::usable(&candidate.name.value);
                     service(&mut text, root, candidate, (&name, count == 0), &command.value, &runs);
-                    count += 1;
+                    count += copies;
                 }
             }
             Runtime::Container(_) => {
@@ -176,11 +179,9 @@ fn variables(text: &mut String, candidate: &Candidate) {
 }
 
 fn dependencies(text: &mut String, candidate: &Candidate, runs: &foreign::Running) {
-    let edges: Vec<(&String, &Dependency)> = candidate
-        .depends_on
-        .iter()
-        .flat_map(|(to, told)| runs.get(to).into_iter().flatten().map(move |copy| (copy, &told.value)))
-        .collect();
+    let runs = |to: &String| runs.get(to).is_some_and(|copies| !copies.is_empty());
+    let needed = candidate.depends_on.iter().filter(|(to, _)| runs(to));
+    let edges: Vec<(String, &Dependency)> = needed.map(|(to, told)| (foreign::usable(to), &told.value)).collect();
     if edges.is_empty() {
         return;
     }
@@ -193,7 +194,7 @@ fn dependencies(text: &mut String, candidate: &Candidate, runs: &foreign::Runnin
         if !required {
             value += ", required: false";
         }
-        let _ = writeln!(text, "      {}: {{{value}}}", quoted_key(to));
+        let _ = writeln!(text, "      {}: {{{value}}}", quoted_key(&to));
     }
 }
 
@@ -220,14 +221,10 @@ fn settings(text: &mut String, candidate: &Candidate) {
     if let Some(Told { value, .. }) = &candidate.ready_log_line {
         line("ready_log_line", string(value));
     }
-    let restart = candidate.restart.as_ref().map(|told| told.value);
-    match (restart, candidate.role) {
-        (Some(RestartPolicy::OnFailure { max_retries: Some(most) }), _) => {
-            line("restart", format!("on-failure:{most}"));
-        }
-        (Some(policy), _) => line("restart", string(policy.label())),
-        (None, Role::Task) => line("restart", string("no")),
-        (None, Role::Service) => {}
+    match foreign::restart(candidate) {
+        Some(RestartPolicy::OnFailure { max_retries: Some(most) }) => line("restart", format!("on-failure:{most}")),
+        Some(policy) => line("restart", string(policy.label())),
+        None => {}
     }
     if let Some(Told { value, .. }) = &candidate.restart_delay {
         line("backoff", format!("{{base: {0}, factor: 1, ceiling: {0}}}", time(*value)));
@@ -238,13 +235,27 @@ fn settings(text: &mut String, candidate: &Candidate) {
     if let Some(Told { value, .. }) = &candidate.stop_grace {
         line("stop_grace_period", time(*value));
     }
-    let ports = candidate.ports.iter().filter(|told| !told.value.is_udp);
-    let ports: Vec<_> = ports.map(|told| told.value.host.unwrap_or(told.value.target).to_string()).collect();
-    if !ports.is_empty() {
-        line("ports", format!("[{}]", ports.join(", ")));
+    if let Some(ports) = ports(candidate) {
+        line("ports", ports);
     }
-    if let Some(Told { value, .. }) = candidate.autostart.as_ref().filter(|_| candidate.profiles.is_empty()) {
+    let pace = foreign::pace(candidate);
+    if let Some(Told { value, .. }) = candidate.autostart.as_ref().filter(|_| pace.is_none()) {
         line("autostart", value.to_string());
+    }
+    if let Some(Told { value, .. }) = candidate.user.as_ref().filter(|it| attributes::hindrance(&it.value).is_none()) {
+        line("user", string(value));
+    }
+    if !candidate.profiles.is_empty() {
+        let names: Vec<String> = candidate.profiles.iter().map(|told| told.value.clone()).collect();
+        line("profiles", list(&names));
+    }
+    if candidate.replicas.is_some() {
+        line("replicas", foreign::copy_count(candidate).to_string());
+    }
+    match pace {
+        Some(Pace::Cron(fields)) => line("schedule", string(&fields)),
+        Some(Pace::Every(pause)) => line("schedule", string(&format!("every {}", humantime::format_duration(pause)))),
+        None => {}
     }
     if candidate.tty.as_ref().is_some_and(|told| told.value) {
         line("tty", "true".to_owned());
@@ -258,6 +269,19 @@ fn settings(text: &mut String, candidate: &Candidate) {
     if let Some(Told { value, .. }) = &candidate.bounds.pids {
         line("pids_limit", value.to_string());
     }
+}
+
+/// Its ports, those of a range as one.
+fn ports(candidate: &Candidate) -> Option<String> {
+    let ports = foreign::ports(candidate);
+    let ranges = ports.chunk_by(|(one, at), (next, place)| at == place && one.checked_add(1) == Some(*next));
+    let written = ranges.filter_map(|range| match range {
+        [] => None,
+        [(port, _)] => Some(port.to_string()),
+        [(first, _), .., (last, _)] => Some(string(&format!("{first}-{last}"))),
+    });
+    let written: Vec<String> = written.collect();
+    (!written.is_empty()).then(|| format!("[{}]", written.join(", ")))
 }
 
 /// Below the root as seen from it, others as they are.

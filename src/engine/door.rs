@@ -41,7 +41,7 @@ impl Engine {
         }
         let targets = match command.targets().map(|targets| self.resolve(targets)) {
             None => Vec::new(),
-            Some(Ok(targets)) => targets,
+            Some(Ok(targets)) => self.meant_by(command, targets),
             Some(Err(Unresolved { reason, hint })) => return Some(Reply::Refused { reason, hint }),
         };
         if let Some(Unresolved { reason, hint }) = self.objection(command, &targets) {
@@ -118,6 +118,7 @@ impl Engine {
         let order = |then, manner, word: &str| Order { then, manner, by, because: format!("{word} by {whom}") };
         match command {
             Command::Start { .. } => {
+                draft.touched.iter().for_each(|id| self.resume_clock(id));
                 let asked: BTreeSet<&ServiceId> = targets.iter().collect();
                 for id in &draft.touched {
                     let because = if asked.contains(id) {
@@ -130,13 +131,16 @@ impl Engine {
             }
             Command::Stop { grace, .. } => {
                 let order = order(AfterStop::StayStopped, Manner::Ask { grace: *grace }, "stopped");
+                draft.touched.iter().for_each(|id| self.suspend_clock(id));
                 self.order_endings(&draft.touched, &order);
             }
             Command::Restart { grace, .. } => {
+                draft.touched.iter().for_each(|id| self.resume_clock(id));
                 let order = order(AfterStop::StartAgain, Manner::Ask { grace: *grace }, "stopped");
                 self.order_endings(&draft.touched, &order);
             }
             Command::Kill { .. } => {
+                draft.touched.iter().for_each(|id| self.suspend_clock(id));
                 self.order_endings(&draft.touched, &order(AfterStop::StayStopped, Manner::Kill, "killed"));
             }
             Command::Signal { signal, .. } => {

@@ -114,7 +114,10 @@ impl Engine {
         let now = self.now;
         let Some(service) = self.service(id) else { return };
         match due.then {
-            AfterStop::StayStopped if service.is_at_rest() => self.moved(id),
+            // Where a clock or its files start it, its stop is news.
+            AfterStop::StayStopped if service.is_at_rest() && !service.spec.occasions.starts_it() => {
+                self.moved(id);
+            }
             AfterStop::StayStopped => {
                 self.enter(id, Phase::Stopped { since: now }, due.because.clone());
                 self.record(About::Service(id), due.by, What::Stopped, due.because);
@@ -289,6 +292,7 @@ impl Engine {
         let wanted = policy::wants_again(service.spec.restart, &exit, failed_probe.is_some(), service.attempt);
         if let Err(why) = wanted {
             service.goal = Goal::Down;
+            let why = service.clock_done(&exit).unwrap_or(why);
             return self.enter(id, Phase::Exited { since: now, exit }, why);
         }
         if self.autopilot == Autopilot::Off {

@@ -100,9 +100,13 @@ fn without_found(known: Option<&ServiceState>, now: Timestamp) -> Fate {
 
 /// Whether a person stopped it, so that it stays as it is.
 pub(super) fn is_stopped_by_hand(known: &ServiceState) -> bool {
-    let by_hand = match known.stopped_by {
-        Some(Origin::Key | Origin::Palette | Origin::Cli | Origin::Api) => true,
-        Some(Origin::Config | Origin::Healer | Origin::System) | None => false,
-    };
-    by_hand && known.goal == Goal::Down
+    known.stopped_by.is_some_and(is_by_hand) && known.goal == Goal::Down
+}
+
+/// Whether a person did it, or a program for one.
+pub(super) const fn is_by_hand(origin: Origin) -> bool {
+    match origin {
+        Origin::Key | Origin::Palette | Origin::Cli | Origin::Api => true,
+        Origin::Config | Origin::Healer | Origin::System => false,
+    }
 }

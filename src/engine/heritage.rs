@@ -87,6 +87,9 @@ impl Engine {
             }
             inherited.halted |= record.as_ref().is_some_and(|record| *record.boot == *HALTED);
             let known = record.as_ref().map(|record| &record.state);
+            if let Some(service) = self.services.get_mut(id) {
+                service.clock.recall(known.filter(|known| !known.closed).and_then(|known| known.clock.as_ref()));
+            }
             match fate {
                 Fate::Fresh => {
                     self.recall_rest(id, known);

@@ -7,9 +7,11 @@
 
 mod budget;
 mod census;
+mod clock;
 mod door;
 mod ending;
 mod fate;
+mod files;
 mod flap;
 mod graph;
 mod halt;
@@ -151,6 +153,8 @@ pub struct Engine {
     settings: Settings,
     started: Timestamp,
     now: Timestamp,
+    /// How far the wall clock was ahead of the boot clock when it was looked at last.
+    wall_ahead_us: i64,
     autopilot: Autopilot,
     /// How a person has set the autopilot, in this engine or an earlier one.
     choice: Option<Choice>,
@@ -196,6 +200,7 @@ impl Engine {
         Self {
             started: now,
             now,
+            wall_ahead_us: clock::ahead_us(now),
             autopilot: settings.autopilot,
             choice: None,
             life: Life::Working,

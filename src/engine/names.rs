@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    command::{ServiceRef, Targets},
+    command::{Command, ServiceRef, Targets},
     ids::{ProjectName, ServiceId},
 };
 
@@ -44,6 +44,16 @@ impl Engine {
         Ok(self.order.iter().filter(|id| meant.contains(*id)).cloned().collect())
     }
 
+    /// Whoever starts all does not mean what a clock starts, or a profile that is not active.
+    pub(super) fn meant_by(&self, command: &Command, mut targets: Vec<ServiceId>) -> Vec<ServiceId> {
+        if let Command::Start { targets: named } = command
+            && named.means_all()
+        {
+            targets.retain(|id| self.service(id).is_some_and(|service| service.spec.occasions.is_of_all()));
+        }
+        targets
+    }
+
     fn resolve_one(&self, reference: &ServiceRef) -> Result<Vec<ServiceId>, Unresolved> {
         let text = reference.0.as_str();
         let (project, service) = match text.split_once('/') {
@@ -54,13 +64,14 @@ impl Engine {
             .order
             .iter()
             .filter(|id| project.is_none_or(|pattern| matches(pattern, id.project.as_str())))
-            .filter(|id| matches(service, id.service.as_str()))
+            .filter(|id| matches(service, id.service.as_str()) || self.is_copy_of(id, service))
             .cloned()
             .collect();
         if found.is_empty() {
             return Err(self.unknown(text));
         }
-        if found.len() > 1 && !text.contains('*') {
+        let projects: BTreeSet<&ProjectName> = found.iter().map(|id| &id.project).collect();
+        if projects.len() > 1 && !text.contains('*') {
             let candidates: Vec<String> = found.iter().map(ToString::to_string).collect();
             return Err(Unresolved {
                 reason: format!("\"{text}\" is ambiguous: {}", candidates.join(", ")),
@@ -68,6 +79,11 @@ impl Engine {
             });
         }
         Ok(found)
+    }
+
+    fn is_copy_of(&self, id: &ServiceId, name: &str) -> bool {
+        let replica = self.service(id).and_then(|service| service.spec.occasions.replica.as_ref());
+        replica.is_some_and(|replica| replica.of.as_str() == name)
     }
 
     fn unknown(&self, text: &str) -> Unresolved {

@@ -56,8 +56,14 @@ impl Engine {
             Command::Stop { grace, .. } => self.draft_stop(targets, *grace),
             Command::Restart { with_dependents, grace, .. } => self.draft_restart(targets, *with_dependents, *grace),
             Command::Kill { .. } => {
-                let touched = self.chosen(targets, |service| !service.is_at_rest() || service.due.is_some());
-                let steps = touched.iter().map(|id| format!("kill {} (SIGKILL at once)", self.short(id))).collect();
+                let touched = self.chosen(targets, |service| {
+                    !service.is_at_rest() || service.due.is_some() || service.is_down_for_now().is_some()
+                });
+                let step = |id: &ServiceId| match self.service(id).filter(|service| service.is_at_rest()) {
+                    Some(_) => self.stop_step(id, None),
+                    None => format!("kill {} (SIGKILL at once)", self.short(id)),
+                };
+                let steps = touched.iter().map(step).collect();
                 self.drafted(Verb::Kill, targets, touched, steps)
             }
             Command::Signal { signal, .. } => {
@@ -127,7 +133,7 @@ impl Engine {
         let mut touched = self.chosen(targets, |service| match (&service.due, &service.phase) {
             (Some(due), _) => due.then != AfterStop::StayStopped || grace.is_some(),
             (None, Phase::Stopping { then, .. }) => *then != AfterStop::StayStopped || grace.is_some(),
-            (None, phase) => Verb::Stop.applies_to(phase),
+            (None, phase) => Verb::Stop.applies_to(phase) || service.is_down_for_now().is_some(),
         });
         touched.reverse();
         let mut steps: Vec<String> = touched.iter().map(|id| self.stop_step(id, grace)).collect();
@@ -201,6 +207,9 @@ impl Engine {
     fn stop_step(&self, id: &ServiceId, grace: Option<Duration>) -> String {
         let name = self.short(id);
         let Some(service) = self.service(id) else { return name };
+        if service.is_at_rest() {
+            return format!("keep {name} down, whatever {}", service.is_down_for_now().unwrap_or("comes"));
+        }
         if service.run.is_none() {
             return format!("call off the start of {name}");
         }

@@ -118,7 +118,12 @@ impl Engine {
     fn namesake(&mut self, project: &ProjectSpec, request: Option<RequestId>) -> Reply {
         let root = self.projects.get(&project.name).map(|open| open.spec.root.clone()).unwrap_or_default();
         let reason = format!("a project named {} is open already, in {}", project.name, root.display());
-        let hint = format!("set `name:` in {}", project.file.display());
+        let is_gone = self.registry.iter().any(|record| record.root == root && !record.exists);
+        let hint = if is_gone {
+            format!("that directory is gone: cas close {}, then open this one", project.name)
+        } else {
+            format!("set `name:` in {}", project.file.display())
+        };
         if request.is_none() {
             let what = What::Trouble { text: format!("{} is not opened: {reason}", project.root.display()) };
             self.record(About::Everything, Origin::Config, what, hint.clone());
@@ -147,6 +152,7 @@ impl Engine {
         if starts > Starts::Nothing {
             self.start_again(&inherited.again, if inherited.halted { HALT } else { "the machine's restart" });
         }
+        self.set_clocks(&project.name);
         self.apply(&project.name, &difference);
         self.changed = true;
         inherited.adopted
@@ -178,7 +184,9 @@ impl Engine {
             Starts::Nothing => Some("not started yet: opened without autostart"),
         };
         for id in &inherited.fresh {
-            let autostarts = self.service(id).is_some_and(|service| service.spec.autostart);
+            let autostarts = self
+                .service(id)
+                .is_some_and(|service| service.spec.autostart || service.spec.occasions.schedule.is_some());
             if let Some(why) = why.filter(|_| autostarts && !self.settings.withheld.contains_key(id)) {
                 self.keep_down(id, why);
             }

@@ -52,6 +52,7 @@ fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         environment,
         base_environment: _,
         limits,
+        attributes,
         logs,
         tty,
         depends_on,
@@ -62,6 +63,7 @@ fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         stop,
         ports,
         autostart,
+        occasions,
         source: _,
         description,
     } = old;
@@ -71,6 +73,7 @@ fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         || *working_dir != new.working_dir
         || *environment != new.environment
         || *limits != new.limits
+        || *attributes != new.attributes
         || *logs != new.logs
         || *tty != new.tty
         || *depends_on != new.depends_on
@@ -81,6 +84,7 @@ fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         || *stop != new.stop
         || *ports != new.ports
         || *autostart != new.autostart
+        || *occasions != new.occasions
         || *description != new.description
 }
 
@@ -110,6 +114,7 @@ impl Engine {
         };
         self.record(About::Project(&project.name), Origin::Config, what, "");
         self.register(project);
+        self.set_clocks(&project.name);
         self.apply(&project.name, &difference);
         self.changed = true;
     }

@@ -135,6 +135,7 @@ fn state_of(service: &Service, closed: bool) -> ServiceState {
         flap: service.flap.kept(),
         closed,
         withheld: service.withheld,
+        clock: service.clock.kept(),
     }
 }
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::model::{
+    attributes::Attributes,
     heritage::{FoundState, Heritage},
     ids::ServiceId,
     project::ProjectSpec,
@@ -66,6 +67,7 @@ fn undeclared(project: &ProjectSpec, id: &ServiceId, care: RunCare) -> ServiceSp
         environment: std::collections::BTreeMap::new(),
         base_environment: None,
         limits: Limits::default(),
+        attributes: Attributes::default(),
         logs,
         tty,
         depends_on: std::collections::BTreeMap::new(),
@@ -77,6 +79,7 @@ fn undeclared(project: &ProjectSpec, id: &ServiceId, care: RunCare) -> ServiceSp
         stop,
         ports: Vec::new(),
         autostart: false,
+        occasions: crate::model::occasion::Occasions::default(),
         source: Source { file: project.file.clone(), line: 1, column: 1 },
         description: None,
     }

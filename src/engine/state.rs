@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{flap::Flap, revision::Revisions, still::Still};
+use super::{clock::Clock, files::Touched, flap::Flap, revision::Revisions, still::Still};
 use crate::model::{
     history::History,
     ids::{Epoch, RunId, ServiceId, ServiceName},
@@ -198,6 +198,8 @@ pub(super) struct Service {
     pub(super) health: Health,
     pub(super) revisions: Revisions,
     pub(super) flap: Flap,
+    pub(super) clock: Clock,
+    pub(super) touched: Touched,
     pub(super) goal: Goal,
     pub(super) due: Option<Due>,
     /// Services whose ending waits until this one is gone.
@@ -245,7 +247,16 @@ pub(super) struct Service {
 
 impl Service {
     pub(super) fn new(spec: Arc<ServiceSpec>, now: Timestamp) -> Self {
-        let why = if spec.autostart { "not started yet" } else { "not started yet: autostart is off" };
+        let occasions = &spec.occasions;
+        let why = if occasions.profiles.dormant {
+            format!("not started yet: {}, which cas up --profile starts", occasions.profiles.sentence())
+        } else if occasions.schedule.is_some() {
+            "not started yet: its schedule starts it".to_owned()
+        } else if spec.autostart {
+            "not started yet".to_owned()
+        } else {
+            "not started yet: autostart is off".to_owned()
+        };
         Self {
             mark: SpecMark::of(&spec),
             spec,
@@ -254,6 +265,8 @@ impl Service {
             health: Health::Unknown,
             revisions: Revisions::default(),
             flap: Flap::default(),
+            clock: Clock::default(),
+            touched: Touched::default(),
             goal: Goal::Down,
             due: None,
             awaited_by: Vec::new(),
@@ -273,7 +286,7 @@ impl Service {
             last_exit: None,
             last_run: RunId::default(),
             stopped_by: None,
-            why: why.to_owned(),
+            why,
             declared: Declared::Yes,
             withheld: false,
             rank: 0,

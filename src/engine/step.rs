@@ -30,6 +30,9 @@ impl Engine {
         if now.has_reached(self.now) {
             self.now = now;
         }
+        if self.life == Life::Working {
+            self.look_at_wall_clock();
+        }
         match input {
             Input::Request(request) => self.knock(&request),
             // What happens now is the next engine's to learn.
@@ -88,6 +91,8 @@ impl Engine {
                     self.changed = true;
                 }
             }
+            Event::FilesChanged { service, change } => self.files_changed(&service, change),
+            Event::RanBeside { run, outcome } => self.ran_beside(run, outcome),
             Event::Stalled { gap } => self.stalled(gap),
             Event::RegistryRead(records) => {
                 if self.registry != records {
@@ -113,7 +118,8 @@ impl Engine {
             | TimerKey::StableReached(id)
             | TimerKey::ProbeDue(id, _)
             | TimerKey::PortsAgain(id) => Some(id),
-            TimerKey::BudgetRefilled => None,
+            // These have an epoch of their own.
+            TimerKey::BudgetRefilled | TimerKey::ScheduleDue(_) => None,
         };
         if service.is_some_and(|id| !self.is_current(id, epoch)) {
             return;
@@ -124,6 +130,7 @@ impl Engine {
             TimerKey::StableReached(id) => self.stable_reached(&id),
             TimerKey::ProbeDue(id, kind) => self.probe_due(&id, kind),
             TimerKey::PortsAgain(id) => self.ports_again(&id),
+            TimerKey::ScheduleDue(id) => self.clock_fired(&id, epoch),
             TimerKey::BudgetRefilled => {
                 if self.bucket.fired(epoch) {
                     self.budget_refilled();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::model::{
     ids::ServiceId,
+    occasion::OccasionView,
     phase::{AfterStop, Exit, Health, Hold, Phase, PortHolder},
     registry,
     snapshot::{Counts, DependencyView, EngineView, ProbeView, ProjectView, ServiceView, Snapshot},
@@ -128,6 +129,7 @@ impl Engine {
             probes: probe_views(service),
             restart: spec.restart,
             autostart: spec.autostart,
+            occasions: OccasionView::of(&spec.occasions, service.next_at()),
             source: spec.source.clone(),
             description: spec.description.clone(),
         }
@@ -161,6 +163,12 @@ impl Engine {
             | Phase::Exited { .. }
             | Phase::GaveUp { .. } => said.to_owned(),
         };
+        if service.is_at_rest()
+            && service.due.is_none()
+            && let Some(clock) = service.clock_words()
+        {
+            line = format!("{line}; {clock}");
+        }
         if let (Phase::Running { .. }, Some(still)) = (&service.phase, service.run.as_ref().and_then(Run::stillness)) {
             line = format!("{line}; {still}");
         }

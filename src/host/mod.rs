@@ -16,6 +16,7 @@ mod terminal;
 mod timers;
 mod troubles;
 pub mod veil;
+mod watches;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -217,6 +218,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
                 },
                 config.care,
                 edits::Edits::start(events.downgrade()),
+                watches::Watches::new(events.downgrade()),
             ),
             world,
             store,

@@ -27,7 +27,7 @@ pub(super) fn follow(paths: &Paths, store: &Store, spec: &ProjectSpec, remote: O
     if remote.is_none() || directory.exists() {
         return None;
     }
-    let root = came_from(&store.projects(), spec, remote)?;
+    let root = came_from(&store.projects_soon(), spec, remote)?;
     let old_place = Paths::place(&spec.name, &root);
     let old = paths.project_dir(&old_place);
     if !old.is_dir() {
@@ -58,7 +58,8 @@ pub(super) fn follow(paths: &Paths, store: &Store, spec: &ProjectSpec, remote: O
 /// The directory that a project was in before: by its own record, where it was put on the list since, or by one that is gone.
 fn came_from(known: &[ProjectRecord], spec: &ProjectSpec, remote: Option<&str>) -> Option<PathBuf> {
     let own = known.iter().find(|record| record.root == spec.root && record.name == spec.name);
-    if let Some(from) = own.and_then(|own| own.moved_from.clone()) {
+    // Another project may be there by now.
+    if let Some(from) = own.and_then(|own| own.moved_from.clone()).filter(|from| !from.exists()) {
         return Some(from);
     }
     let now = ProjectRecord {
@@ -73,4 +74,128 @@ fn came_from(known: &[ProjectRecord], spec: &ProjectSpec, remote: Option<&str>) 
     };
     let gone = known.iter().filter(|old| old.is_moved_to(&now));
     gone.max_by_key(|old| old.last_opened_us).map(|old| old.root.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf};
+
+    use rustix::fs::{FlockOperation, flock};
+
+    use super::follow;
+    use crate::{
+        config::paths::Paths,
+        model::{
+            ids::ProjectName,
+            project::{ProjectRecord, ProjectSpec},
+        },
+        world::store::Store,
+    };
+
+    const REMOTE: Option<&str> = Some("git@host:shop");
+
+    struct Rig {
+        home: tempfile::TempDir,
+        paths: Paths,
+        store: Store,
+    }
+
+    /// `shop`, known in `old`, with a place of its own, and now in `new`.
+    fn rig() -> Rig {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::from_lookup(|name| name.starts_with("CAS_").then(|| home.path().join(name)));
+        paths.ensure().unwrap();
+        let store = Store::open(paths.database(), |_| {});
+        let rig = Rig { home, paths, store };
+        fs::create_dir(rig.root("old")).unwrap();
+        let record = ProjectRecord {
+            name: ProjectName::new("shop").unwrap(),
+            root: rig.root("old"),
+            file: rig.root("old").join("cas.yaml"),
+            services: 1,
+            last_opened_us: 1,
+            exists: true,
+            remote: REMOTE.map(str::to_owned),
+            moved_from: None,
+        };
+        rig.store.register(record);
+        rig.store.flush();
+        fs::create_dir_all(rig.place("old").join("slots/web")).unwrap();
+        fs::write(rig.place("old").join("journal"), "kept").unwrap();
+        fs::rename(rig.root("old"), rig.root("new")).unwrap();
+        rig
+    }
+
+    impl Rig {
+        fn root(&self, name: &str) -> PathBuf {
+            self.home.path().join(name)
+        }
+
+        fn place(&self, name: &str) -> PathBuf {
+            self.paths.project_dir(&Paths::place(&ProjectName::new("shop").unwrap(), &self.root(name)))
+        }
+
+        fn follow(&self, remote: Option<&str>) -> Option<String> {
+            let (root, file) = (self.root("new"), self.root("new").join("cas.yaml"));
+            let spec = ProjectSpec { name: ProjectName::new("shop").unwrap(), root, file, services: Vec::new() };
+            follow(&self.paths, &self.store, &spec, remote)
+        }
+
+        fn has_moved(&self) -> bool {
+            let is_in = |name| self.place(name).join("journal").exists();
+            assert_ne!(is_in("old"), is_in("new"));
+            is_in("new")
+        }
+    }
+
+    #[test]
+    fn the_place_goes_with_the_project_once() {
+        let rig = rig();
+        assert_eq!(rig.follow(REMOTE), None);
+        assert!(rig.has_moved());
+        assert_eq!(rig.follow(REMOTE), None, "it has its own by now");
+        assert!(rig.has_moved());
+    }
+
+    #[test]
+    fn one_that_was_put_on_the_list_before_it_is_opened_has_moved_all_the_same() {
+        let rig = rig();
+        let mut known = rig.store.projects();
+        let old = known.pop().unwrap();
+        let (root, file) = (rig.root("new"), rig.root("new").join("cas.yaml"));
+        rig.store.register(ProjectRecord { root, file, exists: true, ..old });
+        assert_eq!(rig.store.projects().len(), 1);
+        assert_eq!(rig.follow(REMOTE), None);
+        assert!(rig.has_moved());
+    }
+
+    #[test]
+    fn without_the_same_remote_nothing_is_moved() {
+        for remote in [None, Some("git@host:other")] {
+            let rig = rig();
+            assert_eq!(rig.follow(remote), None);
+            assert!(!rig.has_moved(), "{remote:?}");
+        }
+    }
+
+    #[test]
+    fn what_another_engine_has_open_stays_and_that_is_told() {
+        let rig = rig();
+        let lock = rig.paths.socket(&rig.root("old")).with_extension("lock");
+        let lock = fs::File::create(lock).unwrap();
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let told = rig.follow(REMOTE).unwrap();
+        assert!(told.starts_with("shop was moved from ") && told.ends_with("another cas has it open there"), "{told}");
+        assert!(!rig.has_moved());
+    }
+
+    #[test]
+    fn what_still_runs_stays_and_that_is_told() {
+        let rig = rig();
+        // A record that cannot be read may hide a process.
+        fs::write(rig.place("old").join("slots/web/state"), "garbage").unwrap();
+        let told = rig.follow(REMOTE).unwrap();
+        assert!(told.contains("services of it still run"), "{told}");
+        assert!(!rig.has_moved());
+    }
 }

@@ -18,6 +18,7 @@ use super::{
     moved,
     names::{Claim, Names},
     veil::Veil,
+    watches::Watches,
 };
 use crate::{
     config::{self, paths::Paths},
@@ -94,6 +95,7 @@ pub(super) struct Projects {
     places: HashMap<ProjectName, Place>,
     care: Option<Care>,
     edits: Edits,
+    watches: Watches,
     troubled: bool,
 }
 
@@ -116,8 +118,8 @@ pub(super) enum Wanted {
 }
 
 impl Projects {
-    pub(super) fn new(means: Means, care: Option<Care>, edits: Edits) -> Self {
-        Self { means, names: Names::default(), places: HashMap::new(), care, edits, troubled: false }
+    pub(super) fn new(means: Means, care: Option<Care>, edits: Edits, watches: Watches) -> Self {
+        Self { means, names: Names::default(), places: HashMap::new(), care, edits, watches, troubled: false }
     }
 
     /// Begins to open a project; what comes of it arrives as an [`Opening`].
@@ -137,6 +139,7 @@ impl Projects {
             place.claim.has_opened(&place.spec);
             let (spec, name) = (Arc::clone(&place.spec), place.spec.name.clone());
             self.places.insert(name.clone(), place);
+            self.watches.take(&spec);
             let (environment, base) = self.environment_of(&name);
             self.edits.take(InForce { spec, environment, base });
             self.tell_care();
@@ -149,6 +152,7 @@ impl Projects {
         // A project of the same name elsewhere is another one.
         if let Some(place) = self.places.get_mut(&spec.name).filter(|place| place.spec.root == spec.root) {
             place.spec = Arc::clone(spec);
+            self.watches.take(spec);
             self.edits.take_again(spec);
             place.claim.has_opened(spec);
         }
@@ -158,6 +162,7 @@ impl Projects {
     pub(super) fn close(&mut self, name: &ProjectName) {
         if let Some(place) = self.places.remove(name) {
             self.edits.leave(name);
+            self.watches.leave(name);
             place.claim.is_closing();
             self.tell_care();
             let (world, hub, name) = (self.means.world.clone(), self.means.hub.clone(), name.clone());

@@ -298,6 +298,7 @@ impl Loop {
             | Effect::Probe(_)
             | Effect::Adopt { .. }
             | Effect::EndStray { .. }
+            | Effect::RunBeside { .. }
             | Effect::WatchLog { .. } => self.world.perform(effect),
             Effect::Remember { service, record } => match self.projects.remember(&service, &record) {
                 Kept::AsBefore => {}

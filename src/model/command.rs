@@ -40,6 +40,15 @@ pub struct Targets {
     pub all: bool,
 }
 
+impl Targets {
+    /// Whether all services are meant, or all of a project, rather than some by name.
+    #[must_use]
+    pub fn means_all(&self) -> bool {
+        let is_all = |reference: &ServiceRef| reference.0.rsplit('/').next() == Some("*");
+        self.all || (!self.services.is_empty() && self.services.iter().all(is_all))
+    }
+}
+
 /// What the opening of a project starts. What an earlier engine left is taken over and healed whatever this says.
 #[derive(
     Debug,

@@ -8,7 +8,7 @@ use super::{
     policy::Reply,
     probe::{ProbeKind, ProbeRound},
     project::ProjectRecord,
-    service::{BaseEnvironment, Port, ServiceSpec},
+    service::{BaseEnvironment, CommandLine, Port, ServiceSpec},
     signal::Signal,
     time::Timestamp,
     timeline::Entry,
@@ -79,6 +79,13 @@ pub enum Effect {
     },
     /// One probe round → `Probed`. An answer later than the timeout is a failure.
     Probe(ProbeRound),
+    /// Run a command where and as the run's service runs → `RanBeside`. Ends with the run.
+    RunBeside {
+        /// Beside which run.
+        run: RunId,
+        /// What.
+        command: CommandLine,
+    },
     /// Watch the run's output for a pattern → `LogMatched` at most once. Ends with the run.
     WatchLog {
         /// Which run.

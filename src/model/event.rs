@@ -39,6 +39,36 @@ pub enum TimerKey {
     PortsAgain(ServiceId),
     /// A token of the global restart budget comes back.
     BudgetRefilled,
+    /// The clock of a service starts it.
+    ScheduleDue(ServiceId),
+}
+
+/// Files that changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The first of them as seen from the service's directory, fit for a terminal.
+    pub first: String,
+    /// How many others there were.
+    pub more: usize,
+}
+
+impl Change {
+    /// `src/app.py changed`, `src/app.py and 3 more files changed`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self.more {
+            0 => format!("{} changed", self.first),
+            1 => format!("{} and 1 more file changed", self.first),
+            more => format!("{} and {more} more files changed", self.first),
+        }
+    }
+
+    /// Both as one.
+    #[must_use]
+    pub fn and(self, later: &Self) -> Self {
+        let own = usize::from(self.first != later.first);
+        Self { more: self.more.saturating_add(later.more).saturating_add(own), ..self }
+    }
 }
 
 /// A fact.
@@ -142,6 +172,20 @@ pub enum Event {
     },
     /// One second went by.
     Sampled(Arc<Sample>),
+    /// Files that a service watches have changed, and been quiet since.
+    FilesChanged {
+        /// Whose.
+        service: ServiceId,
+        /// Which.
+        change: Change,
+    },
+    /// Answer to `Effect::RunBeside`; none comes where the run ended first.
+    RanBeside {
+        /// Beside which run.
+        run: RunId,
+        /// How it ended.
+        outcome: ProbeOutcome,
+    },
     /// The engine's task did not run for so long (suspend, SIGSTOP, starved).
     Stalled {
         /// How long.
@@ -215,4 +259,6 @@ pub enum TroubleSlot {
     Shims,
     /// Records of services for the next engine.
     Journal,
+    /// Who looks whether files of services change.
+    Files,
 }

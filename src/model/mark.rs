@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    attributes::Attributes,
     probe::{Probe, ProbeKind},
     service::{CommandLine, Limits, Port, ServiceKind, ServiceSpec},
 };
@@ -37,6 +38,8 @@ struct Made<'a> {
     directory: &'a [u8],
     environment: &'a BTreeMap<String, String>,
     limits: Limits,
+    #[serde(skip_serializing_if = "Attributes::is_default")]
+    attributes: &'a Attributes,
     split_streams: bool,
     tty: bool,
     ports: &'a [Port],
@@ -61,6 +64,7 @@ impl SpecMark {
             // That of whoever opens the project: another shell is no other service.
             base_environment: _,
             limits,
+            attributes,
             logs,
             tty,
             depends_on: _,
@@ -71,6 +75,8 @@ impl SpecMark {
             stop: _,
             ports,
             autostart: _,
+            // A copy has its number and port in its environment.
+            occasions: _,
             source: _,
             description: _,
         } = spec;
@@ -80,6 +86,8 @@ impl SpecMark {
             directory: working_dir.as_os_str().as_encoded_bytes(),
             environment,
             limits: *limits,
+            // Left out where there are none: marks of services without them are those of before.
+            attributes,
             split_streams: logs.split_streams,
             tty: *tty,
             ports,
@@ -138,6 +146,7 @@ mod tests {
             environment: BTreeMap::from([("TOKEN".to_owned(), "s3cret".to_owned())]),
             base_environment: None,
             limits: Limits { cpus: Some(1.5), memory_bytes: Some(1 << 20), pids: None },
+            attributes: Attributes::default(),
             logs: LogPolicy::default(),
             tty: false,
             depends_on: BTreeMap::new(),
@@ -148,6 +157,7 @@ mod tests {
             stop: StopPlan::default(),
             ports: vec![Port(80)],
             autostart: true,
+            occasions: crate::model::occasion::Occasions::default(),
             source: Source { file: PathBuf::from("/srv/shop/cas.yaml"), line: 3, column: 1 },
             description: None,
         }
@@ -173,6 +183,7 @@ mod tests {
             |s| s.command = CommandLine::Shell("web --port 80".to_owned()),
             |s| s.working_dir = PathBuf::from("/srv"),
             |s| drop(s.environment.insert("TOKEN".to_owned(), "0ther".to_owned())),
+            |s| s.attributes.umask = Some(0o27),
             |s| s.limits.pids = Some(7),
             |s| s.logs.split_streams = false,
             |s| s.tty = true,

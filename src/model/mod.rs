@@ -1,5 +1,7 @@
 //! Nouns that everyone shares: plain data, no I/O, no clock, nothing of ours above it.
 
+pub mod account;
+pub mod attributes;
 pub mod command;
 pub mod effect;
 pub mod event;
@@ -10,6 +12,7 @@ pub mod intake;
 pub mod log;
 pub mod mark;
 pub mod metric;
+pub mod occasion;
 pub mod phase;
 pub mod policy;
 pub mod probe;
@@ -18,6 +21,7 @@ pub mod query;
 pub mod record;
 pub mod redact;
 pub mod registry;
+pub mod schedule;
 pub mod service;
 pub mod signal;
 pub mod snapshot;

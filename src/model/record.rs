@@ -158,6 +158,25 @@ pub struct ServiceState {
     /// It would have started with its project, and only others were asked for then; nobody has started it since.
     #[serde(default, skip_serializing_if = "is_default")]
     pub withheld: bool,
+    /// The clock that starts it.
+    #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockState>,
+}
+
+/// The clock of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockState {
+    /// Its schedule in words: of another one, the times mean nothing.
+    pub by: String,
+    /// Nothing is started until somebody starts it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub suspended: bool,
+    /// The last time that came, microseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_us: Option<i64>,
+    /// The next one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_us: Option<i64>,
 }
 
 /// A run.

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    attributes::Attributes,
     ids::{ServiceId, ServiceName},
+    occasion::Occasions,
     probe::{Probe, ProbeKind},
     signal::Signal,
     time::human,
@@ -305,6 +307,8 @@ pub struct ServiceSpec {
     pub base_environment: Option<BaseEnvironment>,
     /// What it may use.
     pub limits: Limits,
+    /// As what it begins.
+    pub attributes: Attributes,
     /// How its output is kept.
     pub logs: LogPolicy,
     /// It runs in a pseudo-terminal.
@@ -325,6 +329,8 @@ pub struct ServiceSpec {
     pub ports: Vec<Port>,
     /// Started when the project is opened.
     pub autostart: bool,
+    /// What else starts it, and as how many.
+    pub occasions: Occasions,
     /// Where it was declared.
     pub source: Source,
     /// Free text for people.

@@ -9,6 +9,7 @@ use super::{
     history::History,
     ids::{ProjectName, RunId, ServiceId, ServiceName},
     metric::{HostUsage, RunUsage},
+    occasion::OccasionView,
     phase::{Health, Phase},
     policy::Autopilot,
     project::{Problem, ProjectRecord},
@@ -222,6 +223,9 @@ pub struct ServiceView {
     pub restart: super::service::RestartPolicy,
     /// Started with its project.
     pub autostart: bool,
+    /// What else starts it, and as how many.
+    #[serde(default)]
+    pub occasions: OccasionView,
     /// Where it is declared.
     pub source: Source,
     /// Free text for people.
@@ -243,6 +247,12 @@ impl ServiceView {
             | Phase::Exited { .. }
             | Phase::GaveUp { .. } => None,
         }
+    }
+
+    /// Whether `verb` would do anything to it: also a clock can be stopped.
+    #[must_use]
+    pub const fn takes(&self, verb: super::command::Verb) -> bool {
+        verb.applies_to(&self.phase) || (matches!(verb, super::command::Verb::Stop) && self.occasions.next_at.is_some())
     }
 
     /// How much it deserves a look, phase and health together: 0 nothing to 3 broken.

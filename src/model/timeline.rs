@@ -247,6 +247,30 @@ pub enum What {
         /// Bytes.
         bytes: u64,
     },
+    /// Its schedule had a time at which cas did not run, or the machine slept.
+    ScheduleMissed {
+        /// That time, as its zone shows it.
+        due: String,
+        /// It is started for it now.
+        made_up: bool,
+    },
+    /// Its schedule had a time at which it still ran.
+    ScheduleSkipped {
+        /// That time, as its zone shows it.
+        due: String,
+    },
+    /// Its files changed, and a command for that runs beside it.
+    RunBegun {
+        /// Which.
+        command: String,
+    },
+    /// That command has ended.
+    RunEnded {
+        /// Which.
+        command: String,
+        /// What was wrong with it; none: it ended well.
+        error: Option<String>,
+    },
     /// Something of cas's own is in trouble (its store, its logs); services are not.
     Trouble {
         /// A sentence with what, where, and what next.
@@ -278,6 +302,8 @@ impl Entry {
             | What::Adopted { .. }
             | What::ProjectClosed
             | What::Released { .. }
+            | What::RunBegun { .. }
+            | What::RunEnded { error: None, .. }
             | What::Held { .. } => Severity::Info,
             What::Ready { .. }
             | What::Recovered { .. }
@@ -295,6 +321,9 @@ impl Entry {
             | What::Forked { .. }
             | What::Stalled { .. }
             | What::Suspended { .. }
+            | What::ScheduleMissed { .. }
+            | What::ScheduleSkipped { .. }
+            | What::RunEnded { error: Some(_), .. }
             | What::ShimReplaced => Severity::Warning,
             What::Unhealthy { .. }
             | What::Flapping { .. }
@@ -387,6 +416,12 @@ impl Entry {
             What::Released { running } => format!("cas ended, {running} service{} left running", plural(*running)),
             What::ShimReplaced => "its shim was replaced; the service was not touched".to_owned(),
             What::OutputDropped { bytes } => format!("{bytes} bytes of output could not be kept"),
+            What::ScheduleMissed { due, made_up: true } => format!("made up for {due}"),
+            What::ScheduleMissed { due, made_up: false } => format!("missed {due}"),
+            What::ScheduleSkipped { due } => format!("left out at {due}"),
+            What::RunBegun { command } => format!("runs {command}"),
+            What::RunEnded { command, error: None } => format!("{command} ended well"),
+            What::RunEnded { command, error: Some(error) } => format!("{command} failed: {error}"),
             What::Trouble { text } => text.clone(),
         }
     }

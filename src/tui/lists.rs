@@ -109,7 +109,7 @@ impl Ui {
 
     /// Whether a verb would do anything to what is selected.
     pub(crate) fn applies(&self, verb: Verb) -> bool {
-        self.targets().iter().any(|service| verb.applies_to(&service.phase))
+        self.targets().iter().any(|service| service.takes(verb))
     }
 
     /// What the one key for start and stop would do: start what is down, if anything is, else stop.

@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub mod clock;
+pub mod files;
 pub mod journal;
 pub mod limits;
 pub mod log_files;
@@ -211,6 +212,13 @@ impl World {
                     && let Some(spec) = running.spec.clone()
                 {
                     self.runtime.spawn(probe::ask(Arc::clone(&self.shared), running, spec, round));
+                }
+            }
+            Effect::RunBeside { run, command } => {
+                if let Some(running) = self.shared.running(run)
+                    && let Some(spec) = running.spec.clone()
+                {
+                    self.runtime.spawn(probe::run_beside(Arc::clone(&self.shared), running, spec, run, command));
                 }
             }
             // The host carries these out itself: timers, files, memory, replies and its own end.

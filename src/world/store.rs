@@ -239,6 +239,12 @@ impl Store {
         self.ask(Question::Projects)
     }
 
+    /// The same where a project waits to be opened, and can be without an answer: **blocks** for two seconds at most.
+    #[must_use]
+    pub fn projects_soon(&self) -> Vec<ProjectRecord> {
+        self.ask_for(CURSORS_WITHIN, Question::Projects).unwrap_or_default()
+    }
+
     /// Entries, oldest first, those not yet written included. **Blocks**; empty where there is no answer.
     #[must_use]
     pub fn entries(&self, filter: &EntryFilter) -> Vec<Entry> {

@@ -11,7 +11,7 @@ mod planted;
 mod read_only;
 mod revisions;
 mod size;
-mod stage;
+pub(crate) mod stage;
 mod two;
 mod versions;
 mod views;

@@ -7,6 +7,7 @@ mod foreign;
 mod found;
 mod good;
 mod hostile;
+mod occasions;
 mod places;
 mod siblings;
 mod starting;

@@ -9,6 +9,8 @@ mod door;
 mod forks;
 mod heritage;
 mod memory;
+mod namesakes;
+mod occasions;
 mod openings;
 mod ports;
 mod probes;

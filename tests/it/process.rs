@@ -1,5 +1,6 @@
 //! Processes: real children that misbehave in every way we know.
 
+mod attributes;
 mod children;
 mod errors;
 mod flood;

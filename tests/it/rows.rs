@@ -5,6 +5,7 @@ mod clock;
 mod inotify;
 mod limits;
 mod memory;
+mod occasions;
 mod paused;
 mod still;
 

@@ -413,7 +413,7 @@ impl House {
                 self.after(soon, Happening::Told(Box::new(event)));
             }
             // The intake watches for what the spec asks, and answers by itself.
-            Effect::WatchLog { .. } => {}
+            Effect::WatchLog { .. } | Effect::RunBeside { .. } => {}
             Effect::Timer { at, key, epoch } => {
                 let wait = at.since(self.now());
                 self.after(wait, Happening::Timer(key.clone(), epoch, self.serial + 1));

@@ -66,6 +66,7 @@ fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u
         environment: BTreeMap::from([("EDITION".to_owned(), edition.to_string())]),
         base_environment: None,
         limits: Limits::default(),
+        attributes: cas::model::attributes::Attributes::default(),
         logs: LogPolicy {
             max_size: SLOT_BYTES,
             max_age: Some(Duration::from_secs_f64(HOURS * 3600.0)),
@@ -80,6 +81,7 @@ fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u
         stop: StopPlan::default(),
         ports: Vec::new(),
         autostart: true,
+        occasions: cas::model::occasion::Occasions::default(),
         source: Source { file: file.to_owned(), line: 1, column: 1 },
         description: None,
     }

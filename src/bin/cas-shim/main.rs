@@ -5,6 +5,7 @@
 //! cannot prove to be its own. `shim_format` has the protocol and what is on disk.
 
 mod adopt;
+mod attributes;
 mod control;
 mod ending;
 mod log;

@@ -18,7 +18,9 @@ use rustix::{
 };
 
 use crate::{
-    Facts, Hold, Launch, Run, Shim, owed,
+    Facts, Hold, Launch, Run, Shim,
+    attributes::Attributes,
+    owed,
     pty::Pty,
     record,
     shim_format::{PAYLOAD, StateFile, fnv1a, spawn_flags, stage},
@@ -70,7 +72,7 @@ impl<T> At<T> for Result<T> {
 }
 
 /// The payload's bytes, then `CAS_SLOT`, then the pointers that execve wants. Gone when dropped.
-struct Scratch {
+pub(crate) struct Scratch {
     memory: NonNull<u8>,
     len: usize,
     payload: usize,
@@ -84,7 +86,7 @@ impl Drop for Scratch {
 }
 
 /// Where things are in a scratch mapping, as offsets; pointers are only made at the exec.
-struct Plan {
+pub(crate) struct Plan {
     program: usize,
     directory: usize,
     argv_hash: u64,
@@ -94,6 +96,7 @@ struct Plan {
     /// That of them in which it was born.
     joined: Option<usize>,
     kill_file: Option<usize>,
+    pub(crate) attributes: (usize, u32),
 }
 
 impl Scratch {
@@ -117,12 +120,12 @@ impl Scratch {
         unsafe { std::slice::from_raw_parts_mut(self.memory.as_ptr(), self.len) }
     }
 
-    fn string(&self, at: usize) -> &CStr {
+    pub(crate) fn string(&self, at: usize) -> &CStr {
         self.bytes().get(at..).and_then(|rest| CStr::from_bytes_until_nul(rest).ok()).unwrap_or_default()
     }
 
     /// The end of the string at `at`, behind its NUL.
-    fn next(&self, at: usize) -> Option<usize> {
+    pub(crate) fn next(&self, at: usize) -> Option<usize> {
         let rest = self.bytes().get(at..self.payload)?;
         let len = rest.iter().position(|byte| *byte == 0)?;
         at.checked_add(len)?.checked_add(1)
@@ -156,8 +159,10 @@ fn lay_out(memfd: BorrowedFd<'_>, slot_mark: &[u8]) -> Result<(Scratch, Plan)> {
         return Err(Errno::INVAL);
     }
     let count = |at: usize| u32::from_le_bytes(std::array::from_fn(|byte| head.get(at + byte).copied().unwrap_or(0)));
-    let (argc, envc, cgroups, kills) = (count(0), count(4), count(8), count(12));
-    let total = [argc, envc, cgroups, kills].iter().fold(2_u64, |sum, count| sum.saturating_add(u64::from(*count)));
+    let (argc, envc, cgroups) = (count(0), count(4), count(8));
+    let (kills, attributes) = (count(12) & 0xff, count(12) >> 8);
+    let total =
+        [argc, envc, cgroups, kills, attributes].iter().fold(2_u64, |sum, count| sum.saturating_add(u64::from(*count)));
     // Every string has its NUL, so a count beyond that is a lie.
     if argc == 0 || kills > 1 || total > size as u64 {
         return Err(Errno::INVAL);
@@ -203,7 +208,11 @@ fn lay_out(memfd: BorrowedFd<'_>, slot_mark: &[u8]) -> Result<(Scratch, Plan)> {
     }
     let kill_file = (kills == 1).then_some(at);
     if kills == 1 {
-        scratch.next(at).ok_or(Errno::INVAL)?;
+        at = scratch.next(at).ok_or(Errno::INVAL)?;
+    }
+    let attributes = (at, attributes);
+    for _ in 0..attributes.1 {
+        at = scratch.next(at).ok_or(Errno::INVAL)?;
     }
     Ok((
         scratch,
@@ -216,6 +225,7 @@ fn lay_out(memfd: BorrowedFd<'_>, slot_mark: &[u8]) -> Result<(Scratch, Plan)> {
             cgroups,
             joined: None,
             kill_file,
+            attributes,
         },
     ))
 }
@@ -364,6 +374,8 @@ impl Shim {
             let most = getrlimit(Resource::Nproc).maximum.map_or(order.processes, |most| most.min(order.processes));
             setrlimit(Resource::Nproc, Rlimit { current: Some(most), maximum: Some(most) }).at(stage::DESCRIPTORS)?;
         }
+        let attributes = Attributes::of(scratch, plan).ok_or((stage::PAYLOAD, Errno::INVAL))?;
+        attributes.set_limits().at(stage::LIMITS)?;
         let (mut at, count) = plan.cgroups;
         for _ in 0..count {
             if plan.joined != Some(at) {
@@ -379,6 +391,8 @@ impl Shim {
         let state = StateFile { run, pid, start, boot: self.boot.as_str(), argv, flags, wall_us };
         let text = record::state_text(&state);
         record::replace(self.slot.as_fd(), c"state.tmp", c"state", text.bytes()).at(stage::STATE)?;
+        // From here on nothing of ours may be touched.
+        attributes.become_user().at(stage::USER)?;
         Err((stage::EXEC, execute(scratch, plan)))
     }
 
@@ -418,7 +432,7 @@ impl Shim {
         self.pty = None;
         self.kill_file = launch.kill_file;
         let this = std::mem::replace(&mut self.run, launch.before);
-        if let (Run::Running(facts, _), stage::EXEC) = (this, at) {
+        if let (Run::Running(facts, _), stage::EXEC | stage::USER) = (this, at) {
             // Its state is on disk; the exit record says about it what shells say.
             let value = if failure.errno == Errno::NOENT.raw_os_error() { 127 } else { 126 };
             self.settle_exit(facts, crate::Exit::code(value, wall_us()));

@@ -155,6 +155,11 @@ fn service_json(service: &ServiceView, now: Timestamp) -> Value {
             "line": service.source.line,
             "column": service.source.column,
         },
+        "profiles": service.occasions.profiles.names,
+        "replica_of": service.occasions.replica.as_ref().map(|replica| &replica.of),
+        "schedule": service.occasions.schedule,
+        "next_at": service.occasions.next_at.map(|next| rfc3339(next.wall_us)),
+        "watch": service.occasions.watch,
     })
 }
 

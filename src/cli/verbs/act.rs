@@ -37,7 +37,14 @@ pub(in crate::cli) async fn act(
     let handle = &reached.handle;
     let before = reached.snapshot();
     let targets = match act.command.targets() {
-        Some(targets) => select::services(&targets.services, &reached.ids(&before))?,
+        Some(targets) => {
+            let mut chosen = select::in_picture(&targets.services, &reached.ids(&before), &before)?;
+            if matches!(act.command, Command::Start { .. }) && targets.means_all() {
+                let is_meant = |id: &ServiceId| before.service(id).is_some_and(|view| view.occasions.is_of_all(&[]));
+                chosen.retain(is_meant);
+            }
+            chosen
+        }
         None => Vec::new(),
     };
     if let Command::Close { project } = &act.command {

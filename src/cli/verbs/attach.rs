@@ -23,7 +23,7 @@ pub(in crate::cli) async fn attach(
         Reach::Nobody(_) => return Err(Failure::no_engine()),
     };
     let snapshot = reached.snapshot();
-    let chosen = select::services(std::slice::from_ref(&attach.service), &reached.ids(&snapshot))?;
+    let chosen = select::in_picture(std::slice::from_ref(&attach.service), &reached.ids(&snapshot), &snapshot)?;
     let [service] = chosen.as_slice() else {
         return Err(Failure::new(Outcome::NotFound, format!("\"{}\" is several services: name one", attach.service)));
     };

@@ -2,7 +2,7 @@
 
 use super::{
     Place,
-    up::{Face, start},
+    up::{Face, Wish, start},
 };
 use crate::cli::{
     args::Demo,
@@ -29,5 +29,5 @@ pub(in crate::cli) async fn demo(
             .map_err(|error| Failure::failed(format!("cannot write the demo to {}: {error}", dir.display())))?;
     }
     let face = if demo.no_tui || !ctx.can_show_console() { Face::Lines(&demo.lines) } else { Face::Console { theme } };
-    start(ctx, outside, place, &file, &[], &face).await
+    start(ctx, outside, place, &file, &Wish::default(), &face).await
 }

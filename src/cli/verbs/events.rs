@@ -121,7 +121,7 @@ struct Teller {
 
 impl Teller {
     fn new(ctx: &Context<'_>, snapshot: &Snapshot, events: &Events, since_us: Option<i64>) -> Result<Self, Failure> {
-        let wanted = select::services(&events.services, &ids(snapshot))?;
+        let wanted = select::in_picture(&events.services, &ids(snapshot), snapshot)?;
         let with_project = has_several_projects(snapshot);
         let width = |id: &ServiceId| if with_project { id.to_string().len() } else { id.service.as_str().len() };
         let look = EventLook {

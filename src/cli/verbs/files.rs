@@ -132,7 +132,8 @@ pub(in crate::cli) fn init(ctx: &mut Context<'_>, init: &Init) -> Result<Outcome
 
 pub(in crate::cli) fn import(ctx: &mut Context<'_>, import: &Import) -> Result<Outcome, Failure> {
     let path = ctx.cwd.join(&import.path);
-    let translation = config::translate(&path, &ctx.env).map_err(Failure::failed)?;
+    let translate = if import.evaluate { config::translate_evaluated } else { config::translate };
+    let translation = translate(&path, &ctx.env).map_err(Failure::failed)?;
     let colour = ctx.talk_paint().is_colour();
     for (word, problems) in [("error", &translation.errors), ("note", &translation.notes)] {
         if !problems.is_empty() {

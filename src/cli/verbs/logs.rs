@@ -26,11 +26,16 @@ use crate::{
     model::{
         ids::{RunId, ServiceId},
         log::{LogBatch, LogNews},
+        occasion::Replica,
         policy::Origin,
         query::{Answer, Query},
         timeline::{Entry, What},
     },
 };
+
+fn copy(id: &ServiceId, replica: Option<&Replica>) -> Option<(ServiceId, Replica)> {
+    Some((id.clone(), replica?.clone()))
+}
 
 /// Text that is gathered before it is written.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -41,22 +46,26 @@ pub(in crate::cli) async fn logs(
     place: &Place,
     logs: &Logs,
 ) -> Result<Outcome, Failure> {
-    let (handle, known, file) = match place.reach(ctx, outside).await? {
+    let (handle, known, file, copies) = match place.reach(ctx, outside).await? {
         Reach::Engine(reached) => {
             let snapshot = reached.handle.snapshot();
             let known = reached.ids(&snapshot);
             let is_meant = |name| reached.project.as_ref().is_none_or(|project| project == name);
             let meant = snapshot.projects.iter().find(|project| project.open && is_meant(&project.name));
             let file = meant.map(|project| project.file.clone()).unwrap_or_default();
-            (Some(reached.handle), known, file)
+            let copies = snapshot.services.iter().filter_map(|view| copy(&view.id, view.occasions.replica.as_ref()));
+            (Some(reached.handle), known, file, copies.collect::<Vec<_>>())
         }
         Reach::Nobody(_) if logs.follow => return Err(Failure::no_engine()),
         Reach::Nobody(file) => {
             let project = load(ctx, outside, &file)?;
-            (None, project.services.iter().map(|service| service.id.clone()).collect(), file)
+            let copies = project.services.iter().filter_map(|spec| copy(&spec.id, spec.occasions.replica.as_ref()));
+            let copies = copies.collect();
+            (None, project.services.iter().map(|service| service.id.clone()).collect(), file, copies)
         }
     };
-    let services = select::services(&logs.services, &known)?;
+    let wanted = select::spelled_out(&logs.services, &copies);
+    let services = select::services(&wanted, &known)?;
     let now = outside.now();
     let extent = LogExtent {
         file,

@@ -62,13 +62,13 @@ fn verdict(snapshot: &Snapshot, status: &Status) -> Result<Outcome, Failure> {
     if !status.exit_code {
         return Ok(Outcome::Ok);
     }
-    let wanted = select::services(&status.services, &ids(snapshot))?;
+    let wanted = select::in_picture(&status.services, &ids(snapshot), snapshot)?;
     let unwell = snapshot.services.iter().any(|service| wanted.contains(&service.id) && service.concern() >= 2);
     Ok(if unwell { Outcome::Failed } else { Outcome::Ok })
 }
 
 fn show(ctx: &mut Context<'_>, snapshot: &Snapshot, status: &Status, pictured: Pictured) -> Result<(), Failure> {
-    let wanted = select::services(&status.services, &ids(snapshot))?;
+    let wanted = select::in_picture(&status.services, &ids(snapshot), snapshot)?;
     let text = match (status.json, status.watch) {
         (true, false) => json_document(&document(snapshot, &wanted, pictured)),
         (true, true) => json_line(&document(snapshot, &wanted, pictured)),

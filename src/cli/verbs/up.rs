@@ -1,7 +1,11 @@
 //! `cas` and `cas up`: reach the project's engine (hosted elsewhere, or the daemon) or host one, then show the console or follow the merged log.
 //! What becomes of services when a console that hosts their engine is left is decided here.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 use super::{
     Place, accept,
@@ -25,8 +29,11 @@ use crate::{
     host::handle::{Departure, Handle, Link},
     model::{
         command::{Command, ServiceRef, Starts, Targets},
+        ids::ServiceId,
+        occasion::active_profiles,
         policy::{Consent, Reply},
         project::ProjectSpec,
+        snapshot::Snapshot,
         time::Timestamp,
     },
 };
@@ -108,22 +115,63 @@ pub(in crate::cli) async fn up(
         return detach(ctx, outside, &file, up).await;
     }
     let face = if up.no_tui || !ctx.can_show_console() { Face::Lines(&up.lines) } else { Face::Console { theme } };
-    start(ctx, outside, place, &file, &up.services, &face).await
+    start(ctx, outside, place, &file, &Wish { services: &up.services, profiles: &up.profiles }, &face).await
 }
 
-/// Reaches or hosts the engine of `file`, starts `services` (none named: all), and shows it.
+/// What is to be started.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::cli) struct Wish<'a> {
+    /// None named: all, save what only a profile or a clock starts.
+    pub(in crate::cli) services: &'a [ServiceRef],
+    /// Profiles that the line itself names; they stand in the environment, too.
+    pub(in crate::cli) profiles: &'a [String],
+}
+
+impl Wish<'_> {
+    /// The services that are meant; none: all of the project.
+    fn meant(&self, ctx: &Context<'_>, reached: &Reached) -> Result<Option<Vec<ServiceId>>, Failure> {
+        let snapshot = reached.snapshot();
+        let ids = reached.ids(&snapshot);
+        if !self.services.is_empty() {
+            return select::in_picture(self.services, &ids, &snapshot).map(Some);
+        }
+        let active = active_profiles(|name| ctx.env.get(name).cloned());
+        let is_meant = |id: &&ServiceId| {
+            snapshot.service(id).is_some_and(|view| {
+                let occasions = &view.occasions;
+                let profiles = &occasions.profiles;
+                occasions.schedule.is_none() && (!profiles.dormant || occasions.is_of_all(&active))
+            })
+        };
+        let meant: Vec<ServiceId> = ids.iter().filter(is_meant).cloned().collect();
+        Ok((meant.len() < ids.len()).then_some(meant))
+    }
+
+    /// Says which of its profiles no service has.
+    fn tell_of_strangers(&self, ctx: &mut Context<'_>, snapshot: &Snapshot) {
+        let known: BTreeSet<&String> =
+            snapshot.services.iter().flat_map(|view| &view.occasions.profiles.names).collect();
+        for stranger in self.profiles.iter().filter(|name| *name != "*" && !known.contains(name)) {
+            let names = known.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+            let there = if names.is_empty() { "no service has any".to_owned() } else { format!("there are: {names}") };
+            ctx.say(&text::plain(&format!("note: no service is of the profile {stranger}; {there}")));
+        }
+    }
+}
+
+/// Reaches or hosts the engine of `file`, starts what is wished, and shows it.
 pub(in crate::cli) async fn start(
     ctx: &mut Context<'_>,
     outside: &impl Outside,
     place: &Place,
     file: &Path,
-    services: &[ServiceRef],
+    wish: &Wish<'_>,
     face: &Face<'_>,
 ) -> Result<Outcome, Failure> {
-    let reached = engine(ctx, outside, place, file, Wanted::Services(services)).await?;
+    let reached = engine(ctx, outside, place, file, Wanted::Services(wish.services)).await?;
     let asked = outside.now();
     if place.access == Access::Full
-        && let Err(failure) = want(ctx, &reached, services).await
+        && let Err(failure) = want(ctx, &reached, wish).await
     {
         leave_if_ours(ctx, outside, &reached.handle).await;
         return Err(failure);
@@ -143,7 +191,11 @@ async fn engine(
 ) -> Result<Reached, Failure> {
     let opening = wanted.opening();
     if let Some(handle) = outside.connect(file, place.access).await.map_err(Failure::failed)? {
-        return Ok(Reached::on(handle, file));
+        let reached = Reached::on(handle, file);
+        if let (Wanted::Services(services), Access::Full) = (wanted, place.access) {
+            note_ports_of(ctx, outside, &reached, services);
+        }
+        return Ok(reached);
     }
     if place.access == Access::ReadOnly {
         return Err(Failure::with_hint(
@@ -166,15 +218,18 @@ async fn detach(ctx: &mut Context<'_>, outside: &impl Outside, file: &Path, up: 
     // What is wrong with the file is said in full, before anything is started.
     let project = load(ctx, outside, file)?;
     let reached = if let Some(handle) = outside.connect(file, Access::Full).await.map_err(Failure::failed)? {
-        Reached::on(handle, file)
+        let reached = Reached::on(handle, file);
+        note_ports_of(ctx, outside, &reached, &up.services);
+        reached
     } else {
         note_ports(ctx, outside, &project, Wanted::Services(&up.services));
         under_daemon(ctx, outside, file, opening_for(&up.services).starts()).await?
     };
     let snapshot = reached.snapshot();
-    let targets = select::services(&up.services, &reached.ids(&snapshot))?;
+    let wish = Wish { services: &up.services, profiles: &up.profiles };
+    let targets = wish.meant(ctx, &reached)?.unwrap_or_else(|| reached.ids(&snapshot));
     let asked = outside.now();
-    want(ctx, &reached, &up.services).await?;
+    want(ctx, &reached, &wish).await?;
     let outcome = wait_until_up(ctx, &reached.handle, &targets, asked, up.timeout).await?;
     let engine = &snapshot.engine;
     ctx.say(&if engine.daemon {
@@ -220,6 +275,15 @@ fn note_ports(ctx: &mut Context<'_>, outside: &impl Outside, project: &ProjectSp
     ports::say(ctx, &taken);
 }
 
+/// The same of a project that an engine runs.
+fn note_ports_of(ctx: &mut Context<'_>, outside: &impl Outside, reached: &Reached, services: &[ServiceRef]) {
+    let snapshot = reached.snapshot();
+    let known = reached.ids(&snapshot);
+    let wanted = if services.is_empty() { known } else { select::services(services, &known).unwrap_or_default() };
+    let taken = ports::of_targets(outside, &snapshot, &wanted);
+    ports::say(ctx, &taken);
+}
+
 /// Starts the daemon where none runs, and has it open the project.
 async fn under_daemon(
     ctx: &mut Context<'_>,
@@ -240,11 +304,18 @@ const fn opening_for(services: &[ServiceRef]) -> Opening {
     if services.is_empty() { Opening::Autostart } else { Opening::Quiet }
 }
 
-async fn want(ctx: &mut Context<'_>, reached: &Reached, services: &[ServiceRef]) -> Result<(), Failure> {
-    if !services.is_empty() {
-        select::services(services, &reached.ids(&reached.handle.snapshot()))?;
-    }
-    let targets = Targets { services: services.to_vec(), all: services.is_empty() };
+async fn want(ctx: &mut Context<'_>, reached: &Reached, wish: &Wish<'_>) -> Result<(), Failure> {
+    wish.tell_of_strangers(ctx, &reached.snapshot());
+    let meant = wish.meant(ctx, reached)?;
+    let targets = match &meant {
+        Some(meant) if meant.is_empty() => {
+            ctx.say("nothing to start: clocks start these services, or profiles that are not active (--profile NAME)");
+            return Ok(());
+        }
+        _ if !wish.services.is_empty() => Targets { services: wish.services.to_vec(), all: false },
+        Some(meant) => Targets { services: meant.iter().map(|id| ServiceRef(id.to_string())).collect(), all: false },
+        None => Targets { services: Vec::new(), all: true },
+    };
     let command = reached.command(&Command::Start { targets });
     match ask(&reached.handle, &command, Consent::Ask).await? {
         Reply::Accepted { note } | Reply::Unchanged { note } => {

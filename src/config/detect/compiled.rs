@@ -25,6 +25,12 @@ static GO_SERVES: LazyLock<Regex> = LazyLock::new(|| {
 static RUST_SERVES: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"axum|actix_web|rocket|warp::|tonic|TcpListener|hyper::|poem|salvo|tide::|HttpServer|::serve\(")
 });
+/// `"0.0.0.0:8080".parse()`, as an address is often made.
+static RUST_ADDRESS: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r#""(?:0\.0\.0\.0|127\.0\.0\.1|\[::1?\]|localhost):(\d{4,5})""#));
+/// A command of a program that has several, and serves with this one.
+static GO_SERVE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r#"(?m)^[^/\n]*(?:Command[^\n]*\{\s*\n\s*)(?:Name|Use):\s*"(serve|server|web)["\s]"#));
 static RUST_PORT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r#"(?:TcpListener::bind|\.bind|SocketAddr::from|bind_addr[^"\n]*)\s*\(?[^;\n]{0,40}?(?::|,\s*)(\d{4,5})\b"#)
 });
@@ -41,7 +47,10 @@ fn go(tree: &Tree, directory: &Path, finds: &mut Finds) {
     let inner = directory.strip_prefix(module).unwrap_or(Path::new(""));
     let parts: Vec<_> = inner.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     let is_command = parts.first().is_some_and(|part| part == "cmd");
-    let is_tool = parts.iter().any(|part| ["tools", "tool", "scripts", "hack", "internal", "gen"].contains(&&**part));
+    let tools = ["tools", "tool", "scripts", "hack", "gen"];
+    let is_beside = |path: &Path| path.iter().any(|part| tools.iter().any(|tool| part == *tool));
+    let is_tool =
+        is_beside(directory.strip_prefix(&tree.root).unwrap_or(inner)) || parts.iter().any(|part| part == "internal");
     if is_tool || (!parts.is_empty() && !is_command && parts.len() > 2) {
         return;
     }
@@ -54,14 +63,18 @@ fn go(tree: &Tree, directory: &Path, finds: &mut Finds) {
     if command.contains(' ') && inner.to_string_lossy().contains(|c: char| c.is_whitespace() || "'\"$`".contains(c)) {
         return;
     }
-    let port = port_of_code(&text, &GO_PORT);
-    let serves = port.is_some() || GO_SERVES.is_match(text.as_str());
     let alone = parts.is_empty() || parts == ["cmd"];
+    let files = tree.files_below(directory, if alone { 0 } else { 2 }, &[".go"]);
+    let texts: Vec<Text> = files.iter().take(12).filter_map(|file| tree.read(file)).collect();
+    let port = port_of_code(&text, &GO_PORT).or_else(|| texts.iter().find_map(|text| port_of_code(text, &GO_PORT)));
+    let serves = port.is_some() || texts.iter().any(|text| GO_SERVES.is_match(text.as_str()));
     let port = port.or_else(|| if serves { port_of_env(tree, module) } else { None });
+    let serve = texts.iter().find_map(|text| text.capture(&GO_SERVE)).filter(|_| !by_air);
+    let command = serve.map_or_else(|| command.clone(), |serve| format!("{command} {}", serve.value));
     let own = if parts.is_empty() { module } else { directory };
-    let named = own.file_name().map_or_else(|| "app".into(), |name| name.to_string_lossy().into_owned());
+    let named = super::called(&tree.root, own).unwrap_or_else(|| "app".to_owned());
     let service = Service {
-        name: if alone && module == tree.root { "app" } else { &named },
+        name: if alone && module == tree.root { "app" } else { named.as_str() },
         command,
         directory: module.to_owned(),
         source: package.source,
@@ -127,10 +140,11 @@ fn program(
     let is_worker = ["server", "worker", "daemon", "api", "web"].iter().any(|word| name.contains(word));
     // The port may be said in any file of the program.
     let mut files = vec![directory.join(path)];
-    files.extend(
-        tree.files_ending(&[".rs"]).into_iter().filter(|file| file.starts_with(directory.join("src"))).take(20),
-    );
-    let by_code = || files.iter().find_map(|file| port_of_code(&tree.read(file)?, &RUST_PORT));
+    files.extend(tree.files_below(&directory.join("src"), 6, &[".rs"]).into_iter().take(20));
+    let by_code = || {
+        let of = |says: &Regex| files.iter().find_map(|file| port_of_code(&tree.read(file)?, says));
+        of(&RUST_PORT).or_else(|| of(&RUST_ADDRESS))
+    };
     let service = Service {
         name,
         command: format!("cargo run -p {package} --bin {name}"),
@@ -154,6 +168,8 @@ mod tests {
         assert_eq!(port(&GO_PORT, r#"http.ListenAndServe(":8080", nil)"#).as_deref(), Some("8080"));
         assert_eq!(port(&RUST_PORT, r#"TcpListener::bind("0.0.0.0:3000")"#).as_deref(), Some("3000"));
         assert_eq!(port(&RUST_PORT, r#".bind(("127.0.0.1", 8080))"#).as_deref(), Some("8080"));
+        assert_eq!(port(&RUST_ADDRESS, r#"bind(&"0.0.0.0:8080".parse()?)"#).as_deref(), Some("8080"));
+        assert_eq!(port(&GO_SERVE, "var x = &cobra.Command{\n\tUse:   \"serve\",\n").as_deref(), Some("serve"));
         assert!(GO_MAIN.is_match("package main") && GO_SERVES.is_match("\"net/http\"") && RUST_SERVES.is_match("axum"));
     }
 }

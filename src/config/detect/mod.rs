@@ -5,6 +5,7 @@ mod compiled;
 mod needs;
 mod node;
 mod python;
+mod python_servers;
 mod rules;
 mod targets;
 mod text;
@@ -134,8 +135,8 @@ struct Finds {
 #[must_use]
 pub fn detect(root: &Path, limits: &Limits) -> Detected {
     let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    let tree = walk::walk(&root, limits);
     let mut finds = Finds::default();
+    let tree = walk::walk(&root, limits, &mut finds.notes);
     for directory in tree.directories() {
         let before = finds.candidates.len();
         node::look(&tree, directory, &mut finds);
@@ -211,6 +212,17 @@ fn sanitised(name: &str) -> Option<String> {
     ServiceName::new(&name).is_ok().then_some(name)
 }
 
+/// Names of directories that say nothing of what is in them.
+const GENERAL: [&str; 12] =
+    ["src", "source", "sources", "app", "apps", "code", "project", "lib", "main", "cmd", "packages", "services"];
+
+/// The name of a directory, or of the nearest one above it that says something; none for the root.
+fn called(root: &Path, directory: &Path) -> Option<String> {
+    let within = directory.ancestors().take_while(|above| *above != root && above.starts_with(root));
+    let mut names = within.filter_map(|above| above.file_name()?.to_str());
+    names.find(|name| !GENERAL.contains(name)).map(str::to_owned)
+}
+
 /// Gives each candidate a usable name that no other has: its own, else with its directory before it, else with a number behind it.
 fn name_apart(root: &Path, candidates: &mut [Candidate]) {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -223,10 +235,11 @@ fn name_apart(root: &Path, candidates: &mut [Candidate]) {
         let own = candidate.name.value.clone();
         let mut name = own.clone();
         if counts.get(&own).is_some_and(|count| *count > 1) {
-            let directory = candidate.working_dir.as_ref().filter(|directory| directory.value != root);
-            let prefix = directory.and_then(|d| d.value.file_name()).and_then(|d| sanitised(&d.to_string_lossy()));
-            name =
-                prefix.filter(|prefix| *prefix != own).map_or_else(|| own.clone(), |prefix| format!("{prefix}-{own}"));
+            let directory = candidate.working_dir.as_ref().map_or(root, |told| &told.value);
+            let above = directory.ancestors().take_while(|above| *above != root && above.starts_with(root));
+            let mut prefixes = above.filter_map(|above| sanitised(&above.file_name()?.to_string_lossy()));
+            let prefix = prefixes.find(|prefix| *prefix != own && !GENERAL.contains(&prefix.as_str()));
+            name = prefix.map_or_else(|| own.clone(), |prefix| format!("{prefix}-{own}"));
             name.truncate(56);
         }
         let base = name.clone();

@@ -12,7 +12,7 @@ use super::{
     super::{
         dotenv::Assigned,
         import::{Note, Weight},
-        nearest::nearest,
+        nearest::{is_within, nearest},
     },
     Need, NeedKind,
     text::pattern,
@@ -154,7 +154,7 @@ pub(super) fn find(tree: &Tree, notes: &mut Vec<Note>) -> Vec<Need> {
             }
         }
     }
-    for file in tree.files_ending(&CODE).into_iter().take(MOST) {
+    for file in tree.files_ending(&CODE).take(MOST) {
         let Some(text) = tree.read(&file) else { continue };
         for found in READ.captures_iter(text.as_str()).filter_map(|found| found.get(1)) {
             let places = seen.code.entry(found.as_str().to_owned()).or_default();
@@ -210,14 +210,47 @@ fn near_misses(seen: &Seen, notes: &mut Vec<Note>) {
     }
 }
 
-/// All letters but two in the middle are the same, or both name the same kind of place in the same form.
+/// One long word is misspelt, or the same words stand in another order or without their `_`, or both name the same kind of place in the same
+/// form. Words that differ in a digit, and short ones (`HOST`, `PORT`), name different things.
 fn is_alike(a: &str, b: &str) -> bool {
-    let start = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
-    let end = a.bytes().rev().zip(b.bytes().rev()).take_while(|(a, b)| a == b).count();
-    let is_misspelt = a.len().min(b.len()) >= 5 && start + end + 1 >= a.len().max(b.len());
-    let has_same_form = a.rsplit('_').next() == b.rsplit('_').next();
+    let words = |name: &str| -> Vec<String> { name.split('_').map(str::to_owned).collect() };
+    let (of_a, of_b) = (words(a), words(b));
+    if a == b || a.len().min(b.len()) < 5 {
+        return false;
+    }
+    if of_a.concat() == of_b.concat() {
+        return true;
+    }
+    if of_a.len() != of_b.len() {
+        return false;
+    }
+    let sorted = |mut words: Vec<String>| {
+        words.sort();
+        words
+    };
+    if sorted(of_a.clone()) == sorted(of_b.clone()) {
+        return true;
+    }
+    let mut differ = of_a.iter().zip(&of_b).filter(|(a, b)| a != b);
+    if let (Some((x, y)), None) = (differ.next(), differ.next()) {
+        let has_digit = x.chars().chain(y.chars()).any(|c| c.is_ascii_digit());
+        let is_same_word = ["URL", "URI"].contains(&x.as_str()) && ["URL", "URI"].contains(&y.as_str());
+        let most = match x.len().min(y.len()) {
+            0..=4 => 0,
+            5..=7 => 1,
+            _ => 2,
+        };
+        // `MAIL` and `EMAIL`, `KEY` and `KEYS`: one letter more at an end makes another word.
+        let is_longer = x.starts_with(y.as_str())
+            || y.starts_with(x.as_str())
+            || x.ends_with(y.as_str())
+            || y.ends_with(x.as_str());
+        if is_same_word || (!has_digit && !is_longer && most > 0 && is_within(x, y, most)) {
+            return true;
+        }
+    }
     let means_same = kind_of(a).is_some() && kind_of(a) == kind_of(b);
-    a != b && (is_misspelt || (has_same_form && means_same))
+    of_a.last() == of_b.last() && of_a.len() == 2 && means_same
 }
 
 #[cfg(test)]
@@ -237,6 +270,30 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(endpoint(NeedKind::Postgres, value).as_deref(), kept, "{value}");
+        }
+    }
+
+    #[test]
+    fn names_are_alike_where_one_is_a_slip_of_the_other() {
+        for (a, b, holds) in [
+            ("REDIS_URI", "REDIS_URL", true),
+            ("DB_URL", "DATABASE_URL", true),
+            ("DATABSE_URL", "DATABASE_URL", true),
+            ("SECRET_SESSION", "SESSION_SECRET", true),
+            ("DATABASEURL", "DATABASE_URL", true),
+            ("STRIPE_SECERT_KEY", "STRIPE_SECRET_KEY", true),
+            ("REDIS_HOST", "REDIS_PORT", false),
+            ("API_KEY", "APP_KEY", false),
+            ("API_TOKEN", "API_TOKENS", false),
+            ("MAIL_SERVER", "EMAIL_SERVER", false),
+            ("S3_BUCKET", "S4_BUCKET", false),
+            ("DB_USER", "DB_NAME", false),
+            ("MYSQL_HOST", "MYSQL_REPLICA_HOST", false),
+            ("SMTP_USERNAME", "SMTP_PASSWORD", false),
+            ("PUBLIC_URL", "PUBLIC_URL", false),
+        ] {
+            assert_eq!(is_alike(a, b), holds, "{a} {b}");
+            assert_eq!(is_alike(b, a), holds, "{b} {a}");
         }
     }
 

@@ -1,9 +1,6 @@
 //! `package.json`: scripts that stay up, by the package manager of their lock file. Builds, linters and tests are tasks.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::LazyLock,
-};
+use std::{path::Path, sync::LazyLock};
 
 use regex::Regex;
 use serde::Deserialize;
@@ -70,7 +67,7 @@ const ENDING: [&str; 14] = [
     "db:push",
 ];
 /// Scripts that start what the members of a workspace have.
-const FANNING: [&str; 11] = [
+const FANNING: [&str; 10] = [
     "turbo ",
     "turbo run",
     "nx run-many",
@@ -80,7 +77,6 @@ const FANNING: [&str; 11] = [
     "pnpm --parallel",
     "wsrun",
     "yarn workspaces",
-    "npm-run-all",
     "--filter",
 ];
 /// Watchers that only build.
@@ -98,11 +94,16 @@ const BUILDERS: [&str; 11] = [
     "esbuild",
 ];
 
-static LISTENS: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r#"(?:process\.env(?:\.PORT|\[["']PORT["']\])\s*(?:\|\||\?\?)\s*["']?|\.listen\(\s*|\bport\s*[:=]\s*)(\d{2,5})\b"#,
-    )
+/// What says the port most surely comes first.
+static LISTENS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
+    [
+        pattern(
+            r#"(?:process\.env(?:\.PORT|\[["']PORT["']\])\s*(?:\|\||\?\?)\s*["']?|\.listen\(\s*(?:\{\s*port:\s*)?)(\d{2,5})\b"#,
+        ),
+        pattern(r"(?i)\b(?:default_)?port\s*[:=]\s*(\d{2,5})\b"),
+    ]
 });
+static SERVES: LazyLock<Regex> = LazyLock::new(|| pattern(r"\.listen\(|Bun\.serve\(|@hono/node-server"));
 static SCRIPT_FILE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"^(?:(?:npx|cross-env|dotenv|[A-Z_]+=\S*)\s+)*(?:node|nodemon|ts-node|ts-node-dev|tsx|bun)(?:\s+(?:watch|run|--?[\w-]+(?:=\S+)?))*\s+(\.?[\w@/.-]+\.(?:[cm]?[jt]s))(?:\s|$)",
@@ -124,16 +125,24 @@ pub(super) fn look(tree: &Tree, directory: &Path, finds: &mut Finds) {
             return;
         }
     };
-    let Some(scripts) = package.get("scripts").and_then(Value::as_object) else { return };
+    let none = Map::new();
+    let scripts = package.get("scripts").and_then(Value::as_object).unwrap_or(&none);
     let seen = Package { tree, directory, text: &text, manifest: &package, scripts };
     let is_root_of_many = package.contains_key("workspaces")
         || tree.has(directory, "pnpm-workspace.yaml")
         || tree.has(directory, "lerna.json");
     let serving = seen.serving();
     match serving {
-        Some((_, line)) if is_root_of_many && FANNING.iter().any(|word| line.contains(word)) => {}
+        Some((_, line)) if is_root_of_many && seen.fans_out(line, 0) => {}
+        Some((_, line)) if seen.is_command_of_its_own(line) => {}
         Some((script, line)) => seen.serve(script, line, None, finds),
-        None if !is_root_of_many => seen.parts(finds),
+        None if !is_root_of_many => {
+            let before = finds.candidates.len();
+            seen.parts(finds);
+            if finds.candidates.len() == before {
+                seen.entry(finds);
+            }
+        }
         None => {}
     }
     for script in BESIDE {
@@ -169,6 +178,72 @@ impl<'p> Package<'p> {
         })
     }
 
+    /// True where a script only starts what the members of the workspace have; one that runs others is what they are.
+    fn fans_out(&self, line: &str, depth: usize) -> bool {
+        let runs_others = ["npm-run-all", "run-p ", "run-s ", "concurrently"].iter().any(|word| line.contains(word));
+        if !runs_others || depth > 3 {
+            return FANNING.iter().any(|word| line.contains(word));
+        }
+        let words = line.split(|c: char| c.is_whitespace() || c == '"' || c == '\'');
+        let named = |word: &str| -> Vec<&str> {
+            let word = word.strip_prefix("npm:").unwrap_or(word);
+            let Some(start) = word.strip_suffix('*') else { return self.script(word).into_iter().collect() };
+            let is_meant = |name: &&String| name.starts_with(start) && !start.is_empty();
+            self.scripts.keys().filter(is_meant).filter_map(|name| self.script(name)).collect()
+        };
+        let mut others = words.flat_map(named).peekable();
+        if others.peek().is_none() {
+            return FANNING.iter().any(|word| line.contains(word));
+        }
+        others.all(|other| is_builder(other) || self.fans_out(other, depth + 1))
+    }
+
+    /// A tool for the command line, whose script only starts it.
+    fn is_command_of_its_own(&self, line: &str) -> bool {
+        self.manifest.contains_key("bin")
+            && SCRIPT_FILE.is_match(line)
+            && self.framework(line).is_none()
+            && self.port_of_code(line).is_none()
+    }
+
+    /// Where no script serves: the file that `main` names, or one that is called as `npm start` has it, if it listens.
+    fn entry(&self, finds: &mut Finds) {
+        let main = self.manifest.get("main").and_then(Value::as_str).map(clean);
+        let usual = ["server.js", "index.js", "app.js", "server.mjs", "src/index.js", "src/server.js"];
+        let found = main.as_deref().into_iter().chain(usual).find_map(|name| {
+            let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '/' | '_' | '-'));
+            let text = self.tree.read(&self.directory.join(name)).filter(|_| is_plain && !name.starts_with('-'))?;
+            Some((name.to_owned(), text.capture(&SERVES)?))
+        });
+        let Some((name, listens)) = found else { return };
+        let line = format!("node {name}");
+        let framework = self.framework(&line);
+        let own = self.own_name();
+        let service = Service {
+            name: &own,
+            directory: self.directory.to_owned(),
+            source: listens.source,
+            what: format!("{}: {name} listens", framework.map_or("Node", |framework| framework.what.as_str())),
+            port: self.port(&line, framework, "main"),
+            command: line,
+            path: None,
+            role: Role::Service,
+        };
+        finds.candidates.push(service.candidate());
+    }
+
+    fn own_name(&self) -> String {
+        let own = self.manifest.get("name").and_then(Value::as_str).unwrap_or_default();
+        // Beside the framework of another language, what Node has are its scripts and styles.
+        let others = ["artisan", "Gemfile", "manage.py", "mix.exs", "composer.json"];
+        let is_beside = others.iter().any(|file| self.tree.has(self.directory, file));
+        let fallback = || {
+            let of_root = if is_beside { "assets" } else { "web" };
+            super::called(&self.tree.root, self.directory).unwrap_or_else(|| of_root.to_owned())
+        };
+        super::sanitised(own).unwrap_or_else(fallback)
+    }
+
     /// `dev:api` and `dev:web` where there is no `dev`.
     fn parts(&self, finds: &mut Finds) {
         for (name, line) in self.scripts {
@@ -198,10 +273,12 @@ impl<'p> Package<'p> {
         let named = FRAMEWORKS.iter().filter(|framework| self.depends_on(&framework.dependency)).find(has_word);
         // A workspace's member may have its framework from the root.
         named.or_else(|| {
-            FRAMEWORKS
-                .iter()
-                .filter(|framework| framework.port.is_some() && framework.words[0].contains(' '))
-                .find(|framework| line.contains(&framework.words[0]))
+            FRAMEWORKS.iter().filter(|framework| framework.port.is_some() && framework.words[0].contains(' ')).find(
+                |framework| {
+                    let first = line.split_whitespace().next();
+                    line.contains(&framework.words[0]) || first == Some(framework.dependency.as_str())
+                },
+            )
         })
     }
 
@@ -212,9 +289,7 @@ impl<'p> Package<'p> {
         let is_worker =
             part.is_some_and(|part| part.contains("worker") || part.contains("queue") || part == "scheduler");
         let port = if is_worker { None } else { self.port(line, framework, script) };
-        let own = self.manifest.get("name").and_then(Value::as_str).unwrap_or_default();
-        let fallback = if self.directory == self.tree.root { "web".into() } else { last(self.directory) };
-        let own = super::sanitised(own).unwrap_or(fallback);
+        let own = self.own_name();
         let part = part.map(|part| part.replace(':', "-"));
         let called = framework.map_or("a script", |framework| framework.what.as_str());
         let service = Service {
@@ -273,11 +348,13 @@ impl<'p> Package<'p> {
             "src/index.js",
             "src/server.js",
         ];
-        named
+        let texts: Vec<Text> = named
             .as_deref()
             .into_iter()
             .chain(usual)
-            .find_map(|name| port_of_code(&self.tree.read(&self.directory.join(name))?, &LISTENS))
+            .filter_map(|name| self.tree.read(&self.directory.join(name)))
+            .collect();
+        LISTENS.iter().find_map(|says| texts.iter().find_map(|text| port_of_code(text, says)))
     }
 
     fn note_missing(&self, script: &str, line: &str, finds: &mut Finds) {
@@ -333,13 +410,32 @@ fn plain_word(name: &str) -> bool {
     name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.'))
 }
 
-fn last(directory: &Path) -> String {
-    directory.file_name().map_or_else(|| "web".to_owned(), |name| name.to_string_lossy().into_owned())
+/// The line without what is done before: `cross-env NAME=value`, `rimraf dist &&`.
+fn main_part(line: &str) -> &str {
+    let mut line = line.trim_start();
+    loop {
+        let (first, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let rest = rest.trim_start();
+        line = match first {
+            "npx" | "cross-env" => rest,
+            "premove" | "rimraf" | "rm" | "del" => match rest.split_once("&&") {
+                Some((_, rest)) => rest.trim_start(),
+                None => return line,
+            },
+            _ if first.contains('=') && !rest.is_empty() => rest,
+            _ => return line,
+        };
+    }
 }
 
 fn is_builder(line: &str) -> bool {
-    let first: PathBuf = PathBuf::from(line.trim_start().trim_start_matches("npx "));
-    let line = first.to_string_lossy();
+    let line = main_part(line);
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let watches = words.iter().any(|word| matches!(*word, "-w" | "--watch"));
+    let builds = words.iter().any(|word| word.starts_with("build"));
+    if watches && builds && !line.contains("&&") {
+        return true;
+    }
     BUILDERS.iter().any(|word| {
         line.strip_prefix(word.trim_end()).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '-']))
     }) && !line.contains("&& node")
@@ -354,7 +450,13 @@ mod tests {
     #[test]
     fn the_rules_and_patterns_are_sound() {
         assert!(FRAMEWORKS.len() > 20);
-        assert!(LISTENS.is_match("app.listen(3000)") && SCRIPT_FILE.is_match("node ./src/index.js"));
-        assert!(is_builder("tsc --watch") && !is_builder("tsx watch a.ts"));
+        assert!(
+            LISTENS[0].is_match("app.listen(3000)")
+                && LISTENS[1].is_match("const PORT = 3000")
+                && SCRIPT_FILE.is_match("node ./src/index.js")
+        );
+        assert!(is_builder("tsc --watch") && !is_builder("tsx watch a.ts") && SERVES.is_match("app.listen(port)"));
+        assert!(is_builder("rimraf dist && pnpm build-bundle -w") && !is_builder("pnpm build && node dist/a.js -w"));
+        assert!(is_builder("cross-env NODE_ENV=production tsup --watch"));
     }
 }

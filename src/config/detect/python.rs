@@ -28,10 +28,10 @@ const MARKS: [&str; 8] = [
 
 static ASGI: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?m)^(\w+)(?:\s*:\s*\w+)?\s*=\s*(?:fastapi\.)?(?:FastAPI|Starlette|Litestar)\("));
-static FLASK: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^\s*(\w+)\s*=\s*(?:flask\.)?(?:Flask|APIFlask)\("));
 static CELERY: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^\s*(\w+)(?:\s*:\s*\w+)?\s*=\s*(?:celery\.)?Celery\("));
 static BEAT: LazyLock<Regex> = LazyLock::new(|| pattern(r"beat_schedule|BEAT_SCHEDULE|django_celery_beat"));
-static RUN_PORT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:app\.run|uvicorn\.run)\([^)]*\bport\s*=\s*(\d{2,5})"));
+pub(super) static RUN_PORT: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?:app\.run|uvicorn\.run)\([^)]*\bport\s*=\s*(\d{2,5})"));
 static DJANGO: LazyLock<Regex> = LazyLock::new(|| pattern(r"DJANGO_SETTINGS_MODULE|django\.core\.management"));
 static STREAMLIT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?m)^(?:import streamlit|from streamlit)"));
 
@@ -45,16 +45,17 @@ pub(super) fn look(tree: &Tree, directory: &Path, finds: &mut Finds) {
     let seen = Project { tree, directory, run: runner(tree, directory), files: own_files(tree, directory) };
     let is_django = seen.django(finds);
     if !is_django {
-        let _ = seen.asgi(finds) || seen.flask(finds) || seen.streamlit(finds);
+        let _ = seen.asgi(finds) || seen.flask(finds) || seen.streamlit(finds) || seen.gunicorn(finds);
     }
     seen.celery(finds);
+    seen.rq(finds);
 }
 
-struct Project<'p> {
-    tree: &'p Tree,
-    directory: &'p Path,
+pub(super) struct Project<'p> {
+    pub(super) tree: &'p Tree,
+    pub(super) directory: &'p Path,
     /// `uv run ` and the like, or nothing.
-    run: &'static str,
+    pub(super) run: &'static str,
     files: Vec<PathBuf>,
 }
 
@@ -73,15 +74,12 @@ fn runner(tree: &Tree, directory: &Path) -> &'static str {
 /// The Python files that belong to this project and to none below it; the likely ones first, sixty at most.
 fn own_files(tree: &Tree, directory: &Path) -> Vec<PathBuf> {
     let is_own = |file: &PathBuf| {
-        let Some(rest) = file.strip_prefix(directory).ok() else { return false };
-        let deep = rest.components().count() > 4;
         let inner = file.parent().into_iter().flat_map(Path::ancestors).take_while(|above| *above != directory);
-        !deep
-            && !inner.into_iter().any(|above| {
-                ["pyproject.toml", "requirements.txt", "Pipfile", "manage.py"].iter().any(|mark| tree.has(above, mark))
-            })
+        !inner.into_iter().any(|above| {
+            ["pyproject.toml", "requirements.txt", "Pipfile", "manage.py"].iter().any(|mark| tree.has(above, mark))
+        })
     };
-    let mut files: Vec<PathBuf> = tree.files_ending(&[".py"]).into_iter().filter(is_own).collect();
+    let mut files: Vec<PathBuf> = tree.files_below(directory, 3, &[".py"]).into_iter().filter(is_own).collect();
     let likely = [
         "main.py",
         "app.py",
@@ -106,7 +104,11 @@ fn own_files(tree: &Tree, directory: &Path) -> Vec<PathBuf> {
 }
 
 impl Project<'_> {
-    fn find(&self, says: &Regex) -> Option<(PathBuf, Text, Told<String>)> {
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    pub(super) fn find(&self, says: &Regex) -> Option<(PathBuf, Text, Told<String>)> {
         self.files.iter().find_map(|file| {
             let text = self.tree.read(file)?;
             let found = text.capture(says)?;
@@ -115,7 +117,7 @@ impl Project<'_> {
     }
 
     /// `app/api/main.py` as `app.api.main`, and the directory that it is imported from.
-    fn module(&self, file: &Path) -> (String, PathBuf) {
+    pub(super) fn module(&self, file: &Path) -> (String, PathBuf) {
         let rest = file.strip_prefix(self.directory).unwrap_or(file).with_extension("");
         let mut parts: Vec<String> =
             rest.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
@@ -130,12 +132,18 @@ impl Project<'_> {
         (parts.join("."), from)
     }
 
-    fn name(&self, fallback: &str) -> String {
-        let own = self.directory.file_name().filter(|_| self.directory != self.tree.root);
-        own.map_or_else(|| fallback.to_owned(), |own| own.to_string_lossy().into_owned())
+    pub(super) fn name(&self, fallback: &str) -> String {
+        super::called(&self.tree.root, self.directory).unwrap_or_else(|| fallback.to_owned())
     }
 
-    fn push(&self, finds: &mut Finds, name: &str, command: &str, from: &Path, told: (Source, &str, Option<Told<u16>>)) {
+    pub(super) fn push(
+        &self,
+        finds: &mut Finds,
+        name: &str,
+        command: &str,
+        from: &Path,
+        told: (Source, &str, Option<Told<u16>>),
+    ) {
         let (source, what, port) = told;
         let service = Service {
             name,
@@ -167,20 +175,6 @@ impl Project<'_> {
         let (module, from) = self.module(&file);
         let command = format!("uvicorn {module}:{} --reload --port {}", app.value, port.value);
         self.push(finds, &self.name("api"), &command, &from, (app.source, "an ASGI application", Some(port)));
-        true
-    }
-
-    fn flask(&self, finds: &mut Finds) -> bool {
-        let Some((file, text, app)) = self.find(&FLASK) else { return false };
-        // An application that is made in a function has its module beside it, which flask finds by itself.
-        let usual = ["wsgi.py", "app.py"].iter().any(|name| self.tree.has(self.directory, name));
-        let flask_env = self.tree.read(&self.directory.join(".flaskenv"));
-        let port = port_of_code(&text, &RUN_PORT).unwrap_or(Told { value: 5000, source: app.source.clone() });
-        let (module, from) = self.module(&file);
-        let named = if usual || flask_env.is_some() { String::new() } else { format!(" --app {module}") };
-        let command = format!("flask{named} run --port {}", port.value);
-        let from = if named.is_empty() { self.directory.to_owned() } else { from };
-        self.push(finds, &self.name("web"), &command, &from, (app.source, "Flask", Some(port)));
         true
     }
 
@@ -216,9 +210,8 @@ mod tests {
 
     #[test]
     fn all_patterns_compile() {
-        assert!(ASGI.is_match("app = FastAPI()") && FLASK.is_match("    app = Flask(__name__)"));
+        assert!(ASGI.is_match("app = FastAPI()") && STREAMLIT.is_match("import streamlit as st"));
         assert!(CELERY.is_match("app = Celery('shop')") && BEAT.is_match("app.conf.beat_schedule = {"));
         assert!(RUN_PORT.is_match("app.run(debug=True, port=5001)") && DJANGO.is_match("DJANGO_SETTINGS_MODULE"));
-        assert!(STREAMLIT.is_match("import streamlit as st"));
     }
 }

@@ -59,11 +59,13 @@ static RULES: LazyLock<Vec<Ready>> = LazyLock::new(|| {
 pub(super) fn look(tree: &Tree, directory: &Path, finds: &mut Finds) {
     let before = finds.candidates.len();
     let mut groups = BTreeSet::new();
+    let of_root = || directory.file_name().map_or_else(|| "web".to_owned(), |name| name.to_string_lossy().into_owned());
+    let own = super::called(&tree.root, directory).unwrap_or_else(of_root);
     for ready in RULES.iter() {
         if ready.rule.group.as_ref().is_some_and(|group| groups.contains(group)) {
             continue;
         }
-        if let Some(service) = apply(ready, tree, directory) {
+        if let Some(service) = apply(ready, tree, directory, &own) {
             groups.extend(&ready.rule.group);
             finds.candidates.push(service.candidate());
         }
@@ -73,7 +75,7 @@ pub(super) fn look(tree: &Tree, directory: &Path, finds: &mut Finds) {
     }
 }
 
-fn apply<'r>(ready: &'r Ready, tree: &Tree, directory: &'r Path) -> Option<Service<'r>> {
+fn apply<'r>(ready: &'r Ready, tree: &Tree, directory: &Path, own: &'r str) -> Option<Service<'r>> {
     let rule = &ready.rule;
     let file = rule.any.iter().find_map(|name| tree.first(directory, name))?;
     if rule.none.iter().any(|name| tree.has(directory, name)) {
@@ -94,10 +96,10 @@ fn apply<'r>(ready: &'r Ready, tree: &Tree, directory: &'r Path) -> Option<Servi
         Some(Told { value: found.value.parse::<u16>().ok()?, source: found.source })
     });
     let port = by_file.or_else(|| Some(Told { value: rule.port?, source: source.clone() }));
+    let name = if rule.name == "{name}" { own } else { &rule.name };
     let number = port.as_ref().map_or_else(String::new, |port| port.value.to_string());
-    let own = directory.file_name().and_then(|name| name.to_str()).unwrap_or("web");
     Some(Service {
-        name: if rule.name == "{name}" { own } else { &rule.name },
+        name,
         command: rule.command.replace("{port}", &number).replace("{match}", &said),
         directory: directory.to_owned(),
         source,

@@ -48,8 +48,11 @@ fn of_file(text: &Text, program: &str, says: &Regex, directory: &Path, finds: &m
         .filter_map(|found| found.get(1))
         .map(|found| (found.as_str(), found.start()))
         .collect();
-    let named = |wanted: &str| targets.iter().find(|(target, _)| *target == wanted).copied();
-    let parts: Vec<_> = PARTS.iter().filter_map(|part| named(part)).collect();
+    // What a Makefile of documentation calls `web` makes pages and serves none.
+    let is_of_docs = directory.file_name().is_some_and(|name| name == "docs" || name == "doc");
+    let stays_up = |(_, offset): &(&str, usize)| !is_build(body(&text.as_str()[*offset..]));
+    let named = |wanted: &str| targets.iter().find(|(target, _)| *target == wanted).copied().filter(stays_up);
+    let parts: Vec<_> = PARTS.iter().filter(|_| !is_of_docs).filter_map(|part| named(part)).collect();
     let whole = WHOLE.iter().find_map(|whole| named(whole));
     // A `dev` beside `api` and `worker` starts them together.
     let chosen = if parts.len() > 1 { parts } else { whole.into_iter().chain(parts).collect() };
@@ -69,6 +72,19 @@ fn of_file(text: &Text, program: &str, says: &Regex, directory: &Path, finds: &m
         finds.candidates.push(service.candidate());
     }
     !chosen.is_empty()
+}
+
+/// True where all that its lines do is build.
+fn is_build(body: &str) -> bool {
+    let mut lines = body.lines().skip(1).map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let has_build = |line: &str| line.split_whitespace().any(|word| word == "build" || word == "$(SPHINXBUILD)");
+    let more = ["run", "serve", "start", "dev", "watch", "up", "exec", "&&", "--watch", "server"];
+    let does_more = |line: &str| line.split_whitespace().any(|word| more.contains(&word));
+    let mut has_any = false;
+    lines.all(|line| {
+        has_any = true;
+        has_build(line) && !does_more(line)
+    }) && has_any
 }
 
 /// The lines of a target, up to the next one.
@@ -92,6 +108,10 @@ mod tests {
         let of = |says: &Regex, text: &str| says.captures(text).map(|found| found[1].to_owned());
         assert_eq!(of(&MAKE, "X := 1\ndev: build\n").as_deref(), Some("dev"));
         assert_eq!(of(&JUST, "serve port=\"80\":\n").as_deref(), Some("serve"));
+        assert!(
+            is_build("web:\n\tdocker compose -f dev.yml build\n") && !is_build("web:\n\tgo build && ./web serve\n")
+        );
+        assert!(!is_build("web:\n"));
         assert_eq!(of(&TASK, "tasks:\n  dev:\n").as_deref(), Some("dev"));
     }
 }

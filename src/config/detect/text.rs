@@ -95,10 +95,16 @@ pub(super) fn port_of_config(tree: &Tree, directory: &Path) -> Option<Told<u16>>
     Some(Told { value: found.value.parse().ok()?, source: found.source })
 }
 
+/// Where databases, brokers and caches listen: code that names such a port calls them.
+const OF_OTHERS: [u16; 12] = [25, 1025, 1433, 3306, 4222, 5432, 5672, 6379, 9092, 9200, 11211, 27017];
+
 /// The port that code gives as its own default: `process.env.PORT || 3000`, `app.listen(3000)`, `":8080"`.
 pub(super) fn port_of_code(text: &Text, pattern: &Regex) -> Option<Told<u16>> {
-    let found = text.capture(pattern)?;
-    Some(Told { value: found.value.parse().ok()?, source: found.source })
+    pattern.captures_iter(text.as_str()).find_map(|found| {
+        let group = found.get(1)?;
+        let value = group.as_str().parse().ok().filter(|port| !OF_OTHERS.contains(port))?;
+        Some(Told { value, source: text.at(group.start()) })
+    })
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use self::{
     load::Loader,
     values::{Values, says_nothing},
 };
-use super::{Candidate, Imported, Material, Role};
+use super::{Candidate, Files, Imported, Material, Role, Runtime, Told};
 use crate::{
     config::{
         nearest::did_you_mean,
@@ -92,6 +92,7 @@ pub(super) fn import_files(
     let mut imported = Imported::default();
     if let Some(root) = root.and_then(|root| merge::settled(&root)) {
         read(&mut values, &root, &mut imported);
+        check_builds(&mut values, material.files, &root, &imported.services);
     }
     imported.notes = values.notes.finish();
     imported
@@ -128,6 +129,35 @@ fn resources(values: &mut Values, root: &Item, section: &str, table: &Table) {
     for (name, value) in entries {
         if !says_nothing(value) && !name.text.starts_with("x-") {
             values.keys(&format!("{section}.{}", name.text), value, table);
+        }
+    }
+}
+
+/// A build whose directory or Dockerfile is not there yet.
+fn check_builds(values: &mut Values, files: &dyn Files, root: &Item, candidates: &[Candidate]) {
+    for candidate in candidates {
+        let Runtime::Container(container) = &candidate.runtime else { continue };
+        let Some(Told { value: build, source }) = &container.build else { continue };
+        let context = Path::new(&build.context);
+        let name = &candidate.name.value;
+        let written = root.get("services").and_then(|services| services.get(name)?.get("build"));
+        let is_inline = written.is_some_and(|build| build.get("dockerfile_inline").is_some());
+        // What is elsewhere, or has a variable that nobody set, is not looked for.
+        if !context.is_absolute() || is_inline || build.context.contains('$') {
+            continue;
+        }
+        if !files.exists(context) {
+            let message = format!("{name}.build: there is no directory {}", context.display());
+            values.notes.hint(source.clone(), message, "make it, or correct the path");
+            continue;
+        }
+        let named: &[&str] = match &build.dockerfile {
+            Some(file) => &[file],
+            None => &["Dockerfile", "Containerfile"],
+        };
+        if !named.iter().any(|file| files.exists(&context.join(file))) {
+            let message = format!("{name}.build: there is no {} in {}", named[0], context.display());
+            values.notes.hint(source.clone(), message, "write one, or name another with dockerfile:");
         }
     }
 }

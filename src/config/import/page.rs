@@ -53,14 +53,22 @@ impl<'m> Page<'m> {
         tidy(&self.file.parent().unwrap_or(Path::new("/")).join(text))
     }
 
+    /// True where no more notes are taken, so that none need be thought of.
+    pub(super) fn is_full(&self) -> bool {
+        self.notes.len() >= MOST_NOTES
+    }
+
     fn note(&mut self, weight: Weight, at: Place, message: &str, hint: &str) {
+        if self.is_full() {
+            return;
+        }
         let note = Note {
             weight,
             source: self.source(at),
             message: shortened(message, 400),
             hint: (!hint.is_empty()).then(|| shortened(hint, 1000)),
         };
-        if self.notes.len() < MOST_NOTES && !self.notes.contains(&note) {
+        if !self.notes.contains(&note) {
             self.notes.push(note);
         }
     }
@@ -98,6 +106,9 @@ impl<'m> Page<'m> {
 
     /// A key that the format does not have.
     pub(super) fn unknown(&mut self, weight: Weight, what: &str, at: Place, known: &[&str]) {
+        if self.is_full() {
+            return;
+        }
         let key = what.rsplit('.').next().unwrap_or(what).to_owned();
         let hint = did_you_mean(&key, known);
         self.note(weight, at, &format!("{what}: there is no such key"), &hint);

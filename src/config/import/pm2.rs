@@ -134,7 +134,7 @@ pub fn import(material: &Material<'_>) -> Imported {
                 page.error(
                     why.at,
                     &message,
-                    "cas reads what is literal: texts, numbers, process.env.NAME || 'default'",
+                    "cas reads what is literal: texts, numbers, process.env.NAME || 'default'; \"cas import --evaluate\" runs the file with node",
                 );
                 None
             }
@@ -143,6 +143,11 @@ pub fn import(material: &Material<'_>) -> Imported {
         page.tree(&without_comments(material.text))
     };
     read(page, root)
+}
+
+/// True where the file is read without node.
+pub(crate) fn is_literal(material: &Material<'_>) -> bool {
+    exported(material.text, &material.directory().display().to_string(), material.environment).is_ok()
 }
 
 /// Translates what node printed of a file's exports; every place is the file's beginning.

@@ -13,6 +13,8 @@ use crate::config::{
 
 /// Largest nesting.
 const MAX_DEPTH: usize = 48;
+/// Most keys of one object.
+const MOST_KEYS: usize = 1000;
 /// Longest text that is made of others, in bytes.
 const LONGEST: usize = 64 << 10;
 
@@ -318,6 +320,9 @@ impl<'t> Reader<'t> {
         self.advance(1);
         let mut entries: Vec<(Key, Arc<Node>)> = Vec::new();
         while !self.take("}") {
+            if entries.len() >= MOST_KEYS {
+                return self.needs("an object of more than 1,000 keys");
+            }
             let key_at = self.place();
             if self.take("...") {
                 let value = self.value()?;

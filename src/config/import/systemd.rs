@@ -75,6 +75,7 @@ pub fn import(material: &Material<'_>) -> Imported {
             "Service" => service_key(&mut page, setting, &mut candidate),
             "Install" => {}
             other if other.starts_with("X-") => {}
+            _ if page.is_full() => {}
             other => {
                 let hint = did_you_mean(other, &["Unit", "Service", "Install"]);
                 page.hint(setting.at, &format!("[{}]: a service has no such section", brief(other)), &hint);
@@ -273,6 +274,7 @@ fn service_key(page: &mut Page<'_>, setting: &Setting, candidate: &mut Candidate
         },
         key if key.starts_with("X-") => {}
         key if LOST.split_whitespace().any(|known| known == key) => lost(page, setting, ""),
+        _ if page.is_full() => {}
         key => {
             let known: Vec<&str> = CARRIED.iter().copied().chain(LOST.split_whitespace()).collect();
             let near = crate::config::nearest::nearest(key, known);

@@ -29,6 +29,13 @@ impl Redactor {
             What::Blocked { holders } => self.holders(holders),
             What::ReloadRefused { problems: _, first } => self.own(first),
             What::Trouble { text } => self.own(text),
+            What::RunBegun { command } => self.own(command),
+            What::RunEnded { command, error } => {
+                self.own(command);
+                if let Some(error) = error {
+                    self.own(error);
+                }
+            }
             What::ProjectOpened { .. }
             | What::Started { .. }
             | What::Ready { .. }
@@ -54,6 +61,8 @@ impl Redactor {
             | What::ProjectClosed
             | What::Released { .. }
             | What::ShimReplaced
+            | What::ScheduleMissed { .. }
+            | What::ScheduleSkipped { .. }
             | What::OutputDropped { .. } => {}
         }
     }
@@ -72,6 +81,9 @@ impl Redactor {
         }
         self.own(&mut view.why);
         self.own(&mut view.command);
+        if let Some(watch) = &mut view.occasions.watch {
+            self.own(watch);
+        }
         for probe in &mut view.probes {
             self.own(&mut probe.check);
             match &mut probe.last {

@@ -36,14 +36,35 @@ pub(crate) fn service(ui: &Ui, id: &ServiceId, width: usize) -> Vec<Line<'static
     lines.extend(field(ui, "ports", or_none(&ports), width));
     let names = service.environment_names.join(", ");
     lines.extend(field(ui, "environment", or_none(&names), width));
-    let start = if service.autostart { "with its project" } else { "when asked for" };
+    let start = starts(ui, service);
     lines.extend(field(ui, "starts", &format!("{start}; restart: {}", service.restart.label()), width));
+    if let Some(watch) = &service.occasions.watch {
+        lines.extend(field(ui, "watches", watch, width));
+    }
+    if let Some(replica) = &service.occasions.replica {
+        let copy = format!("{} of {} of {}", replica.number, replica.count, replica.of);
+        lines.extend(field(ui, "copy", &copy, width));
+    }
     lines.extend(field(ui, "source", &service.source.to_string(), width));
     lines.push(Line::default());
     lines.extend(dependencies(ui, service, width));
     lines.extend(probes(ui, service, width));
     lines.extend(recent(ui, id, width));
     lines
+}
+
+/// What starts it.
+fn starts(ui: &Ui, service: &ServiceView) -> String {
+    let occasions = &service.occasions;
+    match (&occasions.schedule, occasions.next_at) {
+        (Some(schedule), Some(next)) => {
+            format!("{schedule}, next at {}", ui.zone.date(next.wall_us))
+        }
+        (Some(schedule), None) => format!("{schedule}, suspended"),
+        (None, _) if occasions.profiles.dormant => format!("when asked for, {}", occasions.profiles.sentence()),
+        (None, _) if service.autostart => "with its project".to_owned(),
+        (None, _) => "when asked for".to_owned(),
+    }
 }
 
 const fn or_none(text: &str) -> &str {

@@ -122,13 +122,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
         } else if ui.services.pattern.is_some() && !services.is_empty() {
             empty(frame, ui, content, "no service matches", "Esc clears the filter");
         } else if ui.snapshot.problems.is_empty() && !ui.snapshot.projects.iter().any(|project| project.open) {
-            empty(
-                frame,
-                ui,
-                content,
-                "no project is open yet",
-                "files that tell one are being read; :open DIR opens another",
-            );
+            empty(frame, ui, content, "no project is open", ":open DIR opens one");
         } else if ui.snapshot.problems.is_empty() {
             empty(frame, ui, content, "no services", "cas init writes a cas.yaml to begin with");
         } else {

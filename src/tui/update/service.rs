@@ -127,7 +127,7 @@ pub(super) fn detail(ui: &mut Ui) {
 
 /// Those of the targets to which the verb would do something.
 fn concerned(ui: &Ui, verb: Verb) -> Vec<ServiceId> {
-    ui.targets().iter().filter(|s| verb.applies_to(&s.phase)).map(|service| service.id.clone()).collect()
+    ui.targets().iter().filter(|s| s.takes(verb)).map(|service| service.id.clone()).collect()
 }
 
 fn on_targets(ui: &mut Ui, verb: Verb, command: impl FnOnce(Targets) -> Command) -> Vec<UiEffect> {

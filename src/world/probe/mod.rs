@@ -16,7 +16,7 @@ use crate::model::{
     event::Event,
     ids::RunId,
     probe::{Check, ProbeOutcome, ProbeRound},
-    service::ServiceSpec,
+    service::{CommandLine, ServiceSpec},
     time::short_duration,
 };
 
@@ -40,6 +40,22 @@ pub(super) async fn ask(shared: Arc<Shared>, running: Running, spec: Arc<Service
     };
     let Some((outcome, took)) = answer else { return };
     shared.tell(Event::Probed { run: round.run, kind: round.kind, round: round.round, outcome, took }).await;
+}
+
+/// A command beside a run may take so long.
+const LONGEST_BESIDE: Duration = Duration::from_mins(10);
+
+/// Runs a command beside a run → `RanBeside`; silent where the run ended first.
+pub(super) async fn run_beside(
+    shared: Arc<Shared>,
+    running: Running,
+    spec: Arc<ServiceSpec>,
+    run: RunId,
+    command: CommandLine,
+) {
+    let answer = exec::ask(&shared, &running, &spec, run, &command, LONGEST_BESIDE).await;
+    let Some((outcome, _)) = answer else { return };
+    shared.tell(Event::RanBeside { run, outcome }).await;
 }
 
 /// What is answered in time, with how long it took; none where the run ended first.

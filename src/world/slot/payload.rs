@@ -15,8 +15,13 @@ use rustix::fs::MemfdFlags;
 
 use super::cage::Cage;
 use crate::{
-    model::{ids::RunId, service::ServiceSpec},
-    shim_format::{PAYLOAD, stage},
+    model::{
+        account::Account,
+        attributes::{Attributes, Resource},
+        ids::RunId,
+        service::ServiceSpec,
+    },
+    shim_format::{PAYLOAD, attribute, stage},
     world::process::{
         environment_of,
         launch::{explain, find_in},
@@ -35,6 +40,8 @@ pub(super) struct Plan {
     program: Option<PathBuf>,
     directory: PathBuf,
     environment: BTreeMap<OsString, OsString>,
+    attributes: Attributes,
+    account: Option<Account>,
 }
 
 /// Where a program was found the last time: the service's restarts need not look again.
@@ -67,11 +74,17 @@ impl Plan {
             Some(base) => base.0.iter().map(|(name, value)| (name.into(), value.into())).collect(),
             None => base.iter().cloned().collect(),
         };
+        let account = spec.attributes.user.as_deref().map(account).transpose()?;
+        if let Some(account) = &account {
+            let own = [("HOME", &account.home), ("USER", &account.name), ("LOGNAME", &account.name)];
+            environment.extend(own.map(|(name, value)| (name.into(), value.into())));
+        }
         environment.extend(environment_of(run, spec));
         environment.insert(mark.0.into(), mark.1.into());
         let path = environment.get(OsStr::new("PATH")).cloned().unwrap_or_default();
         let program = known.find(program, path, &spec.working_dir);
-        Ok(Self { argv, program, directory: spec.working_dir.clone(), environment })
+        let attributes = spec.attributes.clone();
+        Ok(Self { argv, program, directory: spec.working_dir.clone(), environment, attributes, account })
     }
 
     /// As a shell would run it that was given the program's file: for a script without interpreter.
@@ -95,7 +108,9 @@ impl Plan {
         let Some(program) = &self.program else { return Err(self.explain(&raw(libc::ENOENT))) };
         let joins = cage.map(Cage::procs_files).unwrap_or_default();
         let kills = cage.and_then(Cage::kill_file);
-        let counts = [self.argv.len(), self.environment.len(), joins.len(), usize::from(kills.is_some())];
+        let attributes = self.attributes();
+        let last = usize::from(kills.is_some()) | attributes.len() << 8;
+        let counts = [self.argv.len(), self.environment.len(), joins.len(), last];
         let mut bytes = Vec::with_capacity(PAYLOAD + 4096);
         for count in counts {
             bytes.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
@@ -109,7 +124,7 @@ impl Plan {
         let paths = joins.iter().chain(&kills).map(|path| path.as_os_str().as_bytes().to_vec());
         let strings = [program.as_os_str(), self.directory.as_os_str()].map(|path| path.as_bytes().to_vec());
         let arguments = self.argv.iter().map(|argument| argument.clone().into_bytes());
-        for string in strings.into_iter().chain(arguments).chain(settings).chain(paths) {
+        for string in strings.into_iter().chain(arguments).chain(settings).chain(paths).chain(attributes) {
             if string.contains(&0) {
                 return Err(self.explain(&io::ErrorKind::InvalidInput.into()));
             }
@@ -123,6 +138,16 @@ impl Plan {
     pub(super) fn explain_failure(&self, errno: i32, at: u8) -> String {
         let error = raw(errno);
         match at {
+            stage::PAYLOAD if !self.attributes.is_default() => format!(
+                "its shim could not read what to execute: {error}; one of an earlier cas knows no user, umask, nice and ulimits: stop the service and start it again"
+            ),
+            stage::LIMITS => format!(
+                "its ulimits, nice or umask could not be set: {error}; only root may raise a hard limit or go below nice 0"
+            ),
+            stage::USER => format!(
+                "it could not become user {}: {error}; only root may run services as another user",
+                self.attributes.user.as_deref().unwrap_or_default()
+            ),
             stage::PAYLOAD => format!("its shim could not read what to execute: {error}"),
             stage::STATE => format!("its state could not be written beside its logs: {error}"),
             stage::CGROUP => format!("its cgroup could not be joined: {error}"),
@@ -130,6 +155,27 @@ impl Plan {
             // fork, chdir and execve.
             _ => self.explain(&error),
         }
+    }
+
+    /// In the letters of [`attribute`].
+    fn attributes(&self) -> Vec<Vec<u8>> {
+        let said = |letter: u8, rest: String| [vec![letter], rest.into_bytes()].concat();
+        let Attributes { user: _, umask, nice, ulimits } = &self.attributes;
+        let mut all = Vec::new();
+        if let Some(account) = &self.account {
+            all.push(said(attribute::USER, account.uid.to_string()));
+            all.push(said(attribute::GROUP, account.gid.to_string()));
+            let further = account.groups.iter().take(attribute::MOST_GROUPS);
+            all.extend(further.map(|group| said(attribute::FURTHER, group.to_string())));
+        }
+        all.extend(umask.map(|mask| said(attribute::MASK, mask.to_string())));
+        all.extend(nice.map(|nice| said(attribute::NICE, (nice + 20).to_string())));
+        for (resource, limit) in ulimits {
+            let place = Resource::ALL.iter().position(|known| known == resource).unwrap_or_default();
+            let bound = |bound: Option<u64>| bound.map_or_else(String::new, |bound| bound.to_string());
+            all.push(said(attribute::LIMIT, format!("{place}:{}:{}", bound(limit.soft), bound(limit.hard))));
+        }
+        all
     }
 
     fn explain(&self, error: &io::Error) -> String {
@@ -160,6 +206,12 @@ impl Known {
     pub(super) fn forget(&mut self) -> bool {
         self.0.take().is_some()
     }
+}
+
+/// Who is meant, by the files of this machine as they are now.
+fn account(user: &str) -> Result<Account, String> {
+    let text = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    Account::find(user, &text("/etc/passwd"), &text("/etc/group"))
 }
 
 fn raw(errno: i32) -> io::Error {

@@ -29,16 +29,16 @@ use tokio::{
 use crate::support::eventually;
 
 /// A real engine on a socket.
-pub(super) struct Stage {
-    pub(super) home: tempfile::TempDir,
-    pub(super) host: Host,
-    pub(super) socket: PathBuf,
+pub(crate) struct Stage {
+    pub(crate) home: tempfile::TempDir,
+    pub(crate) host: Host,
+    pub(crate) socket: PathBuf,
     _server: Server,
 }
 
 impl Stage {
     /// Hosts the project `shop` with these services.
-    pub(super) fn with(services: &str) -> Self {
+    pub(crate) fn with(services: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("cas.yaml");
         std::fs::write(&file, format!("name: shop\nservices:\n{services}")).unwrap();
@@ -69,20 +69,20 @@ impl Stage {
         Self { home, host, socket, _server: server }
     }
 
-    pub(super) async fn get(&self, path: &str) -> Said {
+    pub(crate) async fn get(&self, path: &str) -> Said {
         curl(&self.socket, "GET", path, &[], b"").await
     }
 
-    pub(super) async fn ask(&self, body: &Value) -> Said {
+    pub(crate) async fn ask(&self, body: &Value) -> Said {
         curl(&self.socket, "POST", "/v1/requests", &[], body.to_string().as_bytes()).await
     }
 
     /// The newest picture, as JSON.
-    pub(super) async fn picture(&self) -> Value {
+    pub(crate) async fn picture(&self) -> Value {
         self.get("/v1/snapshot").await.json()
     }
 
-    pub(super) async fn leave(mut self) {
+    pub(crate) async fn leave(mut self) {
         self.host.handle.leave().await;
         (&mut self.host.task).await.unwrap();
     }
@@ -99,7 +99,7 @@ impl Drop for Stage {
 }
 
 /// The lock, once nobody else holds it: a process that another test makes just now has it for the moment between fork and exec.
-pub(super) fn take(socket: &Path) -> Lock {
+pub(crate) fn take(socket: &Path) -> Lock {
     let mut taken = None;
     eventually("the lock is free", || {
         taken = match Lock::take(socket).unwrap() {
@@ -112,7 +112,7 @@ pub(super) fn take(socket: &Path) -> Lock {
 }
 
 /// An engine that only shows a picture; its sender keeps it alive.
-pub(super) fn showing(snapshot: Snapshot) -> (Handle, watch::Sender<Arc<Snapshot>>) {
+pub(crate) fn showing(snapshot: Snapshot) -> (Handle, watch::Sender<Arc<Snapshot>>) {
     let (calls, mut door) = mpsc::channel(8);
     let (snapshots, pictures) = watch::channel(Arc::new(snapshot));
     let (link, linked) = watch::channel(Link::Local);
@@ -129,24 +129,24 @@ pub(super) fn showing(snapshot: Snapshot) -> (Handle, watch::Sender<Arc<Snapshot
 
 /// An answer.
 #[derive(Debug)]
-pub(super) struct Said {
-    pub(super) status: u16,
-    pub(super) body: String,
+pub(crate) struct Said {
+    pub(crate) status: u16,
+    pub(crate) body: String,
 }
 
 impl Said {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// The sentence of a refusal.
-    pub(super) fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> String {
         self.json()["error"].as_str().unwrap().to_owned()
     }
 }
 
 /// One request over a connection of its own, by hand: HTTP/1.0, so that the answer is simply what comes until the end.
-pub(super) async fn curl(socket: &Path, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Said {
+pub(crate) async fn curl(socket: &Path, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Said {
     let mut stream = UnixStream::connect(socket).await.unwrap();
     let mut head = format!("{method} {path} HTTP/1.0\r\nHost: cas\r\nContent-Length: {}\r\n", body.len());
     for header in headers {

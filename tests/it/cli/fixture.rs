@@ -62,6 +62,7 @@ pub(crate) fn view(service: &str, phase: Phase, why: &str) -> ServiceView {
         probes: Vec::new(),
         restart: RestartPolicy::OnFailure { max_retries: None },
         autostart: true,
+        occasions: cas::model::occasion::OccasionView::default(),
         source: source(3),
         description: None,
     }
@@ -168,6 +169,7 @@ fn spec(service: &str, line: u32, depends_on: &[(&str, Condition)]) -> Arc<Servi
     Arc::new(ServiceSpec {
         base_environment: None,
         limits: cas::model::service::Limits::default(),
+        attributes: cas::model::attributes::Attributes::default(),
         logs: cas::model::service::LogPolicy::default(),
         tty: false,
         id: id(service),
@@ -183,6 +185,7 @@ fn spec(service: &str, line: u32, depends_on: &[(&str, Condition)]) -> Arc<Servi
         stop: StopPlan::default(),
         ports: Vec::new(),
         autostart: true,
+        occasions: cas::model::occasion::Occasions::default(),
         source: source(line),
         description: None,
     })

@@ -89,6 +89,11 @@ fn status_json_keeps_its_form() {
                 "command": "./web --serve",
                 "working_dir": "/srv/shop",
                 "source": { "file": "/srv/shop/cas.yaml", "line": 3, "column": 3 },
+                "profiles": [],
+                "replica_of": null,
+                "schedule": null,
+                "next_at": null,
+                "watch": null,
             },
             {
                 "project": "shop",
@@ -109,6 +114,11 @@ fn status_json_keeps_its_form() {
                 "command": "./db --serve",
                 "working_dir": "/srv/shop",
                 "source": { "file": "/srv/shop/cas.yaml", "line": 3, "column": 3 },
+                "profiles": [],
+                "replica_of": null,
+                "schedule": null,
+                "next_at": null,
+                "watch": null,
             },
         ],
         "projects": [{

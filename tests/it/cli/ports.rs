@@ -125,3 +125,17 @@ async fn check_names_the_service_of_another_open_project_that_wants_the_port() {
     let check = run(&outside, "cas check").await;
     assert!(check.stderr.contains("web: port 8080 is wanted by blog/api, too"), "{}", check.stderr);
 }
+
+#[tokio::test]
+async fn up_where_an_engine_runs_already_names_the_holder_too() {
+    let accepted = |_: &_| Reply::Accepted { note: "start web".to_owned() };
+    let idle = engine(Link::Connected, of(vec![stopped("web", &[8080])]), Vec::new(), accepted, |_| None);
+    let outside = Fake {
+        project: Some(fixture::project()),
+        handle: Some(idle.handle.clone()),
+        holders: vec![holder()],
+        ..Fake::default()
+    };
+    let up = run(&outside, "cas up --detach --timeout 1ms web").await;
+    assert_eq!(up.stderr.matches("note: web: port 8080 is held by nginx").count(), 1, "{}", up.stderr);
+}

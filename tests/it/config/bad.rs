@@ -86,3 +86,23 @@ fn a_file_that_cannot_be_read_is_said_in_a_sentence() {
         assert!(loaded.project.is_none());
     }
 }
+
+#[test]
+fn as_what_a_service_begins_is_checked() {
+    let project = Project::new().file(
+        "cas.yaml",
+        "services:\n  a:\n    command: sleep 1\n    user: no-such-user\n    umask: 999\n    nice: 40\n    ulimits: {nofiles: 3, core: x, stack: {soft: 9, hard: 3}}\n",
+    );
+    let said = project.said(&project.load("cas.yaml"));
+    for part in [
+        "user: there is no user \"no-such-user\" on this machine (cas.yaml:4:11)",
+        "umask: \"999\" is not an octal number (cas.yaml:5:12)",
+        "nice: \"40\" is out of range (cas.yaml:6:11)",
+        "ulimits: \"nofiles\" is not a limit (cas.yaml:7:15)",
+        "did you mean \"nofile\"?",
+        "ulimits.core: \"x\" is not a limit (cas.yaml:7:33)",
+        "ulimits.stack: soft is more than hard",
+    ] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+}

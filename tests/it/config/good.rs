@@ -372,9 +372,37 @@ fn services_with_errors_are_listed_with_what_is_known_of_them() {
     assert_eq!(json["services"][1]["autostart"], false);
 }
 
+/// The page with each table in the place of the one that has most of its keys.
+fn with_tables(page: &str) -> String {
+    let keys = |table: &str| -> Vec<String> {
+        table.lines().skip(2).filter_map(|line| Some(line.split('`').nth(1)?.to_owned())).collect()
+    };
+    let mut blocks: Vec<String> = page.split("\n\n").map(str::to_owned).collect();
+    for (_, table) in cas::config::reference() {
+        let new = keys(&table);
+        let shared = |block: &String| {
+            if block.starts_with("| key | form | meaning |") {
+                let old = keys(block);
+                let both = old.iter().filter(|key| new.contains(key)).count();
+                both * 100 / old.len().max(new.len()).max(1)
+            } else {
+                0
+            }
+        };
+        if let Some(best) = blocks.iter_mut().max_by_key(|block| shared(block)).filter(|block| shared(block) > 0) {
+            *best = table.trim_end().to_owned();
+        }
+    }
+    blocks.join("\n\n")
+}
+
 #[test]
 fn the_reference_page_has_every_key() {
-    let page = std::fs::read_to_string("docs/cas-yaml.md").unwrap();
+    let mut page = std::fs::read_to_string("docs/cas-yaml.md").unwrap();
+    if std::env::var_os("CAS_UPDATE_PAGES").is_some() {
+        page = with_tables(&page);
+        std::fs::write("docs/cas-yaml.md", &page).unwrap();
+    }
     for (heading, table) in cas::config::reference() {
         assert!(page.contains(&table), "docs/cas-yaml.md: the table \"{heading}\" should be\n{table}");
     }
@@ -449,11 +477,26 @@ fn logs_and_limits_count_where_they_are_written_closest_to_the_service() {
 }
 
 #[test]
-fn compose_s_words_about_replicas_are_noted_and_a_terminal_has_one_stream() {
+fn compose_s_words_about_restarts_are_noted_and_a_terminal_has_one_stream() {
     let loaded = load(
-        "services: {web: {command: sleep 1, deploy: {replicas: 3, restart_policy: {}}, tty: true, logs: {split_streams: true}}}",
+        "services: {web: {command: sleep 1, deploy: {mode: replicated, restart_policy: {}}, tty: true, logs: {split_streams: true}}}",
     );
     let notes: Vec<_> = loaded.notes.iter().map(|note| note.message.as_str()).collect();
-    assert_eq!(notes, ["replicas: not used", "restart_policy: not used", "tty: split_streams has no effect"]);
+    assert_eq!(notes, ["mode: not used", "restart_policy: not used", "tty: split_streams has no effect"]);
     assert!(loaded.errors.is_empty());
+}
+
+#[test]
+fn as_what_a_service_begins_is_read_and_defaults_are_below_it() {
+    use cas::model::attributes::{Resource, Ulimit};
+    let own = rustix::process::geteuid().as_raw();
+    let group = rustix::process::getegid().as_raw();
+    let spec = sound(&format!(
+        "defaults: {{umask: \"027\", ulimits: {{nofile: 64, core: unlimited}}}}\nservices:\n  web: {{command: sleep 1, user: \"{own}:{group}\", nice: 3, ulimits: {{nofile: {{soft: 32, hard: 128}}}}}}\n",
+    ));
+    let attributes = &spec.services[0].attributes;
+    assert_eq!((attributes.umask, attributes.nice), (Some(0o27), Some(3)));
+    assert_eq!(attributes.user.as_deref(), Some(format!("{own}:{group}").as_str()));
+    assert_eq!(attributes.ulimits[&Resource::Nofile], Ulimit { soft: Some(32), hard: Some(128) });
+    assert_eq!(attributes.ulimits[&Resource::Core], Ulimit { soft: None, hard: None });
 }

@@ -5,10 +5,9 @@ use cas::model::policy::{Consent, Origin, Reply};
 use super::world::{Build, World, secs, service};
 
 fn steps(world: &mut World, line: &str) -> Vec<String> {
-    match world.say_as(Origin::Cli, line, Consent::DryRun) {
-        Reply::Planned { plan } => plan.steps,
-        other => panic!("{other:?}"),
-    }
+    let reply = world.say_as(Origin::Cli, line, Consent::DryRun);
+    let Reply::Planned { plan } = reply else { panic!("{reply:?}") };
+    plan.steps
 }
 
 #[test]

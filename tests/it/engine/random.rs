@@ -3,11 +3,13 @@
 use cas::{
     engine::{Budget, Settings},
     model::{
-        event::{Event, Input, TimerKey},
+        event::{Change, Event, Input, TimerKey},
         ids::{Epoch, ServiceName},
+        occasion::{OnChange, Watch},
         phase::Exit,
         policy::{Consent, Origin},
         probe::ProbeKind,
+        schedule::{OnOverlap, Pace, Schedule, Zone},
         service::{Condition, Dependency, RestartPolicy, ServiceSpec},
     },
 };
@@ -63,7 +65,29 @@ fn random_spec(rng: &mut fastrand::Rng, n: usize) -> ServiceSpec {
             spec.depends_on.insert(ServiceName::new(&format!("s{below}")).unwrap(), edge);
         }
     }
+    random_occasions(&mut spec, rng);
     spec
+}
+
+fn random_occasions(spec: &mut ServiceSpec, rng: &mut fastrand::Rng) {
+    // What a clock starts has no dependency here: the world does not foresee what else it starts.
+    if rng.u8(0..5) == 0 && spec.depends_on.is_empty() {
+        spec.autostart = false;
+        if matches!(spec.restart, RestartPolicy::Always | RestartPolicy::UnlessStopped) {
+            spec.restart = RestartPolicy::No;
+        }
+        spec.occasions.schedule = Some(Schedule {
+            pace: Pace::Every(secs(rng.u64(1..40))),
+            zone: Zone::UTC,
+            on_overlap: if rng.bool() { OnOverlap::Skip } else { OnOverlap::Restart },
+            catch_up: rng.bool(),
+        });
+    }
+    if rng.u8(0..4) == 0 {
+        let paths = vec!["src".to_owned()];
+        let action = OnChange::Restart;
+        spec.occasions.watch = Some(Watch { paths, ignore: Vec::new(), debounce: ms(300), action });
+    }
 }
 
 fn random_behaviour(world: &mut World, rng: &mut fastrand::Rng, name: &str) {
@@ -118,12 +142,13 @@ fn random_line(rng: &mut fastrand::Rng, count: usize) -> String {
 /// A timer of an epoch that is over, or never was, must change nothing at all.
 fn poke_with_a_stale_timer(world: &mut World, rng: &mut fastrand::Rng, count: usize) {
     let service = id(&format!("s{}", rng.usize(0..count)));
-    let key = match rng.u8(0..6) {
+    let key = match rng.u8(0..7) {
         0 => TimerKey::BackoffOver(service),
         1 => TimerKey::GraceOver(service),
         2 => TimerKey::StableReached(service),
         3 => TimerKey::ProbeDue(service, ProbeKind::Liveness),
         4 => TimerKey::PortsAgain(service),
+        5 => TimerKey::ScheduleDue(service),
         _ => TimerKey::BudgetRefilled,
     };
     let _seen = world.engine.snapshot(world.now);
@@ -182,6 +207,13 @@ fn live(seed: u64, deadly: bool) -> World {
                 let port = rng.u16(8000..8004);
                 if world.held_ports.remove(&port).is_none() {
                     world.held_ports.insert(port, 5);
+                }
+            }
+            4 => {
+                let service = id(&format!("s{}", rng.usize(0..count)));
+                let change = Change { first: "src/app.py".to_owned(), more: rng.usize(0..3) };
+                if !world.succession.is_dead {
+                    world.tell(Event::FilesChanged { service, change });
                 }
             }
             2 => poke_with_a_stale_timer(&mut world, &mut rng, count),

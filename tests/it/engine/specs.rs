@@ -32,6 +32,7 @@ pub(super) fn service(name: &str) -> ServiceSpec {
     ServiceSpec {
         base_environment: None,
         limits: cas::model::service::Limits::default(),
+        attributes: cas::model::attributes::Attributes::default(),
         logs: cas::model::service::LogPolicy::default(),
         tty: false,
         id: id(name),
@@ -47,6 +48,7 @@ pub(super) fn service(name: &str) -> ServiceSpec {
         stop: StopPlan::default(),
         ports: Vec::new(),
         autostart: false,
+        occasions: cas::model::occasion::Occasions::default(),
         source: Source { file: PathBuf::from("/srv/cas.yaml"), line: 1, column: 1 },
         description: None,
     }

@@ -230,6 +230,11 @@ impl World {
             // It is started on purpose: counts begin anew.
             return;
         }
+        let last = |state: &ServiceState| state.clock.as_ref().and_then(|clock| clock.last_us);
+        if last(&after) != last(before) {
+            // So it is by its clock.
+            return;
+        }
         assert!(after.restarts >= before.restarts, "{id}: {before:?} became {after:?}");
         let spec = &self.specs[id];
         let lasted = before.run.as_ref().map_or(Duration::ZERO, |run| self.now.since(run.since));

@@ -23,6 +23,7 @@ pub(crate) fn spec(ready: Option<&str>) -> ServiceSpec {
     ServiceSpec {
         base_environment: None,
         limits: cas::model::service::Limits::default(),
+        attributes: cas::model::attributes::Attributes::default(),
         logs: LogPolicy::default(),
         tty: false,
         id: id("web"),
@@ -38,6 +39,7 @@ pub(crate) fn spec(ready: Option<&str>) -> ServiceSpec {
         stop: StopPlan::default(),
         ports: Vec::new(),
         autostart: false,
+        occasions: cas::model::occasion::Occasions::default(),
         source: Source { file: "cas.yaml".into(), line: 1, column: 1 },
         description: None,
     }

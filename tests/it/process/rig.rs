@@ -166,6 +166,7 @@ impl Rig {
         ServiceSpec {
             base_environment: None,
             limits: cas::model::service::Limits::default(),
+            attributes: cas::model::attributes::Attributes::default(),
             logs: cas::model::service::LogPolicy::default(),
             tty: false,
             id: service(name),
@@ -181,6 +182,7 @@ impl Rig {
             stop: StopPlan::default(),
             ports: Vec::new(),
             autostart: false,
+            occasions: cas::model::occasion::Occasions::default(),
             source: Source { file: "cas.yaml".into(), line: 1, column: 1 },
             description: None,
         }

@@ -95,6 +95,7 @@ pub(super) fn service(project: &str, name: &str, phase: Phase, why: &str) -> Ser
         probes: vec![],
         restart: RestartPolicy::Always,
         autostart: true,
+        occasions: cas::model::occasion::OccasionView::default(),
         source: Source { file: PathBuf::from(format!("/srv/{project}/cas.yaml")), line: 12, column: 3 },
         description: None,
     }

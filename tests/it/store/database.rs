@@ -69,9 +69,13 @@ const fn number(what: &What) -> usize {
         What::Forked { .. } => 32,
         What::Suspended { .. } => 33,
         What::Continued { .. } => 34,
+        What::ScheduleMissed { .. } => 35,
+        What::ScheduleSkipped { .. } => 36,
+        What::RunBegun { .. } => 37,
+        What::RunEnded { .. } => 38,
     }
 }
-const VARIANTS: usize = 35;
+const VARIANTS: usize = 39;
 
 fn every_what() -> Vec<What> {
     let odd = Duration::new(90_061, 1_002_003);
@@ -115,6 +119,10 @@ fn every_what() -> Vec<What> {
         What::ReloadRefused { problems: 2, first: text.clone() },
         What::AutopilotSet { mode: Autopilot::Off },
         What::Stalled { gap: odd },
+        What::ScheduleMissed { due: text.clone(), made_up: true },
+        What::ScheduleSkipped { due: text.clone() },
+        What::RunBegun { command: text.clone() },
+        What::RunEnded { command: text.clone(), error: Some(text.clone()) },
         What::Trouble { text },
         What::Adopted { pid: 7, away: odd },
         What::Unverifiable { pid: 7 },

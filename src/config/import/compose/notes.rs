@@ -54,10 +54,18 @@ impl Notes {
         self.add(Weight::Lost, item.source(), &format!("{key}: {} is not carried over", item.quote()), None);
     }
 
+    /// True where no more are kept, so that none need be thought of.
+    pub(super) fn is_full(&self) -> bool {
+        self.kept.len() >= MOST
+    }
+
     fn add(&mut self, weight: Weight, source: Source, message: &str, hint: Option<String>) {
+        if self.is_full() {
+            return;
+        }
         let short = |text: &str| harmless(text).chars().take(LONGEST).collect::<String>();
         let message = short(message);
-        if self.kept.len() < MOST && self.said.insert((source.clone(), message.clone())) {
+        if self.said.insert((source.clone(), message.clone())) {
             self.kept.push(Note { weight, source, message, hint: hint.map(|hint| short(&hint)) });
         }
     }

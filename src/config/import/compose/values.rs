@@ -37,6 +37,9 @@ impl Values {
                 }
                 continue;
             }
+            if self.notes.is_full() {
+                break;
+            }
             let known = table.carried.iter().chain(table.lost).copied();
             let hint = match nearest(key, known) {
                 Some(word) => format!("did you mean \"{word}\"?"),
