@@ -142,6 +142,13 @@ impl Draft {
 
 /// Reads one entry of `services`.
 pub(crate) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &Settings) -> Option<Draft> {
+    reader.service = Some(key.text.to_string());
+    let draft = read_within(reader, key, node, defaults);
+    reader.service = None;
+    draft
+}
+
+fn read_within(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &Settings) -> Option<Draft> {
     let name = ServiceName::new(&key.text);
     if let Err(error) = &name {
         reader.error(key.at, format!("services: {error}"), "rename the service");
@@ -149,7 +156,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &S
     let fields =
         if node.is_null() { Fields::none(key.at) } else { reader.fields(&key.text, node, &schema::SERVICE)? };
     let occasions = occasions::read(reader, &fields);
-    let mut settings = Settings::read(reader, &fields).over(defaults);
+    let mut settings = Settings::read(reader, &fields, defaults).over(defaults);
     occasions::settle(reader, &fields, &occasions, &mut settings);
     let edges = fields.get("depends_on").map(|node| dependencies(reader, node)).unwrap_or_default();
     let working_dir = settings.working_dir.clone().unwrap_or_else(|| reader.root.clone());

@@ -11,6 +11,7 @@ use super::{
     problems::{Fault, Place},
     reader::{Fields, Reader},
     schema,
+    siblings::{self, Entry, Given},
     tree::{Node, Shape},
 };
 
@@ -28,8 +29,13 @@ pub(crate) enum EnvFile {
     Unreadable(String),
 }
 
-/// Variables of a service (or of the defaults): its files in order, then its `environment`.
-pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<String, String> {
+/// Variables of a service (or of the defaults): its files in order, then its `environment`, whose values may name each other, those of
+/// the files, and those `below`.
+pub(crate) fn read(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    below: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::new();
     if let Some(node) = fields.get("env_file") {
         match &node.shape {
@@ -38,32 +44,66 @@ pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<Str
         }
     }
     if let Some(node) = fields.get("environment") {
-        match &node.shape {
-            Shape::Map(entries) => {
-                for (key, node) in entries {
-                    let value = if node.is_null() { None } else { Some(reader.text(&key.text, node)) };
-                    match value {
-                        None => inherit(reader, key.at, &key.text, &mut variables),
-                        Some(Some(value)) => set(reader, key.at, &key.text, value, &mut variables),
-                        Some(None) => {}
-                    }
+        let entries = entries(reader, node);
+        let (ordered, circular) = siblings::in_order(reader, entries);
+        // Nothing more is said about those that name them.
+        variables.extend(circular.into_iter().map(|name| (name, String::new())));
+        for Entry { name, at, value_at: (what, value_at), given } in ordered {
+            let value = match given {
+                Given::Written(text) => {
+                    let own = |name: &str| variables.get(name).or_else(|| below.get(name)).cloned();
+                    reader.filled_from(&what, value_at, text, &own)
                 }
-            }
-            Shape::List(items) => {
-                for item in items {
-                    let Some(text) = reader.text("environment", item) else { continue };
-                    match text.split_once('=') {
-                        Some((name, value)) => set(reader, item.at, name, value.to_owned(), &mut variables),
-                        None => inherit(reader, item.at, &text, &mut variables),
-                    }
+                Given::Filled(text) => Some(text),
+                Given::Inherited => {
+                    inherit(reader, at, &name, &mut variables);
+                    continue;
                 }
-            }
-            Shape::Scalar { .. } => {
-                reader.wrong_form("environment", node, "a map or a list", "write NAME: value, one a line");
+            };
+            if let Some(value) = value {
+                set(reader, at, &name, value, &mut variables);
             }
         }
     }
+    reader.secrets.learn_environment(&variables);
     variables
+}
+
+/// What stands below `environment`, in its order.
+fn entries<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Vec<Entry<'n>> {
+    match &node.shape {
+        Shape::Map(entries) => entries
+            .iter()
+            .filter_map(|(key, node)| {
+                let given =
+                    if node.is_null() { Given::Inherited } else { Given::Written(reader.scalar(&key.text, node)?) };
+                let name = key.text.to_string();
+                Some(Entry { value_at: (name.clone(), node.at), name, at: key.at, given })
+            })
+            .collect(),
+        Shape::List(items) => items
+            .iter()
+            .filter_map(|item| {
+                let text = reader.scalar("environment", item)?;
+                let (name, given) = match text.split_once('=') {
+                    Some((name, value)) if !name.contains('$') => (name.to_owned(), Given::Written(value)),
+                    // The name itself is made of variables, which cannot be siblings.
+                    Some(_) | None => {
+                        let text = reader.filled("environment", item.at, text)?;
+                        match text.split_once('=') {
+                            Some((name, value)) => (name.to_owned(), Given::Filled(value.to_owned())),
+                            None => (text, Given::Inherited),
+                        }
+                    }
+                };
+                Some(Entry { name, at: item.at, value_at: ("environment".to_owned(), item.at), given })
+            })
+            .collect(),
+        Shape::Scalar { .. } => {
+            reader.wrong_form("environment", node, "a map or a list", "write NAME: value, one a line");
+            Vec::new()
+        }
+    }
 }
 
 fn set(reader: &mut Reader<'_>, at: Place, name: &str, value: String, variables: &mut BTreeMap<String, String>) {

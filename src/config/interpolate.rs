@@ -1,6 +1,8 @@
 //! `${VAR}` in values, in compose's words. Promise: one pass; what a variable contains is never read again.
 //! Never: changes keys, and never fails because a variable is missing, unless it was marked as needed.
 
+use std::collections::BTreeSet;
+
 /// Longest text that one value may grow to, in bytes.
 const MAX_EXPANDED: usize = 1 << 20;
 /// How deep defaults may stand within defaults.
@@ -27,6 +29,25 @@ pub(crate) fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Exp
         text.clone_into(&mut expansion.text);
     }
     expansion
+}
+
+/// Every variable that the text names, those within defaults, too.
+pub(crate) fn names(text: &str) -> BTreeSet<&str> {
+    let mut names = BTreeSet::new();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once('$') {
+        if let Some(after) = after.strip_prefix('$') {
+            rest = after;
+            continue;
+        }
+        let after = after.strip_prefix('{').unwrap_or(after);
+        let name = name_at(after);
+        if !name.is_empty() {
+            names.insert(name);
+        }
+        rest = &after[name.len()..];
+    }
+    names
 }
 
 fn into(text: &str, lookup: &dyn Fn(&str) -> Option<String>, nesting: usize, out: &mut Expansion) {
@@ -175,6 +196,12 @@ mod tests {
             assert_eq!(expansion.text, result, "{text}");
             assert!(expansion.missing.is_empty() && expansion.errors.is_empty(), "{text}: {expansion:?}");
         }
+    }
+
+    #[test]
+    fn every_name_is_found_wherever_it_stands() {
+        let found = names("$A ${B:-${C:+$D}} $$E $${F} ${G:?${H}} $1 ^x$");
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["A", "B", "C", "D", "G", "H"]);
     }
 
     #[test]

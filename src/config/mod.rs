@@ -41,6 +41,7 @@ mod replicas;
 pub mod scan;
 mod schema;
 mod settings;
+mod siblings;
 mod tree;
 pub mod user;
 mod written;

@@ -20,11 +20,7 @@ use super::{
     settings::Settings,
     tree::{self, Shape},
 };
-use crate::model::{
-    ids::ProjectName,
-    project::ProjectSpec,
-    redact::{Redactor, Secrets},
-};
+use crate::model::{ids::ProjectName, project::ProjectSpec, redact::Redactor};
 
 /// Reads a project file and checks everything that can be checked without running anything.
 ///
@@ -73,7 +69,7 @@ pub(crate) fn load_text(file: &Path, text: &str, env: &BTreeMap<String, String>)
 fn read_kind(mut reader: Reader<'_>, file: PathBuf, kind: FileKind, name: Option<ProjectName>, text: &str) -> Loaded {
     let outer = layers::around(&mut reader);
     let (written_name, mut drafts) = match kind {
-        FileKind::CasYaml => read_yaml(&mut reader, text, outer),
+        FileKind::CasYaml => read_yaml(&mut reader, text, outer, name.as_ref()),
         FileKind::Procfile => (None, procfile::read(&mut reader, text)),
         FileKind::ProcessCompose | FileKind::Mprocs | FileKind::Pm2 | FileKind::Supervisord | FileKind::Compose => {
             foreign::read(&mut reader, &file, kind, text)
@@ -101,7 +97,7 @@ fn absolute(file: &Path) -> PathBuf {
 }
 
 fn give(reader: Reader<'_>, file: PathBuf, name: Option<ProjectName>, drafts: Vec<Draft>) -> Loaded {
-    let Reader { root, problems, environment, dot_env, .. } = reader;
+    let Reader { root, problems, environment, dot_env, mut secrets, .. } = reader;
     let (mut notes, mut errors) = problems.finish();
     let mut understood: Vec<_> = drafts.iter().map(|draft| draft.understood(&root, &file)).collect();
     let project = name.filter(|_| errors.is_empty()).map(|name| ProjectSpec {
@@ -110,7 +106,6 @@ fn give(reader: Reader<'_>, file: PathBuf, name: Option<ProjectName>, drafts: Ve
         root,
         file: file.clone(),
     });
-    let mut secrets = Secrets::default();
     // What was filled in stands in messages, too.
     secrets.learn_environment(environment);
     secrets.learn_environment(&dot_env);
@@ -165,7 +160,12 @@ pub(crate) fn read_dot_env(reader: &mut Reader<'_>) {
     }
 }
 
-fn read_yaml(reader: &mut Reader<'_>, text: &str, outer: layers::Outer) -> (Option<ProjectName>, Vec<Draft>) {
+fn read_yaml(
+    reader: &mut Reader<'_>,
+    text: &str,
+    outer: layers::Outer,
+    given: Option<&ProjectName>,
+) -> (Option<ProjectName>, Vec<Draft>) {
     let tree = tree::parse(text);
     let was_cut = tree.root.is_none() && !tree.faults.is_empty();
     tree.faults.into_iter().for_each(|fault| reader.problems.error(fault));
@@ -185,12 +185,14 @@ fn read_yaml(reader: &mut Reader<'_>, text: &str, outer: layers::Outer) -> (Opti
             .map_err(|error| reader.error(node.at, format!("name: {error}"), "such as my-project"))
             .ok()
     });
+    reader.project =
+        Some(given.or(name.as_ref()).map_or_else(|| name_of(&reader.root).to_string(), ProjectName::to_string));
     let logs = PartialLogs::read(reader, &fields);
     let defaults = match fields.get("defaults") {
         Some(node) => match reader.fields("defaults", node, &schema::DEFAULTS) {
             Some(fields) => {
                 replicas::refuse_in_defaults(reader, &fields);
-                Settings::read(reader, &fields)
+                Settings::read(reader, &fields, &Settings::default())
             }
             None => Settings::default(),
         },

@@ -16,7 +16,10 @@ use super::{
     schema::{Foreign, Table, Word},
     tree::{Key, Node, Shape},
 };
-use crate::model::time::human;
+use crate::model::{redact::Secrets, time::human};
+
+/// The variable that only values of a service may name.
+const SERVICE: &str = "CAS_SERVICE";
 
 /// What reading one file needs and gathers.
 #[derive(Debug)]
@@ -39,6 +42,12 @@ pub(crate) struct Reader<'a> {
     patterns: HashMap<String, Option<String>>,
     /// Files of variables read so far.
     pub(crate) env_files: HashMap<PathBuf, super::environment::EnvFile>,
+    /// What `${CAS_PROJECT}` is, once it is known.
+    pub(crate) project: Option<String>,
+    /// What `${CAS_SERVICE}` is, within a service.
+    pub(crate) service: Option<String>,
+    /// What variables of services contain, which messages may quote.
+    pub(crate) secrets: Secrets,
 }
 
 /// The entries of one map, unknown keys already reported.
@@ -88,6 +97,9 @@ impl<'a> Reader<'a> {
             programs: HashMap::new(),
             patterns: HashMap::new(),
             env_files: HashMap::new(),
+            project: None,
+            service: None,
+            secrets: Secrets::default(),
         }
     }
 
@@ -140,6 +152,16 @@ impl<'a> Reader<'a> {
         found.cloned()
     }
 
+    /// What `${NAME}` is in any value of the file.
+    fn named(&self, name: &str) -> Option<String> {
+        match name {
+            "CAS_PROJECT" => self.project.clone(),
+            SERVICE => self.service.clone(),
+            "CAS_ROOT" => self.root.to_str().map(str::to_owned),
+            _ => self.variable(name),
+        }
+    }
+
     /// A map whose keys are those of `table`; others are reported.
     pub(crate) fn fields<'n>(&mut self, what: &str, node: &'n Node, table: &Table) -> Option<Fields<'n>> {
         let Shape::Map(entries) = &node.shape else {
@@ -185,6 +207,12 @@ impl<'a> Reader<'a> {
 
     /// A single value as text, variables filled in.
     pub(crate) fn text(&mut self, what: &str, node: &Node) -> Option<String> {
+        let text = self.scalar(what, node)?;
+        self.filled(what, node.at, text)
+    }
+
+    /// A single value as it is written.
+    pub(crate) fn scalar<'n>(&mut self, what: &str, node: &'n Node) -> Option<&'n str> {
         let Shape::Scalar { text, .. } = &node.shape else {
             self.wrong_form(what, node, "text", "write a single value, in quotes if need be");
             return None;
@@ -193,14 +221,33 @@ impl<'a> Reader<'a> {
             self.wrong_form(what, node, "text", "write a value, or remove the key");
             return None;
         }
-        self.filled(what, node.at, text)
+        Some(text)
     }
 
     /// Variables filled in; none after an error.
     pub(crate) fn filled(&mut self, what: &str, at: Place, text: &str) -> Option<String> {
+        self.filled_from(what, at, text, &|_| None)
+    }
+
+    /// Variables filled in, first from `own`; none after an error.
+    pub(crate) fn filled_from(
+        &mut self,
+        what: &str,
+        at: Place,
+        text: &str,
+        own: &dyn Fn(&str) -> Option<String>,
+    ) -> Option<String> {
         let text = if self.interpolates && text.contains('$') {
-            let expansion = expand(text, &|name| self.variable(name));
+            let expansion = expand(text, &|name| own(name).or_else(|| self.named(name)));
             for name in expansion.missing {
+                if name == SERVICE {
+                    self.error(
+                        at,
+                        format!("{what}: {SERVICE} is not known outside of a service"),
+                        "write this value in the services themselves",
+                    );
+                    continue;
+                }
                 self.note(
                     at,
                     format!("{what}: {name} is not set, so it is empty here"),

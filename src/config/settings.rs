@@ -87,11 +87,11 @@ impl PartialBackoff {
 }
 
 impl Settings {
-    /// What these keys of a map say.
-    pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Self {
+    /// What these keys of a map say; values of `environment` may name what is `below`.
+    pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, below: &Self) -> Self {
         Self {
             working_dir: fields.get("working_dir").and_then(|node| directory(reader, node)),
-            environment: environment::read(reader, fields),
+            environment: environment::read(reader, fields, &below.environment),
             restart: fields.get("restart").and_then(|node| restart(reader, node)),
             backoff: fields.get("backoff").map(|node| backoff(reader, node)).unwrap_or_default(),
             stop_signal: fields.get("stop_signal").and_then(|node| stop_signal(reader, node)),

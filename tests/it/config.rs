@@ -9,6 +9,7 @@ mod good;
 mod hostile;
 mod occasions;
 mod places;
+mod siblings;
 mod starting;
 
 use std::{collections::BTreeMap, fs, path::Path};
