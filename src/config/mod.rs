@@ -33,6 +33,7 @@ mod ready;
 mod render;
 pub mod scan;
 mod schema;
+mod secrets;
 mod settings;
 mod tree;
 pub mod user;

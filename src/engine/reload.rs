@@ -50,6 +50,7 @@ fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         command,
         working_dir,
         environment,
+        secrets,
         base_environment: _,
         limits,
         logs,
@@ -70,6 +71,7 @@ fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         || *command != new.command
         || *working_dir != new.working_dir
         || *environment != new.environment
+        || *secrets != new.secrets
         || *limits != new.limits
         || *logs != new.logs
         || *tty != new.tty

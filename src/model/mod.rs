@@ -18,6 +18,7 @@ pub mod query;
 pub mod record;
 pub mod redact;
 pub mod registry;
+pub mod secret;
 pub mod service;
 pub mod signal;
 pub mod snapshot;

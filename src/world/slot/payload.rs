@@ -15,7 +15,7 @@ use rustix::fs::MemfdFlags;
 
 use super::cage::Cage;
 use crate::{
-    model::{ids::RunId, service::ServiceSpec},
+    model::{ids::RunId, secret::SecretValues, service::ServiceSpec},
     shim_format::{PAYLOAD, stage},
     world::process::{
         environment_of,
@@ -27,7 +27,7 @@ use crate::{
 const SHELL: &str = "/bin/sh";
 
 /// Everything that a run is executed from, ready to be handed over.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Plan {
     /// As it was written.
     argv: Vec<String>,
@@ -35,6 +35,13 @@ pub(super) struct Plan {
     program: Option<PathBuf>,
     directory: PathBuf,
     environment: BTreeMap<OsString, OsString>,
+}
+
+impl std::fmt::Debug for Plan {
+    /// The program: the rest may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan").field("program", &self.program).finish_non_exhaustive()
+    }
 }
 
 /// Where a program was found the last time: the service's restarts need not look again.
@@ -50,13 +57,13 @@ struct Found {
 }
 
 impl Plan {
-    /// Resolves what `spec` says. `base` is the environment below that of the service.
+    /// Resolves what `spec` says, with `secrets` among its variables. `base` is the environment below that of the service.
     ///
     /// # Errors
     /// A sentence, where it cannot even be tried.
     pub(super) fn new(
         run: RunId,
-        spec: &ServiceSpec,
+        (spec, secrets): (&ServiceSpec, &SecretValues),
         base: &[(OsString, OsString)],
         mark: (&str, String),
         known: &mut Known,
@@ -67,7 +74,7 @@ impl Plan {
             Some(base) => base.0.iter().map(|(name, value)| (name.into(), value.into())).collect(),
             None => base.iter().cloned().collect(),
         };
-        environment.extend(environment_of(run, spec));
+        environment.extend(environment_of(run, spec, secrets));
         environment.insert(mark.0.into(), mark.1.into());
         let path = environment.get(OsStr::new("PATH")).cloned().unwrap_or_default();
         let program = known.find(program, path, &spec.working_dir);

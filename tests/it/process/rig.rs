@@ -173,6 +173,7 @@ impl Rig {
             command,
             working_dir: self.path().to_owned(),
             environment: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             depends_on: BTreeMap::new(),
             probes: BTreeMap::new(),
             ready_log_line: None,
