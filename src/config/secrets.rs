@@ -127,7 +127,11 @@ fn of_command(reader: &mut Reader<'_>, node: &Node, name: &str) -> Option<Comman
         Shape::Scalar { .. } => {
             let line = reader.text("command", node)?;
             if line.trim().is_empty() {
-                reader.error(node.at, format!("the secret {name} has an empty command"), "write what /bin/sh should run");
+                reader.error(
+                    node.at,
+                    format!("the secret {name} has an empty command"),
+                    "write what /bin/sh should run",
+                );
                 return None;
             }
             Some(CommandLine::Shell(line))

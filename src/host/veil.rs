@@ -82,9 +82,10 @@ impl Veil {
     /// What a service was given as secrets since the engine began, the newest last.
     #[must_use]
     pub fn values_of(&self, service: &ServiceId) -> SecretValues {
-        let given = self.0.as_ref().and_then(|known| {
-            known.read().unwrap_or_else(PoisonError::into_inner).given.get(service).cloned()
-        });
+        let given = self
+            .0
+            .as_ref()
+            .and_then(|known| known.read().unwrap_or_else(PoisonError::into_inner).given.get(service).cloned());
         given.unwrap_or_default()
     }
 

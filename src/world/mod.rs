@@ -405,7 +405,8 @@ impl Shared {
         ended: CancellationToken,
     ) {
         let Some(orders) = self.slots().get(service).map(|slot| slot.orders.clone()) else { return };
-        let running = Running { service: service.clone(), spec, tree, stage, secrets: SecretValues::default(), orders, ended };
+        let running =
+            Running { service: service.clone(), spec, tree, stage, secrets: SecretValues::default(), orders, ended };
         if let Some(before) = self.runs().insert(run, running) {
             self.forest.forget(before.tree);
         }

@@ -23,6 +23,7 @@ use crate::model::{
     heritage::{Found, FoundState},
     ids::{RunId, ServiceId, ServiceName},
     project::ProjectSpec,
+    redact::{Redactor, Secrets},
     secret::{SecretSource, SecretValues},
     service::{CommandLine, ServiceSpec},
     signal::signal_name,
@@ -291,10 +292,10 @@ async fn of_command(
     }
     wait_for(child).await;
     shared.forest.fell(tree);
-    // It may have said the same on its standard error.
-    let said = String::from_utf8_lossy(&output.kept).into_owned();
-    shared.settings.learner.learn(&spec.id, &SecretValues(vec![(name.to_owned(), said)]));
-    Err(failed)
+    // It may have said the same on its standard error, and what is told here is kept.
+    let mut secrets = Secrets::default();
+    secrets.learn_declared(&SecretValues(vec![(name.to_owned(), String::from_utf8_lossy(&output.kept).into_owned())]));
+    Err(Redactor::of(&secrets).text(&failed).into_owned())
 }
 
 fn how(status: ExitStatus) -> String {

@@ -8,6 +8,7 @@ mod found;
 mod good;
 mod hostile;
 mod places;
+mod secrets;
 mod starting;
 
 use std::{collections::BTreeMap, fs, path::Path};
