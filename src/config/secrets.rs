@@ -22,11 +22,12 @@ pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<Str
     let entries = match &node.shape {
         Shape::Map(entries) => entries,
         Shape::List(_) => {
-            reader.note(key.at, "secrets: not used", "they are compose's; here each is NAME: {file: path}");
+            reader.note(key.at, "the list under secrets is not used", "it is compose's; here each is NAME: {file: path}");
             return BTreeMap::new();
         }
         Shape::Scalar { .. } => {
-            reader.wrong_form("secrets", node, "a map", "write NAME: {file: path}, {command: line} or {env: NAME}");
+            let message = format!("what is under secrets is not a map: found {}", node.describe());
+            reader.error(node.at, message, "write NAME: {file: path}, {command: line} or {env: NAME}");
             return BTreeMap::new();
         }
     };

@@ -143,6 +143,6 @@ fn what_is_no_source_is_an_error_and_composes_list_a_note() {
         assert!(!said.contains("canary"), "{said}");
     }
     let loaded = load("services: {web: {command: sleep 1, secrets: [db]}}");
-    assert_eq!((loaded.notes.len(), loaded.notes[0].message.as_str()), (1, "secrets: not used"));
+    assert_eq!((loaded.notes.len(), loaded.notes[0].message.as_str()), (1, "the list under secrets is not used"));
     assert!(loaded.project.unwrap().services[0].secrets.is_empty());
 }
