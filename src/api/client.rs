@@ -286,7 +286,11 @@ async fn answer_over(remote: &Remote, numbering: Numbering, query: Query) -> Ans
         Query::ShellContext { service } => {
             let path = format!("/v1/services/{}/{}/shell", service.project, service.service);
             let shell = remote.get::<ShellView>(&path).await;
-            shell.map(|ShellView { working_dir, environment }| Answer::ShellContext { working_dir, environment })
+            shell.map(|ShellView { working_dir, environment, secrets }| Answer::ShellContext {
+                working_dir,
+                environment,
+                secrets,
+            })
         }
     };
     answered.unwrap_or_else(|error| Answer::Unavailable(error.to_string()))

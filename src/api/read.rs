@@ -98,7 +98,9 @@ pub(super) async fn shell(
 ) -> Result<Json<ShellView>, Refusal> {
     let id = known(&desk, &project, &service)?;
     match desk.handle.query(Query::ShellContext { service: id }).await {
-        Ok(Answer::ShellContext { working_dir, environment }) => Ok(Json(ShellView { working_dir, environment })),
+        Ok(Answer::ShellContext { working_dir, environment, secrets }) => {
+            Ok(Json(ShellView { working_dir, environment, secrets }))
+        }
         Ok(Answer::Unavailable(why)) => Err(Refusal::absent(why)),
         Ok(Answer::Logs(_) | Answer::Entries(_)) => Err(Refusal::unavailable("the engine answered something else")),
         Err(gone) => Err(Refusal::unavailable(gone.to_string())),

@@ -11,6 +11,7 @@ use crate::model::{
     log::{LogBatch, LogLine, Stream},
     metric::{HostUsage, RunUsage},
     policy::{Consent, Origin, Reply},
+    secret::SecretValues,
     snapshot::Snapshot,
     time::Timestamp,
     timeline::Entry,
@@ -172,6 +173,9 @@ pub struct ShellView {
     pub working_dir: PathBuf,
     /// What its file sets: name and value.
     pub environment: Vec<(String, String)>,
+    /// What it was given as secrets since the engine began: to find them in its output. Not for the shell.
+    #[serde(default)]
+    pub secrets: SecretValues,
 }
 
 impl std::fmt::Debug for ShellView {

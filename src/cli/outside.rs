@@ -21,6 +21,7 @@ use crate::{
         log::LogBatch,
         phase::PortHolder,
         project::{Problem, ProjectRecord, ProjectSpec},
+        secret::SecretValues,
         service::Port,
         time::Timestamp,
         timeline::Entry,
@@ -152,6 +153,8 @@ pub struct LogExtent {
     pub raw: bool,
     /// What the engine has set for these services: values that are not shown where it is not `raw`.
     pub known: BTreeMap<String, String>,
+    /// What the engine has given to these services as secrets.
+    pub secrets: SecretValues,
 }
 
 /// The rest of cas. Errors are sentences for people.

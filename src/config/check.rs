@@ -28,6 +28,8 @@ pub struct Understood {
     pub ports: Vec<u16>,
     /// Names of its variables, sorted.
     pub environment_names: Vec<String>,
+    /// Name and source of each secret, sorted; never a value.
+    pub secrets: Vec<(String, String)>,
     /// Question and short text of each probe.
     pub probes: Vec<(&'static str, String)>,
     /// Word of its restart policy.
@@ -54,6 +56,9 @@ impl Understood {
         }
         if let Some(watch) = &mut self.occasions.watch {
             redactor.own(watch);
+        }
+        for (_, source) in &mut self.secrets {
+            redactor.own(source);
         }
         for (_, probe) in &mut self.probes {
             redactor.own(probe);
@@ -88,6 +93,8 @@ fn service_json(service: &Understood) -> Value {
         .collect();
     let probes: serde_json::Map<String, Value> =
         service.probes.iter().map(|(kind, text)| ((*kind).to_owned(), Value::String(text.clone()))).collect();
+    let secrets: serde_json::Map<String, Value> =
+        service.secrets.iter().map(|(name, source)| (name.clone(), Value::String(source.clone()))).collect();
     json!({
         "name": service.name,
         "command": service.command,
@@ -95,6 +102,7 @@ fn service_json(service: &Understood) -> Value {
         "depends_on": depends_on,
         "ports": service.ports,
         "environment_names": service.environment_names,
+        "secrets": secrets,
         "probes": probes,
         "restart": service.restart,
         "autostart": service.autostart,

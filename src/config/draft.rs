@@ -1,6 +1,10 @@
 //! A service as read so far: complete enough to be checked against the others, even where parts of it are wrong.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use super::{
     check::Understood,
@@ -78,6 +82,12 @@ impl Draft {
         }
     }
 
+    /// Names of its variables, sorted.
+    fn variables(&self) -> Vec<String> {
+        let names = self.settings.environment.keys().chain(self.settings.secrets.keys());
+        names.collect::<BTreeSet<_>>().into_iter().cloned().collect()
+    }
+
     /// What is known of it, whatever is wrong.
     pub(crate) fn understood(&self, root: &std::path::Path, file: &std::path::Path) -> Understood {
         let mut depends_on: Vec<_> = self.edges.iter().map(|edge| (edge.to.clone(), edge.dependency)).collect();
@@ -88,7 +98,8 @@ impl Draft {
             working_dir: self.settings.working_dir.clone().unwrap_or_else(|| root.to_owned()),
             depends_on,
             ports: self.ports.iter().map(|(port, _)| *port).collect(),
-            environment_names: self.settings.environment.keys().cloned().collect(),
+            environment_names: self.variables(),
+            secrets: self.settings.secrets.iter().map(|(name, from)| (name.clone(), from.to_string())).collect(),
             probes: self.probes.iter().map(|(kind, probe)| (kind.label(), probe.check.summary())).collect(),
             restart: self.restart().label(),
             autostart: self.settings.autostart.unwrap_or(false),
@@ -117,6 +128,7 @@ impl Draft {
             command: self.command?,
             working_dir: self.settings.working_dir.unwrap_or_else(|| PathBuf::from(root)),
             environment: self.settings.environment,
+            secrets: self.settings.secrets,
             base_environment: None,
             limits: self.settings.limits,
             attributes: self.settings.attributes,

@@ -107,7 +107,7 @@ fn entries<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Vec<Entry<'n>> {
 }
 
 fn set(reader: &mut Reader<'_>, at: Place, name: &str, value: String, variables: &mut BTreeMap<String, String>) {
-    if name.is_empty() || name.contains(['=', '\0']) || name.contains(char::is_whitespace) {
+    if !is_name(name) {
         reader.error(
             at,
             format!("environment: \"{name}\" is not a variable's name"),
@@ -116,6 +116,11 @@ fn set(reader: &mut Reader<'_>, at: Place, name: &str, value: String, variables:
         return;
     }
     variables.insert(name.to_owned(), value);
+}
+
+/// Whether a variable can be named so.
+pub(crate) fn is_name(name: &str) -> bool {
+    !(name.is_empty() || name.contains(['=', '\0']) || name.contains(char::is_whitespace))
 }
 
 /// `NAME` alone: what the surroundings say.

@@ -14,7 +14,7 @@ use super::{
     import::{Candidate, Imported, PortUse, Runtime, Told, Variable},
     merge::{self, Conflict, Merged, Offer, Tool, Whole},
     offers::{self, OfferedBy},
-    tree::{self, Node, Shape},
+    tree::{self, Key, Node, Shape},
 };
 use crate::model::{
     probe::Probe,
@@ -359,11 +359,24 @@ impl OwnFile {
                     values.push(Value { key, value, source: source(item), is_default });
                 }
             }
+            Shape::Map(entries) if prefix.starts_with("secrets.") && entries.len() == 1 => {
+                let value = from(&entries[0]);
+                values.push(Value { key: prefix.to_owned(), value, source: source(node), is_default });
+            }
             Shape::Map(_) | Shape::List(_) | Shape::Scalar { .. } => {
                 values.push(Value { key: prefix.to_owned(), value: flow(node), source: source(node), is_default });
             }
         }
     }
+}
+
+/// The source of a secret: `file ./db.pass`, `command pass show db`.
+fn from((key, node): &(Key, Arc<Node>)) -> String {
+    let words = match &node.shape {
+        Shape::List(items) => items.iter().map(|item| flow(item)).collect::<Vec<_>>().join(" "),
+        Shape::Scalar { .. } | Shape::Map(_) => flow(node),
+    };
+    format!("{} {words}", key.text)
 }
 
 /// On one line, as YAML would have it.
@@ -391,6 +404,11 @@ impl Explanation {
                 redactor.own(&mut told.what);
             }
             for value in &mut service.values {
+                if value.key.starts_with("secrets.") {
+                    // Only where it comes from, which its name does not make a secret.
+                    value.value = super::problems::harmless(&redactor.text(&value.value));
+                    continue;
+                }
                 // With its name, by which alone a short value is known for a secret.
                 let name = value.key.rsplit('.').next().unwrap_or_default();
                 let prefix = format!("{name}=");

@@ -16,7 +16,7 @@ const SIGNAL: &str = "^([Ss][Ii][Gg])?[A-Za-z0-9+-]+$";
 const SERVICE_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
 /// Maps that other maps refer to by name.
-const SHARED: [(&str, &Table); 17] = [
+const SHARED: [(&str, &Table); 18] = [
     ("service", &schema::SERVICE),
     ("defaults", &schema::DEFAULTS),
     ("logs", &schema::LOGS),
@@ -28,6 +28,7 @@ const SHARED: [(&str, &Table); 17] = [
     ("http", &schema::HTTP),
     ("healthcheck", &schema::HEALTHCHECK),
     ("dependency", &schema::DEPENDENCY),
+    ("secret", &schema::SECRET),
     ("schedule", &schema::SCHEDULE),
     ("watch", &schema::WATCH),
     ("action", &schema::ACTION),
@@ -133,6 +134,7 @@ fn form(word: &Word) -> Option<Value> {
             "propertyNames": { "pattern": SERVICE_NAME },
             "additionalProperties": reference("service"),
         }),
+        (_, "map of variable to source") => any_of(vec![map_to(&reference("secret")), list_of(&scalar())]),
         (_, "map of action to key or list of keys") => {
             any_of(vec![map_to(&json!({ "anyOf": [scalar(), list_of(&scalar())] }))])
         }

@@ -40,6 +40,7 @@ mod render;
 mod replicas;
 pub mod scan;
 mod schema;
+mod secrets;
 mod settings;
 mod siblings;
 mod tree;

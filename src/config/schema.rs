@@ -79,6 +79,11 @@ pub(crate) const SERVICE: Table = Table {
             "text or list",
             "Files of variables; entries are paths or `{path, required}`. `environment` wins.",
         ),
+        word(
+            "secrets",
+            "map of variable to source",
+            "Variables whose values are had at each start and shown nowhere; see *Secrets*.",
+        ),
         word("depends_on", "list or map", "Services that come first; see *Dependencies*."),
         word("healthcheck", "map", "Compose's probe: a readiness probe that runs a command; see *healthcheck*."),
         word("startup", "probe", "Has it come up? Until it has, the other probes wait; failing for good ends the run."),
@@ -154,7 +159,6 @@ pub(crate) const SERVICE: Table = Table {
         ("volumes_from", Unused("it sees the files of this machine")),
         ("tmpfs", Unused("it sees the files of this machine")),
         ("configs", Unused("use environment or env_file")),
-        ("secrets", Unused("use environment or env_file")),
         ("develop", Unused("use watch")),
         ("platform", Unused("it is not a container")),
         ("pull_policy", Unused("it is not a container")),
@@ -203,6 +207,7 @@ pub(crate) const DEFAULTS: Table = Table {
         word("working_dir", "directory", "As in a service."),
         word("environment", "map or list", "Variables that every service has; those of the service win."),
         word("env_file", "text or list", "Files of variables that every service has; all of the service's own win."),
+        word("secrets", "map of variable to source", "Secrets that every service is given; those of the service win."),
         word("restart", "no, on-failure, on-failure:N, always, unless-stopped", "As in a service."),
         word("backoff", "map", "As in a service; a service may change single keys of it."),
         word("stop_signal", "signal", "As in a service."),
@@ -448,6 +453,21 @@ pub(crate) const ENV_FILE: Table = Table {
     foreign: &[("format", Unused("files are always read as compose reads them"))],
 };
 
+/// An entry of `secrets`.
+pub(crate) const SECRET: Table = Table {
+    owner: "a secret",
+    words: &[
+        word("file", "file", "A file that holds it; relative to the project file."),
+        word(
+            "command",
+            "text or list",
+            "A command that writes it to its standard output. Text is a shell line, a list is executed as it is.",
+        ),
+        word("env", "text", "A variable of the environment that the project was opened with."),
+    ],
+    foreign: &[],
+};
+
 /// An entry of `ports`, written as a map.
 pub(crate) const PORT: Table = Table {
     owner: "a port",
@@ -521,6 +541,7 @@ pub(crate) fn below(name: &str) -> Option<&'static Table> {
         "startup" | "readiness" | "liveness" => &PROBE,
         "http" => &HTTP,
         "healthcheck" => &HEALTHCHECK,
+        "secret" => &SECRET,
         "schedule" => &SCHEDULE,
         "watch" => &WATCH,
         "action" => &ACTION,
@@ -529,7 +550,7 @@ pub(crate) fn below(name: &str) -> Option<&'static Table> {
     })
 }
 
-const TABLES: [(&str, &Table); 19] = [
+const TABLES: [(&str, &Table); 20] = [
     ("Project", &PROJECT),
     ("Service", &SERVICE),
     ("Defaults", &DEFAULTS),
@@ -546,6 +567,7 @@ const TABLES: [(&str, &Table); 19] = [
     ("resources", &RESOURCES),
     ("Limits", &LIMITS),
     ("env_file entries", &ENV_FILE),
+    ("Secrets", &SECRET),
     ("Ports as maps", &PORT),
     ("User file", &USER),
     ("api of the user file", &API),

@@ -7,11 +7,12 @@ use super::{
     logs::PartialLogs,
     nearest::did_you_mean,
     reader::{Fields, Reader},
-    schema,
+    schema, secrets,
     tree::Node,
 };
 use crate::model::{
     attributes::Attributes,
+    secret::SecretSource,
     service::{Backoff, Limits, RestartPolicy, Strategy},
     signal::Signal,
 };
@@ -23,6 +24,7 @@ const POLICIES: [&str; 5] = ["no", "on-failure", "on-failure:N", "always", "unle
 pub(crate) struct Settings {
     pub(crate) working_dir: Option<PathBuf>,
     pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) secrets: BTreeMap<String, SecretSource>,
     pub(crate) restart: Option<RestartPolicy>,
     pub(crate) backoff: PartialBackoff,
     pub(crate) stop_signal: Option<Signal>,
@@ -89,9 +91,13 @@ impl PartialBackoff {
 impl Settings {
     /// What these keys of a map say; values of `environment` may name what is `below`.
     pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, below: &Self) -> Self {
+        let secrets = secrets::read(reader, fields);
+        let mut environment = environment::read(reader, fields, &below.environment);
+        secrets::win(reader, fields, &secrets, &mut environment);
         Self {
             working_dir: fields.get("working_dir").and_then(|node| directory(reader, node)),
-            environment: environment::read(reader, fields, &below.environment),
+            environment,
+            secrets,
             restart: fields.get("restart").and_then(|node| restart(reader, node)),
             backoff: fields.get("backoff").map(|node| backoff(reader, node)).unwrap_or_default(),
             stop_signal: fields.get("stop_signal").and_then(|node| stop_signal(reader, node)),
@@ -107,11 +113,16 @@ impl Settings {
 
     /// These over those of `below`.
     pub(crate) fn over(self, below: &Self) -> Self {
-        let mut environment = below.environment.clone();
+        let (mut environment, mut secrets) = (below.environment.clone(), below.secrets.clone());
+        // What stands closer wins, whether it is a secret or not.
+        environment.retain(|name, _| !self.secrets.contains_key(name));
+        secrets.retain(|name, _| !self.environment.contains_key(name));
         environment.extend(self.environment);
+        secrets.extend(self.secrets);
         Self {
             working_dir: self.working_dir.or_else(|| below.working_dir.clone()),
             environment,
+            secrets,
             restart: self.restart.or(below.restart),
             backoff: self.backoff.over(below.backoff),
             stop_signal: self.stop_signal.or(below.stop_signal),

@@ -65,6 +65,7 @@ fn undeclared(project: &ProjectSpec, id: &ServiceId, care: RunCare) -> ServiceSp
         command: CommandLine::Shell("(gone from the project file)".to_owned()),
         working_dir: project.root.clone(),
         environment: std::collections::BTreeMap::new(),
+        secrets: std::collections::BTreeMap::new(),
         base_environment: None,
         limits: Limits::default(),
         attributes: Attributes::default(),

@@ -122,7 +122,7 @@ impl Engine {
             tty: spec.tty,
             command: spec.command.display(),
             working_dir: spec.working_dir.clone(),
-            environment_names: spec.environment.keys().cloned().collect(),
+            environment_names: spec.variables(),
             ports: spec.ports.clone(),
             depends_on: depends_on.collect(),
             dependents: service.dependents.clone(),

@@ -35,7 +35,7 @@ use crate::{
         event::Event, event::TroubleSlot, ids::ServiceId, policy::Autopilot, project::ProjectSpec,
         service::Containment, snapshot::Snapshot,
     },
-    world::{self, World, clock, log_files::archive::Archivist, store::Store},
+    world::{self, Learner, World, clock, log_files::archive::Archivist, store::Store},
 };
 
 /// Facts that may wait for the engine; more make the world wait (back-pressure).
@@ -156,8 +156,11 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let troubles = troubles::Troubles::new(events.clone());
     let of_store = troubles.clone();
     let store = Arc::new(Store::open(config.paths.database(), move |text| of_store.tell(TroubleSlot::Store, text)));
+    let veil = veil::Veil::of(&config.environment);
+    let learning = veil.clone();
+    let learner = Learner::new(move |service, values| learning.learn_values(service, values));
     let world = World::start(
-        world::Settings { open_files: config.open_files, shim: config.shim, ..world::Settings::default() },
+        world::Settings { open_files: config.open_files, shim: config.shim, learner, ..world::Settings::default() },
         events.clone(),
         output,
     );
@@ -183,7 +186,6 @@ pub fn start(config: Config) -> Result<Host, StartError> {
         started,
     );
 
-    let veil = veil::Veil::of(&config.environment);
     for project in &config.projects {
         veil.learn(project);
     }

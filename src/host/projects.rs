@@ -326,6 +326,12 @@ impl Means {
         self.hub.refill(opened).await;
         self.world.open_project(&spec.name, Arc::clone(&key), slots, cursors);
         let found = self.world.survey(&spec.name, PATIENCE).await;
+        // Before anything that they wrote is shown.
+        let (world, own, there) = (self.world.clone(), Arc::clone(&spec), found.clone());
+        let recalled = tokio::task::spawn_blocking(move || world.recall(&own, &there)).await;
+        if recalled.is_err() {
+            return refused(request, "reading its secrets failed by a defect of cas".to_owned(), None);
+        }
         let told = self.told(&spec.name, &found, last_alive).await;
         let last_alive = last_alive.map(|wall_us| at_wall(wall_us, clock::now()));
         let event = Event::ProjectLoaded {

@@ -268,8 +268,9 @@ impl Loop {
         if let Event::ProjectLoaded { project, heritage: _, request: _ } = &event {
             self.projects.has_changed(project);
             self.veil.learn(project);
-            self.see_through();
         }
+        // What a service is given as a secret was learned before the first fact of its run.
+        self.see_through();
         if let Event::FilesRead { request, .. } = &event {
             let planned = self.pending.reloads.iter().position(|waiting| waiting.id == *request);
             let planned = planned.map(|place| self.pending.reloads.remove(place));
@@ -444,9 +445,10 @@ impl Loop {
                 });
             }
             Query::ShellContext { service } => {
+                let secrets = self.veil.values_of(&service);
                 let reply = self.engine.shell_context(&service).map_or_else(
                     || Answer::Unavailable(format!("there is no service {service}")),
-                    |(working_dir, environment)| Answer::ShellContext { working_dir, environment },
+                    |(working_dir, environment)| Answer::ShellContext { working_dir, environment, secrets },
                 );
                 let _left = answer.send(reply);
             }

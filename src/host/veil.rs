@@ -7,10 +7,15 @@ use std::{
 };
 
 use crate::model::{
+    ids::ServiceId,
     log::{LogBatch, LogNews},
     project::ProjectSpec,
     redact::{Passage, Redactor, Secrets},
+    secret::SecretValues,
 };
+
+/// Of each service, so many values are handed to who reads its files; the newest.
+const MOST_GIVEN: usize = 256;
 
 /// Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +24,8 @@ pub struct Veil(Option<Arc<RwLock<Known>>>);
 #[derive(Debug, Default)]
 struct Known {
     secrets: Secrets,
+    /// What services were given as secrets.
+    given: BTreeMap<ServiceId, SecretValues>,
     redactor: Arc<Redactor>,
 }
 
@@ -29,7 +36,7 @@ impl Veil {
         let mut secrets = Secrets::default();
         secrets.learn_environment(environment);
         let redactor = Arc::new(Redactor::of(&secrets));
-        Self(Some(Arc::new(RwLock::new(Known { secrets, redactor }))))
+        Self(Some(Arc::new(RwLock::new(Known { secrets, given: BTreeMap::new(), redactor }))))
     }
 
     /// One that lets all through: for output that was redacted where it came from.
@@ -48,6 +55,38 @@ impl Veil {
             known.secrets.learn(project);
             known.redactor = Arc::new(Redactor::of(&known.secrets));
         }
+    }
+
+    /// Learns what a service is given as secrets, before it can show any of it.
+    pub fn learn_values(&self, service: &ServiceId, values: &SecretValues) {
+        let Some(known) = &self.0 else { return };
+        let is_known = |known: &Known| {
+            known.given.get(service).is_some_and(|given| values.0.iter().all(|value| given.0.contains(value)))
+        };
+        if values.0.is_empty() || is_known(&known.read().unwrap_or_else(PoisonError::into_inner)) {
+            return;
+        }
+        let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
+        let given = &mut known.given.entry(service.clone()).or_default().0;
+        for value in &values.0 {
+            given.retain(|other| other != value);
+            given.push(value.clone());
+        }
+        let surplus = given.len().saturating_sub(MOST_GIVEN);
+        given.drain(..surplus);
+        if known.secrets.learn_declared(values) {
+            known.redactor = Arc::new(Redactor::of(&known.secrets));
+        }
+    }
+
+    /// What a service was given as secrets since the engine began, the newest last.
+    #[must_use]
+    pub fn values_of(&self, service: &ServiceId) -> SecretValues {
+        let given = self
+            .0
+            .as_ref()
+            .and_then(|known| known.read().unwrap_or_else(PoisonError::into_inner).given.get(service).cloned());
+        given.unwrap_or_default()
     }
 
     /// What is known now; none where all is let through.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     attributes::Attributes,
     probe::{Probe, ProbeKind},
+    secret::SecretSource,
     service::{CommandLine, Limits, Port, ServiceKind, ServiceSpec},
 };
 use crate::shim_format::fnv1a;
@@ -37,12 +38,24 @@ struct Made<'a> {
     /// A path need not be text.
     directory: &'a [u8],
     environment: &'a BTreeMap<String, String>,
+    /// Left out where there are none, as marks had it before there could be any.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    secrets: BTreeMap<&'a str, Origin<'a>>,
     limits: Limits,
     #[serde(skip_serializing_if = "Attributes::is_default")]
     attributes: &'a Attributes,
     split_streams: bool,
     tty: bool,
     ports: &'a [Port],
+}
+
+/// From where a secret is had.
+#[derive(Serialize)]
+enum Origin<'a> {
+    /// A path need not be text.
+    File(&'a [u8]),
+    Command(&'a CommandLine),
+    Env(&'a str),
 }
 
 #[derive(Serialize)]
@@ -61,6 +74,7 @@ impl SpecMark {
             command,
             working_dir,
             environment,
+            secrets,
             // That of whoever opens the project: another shell is no other service.
             base_environment: _,
             limits,
@@ -85,6 +99,7 @@ impl SpecMark {
             command,
             directory: working_dir.as_os_str().as_encoded_bytes(),
             environment,
+            secrets: secrets.iter().map(|(name, source)| (name.as_str(), origin(source))).collect(),
             limits: *limits,
             // Left out where there are none: marks of services without them are those of before.
             attributes,
@@ -110,6 +125,14 @@ impl SpecMark {
     }
 }
 
+fn origin(source: &SecretSource) -> Origin<'_> {
+    match source {
+        SecretSource::File(path) => Origin::File(path.as_os_str().as_encoded_bytes()),
+        SecretSource::Command(command) => Origin::Command(command),
+        SecretSource::Env(name) => Origin::Env(name),
+    }
+}
+
 fn hash(part: &impl Serialize) -> u64 {
     // Every key is text: there is nothing that JSON could not hold.
     serde_json::to_vec(part).map_or(0, |bytes| fnv1a(&bytes))
@@ -123,6 +146,7 @@ mod tests {
     use crate::model::{
         ids::{ProjectName, ServiceId, ServiceName},
         probe::{Check, Probe, ProbeKind},
+        secret::SecretSource,
         service::{
             Backoff, CommandLine, Limits, LogPolicy, Port, RestartPolicy, ServiceKind, ServiceSpec, Source, StopPlan,
         },
@@ -144,6 +168,7 @@ mod tests {
             command: CommandLine::Argv(vec!["web".to_owned(), "--port".to_owned(), "80".to_owned()]),
             working_dir: PathBuf::from("/srv/shop"),
             environment: BTreeMap::from([("TOKEN".to_owned(), "s3cret".to_owned())]),
+            secrets: BTreeMap::new(),
             base_environment: None,
             limits: Limits { cpus: Some(1.5), memory_bytes: Some(1 << 20), pids: None },
             attributes: crate::model::attributes::Attributes::default(),
@@ -184,6 +209,7 @@ mod tests {
             |s| s.working_dir = PathBuf::from("/srv"),
             |s| drop(s.environment.insert("TOKEN".to_owned(), "0ther".to_owned())),
             |s| s.attributes.umask = Some(0o27),
+            |s| drop(s.secrets.insert("DB_PASS".to_owned(), SecretSource::Env("PASS".to_owned()))),
             |s| s.limits.pids = Some(7),
             |s| s.logs.split_streams = false,
             |s| s.tty = true,

@@ -23,6 +23,7 @@ pub mod record;
 pub mod redact;
 pub mod registry;
 pub mod schedule;
+pub mod secret;
 pub mod service;
 pub mod signal;
 pub mod snapshot;

@@ -6,6 +6,7 @@ use super::{
     ids::ServiceId,
     log::LogBatch,
     policy::{Asker, Origin},
+    secret::SecretValues,
     timeline::Entry,
 };
 
@@ -51,6 +52,8 @@ pub enum Answer {
         working_dir: PathBuf,
         /// What its file sets, values included.
         environment: Vec<(String, String)>,
+        /// What it was given as secrets, so that they are found in what it wrote. Not for the shell.
+        secrets: SecretValues,
     },
     /// It cannot be answered; a sentence says why.
     Unavailable(String),

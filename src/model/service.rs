@@ -1,6 +1,11 @@
 //! What a service is supposed to be.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +14,7 @@ use super::{
     ids::{ServiceId, ServiceName},
     occasion::Occasions,
     probe::{Probe, ProbeKind},
+    secret::SecretSource,
     signal::Signal,
     time::human,
 };
@@ -357,6 +363,8 @@ pub struct ServiceSpec {
     pub working_dir: PathBuf,
     /// What is added to or overrides cas's own environment. May hold secrets: never in a snapshot, only the names are.
     pub environment: BTreeMap<String, String>,
+    /// What it is given besides, by variable: had anew at each start, and never kept.
+    pub secrets: BTreeMap<String, SecretSource>,
     /// The environment that it begins with; none: cas's own.
     pub base_environment: Option<BaseEnvironment>,
     /// What it may use.
@@ -389,6 +397,15 @@ pub struct ServiceSpec {
     pub source: Source,
     /// Free text for people.
     pub description: Option<String>,
+}
+
+impl ServiceSpec {
+    /// Names of the variables that its file gives it, sorted; those of secrets among them.
+    #[must_use]
+    pub fn variables(&self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.environment.keys().chain(self.secrets.keys()).collect();
+        names.into_iter().cloned().collect()
+    }
 }
 
 impl std::fmt::Debug for ServiceSpec {

@@ -92,7 +92,7 @@ impl Carrier {
     pub(crate) async fn shell(&self, service: &ServiceId) -> Result<Command, String> {
         let answer = self.handle.query(Query::ShellContext { service: service.clone() }).await;
         match answer {
-            Ok(Answer::ShellContext { working_dir, environment }) => {
+            Ok(Answer::ShellContext { working_dir, environment, secrets: _ }) => {
                 let own = self.options.shell.clone().or_else(|| std::env::var("SHELL").ok());
                 let mut command =
                     Command::new(own.filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".to_owned()));

@@ -11,6 +11,7 @@ pub mod peer;
 pub mod ports;
 mod probe;
 mod process;
+pub mod secrets;
 mod slot;
 pub mod store;
 pub mod system;
@@ -23,6 +24,7 @@ use std::{
     os::fd::RawFd,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::{
@@ -32,7 +34,7 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use self::{output::Taken, slot::is_quiet};
+pub use self::{output::Taken, secrets::Learner, slot::is_quiet};
 use self::{
     probe::http::Clients,
     slot::{Birth, Grounds, Keeper, Order, Pulse, RunOrder, Site},
@@ -43,6 +45,7 @@ use crate::model::{
     effect::Effect,
     event::{Event, TroubleSlot},
     ids::{ProjectName, RunId, ServiceId},
+    secret::SecretValues,
     service::ServiceSpec,
 };
 
@@ -60,6 +63,10 @@ pub struct Settings {
     pub open_files: Option<u64>,
     /// The program of the shims, `cas-shim`: absolute.
     pub shim: PathBuf,
+    /// Who learns secrets before any output can hold them.
+    pub learner: Learner,
+    /// A command that gives a secret is waited for so long.
+    pub secret_within: Duration,
 }
 
 impl Default for Settings {
@@ -76,6 +83,8 @@ impl Default for Settings {
             launches_at_once: processors * 2,
             open_files: None,
             shim: std::env::var_os("CAS_SHIM").map_or(found, PathBuf::from),
+            learner: Learner::default(),
+            secret_within: Duration::from_secs(30),
         }
     }
 }
@@ -139,6 +148,8 @@ struct Running {
     spec: Option<Arc<ServiceSpec>>,
     tree: TreeId,
     stage: Stage,
+    /// What it was given as secrets: its probes are given the same.
+    secrets: SecretValues,
     orders: mpsc::Sender<Order>,
     ended: CancellationToken,
 }
@@ -200,6 +211,7 @@ impl World {
                     shared.tell(Event::PortsChecked { service, epoch, holders }).await;
                 });
             }
+            Effect::Spawn { run, spec } if !spec.secrets.is_empty() => self.bear_with_secrets(run, spec),
             Effect::Spawn { run, spec } => self.bear(run, spec, RunOrder::Spawn),
             Effect::Adopt { run, spec } => self.bear(run, spec, RunOrder::Adopt),
             Effect::EndStray { run, service } => self.end_stray(run, &service),
@@ -303,15 +315,23 @@ impl World {
 
     /// Gives a run, made or taken over, to its slot.
     fn bear(&self, run: RunId, spec: Arc<ServiceSpec>, order: impl FnOnce(Birth) -> RunOrder) {
+        if let Some((slot, birth)) = self.expect(run, spec) {
+            self.send(&slot.orders, Order::Run(run, order(birth)));
+        }
+    }
+
+    /// Makes a run known that is about to be made or taken over; none, with its failure told, where its project is not open.
+    fn expect(&self, run: RunId, spec: Arc<ServiceSpec>) -> Option<(Slot, Birth)> {
         let service = spec.id.clone();
         let Some(slot) = self.slot(&service) else {
             let error = format!("the project {} is not open", service.project);
-            return self.tell(Event::SpawnFailed { run, error });
+            self.tell(Event::SpawnFailed { run, error });
+            return None;
         };
         let ended = CancellationToken::new();
         let tree = self.shared.plant(&service, run);
         self.shared.enter(run, &service, Some(Arc::clone(&spec)), tree, Stage::Spawning, ended.clone());
-        self.send(&slot.orders, Order::Run(run, order(Birth { spec, tree, ended })));
+        Some((slot, Birth { spec, tree, ended }))
     }
 
     fn end_stray(&self, run: RunId, service: &ServiceId) {
@@ -393,7 +413,8 @@ impl Shared {
         ended: CancellationToken,
     ) {
         let Some(orders) = self.slots().get(service).map(|slot| slot.orders.clone()) else { return };
-        let running = Running { service: service.clone(), spec, tree, stage, orders, ended };
+        let running =
+            Running { service: service.clone(), spec, tree, stage, secrets: SecretValues::default(), orders, ended };
         if let Some(before) = self.runs().insert(run, running) {
             self.forest.forget(before.tree);
         }

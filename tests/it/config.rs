@@ -10,6 +10,7 @@ mod hostile;
 mod occasions;
 mod places;
 mod siblings;
+mod secrets;
 mod starting;
 
 use std::{collections::BTreeMap, fs, path::Path};

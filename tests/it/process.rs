@@ -9,4 +9,5 @@ mod many;
 mod outlive;
 mod ports;
 pub(crate) mod rig;
+mod secrets;
 mod trees;

@@ -3,6 +3,7 @@
 mod canaries;
 mod properties;
 mod raw;
+mod secrets;
 mod tables;
 
 use std::{io::Read, io::Write, os::unix::net::UnixStream, path::PathBuf, time::Duration};

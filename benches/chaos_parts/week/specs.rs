@@ -64,6 +64,7 @@ fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u
         command: CommandLine::Shell(format!("run {n}")),
         working_dir: root.to_owned(),
         environment: BTreeMap::from([("EDITION".to_owned(), edition.to_string())]),
+        secrets: BTreeMap::new(),
         base_environment: None,
         limits: Limits::default(),
         attributes: cas::model::attributes::Attributes::default(),

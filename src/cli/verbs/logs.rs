@@ -29,6 +29,7 @@ use crate::{
         occasion::Replica,
         policy::Origin,
         query::{Answer, Query},
+        secret::SecretValues,
         timeline::{Entry, What},
     },
 };
@@ -67,6 +68,8 @@ pub(in crate::cli) async fn logs(
     let wanted = select::spelled_out(&logs.services, &copies);
     let services = select::services(&wanted, &known)?;
     let now = outside.now();
+    let (known, secrets) =
+        known_values(handle.as_ref().filter(|_| !logs.raw && place.access == Access::Full), &services).await?;
     let extent = LogExtent {
         file,
         services: services.clone(),
@@ -75,7 +78,8 @@ pub(in crate::cli) async fn logs(
         // Of which lines match nobody knows before they are read.
         tail: logs.tail.filter(|_| logs.grep.is_none()),
         raw: logs.raw,
-        known: known_values(handle.as_ref().filter(|_| !logs.raw && place.access == Access::Full), &services).await?,
+        known,
+        secrets,
     };
     let told = if logs.raw { Some(raw(outside, handle.as_ref(), &services).await?) } else { None };
     // Subscribe first, then read what there is: nothing falls between.
@@ -118,12 +122,16 @@ pub(in crate::cli) fn prefix(services: &[ServiceId], lines: &LineLook) -> Prefix
 }
 
 /// The values that the engine has set for services, so that they are found in what is stored.
-async fn known_values(handle: Option<&Handle>, services: &[ServiceId]) -> Result<BTreeMap<String, String>, Failure> {
-    let mut known = BTreeMap::new();
-    let Some(handle) = handle else { return Ok(known) };
+async fn known_values(
+    handle: Option<&Handle>,
+    services: &[ServiceId],
+) -> Result<(BTreeMap<String, String>, SecretValues), Failure> {
+    let (mut known, mut given) = (BTreeMap::new(), SecretValues::default());
+    let Some(handle) = handle else { return Ok((known, given)) };
     for service in services {
         match handle.query(Query::ShellContext { service: service.clone() }).await? {
-            Answer::ShellContext { environment, .. } => {
+            Answer::ShellContext { environment, secrets, .. } => {
+                given.0.extend(secrets.0);
                 for (name, value) in environment {
                     // Several services may have another value of the same name.
                     let name = if known.contains_key(&name) { format!("{name}_{}", known.len()) } else { name };
@@ -133,7 +141,7 @@ async fn known_values(handle: Option<&Handle>, services: &[ServiceId]) -> Result
             Answer::Logs(_) | Answer::Entries(_) | Answer::Unavailable(_) => {}
         }
     }
-    Ok(known)
+    Ok((known, given))
 }
 
 /// Tells the timeline that output is read as it was written; what the engine has of it in memory. Without that on record nothing is shown.

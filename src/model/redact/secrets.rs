@@ -11,11 +11,15 @@ use super::{encode, keyed, names, shapes};
 use crate::model::{
     probe::Check,
     project::ProjectSpec,
+    secret::{SecretSource, SecretValues},
     service::{CommandLine, ServiceSpec},
 };
 
 /// A shorter value is too common a word to be looked for.
 const SHORTEST: usize = 6;
+
+/// Of what a project file declares as a secret, values from so many letters on are looked for.
+const SHORTEST_DECLARED: usize = 4;
 
 /// So many values are known at most, those first that came first.
 const MOST: usize = 8192;
@@ -55,6 +59,15 @@ impl Secrets {
         self.forms.len() > before
     }
 
+    /// Learns what is a secret whatever its name says; true where something was new.
+    pub fn learn_declared(&mut self, values: &SecretValues) -> bool {
+        let before = self.forms.len();
+        for (name, value) in &values.0 {
+            self.add_from(name, value, |line| line.chars().count() >= SHORTEST_DECLARED);
+        }
+        self.forms.len() > before
+    }
+
     /// Learns what a project holds: environments of its services, their command lines, their probes; true where something was new.
     pub fn learn(&mut self, project: &ProjectSpec) -> bool {
         let before = self.forms.len();
@@ -74,6 +87,11 @@ impl Secrets {
     fn learn_service(&mut self, service: &ServiceSpec) {
         self.learn_environment(&service.environment);
         self.learn_command(&service.command);
+        for source in service.secrets.values() {
+            if let SecretSource::Command(command) = source {
+                self.learn_command(command);
+            }
+        }
         for probe in service.probes.values() {
             match &probe.check {
                 Check::Exec(command) => self.learn_command(command),
@@ -100,10 +118,14 @@ impl Secrets {
     }
 
     fn add(&mut self, name: &str, value: &str) {
+        self.add_from(name, value, |line| line.chars().count() >= SHORTEST && !SWITCHES.contains(&line));
+    }
+
+    fn add_from(&mut self, name: &str, value: &str, is_taken: impl Fn(&str) -> bool) {
         let name: Arc<str> = label(name).into();
         // A key in PEM has many lines; each may be printed alone.
         for value in value.lines().map(str::trim) {
-            if value.chars().count() < SHORTEST || SWITCHES.contains(&value) {
+            if !is_taken(value) {
                 continue;
             }
             let mut end = value.len().min(LONGEST);

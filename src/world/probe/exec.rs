@@ -8,6 +8,7 @@ use crate::{
     model::{
         ids::RunId,
         probe::ProbeOutcome,
+        secret::SecretValues,
         service::{CommandLine, ServiceSpec},
         signal::signal_name,
         text::plain,
@@ -41,7 +42,7 @@ pub(super) async fn ask(
     timeout: Duration,
 ) -> Option<(ProbeOutcome, Duration)> {
     let tree = shared.forest.plant();
-    let answer = match begin(shared, spec, run, command, tree).await {
+    let answer = match begin(shared, (spec, &running.secrets), run, command, tree).await {
         Ok((child, output)) => answer(shared, running, tree, child, output, timeout).await,
         Err(why) => Some((ProbeOutcome::Broken(why), Duration::ZERO)),
     };
@@ -51,7 +52,7 @@ pub(super) async fn ask(
 
 async fn begin(
     shared: &Arc<Shared>,
-    spec: &ServiceSpec,
+    (spec, secrets): (&ServiceSpec, &SecretValues),
     run: RunId,
     command: &CommandLine,
     tree: TreeId,
@@ -63,7 +64,7 @@ async fn begin(
         argv: command.argv(),
         directory: spec.working_dir.clone(),
         base: spec.base_environment.clone(),
-        environment: environment_of(run, spec),
+        environment: environment_of(run, spec, secrets),
         stdout,
         stderr,
     };

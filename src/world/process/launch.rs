@@ -25,7 +25,6 @@ use crate::{
 };
 
 /// Everything that a child is made from.
-#[derive(Debug)]
 pub(in crate::world) struct Plan {
     /// Program and arguments.
     pub(in crate::world) argv: Vec<String>,

@@ -19,6 +19,7 @@ use crate::{
         account::Account,
         attributes::{Attributes, Resource},
         ids::RunId,
+        secret::SecretValues,
         service::ServiceSpec,
     },
     shim_format::{PAYLOAD, attribute, stage},
@@ -32,7 +33,7 @@ use crate::{
 const SHELL: &str = "/bin/sh";
 
 /// Everything that a run is executed from, ready to be handed over.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Plan {
     /// As it was written.
     argv: Vec<String>,
@@ -42,6 +43,13 @@ pub(super) struct Plan {
     environment: BTreeMap<OsString, OsString>,
     attributes: Attributes,
     account: Option<Account>,
+}
+
+impl std::fmt::Debug for Plan {
+    /// The program: the rest may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan").field("program", &self.program).finish_non_exhaustive()
+    }
 }
 
 /// Where a program was found the last time: the service's restarts need not look again.
@@ -57,13 +65,13 @@ struct Found {
 }
 
 impl Plan {
-    /// Resolves what `spec` says. `base` is the environment below that of the service.
+    /// Resolves what `spec` says, with `secrets` among its variables. `base` is the environment below that of the service.
     ///
     /// # Errors
     /// A sentence, where it cannot even be tried.
     pub(super) fn new(
         run: RunId,
-        spec: &ServiceSpec,
+        (spec, secrets): (&ServiceSpec, &SecretValues),
         base: &[(OsString, OsString)],
         mark: (&str, String),
         known: &mut Known,
@@ -79,7 +87,7 @@ impl Plan {
             let own = [("HOME", &account.home), ("USER", &account.name), ("LOGNAME", &account.name)];
             environment.extend(own.map(|(name, value)| (name.into(), value.into())));
         }
-        environment.extend(environment_of(run, spec));
+        environment.extend(environment_of(run, spec, secrets));
         environment.insert(mark.0.into(), mark.1.into());
         let path = environment.get(OsStr::new("PATH")).cloned().unwrap_or_default();
         let program = known.find(program, path, &spec.working_dir);

@@ -177,6 +177,7 @@ fn spec(service: &str, line: u32, depends_on: &[(&str, Condition)]) -> Arc<Servi
         command: CommandLine::Argv(vec![format!("./{service}"), "--serve".to_owned()]),
         working_dir: PathBuf::from("/srv/shop"),
         environment: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         depends_on: depends_on.iter().map(|(on, condition)| (name(on), edge(*condition))).collect(),
         probes: BTreeMap::new(),
         ready_log_line: None,

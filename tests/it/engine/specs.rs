@@ -40,6 +40,7 @@ pub(super) fn service(name: &str) -> ServiceSpec {
         command: CommandLine::Shell(format!("run {name}")),
         working_dir: PathBuf::from("/srv"),
         environment: BTreeMap::from([("TOKEN".to_owned(), "s3cret".to_owned())]),
+        secrets: BTreeMap::new(),
         depends_on: BTreeMap::new(),
         probes: BTreeMap::new(),
         ready_log_line: None,

@@ -31,6 +31,7 @@ pub(crate) fn spec(ready: Option<&str>) -> ServiceSpec {
         command: CommandLine::Argv(vec!["true".to_owned()]),
         working_dir: "/".into(),
         environment: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         depends_on: BTreeMap::new(),
         probes: BTreeMap::new(),
         ready_log_line: ready.map(str::to_owned),

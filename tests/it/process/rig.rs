@@ -102,8 +102,23 @@ impl Rig {
         lines: Arc<Mutex<Vec<Line>>>,
         shim: &str,
     ) -> Self {
+        Self::made(directory, output, lines, Settings { shim: shim.into(), ..Settings::default() })
+    }
+
+    /// With settings of its own, and output that nobody reads.
+    pub(crate) fn with_settings(directory: tempfile::TempDir, settings: Settings) -> Self {
+        let (sender, _) = mpsc::channel(1);
+        let settings = Settings { shim: env!("CARGO_BIN_EXE_cas-shim").into(), ..settings };
+        Self::made(directory, sender, Arc::default(), settings)
+    }
+
+    fn made(
+        directory: tempfile::TempDir,
+        output: mpsc::Sender<Taken>,
+        lines: Arc<Mutex<Vec<Line>>>,
+        settings: Settings,
+    ) -> Self {
         let (sender, events) = mpsc::channel(256);
-        let settings = Settings { shim: shim.into(), ..Settings::default() };
         let world = World::start(settings, sender, output);
         world.open_project(&project(), "test-0".into(), directory.path().join(".slots"), BTreeMap::new());
         Self {
@@ -174,6 +189,7 @@ impl Rig {
             command,
             working_dir: self.path().to_owned(),
             environment: BTreeMap::new(),
+            secrets: BTreeMap::new(),
             depends_on: BTreeMap::new(),
             probes: BTreeMap::new(),
             ready_log_line: None,

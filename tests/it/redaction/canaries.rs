@@ -90,7 +90,7 @@ fn is_clean(sink: &str, text: &str) {
     }
 }
 
-fn files_below(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
+pub(super) fn files_below(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
     for entry in fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
         if path.is_dir() { files_below(&path, found) } else { found.push(path) }

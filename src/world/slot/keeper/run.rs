@@ -179,7 +179,8 @@ impl Keeper {
 
     fn plan(&mut self, run: RunId, spec: &ServiceSpec, tree: TreeId) -> Result<Plan, String> {
         let mark = (TREE_VARIABLE, self.shared.forest.mark_of(tree));
-        Plan::new(run, spec, &self.shared.settings.environment, mark, &mut self.known)
+        let secrets = self.shared.secrets_of(run);
+        Plan::new(run, (spec, &secrets), &self.shared.settings.environment, mark, &mut self.known)
     }
 
     fn stage_of(&mut self, plan: Plan, birth: &Birth, attempts: u32) -> Result<Stage, String> {
@@ -290,6 +291,8 @@ impl Keeper {
                     self.shared.forest.stand(birth.tree, main, shim.identity);
                 }
                 self.shared.has_spawned(id, main.0);
+                // Before its first line is read.
+                self.shared.recall_secrets(id, &birth.spec, main.0);
                 run.stage = Stage::Running(Main { identity: main, held: Held::hold(main), until: None, seen: None });
                 self.run = Some(run);
                 // Limits that have changed since hold from its next run on.
