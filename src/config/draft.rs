@@ -14,6 +14,7 @@ use super::{
     tree::{Key, Node, Shape},
 };
 use crate::model::{
+    hooks::Hooks,
     ids::{ProjectName, ServiceId, ServiceName},
     probe::{Probe, ProbeKind},
     service::{CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, StopPlan},
@@ -52,6 +53,7 @@ pub(crate) struct Draft {
     pub(crate) settings: Settings,
     pub(crate) edges: Vec<Edge>,
     pub(crate) probes: BTreeMap<ProbeKind, Arc<Probe>>,
+    pub(crate) hooks: Hooks,
     /// Also true where a probe was written and is wrong: then nothing more is said about its absence.
     pub(crate) has_health: bool,
     /// None where it was not written; an empty text where it is wrong.
@@ -118,6 +120,7 @@ impl Draft {
                 signal: self.settings.stop_signal.unwrap_or(stop.signal),
                 grace: self.settings.stop_grace_period.unwrap_or(stop.grace),
             },
+            hooks: self.hooks,
             ports: self.ports.iter().map(|(port, _)| Port(*port)).collect(),
             autostart: self.settings.autostart.unwrap_or(false),
             source: self.at.in_file(self.file.as_deref().unwrap_or(file)),
@@ -157,6 +160,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &S
         file: None,
         command,
         edges,
+        hooks: super::hooks::read(reader, &fields, surroundings),
         has_health: is_probed || is_checked,
         probes,
         ready_log_line: fields

@@ -21,6 +21,7 @@ use super::{
     settings::{PartialBackoff, Settings},
 };
 use crate::model::{
+    hooks::Hooks,
     ids::{ProjectName, ServiceName},
     service::{CommandLine, Limits, RestartPolicy, Source},
 };
@@ -252,6 +253,7 @@ fn drafts_of(reader: &mut Reader<'_>, candidate: &Candidate, command: &CommandLi
             command: Some(command.clone()),
             settings: settings.clone(),
             edges: edges.clone(),
+            hooks: Hooks::default(),
             has_health: !probes.is_empty(),
             probes: probes.clone(),
             ready_log_line: candidate.ready_log_line.as_ref().map(|told| told.value.clone()),

@@ -93,6 +93,10 @@ pub(crate) const SERVICE: Table = Table {
         word("backoff", "map", "How restarts are spaced and when to give up; see *backoff*."),
         word("stop_signal", "signal", "The first signal of a stop. Default: `SIGTERM`."),
         word("stop_grace_period", "duration", "Time from the first signal to SIGKILL. Default: `10s`."),
+        word("pre_start", "hook", "Run before every start; its failure is a failed start. See *Hooks*."),
+        word("post_start", "hook", "Run once after the process is up; its failure ends nothing."),
+        word("pre_stop", "hook", "Run before the signal of a stop, within `stop_grace_period`."),
+        word("on_failure", "hook", "Run after it ended unasked with a failure, or was given up."),
         word("ports", "list", "TCP ports that it listens on, checked before each start; see *Ports*."),
         word("autostart", "true or false", "Started when the project is opened. Default: `false`."),
         word("tty", "true or false", "It runs in a terminal of its own, which can be attached to. Default: `false`."),
@@ -108,8 +112,6 @@ pub(crate) const SERVICE: Table = Table {
         ("build", Container),
         ("extends", Refused("use a YAML anchor and \"<<: *name\", or defaults")),
         ("entrypoint", Refused("put the whole line into command")),
-        ("post_start", Refused("make it a service that depends on this one")),
-        ("pre_stop", Refused("let the service do it on its stop_signal")),
         ("profiles", Unused("a service starts when it is asked for, or with autostart: true")),
         ("scale", Unused("one process runs; write a second service")),
         ("user", Unused("it runs as you")),
@@ -315,6 +317,26 @@ pub(crate) const HEALTHCHECK: Table = Table {
     foreign: &[("start_interval", Unused("write a startup probe, whose interval is 1s"))],
 };
 
+/// A command of a hook, written as a map.
+pub(crate) const HOOK: Table = Table {
+    owner: "a hook",
+    words: &[
+        word("command", "text or list", "What is executed, without a shell, as in a service."),
+        word("shell", "text", "Instead of `command`: a line for `/bin/sh -c`."),
+        word(
+            "timeout",
+            "duration",
+            "When it is ended, and has failed. Default: `60s` for `pre_start`, `10s` for the others.",
+        ),
+    ],
+    foreign: &[
+        ("user", Unused("it runs as you")),
+        ("privileged", Unused("it is not a container")),
+        ("working_dir", Refused("write \"cd directory && …\" as shell")),
+        ("environment", Refused("write \"NAME=value …\" as shell, or give the service the variables")),
+    ],
+};
+
 /// `backoff`.
 pub(crate) const BACKOFF: Table = Table {
     owner: "backoff",
@@ -414,7 +436,7 @@ pub(crate) const API: Table = Table {
     foreign: &[],
 };
 
-const TABLES: [(&str, &Table); 16] = [
+const TABLES: [(&str, &Table); 17] = [
     ("Project", &PROJECT),
     ("Service", &SERVICE),
     ("Defaults", &DEFAULTS),
@@ -422,6 +444,7 @@ const TABLES: [(&str, &Table); 16] = [
     ("Probes", &PROBE),
     ("http as a map", &HTTP),
     ("healthcheck", &HEALTHCHECK),
+    ("Hooks", &HOOK),
     ("backoff", &BACKOFF),
     ("logs", &LOGS),
     ("deploy", &DEPLOY),

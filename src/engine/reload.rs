@@ -60,6 +60,7 @@ fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         restart,
         backoff,
         stop,
+        hooks,
         ports,
         autostart,
         source: _,
@@ -79,6 +80,7 @@ fn differs(old: &ServiceSpec, new: &ServiceSpec) -> bool {
         || *restart != new.restart
         || *backoff != new.backoff
         || *stop != new.stop
+        || *hooks != new.hooks
         || *ports != new.ports
         || *autostart != new.autostart
         || *description != new.description

@@ -75,6 +75,7 @@ fn undeclared(project: &ProjectSpec, id: &ServiceId, care: RunCare) -> ServiceSp
         restart: RestartPolicy::No,
         backoff: Backoff::default(),
         stop,
+        hooks: crate::model::hooks::Hooks::default(),
         ports: Vec::new(),
         autostart: false,
         source: Source { file: project.file.clone(), line: 1, column: 1 },

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    hooks::Hooks,
     ids::{ServiceId, ServiceName},
     probe::{Probe, ProbeKind},
     signal::Signal,
@@ -321,6 +322,8 @@ pub struct ServiceSpec {
     pub backoff: Backoff,
     /// How to end it.
     pub stop: StopPlan,
+    /// What is run around its life.
+    pub hooks: Hooks,
     /// Ports that it will listen on; checked for a foreign owner before each start.
     pub ports: Vec<Port>,
     /// Started when the project is opened.

@@ -8,6 +8,7 @@ mod dependencies;
 mod door;
 mod forks;
 mod heritage;
+mod hooks;
 mod memory;
 mod openings;
 mod ports;

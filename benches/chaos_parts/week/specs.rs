@@ -78,6 +78,7 @@ fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u
         restart: RestartPolicy::Always,
         backoff: Backoff { base: Duration::from_secs(1), ..Backoff::default() },
         stop: StopPlan::default(),
+        hooks: cas::model::hooks::Hooks::default(),
         ports: Vec::new(),
         autostart: true,
         source: Source { file: file.to_owned(), line: 1, column: 1 },

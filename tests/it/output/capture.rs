@@ -36,6 +36,7 @@ pub(crate) fn spec(ready: Option<&str>) -> ServiceSpec {
         restart: RestartPolicy::No,
         backoff: Backoff::default(),
         stop: StopPlan::default(),
+        hooks: cas::model::hooks::Hooks::default(),
         ports: Vec::new(),
         autostart: false,
         source: Source { file: "cas.yaml".into(), line: 1, column: 1 },

@@ -179,6 +179,7 @@ impl Rig {
             restart: RestartPolicy::No,
             backoff: Backoff::default(),
             stop: StopPlan::default(),
+            hooks: cas::model::hooks::Hooks::default(),
             ports: Vec::new(),
             autostart: false,
             source: Source { file: "cas.yaml".into(), line: 1, column: 1 },

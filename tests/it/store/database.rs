@@ -11,6 +11,7 @@ use std::{
 
 use cas::{
     model::{
+        hooks::HookKind,
         ids::{ProjectName, RunId, ServiceName},
         phase::{Exit, Hold, PortHolder},
         policy::{Autopilot, Origin},
@@ -69,9 +70,10 @@ const fn number(what: &What) -> usize {
         What::Forked { .. } => 32,
         What::Suspended { .. } => 33,
         What::Continued { .. } => 34,
+        What::Hook { .. } => 35,
     }
 }
-const VARIANTS: usize = 35;
+const VARIANTS: usize = 36;
 
 fn every_what() -> Vec<What> {
     let odd = Duration::new(90_061, 1_002_003);
@@ -127,6 +129,13 @@ fn every_what() -> Vec<What> {
         What::Forked { left: usize::MAX >> 1 },
         What::Suspended { pid: 7 },
         What::Continued { after: odd },
+        What::Hook { hook: HookKind::PreStart, failed: None, after: odd, output: vec![] },
+        What::Hook {
+            hook: HookKind::OnFailure,
+            failed: Some("exit code 1".to_owned()),
+            after: odd,
+            output: vec!["a".to_owned()],
+        },
     ]
 }
 
