@@ -62,6 +62,7 @@ fn changed(entry: &Entry) -> Option<Entry> {
         | What::ScheduleSkipped { .. }
         | What::RunBegun { .. }
         | What::RunEnded { .. }
+        | What::Hook { .. }
         | What::OutputDropped { .. } => What::Trouble { text: entry.sentence() },
         What::Exited { exit, after, last_words } if self::exit(exit) != *exit => {
             What::Exited { exit: self::exit(exit), after: *after, last_words: last_words.clone() }

@@ -289,7 +289,11 @@ impl Follower {
 /// What belongs between the lines: what became of services. Requests are the person's own words.
 const fn is_told(entry: &Entry) -> bool {
     match &entry.what {
-        What::Requested { .. } | What::ProjectOpened { .. } | What::Stable { .. } | What::Stopping { .. } => false,
+        What::Requested { .. }
+        | What::ProjectOpened { .. }
+        | What::Stable { .. }
+        | What::Stopping { .. }
+        | What::Hook { failed: None, .. } => false,
         What::Started { .. }
         | What::Ready { .. }
         | What::Unhealthy { .. }
@@ -298,6 +302,7 @@ const fn is_told(entry: &Entry) -> bool {
         | What::Steady
         | What::Exited { .. }
         | What::Forked { .. }
+        | What::Hook { failed: Some(_), .. }
         | What::SpawnFailed { .. }
         | What::RestartScheduled { .. }
         | What::RestartWithheld { .. }

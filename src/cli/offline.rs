@@ -150,6 +150,7 @@ const fn is_an_end(what: &What) -> bool {
         | What::Flapping { .. }
         | What::Steady
         | What::Forked { .. }
+        | What::Hook { .. }
         | What::RestartScheduled { .. }
         | What::RestartWithheld { .. }
         | What::Held { .. }

@@ -129,7 +129,8 @@ pub(crate) fn list(reader: &mut Reader<'_>, what: &str, node: &Node) -> Option<V
     Some(argv)
 }
 
-fn split(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<String>> {
+/// A line as words; one that only a shell would understand is reported.
+pub(crate) fn split(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<String>> {
     let line = reader.text("command", node)?;
     if let Some(operator) = shell_operator(&line) {
         reader.error(

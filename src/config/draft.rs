@@ -18,6 +18,7 @@ use super::{
     tree::{Key, Node, Shape},
 };
 use crate::model::{
+    hooks::Hooks,
     ids::{ProjectName, ServiceId, ServiceName},
     occasion::{OccasionView, Occasions},
     probe::{Probe, ProbeKind},
@@ -57,6 +58,7 @@ pub(crate) struct Draft {
     pub(crate) settings: Settings,
     pub(crate) edges: Vec<Edge>,
     pub(crate) probes: BTreeMap<ProbeKind, Arc<Probe>>,
+    pub(crate) hooks: Hooks,
     /// Also true where a probe was written and is wrong: then nothing more is said about its absence.
     pub(crate) has_health: bool,
     /// None where it was not written; an empty text where it is wrong.
@@ -143,6 +145,7 @@ impl Draft {
                 signal: self.settings.stop_signal.unwrap_or(stop.signal),
                 grace: self.settings.stop_grace_period.unwrap_or(stop.grace),
             },
+            hooks: self.hooks,
             ports: self.ports.iter().map(|(port, _)| Port(*port)).collect(),
             autostart: self.settings.autostart.unwrap_or(false) && self.occasions.is_of_all(),
             occasions: self.occasions,
@@ -192,6 +195,7 @@ fn read_within(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &Setti
         file: None,
         command,
         edges,
+        hooks: super::hooks::read(reader, &fields, surroundings),
         has_health: is_probed || is_checked,
         probes,
         ready_log_line: fields

@@ -23,6 +23,7 @@ use super::{
 };
 use crate::model::{
     attributes::Attributes,
+    hooks::Hooks,
     ids::{ProjectName, ServiceName},
     occasion::Occasions,
     schedule::{self, Pace},
@@ -286,6 +287,7 @@ fn drafts_of(reader: &mut Reader<'_>, candidate: &Candidate, command: &CommandLi
             command: Some(command.clone()),
             settings: settings.clone(),
             edges: edges.clone(),
+            hooks: Hooks::default(),
             has_health: !probes.is_empty(),
             probes: probes.clone(),
             ready_log_line: candidate.ready_log_line.as_ref().map(|told| told.value.clone()),

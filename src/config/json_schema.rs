@@ -16,7 +16,7 @@ const SIGNAL: &str = "^([Ss][Ii][Gg])?[A-Za-z0-9+-]+$";
 const SERVICE_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
 /// Maps that other maps refer to by name.
-const SHARED: [(&str, &Table); 18] = [
+const SHARED: [(&str, &Table); 19] = [
     ("service", &schema::SERVICE),
     ("defaults", &schema::DEFAULTS),
     ("logs", &schema::LOGS),
@@ -27,6 +27,7 @@ const SHARED: [(&str, &Table); 18] = [
     ("probe", &schema::PROBE),
     ("http", &schema::HTTP),
     ("healthcheck", &schema::HEALTHCHECK),
+    ("hook", &schema::HOOK),
     ("dependency", &schema::DEPENDENCY),
     ("secret", &schema::SECRET),
     ("schedule", &schema::SCHEDULE),
@@ -134,6 +135,10 @@ fn form(word: &Word) -> Option<Value> {
             "propertyNames": { "pattern": SERVICE_NAME },
             "additionalProperties": reference("service"),
         }),
+        (_, "hook") => {
+            let one = json!({ "anyOf": [scalar(), list_of(&scalar()), reference("hook")] });
+            any_of(vec![scalar(), list_of(&one), reference("hook")])
+        }
         (_, "map of variable to source") => any_of(vec![map_to(&reference("secret")), list_of(&scalar())]),
         (_, "map of action to key or list of keys") => {
             any_of(vec![map_to(&json!({ "anyOf": [scalar(), list_of(&scalar())] }))])

@@ -16,6 +16,7 @@ mod found;
 mod gather;
 pub mod git;
 mod graph;
+mod hooks;
 pub mod import;
 mod init;
 mod interpolate;

@@ -98,6 +98,10 @@ pub(crate) const SERVICE: Table = Table {
         word("backoff", "map", "How restarts are spaced and when to give up; see *backoff*."),
         word("stop_signal", "signal", "The first signal of a stop. Default: `SIGTERM`."),
         word("stop_grace_period", "duration", "Time from the first signal to SIGKILL. Default: `10s`."),
+        word("pre_start", "hook", "Run before every start; its failure is a failed start. See *Hooks*."),
+        word("post_start", "hook", "Run once after the process is up; its failure ends nothing."),
+        word("pre_stop", "hook", "Run before the signal of a stop, within `stop_grace_period`."),
+        word("on_failure", "hook", "Run after it ended unasked with a failure, or was given up."),
         word("ports", "list", "TCP ports that it listens on, checked before each start; see *Ports*."),
         word("autostart", "true or false", "Started when the project is opened. Default: `false`."),
         word("profiles", "list", "Started with others only while one of them is active; see *Profiles*."),
@@ -134,8 +138,6 @@ pub(crate) const SERVICE: Table = Table {
         ("build", Container),
         ("extends", Refused("use a YAML anchor and \"<<: *name\", or defaults")),
         ("entrypoint", Refused("put the whole line into command")),
-        ("post_start", Refused("make it a service that depends on this one")),
-        ("pre_stop", Refused("let the service do it on its stop_signal")),
         ("group_add", Unused("it has the groups of its user")),
         ("expose", Unused("use ports")),
         ("container_name", Unused("it is not a container")),
@@ -394,6 +396,26 @@ pub(crate) const HEALTHCHECK: Table = Table {
     foreign: &[("start_interval", Unused("write a startup probe, whose interval is 1s"))],
 };
 
+/// A command of a hook, written as a map.
+pub(crate) const HOOK: Table = Table {
+    owner: "a hook",
+    words: &[
+        word("command", "text or list", "What is executed, without a shell, as in a service."),
+        word("shell", "text", "Instead of `command`: a line for `/bin/sh -c`."),
+        word(
+            "timeout",
+            "duration",
+            "When it is ended, and has failed. Default: `60s` for `pre_start`, `10s` for the others.",
+        ),
+    ],
+    foreign: &[
+        ("user", Unused("it runs as you")),
+        ("privileged", Unused("it is not a container")),
+        ("working_dir", Refused("write \"cd directory && …\" as shell")),
+        ("environment", Refused("write \"NAME=value …\" as shell, or give the service the variables")),
+    ],
+};
+
 /// `backoff`.
 pub(crate) const BACKOFF: Table = Table {
     owner: "backoff",
@@ -541,6 +563,7 @@ pub(crate) fn below(name: &str) -> Option<&'static Table> {
         "startup" | "readiness" | "liveness" => &PROBE,
         "http" => &HTTP,
         "healthcheck" => &HEALTHCHECK,
+        "hook" => &HOOK,
         "secret" => &SECRET,
         "schedule" => &SCHEDULE,
         "watch" => &WATCH,
@@ -550,7 +573,7 @@ pub(crate) fn below(name: &str) -> Option<&'static Table> {
     })
 }
 
-const TABLES: [(&str, &Table); 20] = [
+const TABLES: [(&str, &Table); 21] = [
     ("Project", &PROJECT),
     ("Service", &SERVICE),
     ("Defaults", &DEFAULTS),
@@ -558,6 +581,7 @@ const TABLES: [(&str, &Table); 20] = [
     ("Probes", &PROBE),
     ("http as a map", &HTTP),
     ("healthcheck", &HEALTHCHECK),
+    ("Hooks", &HOOK),
     ("backoff", &BACKOFF),
     ("schedule", &SCHEDULE),
     ("watch", &WATCH),

@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 use crate::model::{
     effect::Effect,
     event::TimerKey,
+    hooks::HookKind,
     ids::{RunId, ServiceId},
     phase::{AfterStop, Exit, Phase},
     policy::{Asker, Autopilot, Origin},
@@ -19,7 +20,7 @@ use crate::model::{
 use super::{
     Engine,
     door::asked_by,
-    graph, policy,
+    graph, hooks, policy,
     state::{Due, Goal, Manner, Push, Stage, Start},
     timeline::About,
 };
@@ -92,13 +93,18 @@ impl Engine {
             }
             return self.arm(id, kill_at, TimerKey::GraceOver(id.clone()));
         }
-        let Some(run) = service.run.as_ref().map(|run| run.id) else { return };
+        let Some(run) = service.run.as_ref() else { return };
+        let (run, is_prepared) = (run.id, run.stage == Stage::Preparing);
         if due.then == AfterStop::StartAgain {
             self.intend(id, due.by, restarted(&due.because));
         }
         self.name_ender(id, due.by, due.because.clone());
         let kill_at = now.plus(grace);
         self.enter(id, Phase::Stopping { run, since: now, kill_at, then: due.then }, due.because.clone());
+        if is_prepared {
+            // Its end tells that nothing is left.
+            return self.effects.push(Effect::EndHook { run, hook: HookKind::PreStart });
+        }
         match due.manner {
             Manner::Kill => self.kill_now(id, Duration::ZERO),
             Manner::Ask { .. } => {
@@ -148,6 +154,10 @@ impl Engine {
         if now.has_reached(kill_at) {
             return self.kill_now(id, kill_at.since(since));
         }
+        if self.take_leave(id, kill_at.since(now)) {
+            return;
+        }
+        let Some(run) = self.services.get_mut(id).and_then(|service| service.run.as_mut()) else { return };
         let (run_id, signal) = (run.id, run.spec.stop.signal);
         if run.exit.is_some() && signal == Signal::Term {
             // No exit will tell that the others are gone: this does.
@@ -167,6 +177,9 @@ impl Engine {
         }
         run.push = Push::Killed;
         let run_id = run.id;
+        self.cut_leave_short(id, waited);
+        let Some(service) = self.services.get_mut(id) else { return };
+        let Some(run) = service.run.as_mut() else { return };
         let (by, because) = run.ended_by.clone().unwrap_or((Origin::Healer, String::new()));
         service.view = None;
         self.changed = true;
@@ -290,6 +303,14 @@ impl Engine {
         service.completed = exit.is_success() && failed_probe.is_none();
         let how = failed_probe.map_or_else(|| exit.to_string(), |kind| format!("its {} probe failed", kind.label()));
         let wanted = policy::wants_again(service.spec.restart, &exit, failed_probe.is_some(), service.attempt);
+        let (streak, backoff) = (service.streak, service.spec.backoff);
+        let breaks = backoff.give_up_after > 0 && streak >= backoff.give_up_after;
+        let gives_up = wanted.is_ok() && self.autopilot != Autopilot::Off && !waits && breaks;
+        // Giving up says it itself.
+        if hooks::has_failed(&exit, failed_probe) && !gives_up {
+            self.alarm(id, run_id, &exit, hooks::reason(id, &exit, failed_probe));
+        }
+        let Some(service) = self.services.get_mut(id) else { return };
         if let Err(why) = wanted {
             service.goal = Goal::Down;
             let why = service.clock_done(&exit).unwrap_or(why);
@@ -302,8 +323,7 @@ impl Engine {
             self.plan_restart(id, format!("restarted by the healer after {how}, not counted"), false);
             return self.try_start_anew(id, &how);
         }
-        let (streak, backoff) = (service.streak, service.spec.backoff);
-        if backoff.give_up_after > 0 && streak >= backoff.give_up_after {
+        if gives_up {
             return self.give_up(id, run_id, exit);
         }
         service.attempt = service.attempt.saturating_add(1);
@@ -389,6 +409,8 @@ impl Engine {
         let last = exit.to_string();
         let starts = if attempts == 1 { "1 start".to_owned() } else { format!("{attempts} starts in a row") };
         let why = format!("gave up: {starts} never lasted {stable}; last: {last} — press start to try again");
+        let reason = format!("{} was given up: {starts} never lasted {stable}; last: {last}", id.service);
+        self.alarm(id, run, &exit, reason);
         self.enter(id, Phase::GaveUp { attempts, since: now, exit }, why);
         let why = format!("none of them lasted {stable}; last: {last}");
         self.record(About::Run(id, run), Origin::Healer, What::GaveUp { attempts }, why);

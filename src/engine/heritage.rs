@@ -30,7 +30,7 @@ use super::{
     fate::{Ended, Fate, fate, is_stopped_by_hand},
     flap::Flap,
     graph,
-    state::{Push, Run, Service, Stage, Standing, Start},
+    state::{Push, Run, Service, Stage, Standing, Start, Turn},
     timeline::About,
     told::Told,
 };
@@ -280,6 +280,10 @@ impl Engine {
             let what = What::Adopted { pid, away };
             self.record(About::Run(id, run_id), Origin::System, what, "its stop goes on");
             self.arm(id, *kill_at, TimerKey::GraceOver(id.clone()));
+            // Whether its pre_stop ran nobody knows.
+            if let Some(run) = self.services.get_mut(id).and_then(|service| service.run.as_mut()) {
+                run.pre_stop = Turn::Over;
+            }
             return self.push_ending(id);
         }
         let why = match own {

@@ -18,6 +18,7 @@ mod graph;
 mod halt;
 mod health;
 mod heritage;
+mod hooks;
 mod leftover;
 mod names;
 mod plan;

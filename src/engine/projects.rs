@@ -21,7 +21,7 @@ use super::{
     ending::Order,
     heritage::{HALT, Inherited},
     names::Unresolved,
-    state::{Manner, Service},
+    state::{Manner, Run, Service, Stage},
     timeline::About,
 };
 
@@ -283,13 +283,16 @@ impl Engine {
             return;
         }
         self.refuse_openings();
-        let running = self.services.values().filter(|service| service.has_process()).count();
+        let is_there = |run: &Run| !matches!(run.stage, Stage::Checking | Stage::Preparing);
+        let running =
+            self.services.values().filter_map(|service| service.run.as_ref()).filter(|run| is_there(run)).count();
         let why = "the next cas takes them over";
         self.record(About::Everything, Origin::System, What::Released { running }, if running > 0 { why } else { "" });
         self.settle();
         self.write_marked();
         self.life = Life::Released;
         self.changed = true;
+        self.end_preparations();
         self.effects.push(Effect::Quit);
     }
 

@@ -78,6 +78,7 @@ fn undeclared(project: &ProjectSpec, id: &ServiceId, care: RunCare) -> ServiceSp
         restart: RestartPolicy::No,
         backoff: Backoff::default(),
         stop,
+        hooks: crate::model::hooks::Hooks::default(),
         ports: Vec::new(),
         autostart: false,
         occasions: crate::model::occasion::Occasions::default(),

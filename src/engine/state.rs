@@ -42,10 +42,20 @@ pub(super) struct Start {
 pub(super) enum Stage {
     /// Only its ports are being looked at: no process.
     Checking,
+    /// Its `pre_start` runs: no process of its own.
+    Preparing,
     /// The spawn was asked for and is not answered.
     Spawning,
     /// There is, or was, a process.
     Spawned,
+}
+
+/// How far a hook that runs once in a run came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    Untaken,
+    Running,
+    Over,
 }
 
 /// How far the ending of a run was pushed.
@@ -81,6 +91,7 @@ pub(super) struct Run {
     /// A signal stopped its main process.
     pub(super) still: Option<Still>,
     pub(super) push: Push,
+    pub(super) pre_stop: Turn,
     /// Who ends it, and the words for it.
     pub(super) ended_by: Option<(Origin, String)>,
     /// The probe for which the healer ended it.
@@ -167,6 +178,7 @@ impl Run {
             unseen_end: None,
             still: None,
             push: Push::Nothing,
+            pre_stop: Turn::Untaken,
             ended_by: None,
             failed_probe: None,
             became_stable: false,
@@ -237,6 +249,8 @@ pub(super) struct Service {
     pub(super) lacking: Option<String>,
     /// Bytes of output that could not be kept and were not told about yet.
     pub(super) dropped: u64,
+    /// The run for which its `on_failure` runs, and why.
+    pub(super) alarm: Option<(RunId, String)>,
     /// When such a loss was told last.
     pub(super) dropped_told: Option<Timestamp>,
     /// What the next engine would know of it; none where nothing was kept.
@@ -296,6 +310,7 @@ impl Service {
             memory: History::default(),
             silence: 0,
             dropped: 0,
+            alarm: None,
             lacking: None,
             dropped_told: None,
             remembered: None,
@@ -330,7 +345,7 @@ impl Service {
         matches!(self.phase, Phase::Running { .. }) && self.run.as_ref().is_some_and(|run| run.exit.is_some())
     }
 
-    /// True where a process is there, or is being spawned.
+    /// True where a process is there, is being spawned, or is being prepared for.
     pub(super) fn has_process(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.stage != Stage::Checking)
     }

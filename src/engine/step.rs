@@ -77,6 +77,7 @@ impl Engine {
             Event::LeftoversGone { run } => self.leftovers_gone(run, self.now),
             Event::TreeEnded { run, survivors } => self.tree_ended(run, survivors),
             Event::Probed { run, kind, round, outcome, took } => self.probed(run, kind, round, outcome, took),
+            Event::HookEnded { service, run, hook, result } => self.hook_ended(&service, run, hook, result),
             Event::LogMatched { run, kind } => self.log_matched(run, kind),
             Event::TimerFired { key, epoch } => self.woken(key, epoch),
             Event::Sampled(sample) => self.sampled(&sample),

@@ -1,6 +1,6 @@
 //! From wanted to running: `reconcile` looks at one service and takes the one step that is due.
 //!
-//! A start passes four gates, always in this order: dependencies, restart budget, ports, spawn.
+//! A start passes four gates, always in this order: dependencies, restart budget, ports, spawn (`pre_start` first).
 //!
 //! Never: a spawn while a run of the same service exists, or while an ending is due.
 
@@ -175,7 +175,7 @@ impl Engine {
     }
 
     /// Waits, and says for what; told on the timeline once.
-    fn hold(&mut self, id: &ServiceId, holds: Vec<Hold>) {
+    pub(super) fn hold(&mut self, id: &ServiceId, holds: Vec<Hold>) {
         let now = self.now;
         let Some(service) = self.services.get_mut(id) else { return };
         let because = format!("{}, waits for {}", service.start.because, holds_text(&holds));
@@ -265,7 +265,14 @@ impl Engine {
             service.restarts += 1;
             service.start.counts = false;
         }
-        let Some(run) = &mut service.run else { return };
+        if !self.prepare(id) {
+            self.launch(id);
+        }
+    }
+
+    /// Asks for the process itself.
+    pub(super) fn launch(&mut self, id: &ServiceId) {
+        let Some(run) = self.services.get_mut(id).and_then(|service| service.run.as_mut()) else { return };
         run.stage = Stage::Spawning;
         self.effects.push(Effect::Spawn { run: run.id, spec: run.spec.clone() });
         self.mark(id);
@@ -371,6 +378,7 @@ impl Engine {
         self.record(About::Run(&id, run_id), who, What::Started { pid, attempt }, because);
         self.arm(&id, stable, TimerKey::StableReached(id.clone()));
         self.begin_probes(&id);
+        self.greet(&id, run_id);
     }
 
     /// A process could not come to exist: an end like any other, of a start that never became stable.

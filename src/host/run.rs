@@ -312,6 +312,8 @@ impl Loop {
             | Effect::StopTree { .. }
             | Effect::EndTree { .. }
             | Effect::Probe(_)
+            | Effect::RunHook(_)
+            | Effect::EndHook { .. }
             | Effect::Adopt { .. }
             | Effect::EndStray { .. }
             | Effect::RunBeside { .. }

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     event::TimerKey,
+    hooks::{HookKind, HookRound},
     ids::{Epoch, ProjectName, RequestId, RunId, ServiceId},
     policy::Reply,
     probe::{ProbeKind, ProbeRound},
@@ -85,6 +86,15 @@ pub enum Effect {
         run: RunId,
         /// What.
         command: CommandLine,
+    },
+    /// Run the commands of a hook → `HookEnded`, always once.
+    RunHook(HookRound),
+    /// End a hook that runs; its `HookEnded` comes as soon as nothing of it is left. One that is over is not an error.
+    EndHook {
+        /// Of which run.
+        run: RunId,
+        /// Which.
+        hook: HookKind,
     },
     /// Watch the run's output for a pattern → `LogMatched` at most once. Ends with the run.
     WatchLog {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     heritage::Heritage,
+    hooks::{HookKind, HookResult},
     ids::{Epoch, ProjectName, RequestId, RunId, ServiceId},
     metric::Sample,
     phase::{Exit, PortHolder},
@@ -162,6 +163,17 @@ pub enum Event {
         outcome: ProbeOutcome,
         /// How long the answer took.
         took: Duration,
+    },
+    /// Answer to `Effect::RunHook`.
+    HookEnded {
+        /// Whose; its run may be over.
+        service: ServiceId,
+        /// Which run it was for.
+        run: RunId,
+        /// Which hook.
+        hook: HookKind,
+        /// What it came to.
+        result: HookResult,
     },
     /// Answer to `Effect::WatchLog`: the pattern appeared.
     LogMatched {

@@ -87,6 +87,8 @@ impl SpecMark {
             restart: _,
             backoff: _,
             stop: _,
+            // The next start, stop or failure uses them.
+            hooks: _,
             ports,
             autostart: _,
             // A copy has its number and port in its environment.
@@ -180,6 +182,7 @@ mod tests {
             restart: RestartPolicy::Always,
             backoff: Backoff::default(),
             stop: StopPlan::default(),
+            hooks: crate::model::hooks::Hooks::default(),
             ports: vec![Port(80)],
             autostart: true,
             occasions: crate::model::occasion::Occasions::default(),
@@ -219,12 +222,18 @@ mod tests {
         for change in matter {
             assert!(before.differs(with(change)));
         }
-        let same: [fn(&mut ServiceSpec); 7] = [
+        let same: [fn(&mut ServiceSpec); 8] = [
             |s| s.source.line = 99,
             |s| s.restart = RestartPolicy::No,
             |s| s.stop.signal = Signal::Int,
             |s| s.backoff.give_up_after = 1,
             |s| s.autostart = false,
+            |s| {
+                s.hooks.pre_start.push(crate::model::hooks::HookCommand {
+                    command: CommandLine::Shell("true".to_owned()),
+                    timeout: std::time::Duration::from_secs(1),
+                });
+            },
             |s| s.logs.max_size = 1 << 20,
             |s| s.description = Some("the shop".to_owned()),
         ];

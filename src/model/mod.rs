@@ -8,6 +8,7 @@ pub mod effect;
 pub mod event;
 pub mod heritage;
 pub mod history;
+pub mod hooks;
 pub mod ids;
 pub mod intake;
 pub mod log;

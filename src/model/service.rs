@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     attributes::Attributes,
+    hooks::Hooks,
     ids::{ServiceId, ServiceName},
     occasion::Occasions,
     probe::{Probe, ProbeKind},
@@ -387,6 +388,8 @@ pub struct ServiceSpec {
     pub backoff: Backoff,
     /// How to end it.
     pub stop: StopPlan,
+    /// What is run around its life.
+    pub hooks: Hooks,
     /// Ports that it will listen on; checked for a foreign owner before each start.
     pub ports: Vec<Port>,
     /// Started when the project is opened.

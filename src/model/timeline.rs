@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    hooks::HookKind,
     ids::{ProjectName, RunId, ServiceName},
     phase::{Exit, Hold, PortHolder},
     policy::{Asker, Autopilot, Origin},
@@ -125,6 +126,20 @@ pub enum What {
     SpawnFailed {
         /// Why not.
         error: String,
+    },
+    /// A hook ended.
+    Hook {
+        /// Which.
+        hook: HookKind,
+        /// Why it failed, a clause; none: it ended well.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
+        /// It took.
+        #[serde(with = "human")]
+        #[schemars(with = "String")]
+        after: Duration,
+        /// The last lines of what it wrote, oldest first, sanitised, at most 20.
+        output: Vec<String>,
     },
     /// The healer will start it again.
     RestartScheduled {
@@ -282,6 +297,12 @@ pub enum What {
 }
 
 impl What {
+    /// Lines that belong to it: the last of what a run or a hook wrote.
+    #[must_use]
+    pub fn lines(&self) -> &[String] {
+        if let Self::Exited { last_words: lines, .. } | Self::Hook { output: lines, .. } = self { lines } else { &[] }
+    }
+
     /// The main process of a run is gone.
     #[must_use]
     pub const fn is_end(&self) -> bool {
@@ -307,6 +328,7 @@ impl Entry {
             | What::Released { .. }
             | What::RunBegun { .. }
             | What::RunEnded { error: None, .. }
+            | What::Hook { failed: None, .. }
             | What::Held { .. } => Severity::Info,
             What::Ready { .. }
             | What::Recovered { .. }
@@ -327,6 +349,7 @@ impl Entry {
             | What::ScheduleMissed { .. }
             | What::ScheduleSkipped { .. }
             | What::RunEnded { error: Some(_), .. }
+            | What::Hook { failed: Some(_), .. }
             | What::ShimReplaced => Severity::Warning,
             What::Unhealthy { .. }
             | What::Flapping { .. }
@@ -379,6 +402,10 @@ impl Entry {
             What::Exited { exit: exit @ Exit::Rebooted, .. } => exit.to_string(),
             What::Forked { left: 1 } => "its main process ended with code 0, 1 process of it goes on".to_owned(),
             What::Forked { left } => format!("its main process ended with code 0, {left} processes of it go on"),
+            What::Hook { hook, failed: None, after, .. } => {
+                format!("{} done after {}", hook.label(), short_duration(*after))
+            }
+            What::Hook { hook, failed: Some(why), .. } => format!("{} failed: {why}", hook.label()),
             What::RestartScheduled { delay, attempt } if delay.is_zero() => format!("restart {attempt} at once"),
             What::RestartScheduled { delay, attempt } => format!("restart {attempt} in {}", short_duration(*delay)),
             What::RestartWithheld { exit } => format!("not restarted after {exit}"),

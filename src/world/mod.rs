@@ -3,6 +3,7 @@
 pub mod cgroup;
 pub mod clock;
 pub mod files;
+mod hook;
 pub mod journal;
 pub mod limits;
 pub mod log_files;
@@ -44,6 +45,7 @@ use self::{
 use crate::model::{
     effect::Effect,
     event::{Event, TroubleSlot},
+    hooks::HookKind,
     ids::{ProjectName, RunId, ServiceId},
     secret::SecretValues,
     service::ServiceSpec,
@@ -127,6 +129,8 @@ struct Shared {
     sites: Mutex<HashMap<ProjectName, Site>>,
     slots: Mutex<HashMap<ServiceId, Slot>>,
     runs: Mutex<HashMap<RunId, Running>>,
+    /// Hooks that run, and how each is called off.
+    hooks: Mutex<HashMap<(RunId, HookKind), CancellationToken>>,
     /// Services that run without a shim, and why.
     missed: Mutex<BTreeMap<ServiceId, String>>,
     /// Cancelled when everything is let go.
@@ -185,6 +189,7 @@ impl World {
             sites: Mutex::default(),
             slots: Mutex::default(),
             runs: Mutex::default(),
+            hooks: Mutex::default(),
             missed: Mutex::default(),
             released: released.clone(),
         });
@@ -231,6 +236,18 @@ impl World {
                     && let Some(spec) = running.spec.clone()
                 {
                     self.runtime.spawn(probe::run_beside(Arc::clone(&self.shared), running, spec, run, command));
+                }
+            }
+            Effect::RunHook(round) => {
+                let shared = Arc::clone(&self.shared);
+                let called_off = shared.released.child_token();
+                lock(&shared.hooks).insert((round.run, round.hook), called_off.clone());
+                let running = shared.running(round.run);
+                self.runtime.spawn(hook::carry_out(shared, round, running, called_off));
+            }
+            Effect::EndHook { run, hook } => {
+                if let Some(called_off) = lock(&self.shared.hooks).get(&(run, hook)) {
+                    called_off.cancel();
                 }
             }
             // The host carries these out itself: timers, files, memory, replies and its own end.

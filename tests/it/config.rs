@@ -6,6 +6,7 @@ mod bad;
 mod foreign;
 mod found;
 mod good;
+mod hooks;
 mod hostile;
 mod occasions;
 mod places;

@@ -9,6 +9,7 @@ mod door;
 mod foreseen;
 mod forks;
 mod heritage;
+mod hooks;
 mod memory;
 mod namesakes;
 mod occasions;

@@ -5,6 +5,7 @@ mod children;
 mod errors;
 mod flood;
 mod holders;
+mod hooks;
 mod many;
 mod outlive;
 mod ports;

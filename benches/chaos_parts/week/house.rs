@@ -412,6 +412,8 @@ impl House {
                 let event = Event::Probed { run, kind, round, outcome, took: soon };
                 self.after(soon, Happening::Told(Box::new(event)));
             }
+            // None of its services has one.
+            Effect::RunHook(_) | Effect::EndHook { .. } => {}
             // The intake watches for what the spec asks, and answers by itself.
             Effect::WatchLog { .. } | Effect::RunBeside { .. } => {}
             Effect::Timer { at, key, epoch } => {

@@ -80,6 +80,7 @@ fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u
         restart: RestartPolicy::Always,
         backoff: Backoff { base: Duration::from_secs(1), ..Backoff::default() },
         stop: StopPlan::default(),
+        hooks: cas::model::hooks::Hooks::default(),
         ports: Vec::new(),
         autostart: true,
         occasions: cas::model::occasion::Occasions::default(),

@@ -11,7 +11,7 @@ use crate::{
         text,
         when::rfc3339,
     },
-    model::timeline::{Entry, What},
+    model::timeline::Entry,
 };
 
 /// How lines look.
@@ -65,10 +65,10 @@ pub fn clause(entry: &Entry, paint: Paint) -> String {
     if entry.why.is_empty() { what } else { format!("{what} — {}", text::plain(&entry.why)) }
 }
 
-/// The last words of a run that ended; none of anything else.
+/// The last words of a run or hook that ended; none of anything else.
 #[must_use]
 pub fn last_words(entry: &Entry) -> &[String] {
-    if let What::Exited { last_words, .. } = &entry.what { last_words } else { &[] }
+    entry.what.lines()
 }
 
 /// One entry for programs. `detail` holds what belongs to this kind of event.

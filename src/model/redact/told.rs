@@ -23,6 +23,12 @@ impl Redactor {
                 self.exit(exit);
                 self.lines(last_words);
             }
+            What::Hook { hook: _, failed, after: _, output } => {
+                if let Some(failed) = failed {
+                    self.own(failed);
+                }
+                self.lines(output);
+            }
             What::SpawnFailed { error } => self.own(error),
             What::RestartWithheld { exit } => self.exit(exit),
             What::Held { holds } => self.holds(holds),

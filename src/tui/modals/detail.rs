@@ -214,13 +214,13 @@ pub(crate) fn entry(ui: &Ui, entry: &Entry, width: usize) -> Vec<Line<'static>> 
     if !entry.why.is_empty() {
         lines.extend(field(ui, "why", &entry.why, width));
     }
-    if let What::Exited { last_words, .. } = &entry.what {
+    if let What::Exited { .. } | What::Hook { .. } = &entry.what {
         lines.push(Line::default());
         lines.push(heading(ui, "Last words"));
-        if last_words.is_empty() {
+        if entry.what.lines().is_empty() {
             lines.push(Line::styled("it said nothing", ui.theme.style(Role::Muted)));
         }
-        for words in last_words {
+        for words in entry.what.lines() {
             let pieces = format::wrap(words, width.saturating_sub(2));
             lines.extend(pieces.into_iter().map(|piece| {
                 Line::from(vec![Span::styled("│ ", ui.theme.style(Role::Faint)), Span::styled(piece, ui.ink())])

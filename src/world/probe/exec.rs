@@ -1,14 +1,13 @@
-//! A command as probe. Its whole tree is gone when it is answered, however it ended.
+//! A command as probe, or of a hook. Its whole tree is gone when it is answered, however it ended.
 
-use std::{process::ExitStatus, sync::Arc, time::Duration};
+use std::{ffi::OsString, process::ExitStatus, sync::Arc, time::Duration};
 
 use tokio::{net::unix::pipe, process::Child};
 
 use crate::{
     model::{
-        ids::RunId,
+        ids::{RunId, ServiceId},
         probe::ProbeOutcome,
-        secret::SecretValues,
         service::{CommandLine, ServiceSpec},
         signal::signal_name,
         text::plain,
@@ -32,6 +31,31 @@ const QUOTED_CHARACTERS: usize = 200;
 /// A probe that even SIGKILL does not end is waited for in the background after so long.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
+/// A command of a service's, to be run where the service runs.
+pub(in crate::world) struct Job<'j> {
+    pub(in crate::world) spec: &'j ServiceSpec,
+    /// What is added to the environment that the service begins with.
+    pub(in crate::world) environment: Vec<(OsString, OsString)>,
+    pub(in crate::world) command: &'j CommandLine,
+    pub(in crate::world) timeout: Duration,
+}
+
+/// How a command ended.
+pub(in crate::world) enum Ending {
+    Over(std::io::Result<ExitStatus>),
+    /// Not within its time: it was ended.
+    Late,
+    /// It was ended because nobody waits for it any more.
+    CalledOff,
+}
+
+/// A command that is over, with nothing of it left.
+pub(in crate::world) struct Done {
+    pub(in crate::world) ending: Ending,
+    pub(in crate::world) tail: Tail,
+    pub(in crate::world) took: Duration,
+}
+
 /// Runs the command where and as the service runs; none where the run ended first.
 pub(super) async fn ask(
     shared: &Arc<Shared>,
@@ -41,30 +65,48 @@ pub(super) async fn ask(
     command: &CommandLine,
     timeout: Duration,
 ) -> Option<(ProbeOutcome, Duration)> {
+    let job = Job { spec, environment: environment_of(run, spec, &running.secrets), command, timeout };
+    let done = match self::run(shared, job, running.ended.cancelled()).await {
+        Ok(done) => done,
+        Err(why) => return Some((ProbeOutcome::Broken(why), Duration::ZERO)),
+    };
+    let outcome = match done.ending {
+        Ending::Over(Ok(status)) => verdict(status, &done.tail),
+        Ending::Over(Err(error)) => ProbeOutcome::Failed(error.to_string()),
+        Ending::Late => {
+            let quoted = done.tail.quoted();
+            ProbeOutcome::Failed(format!("no answer within {}; it was ended{quoted}", short_duration(timeout)))
+        }
+        Ending::CalledOff => return None,
+    };
+    Some((outcome, done.took))
+}
+
+/// Runs a command to its end, or to the end of its time, or until it is called off. An error is a sentence: it could not be begun.
+pub(in crate::world) async fn run(
+    shared: &Arc<Shared>,
+    job: Job<'_>,
+    called_off: impl Future<Output = ()>,
+) -> Result<Done, String> {
     let tree = shared.forest.plant();
-    let answer = match begin(shared, (spec, &running.secrets), run, command, tree).await {
-        Ok((child, output)) => answer(shared, running, tree, child, output, timeout).await,
-        Err(why) => Some((ProbeOutcome::Broken(why), Duration::ZERO)),
+    let (service, timeout) = (job.spec.id.clone(), job.timeout);
+    let answer = match begin(shared, job, tree).await {
+        Ok((child, output)) => Ok(answer(shared, &service, tree, child, output, timeout, called_off).await),
+        Err(why) => Err(why),
     };
     shared.forest.forget(tree);
     answer
 }
 
-async fn begin(
-    shared: &Arc<Shared>,
-    (spec, secrets): (&ServiceSpec, &SecretValues),
-    run: RunId,
-    command: &CommandLine,
-    tree: TreeId,
-) -> Result<(Child, pipe::Receiver), String> {
-    let no_pipe = |error| format!("no pipe for the probe's output: {error}");
+async fn begin(shared: &Arc<Shared>, job: Job<'_>, tree: TreeId) -> Result<(Child, pipe::Receiver), String> {
+    let no_pipe = |error| format!("no pipe for the output of the command: {error}");
     let (output, stdout) = open_pipe().map_err(no_pipe)?;
     let stderr = stdout.try_clone().map_err(no_pipe)?;
     let plan = Plan {
-        argv: command.argv(),
-        directory: spec.working_dir.clone(),
-        base: spec.base_environment.clone(),
-        environment: environment_of(run, spec, secrets),
+        argv: job.command.argv(),
+        directory: job.spec.working_dir.clone(),
+        base: job.spec.base_environment.clone(),
+        environment: job.environment,
         stdout,
         stderr,
     };
@@ -74,36 +116,34 @@ async fn begin(
 
 async fn answer(
     shared: &Shared,
-    running: &Running,
+    service: &ServiceId,
     tree: TreeId,
     mut child: Child,
     output: pipe::Receiver,
     timeout: Duration,
-) -> Option<(ProbeOutcome, Duration)> {
+    called_off: impl Future<Output = ()>,
+) -> Done {
     let begun = clock::now();
-    let mut tail = Tail { pipe: Some(output), kept: Vec::new() };
-    let answered = tokio::select! {
+    let mut tail = Tail { pipe: Some(output), kept: Vec::new(), is_cut: false };
+    let ending = tokio::select! {
         status = wait_and_read(&mut child, &mut tail) => {
             shared.forest.fell(tree);
             tail.drain();
-            let outcome = status.map_or_else(|error| ProbeOutcome::Failed(error.to_string()), |status| verdict(status, &tail));
-            Some(outcome)
+            Ending::Over(status)
         }
-        () = tokio::time::sleep(timeout) => {
-            Some(ProbeOutcome::Failed(format!("no answer within {}; it was ended{}", short_duration(timeout), tail.quoted())))
-        }
-        () = running.ended.cancelled() => None,
+        () = tokio::time::sleep(timeout) => Ending::Late,
+        () = called_off => Ending::CalledOff,
     };
     let took = clock::now().since(begun);
     if shared.forest.leftover(tree) > 0 {
         let survivors = shared.forest.end(tree, Duration::ZERO).await;
         if !survivors.is_empty() {
-            tracing::warn!(?survivors, service = %running.service, "processes of a probe cannot be ended");
+            tracing::warn!(?survivors, %service, "processes of a probe or hook cannot be ended");
         }
     }
     wait_for(child).await;
     shared.forest.fell(tree);
-    answered.map(|outcome| (outcome, took))
+    Done { ending, tail, took }
 }
 
 async fn wait_for(mut child: Child) {
@@ -139,9 +179,11 @@ fn verdict(status: ExitStatus, tail: &Tail) -> ProbeOutcome {
 }
 
 /// The end of what the command wrote.
-struct Tail {
+pub(in crate::world) struct Tail {
     pipe: Option<pipe::Receiver>,
     kept: Vec<u8>,
+    /// The first line of what is kept lacks its beginning.
+    is_cut: bool,
 }
 
 impl Tail {
@@ -174,7 +216,19 @@ impl Tail {
     fn keep(&mut self, bytes: &[u8]) {
         self.kept.extend_from_slice(bytes);
         let surplus = self.kept.len().saturating_sub(KEPT_BYTES);
+        self.is_cut |= surplus > 0;
         self.kept.drain(..surplus);
+    }
+
+    /// The last lines, oldest first, safe to be shown.
+    pub(in crate::world) fn lines(&self, most: usize) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.kept);
+        let whole = text.lines().skip(usize::from(self.is_cut));
+        let shown = |line: &str| plain(line).trim_end().chars().take(QUOTED_CHARACTERS).collect::<String>();
+        let mut lines: Vec<String> = whole.map(shown).filter(|line| !line.is_empty()).collect();
+        let surplus = lines.len().saturating_sub(most);
+        lines.drain(..surplus);
+        lines
     }
 
     /// `: last line`, or nothing.

@@ -1,6 +1,6 @@
 //! One probe round: asked, timed, torn down. Never leaves a process or a connection behind, never takes silence for "well".
 
-mod exec;
+pub(super) mod exec;
 pub(super) mod http;
 mod tcp;
 

@@ -184,6 +184,7 @@ fn spec(service: &str, line: u32, depends_on: &[(&str, Condition)]) -> Arc<Servi
         restart: RestartPolicy::OnFailure { max_retries: None },
         backoff: Backoff::default(),
         stop: StopPlan::default(),
+        hooks: cas::model::hooks::Hooks::default(),
         ports: Vec::new(),
         autostart: true,
         occasions: cas::model::occasion::Occasions::default(),

@@ -7,6 +7,7 @@ use std::{
 
 use cas::model::{
     event::{Event, TimerKey},
+    hooks::{HookKind, HookOutcome},
     ids::{Epoch, RunId, ServiceId},
     phase::Exit,
     probe::ProbeKind,
@@ -50,6 +51,8 @@ pub(super) struct Behaviour {
     pub(super) leftover_lasts: Option<Duration>,
     pub(super) survivors: Vec<u32>,
     pub(super) answers: BTreeMap<ProbeKind, Answer>,
+    /// How each hook ends, and after how long; one that is not here passes at once.
+    pub(super) hooks: BTreeMap<HookKind, (Duration, HookOutcome)>,
     /// After the spawn, for which question.
     pub(super) logs: Vec<(Duration, Option<ProbeKind>)>,
 }
@@ -65,6 +68,7 @@ impl Default for Behaviour {
             leftover_lasts: None,
             survivors: Vec::new(),
             answers: BTreeMap::new(),
+            hooks: BTreeMap::new(),
             logs: Vec::new(),
         }
     }

@@ -47,6 +47,7 @@ pub(super) fn service(name: &str) -> ServiceSpec {
         restart: RestartPolicy::Always,
         backoff: Backoff { base: secs(1), ..Backoff::default() },
         stop: StopPlan::default(),
+        hooks: cas::model::hooks::Hooks::default(),
         ports: Vec::new(),
         autostart: false,
         occasions: cas::model::occasion::Occasions::default(),

@@ -13,6 +13,7 @@ use cas::{
         command::{Command, ServiceRef},
         effect::Effect,
         event::{Event, Input, TimerKey},
+        hooks::{HookOutcome, HookResult},
         ids::{RequestId, RunId, ServiceId},
         phase::{Exit, PortHolder},
         policy::{Consent, Origin, Reply, Request},
@@ -457,6 +458,23 @@ impl World {
                 let timeout = round.probe.timeout;
                 let wait = if never { timeout } else { self.vary(timeout / 10) };
                 self.at(wait, Happening::Probed(round.run, round.kind, round.round));
+            }
+            Effect::RunHook(round) => {
+                let (service, run, hook) = (round.spec.id.clone(), round.run, round.hook);
+                let behaviour = self.behaviours.entry(service.clone()).or_default();
+                let (wait, outcome) = behaviour.hooks.get(&hook).cloned().unwrap_or((MS, HookOutcome::Passed));
+                let result = HookResult { outcome, output: vec!["a line of the hook".to_owned()], took: wait };
+                self.at(wait, Happening::Told(Event::HookEnded { service, run, hook, result }));
+            }
+            Effect::EndHook { run, hook } => {
+                let is_it = |told: &Happening| matches!(told, Happening::Told(Event::HookEnded { run: r, hook: h, .. }) if *r == run && *h == hook);
+                let found = self.agenda.iter().find(|(_, told)| is_it(told)).map(|(key, _)| *key);
+                if let Some(Happening::Told(Event::HookEnded { service, result, .. })) =
+                    found.and_then(|key| self.agenda.remove(&key))
+                {
+                    let result = HookResult { outcome: HookOutcome::CalledOff, ..result };
+                    self.at(MS, Happening::Told(Event::HookEnded { service, run, hook, result }));
+                }
             }
             Effect::WatchLog { run, kind, .. } => {
                 assert!(self.processes.contains_key(&run), "watched before it is spawned");

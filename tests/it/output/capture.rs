@@ -38,6 +38,7 @@ pub(crate) fn spec(ready: Option<&str>) -> ServiceSpec {
         restart: RestartPolicy::No,
         backoff: Backoff::default(),
         stop: StopPlan::default(),
+        hooks: cas::model::hooks::Hooks::default(),
         ports: Vec::new(),
         autostart: false,
         occasions: cas::model::occasion::Occasions::default(),

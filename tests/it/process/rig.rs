@@ -196,6 +196,7 @@ impl Rig {
             restart: RestartPolicy::No,
             backoff: Backoff::default(),
             stop: StopPlan::default(),
+            hooks: cas::model::hooks::Hooks::default(),
             ports: Vec::new(),
             autostart: false,
             occasions: cas::model::occasion::Occasions::default(),

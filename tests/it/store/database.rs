@@ -11,6 +11,7 @@ use std::{
 
 use cas::{
     model::{
+        hooks::HookKind,
         ids::{ProjectName, RunId, ServiceName},
         phase::{Exit, Hold, PortHolder},
         policy::{Autopilot, Origin},
@@ -73,9 +74,10 @@ const fn number(what: &What) -> usize {
         What::ScheduleSkipped { .. } => 36,
         What::RunBegun { .. } => 37,
         What::RunEnded { .. } => 38,
+        What::Hook { .. } => 39,
     }
 }
-const VARIANTS: usize = 39;
+const VARIANTS: usize = 40;
 
 fn every_what() -> Vec<What> {
     let odd = Duration::new(90_061, 1_002_003);
@@ -140,6 +142,13 @@ fn every_what() -> Vec<What> {
         What::Forked { left: usize::MAX >> 1 },
         What::Suspended { pid: 7 },
         What::Continued { after: odd },
+        What::Hook { hook: HookKind::PreStart, failed: None, after: odd, output: vec![] },
+        What::Hook {
+            hook: HookKind::OnFailure,
+            failed: Some("exit code 1".to_owned()),
+            after: odd,
+            output: vec!["a".to_owned()],
+        },
     ]
 }
 
