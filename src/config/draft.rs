@@ -15,6 +15,7 @@ use super::{
     reader::{Fields, Reader},
     schema,
     settings::Settings,
+    template,
     tree::{Key, Node, Shape},
 };
 use crate::model::{
@@ -147,6 +148,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &S
     let fields =
         if node.is_null() { Fields::none(key.at) } else { reader.fields(&key.text, node, &schema::SERVICE)? };
     let settings = Settings::read(reader, &fields).over(defaults);
+    let settings = template::fill(reader, &key.text, settings);
     let edges = fields.get("depends_on").map(|node| dependencies(reader, node)).unwrap_or_default();
     let working_dir = settings.working_dir.clone().unwrap_or_else(|| reader.root.clone());
     let surroundings = Surroundings {

@@ -11,6 +11,7 @@ use super::{
     problems::{Fault, Place},
     reader::{Fields, Reader},
     schema,
+    template::Template,
     tree::{Node, Shape},
 };
 
@@ -28,9 +29,13 @@ pub(crate) enum EnvFile {
     Unreadable(String),
 }
 
-/// Variables of a service (or of the defaults): its files in order, then its `environment`.
-pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<String, String> {
-    let mut variables = BTreeMap::new();
+/// Variables of a service (or of the defaults): its files in order, then its `environment`. Those that have others in them are still to be
+/// filled in; what such a one stands over is among the others.
+pub(crate) fn read(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+) -> (BTreeMap<String, String>, BTreeMap<String, Template>) {
+    let (mut variables, mut templates) = (BTreeMap::new(), BTreeMap::new());
     if let Some(node) = fields.get("env_file") {
         match &node.shape {
             Shape::List(items) => items.iter().for_each(|item| file(reader, item, &mut variables)),
@@ -41,6 +46,12 @@ pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<Str
         match &node.shape {
             Shape::Map(entries) => {
                 for (key, node) in entries {
+                    if let Shape::Scalar { text, .. } = &node.shape
+                        && reader.is_template(text)
+                    {
+                        put_off(reader, key.at, (&key.text, text, node.at), &mut templates);
+                        continue;
+                    }
                     let value = if node.is_null() { None } else { Some(reader.text(&key.text, node)) };
                     match value {
                         None => inherit(reader, key.at, &key.text, &mut variables),
@@ -51,7 +62,16 @@ pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<Str
             }
             Shape::List(items) => {
                 for item in items {
+                    if let Shape::Scalar { text, .. } = &item.shape
+                        && let Some((name, value)) = text.split_once('=')
+                        && reader.is_template(value)
+                        && !name.contains('$')
+                    {
+                        put_off(reader, item.at, (name, value, item.at), &mut templates);
+                        continue;
+                    }
                     let Some(text) = reader.text("environment", item) else { continue };
+                    templates.remove(text.split_once('=').map_or(&*text, |(name, _)| name));
                     match text.split_once('=') {
                         Some((name, value)) => set(reader, item.at, name, value.to_owned(), &mut variables),
                         None => inherit(reader, item.at, &text, &mut variables),
@@ -63,19 +83,37 @@ pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<Str
             }
         }
     }
-    variables
+    (variables, templates)
+}
+
+/// A value that is filled in when all variables are known.
+fn put_off(
+    reader: &mut Reader<'_>,
+    key_at: Place,
+    (name, text, at): (&str, &str, Place),
+    templates: &mut BTreeMap<String, Template>,
+) {
+    if checked_name(reader, key_at, name) {
+        templates.insert(name.to_owned(), Template { text: text.to_owned(), at });
+    }
 }
 
 fn set(reader: &mut Reader<'_>, at: Place, name: &str, value: String, variables: &mut BTreeMap<String, String>) {
-    if !is_name(name) {
-        reader.error(
-            at,
-            format!("environment: \"{name}\" is not a variable's name"),
-            "letters, digits and _; as NAME: value in a map, or NAME=value in a list",
-        );
-        return;
+    if checked_name(reader, at, name) {
+        variables.insert(name.to_owned(), value);
     }
-    variables.insert(name.to_owned(), value);
+}
+
+fn checked_name(reader: &mut Reader<'_>, at: Place, name: &str) -> bool {
+    if is_name(name) {
+        return true;
+    }
+    reader.error(
+        at,
+        format!("environment: \"{name}\" is not a variable's name"),
+        "letters, digits and _; as NAME: value in a map, or NAME=value in a list",
+    );
+    false
 }
 
 /// Whether a variable can be named so.

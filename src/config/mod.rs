@@ -35,6 +35,7 @@ pub mod scan;
 mod schema;
 mod secrets;
 mod settings;
+mod template;
 mod tree;
 pub mod user;
 mod written;

@@ -52,6 +52,7 @@ pub fn load(file: &Path, name: Option<ProjectName>, env: &BTreeMap<String, Strin
         let name = name.or(written_name).unwrap_or_else(|| name_of(&reader.root));
         return give(reader, file, Some(name), drafts);
     }
+    reader.project.clone_from(&name);
     let Some(text) = read_file(&mut reader, &file) else { return give(reader, file, None, Vec::new()) };
     read_dot_env(&mut reader);
     if kind == FileKind::Compose && !import::compose::is_compose(&text) {
@@ -164,6 +165,7 @@ fn read_yaml(reader: &mut Reader<'_>, text: &str) -> (Option<ProjectName>, Vec<D
             .map_err(|error| reader.error(node.at, format!("name: {error}"), "such as my-project"))
             .ok()
     });
+    reader.project = reader.project.take().or_else(|| name.clone()).or_else(|| Some(name_of(&reader.root)));
     let logs = PartialLogs::read(reader, &fields);
     let defaults = match fields.get("defaults") {
         Some(node) => match reader.fields("defaults", node, &schema::DEFAULTS) {

@@ -10,13 +10,13 @@ use std::{
 use regex::Regex;
 
 use super::{
-    interpolate::expand,
+    interpolate::{Expansion, expand},
     nearest::{did_you_mean, nearest},
     problems::{Fault, Place, Problems},
     schema::{Foreign, Table, Word},
     tree::{Key, Node, Shape},
 };
-use crate::model::time::human;
+use crate::model::{ids::ProjectName, time::human};
 
 /// What reading one file needs and gathers.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) environment: &'a BTreeMap<String, String>,
     /// What `.env` beside the file adds to it.
     pub(crate) dot_env: BTreeMap<String, String>,
+    /// The project's name, once it is known.
+    pub(crate) project: Option<ProjectName>,
     /// What was found.
     pub(crate) problems: Problems,
     /// Whether `${VAR}` is filled in.
@@ -80,6 +82,7 @@ impl<'a> Reader<'a> {
             root,
             environment,
             dot_env: BTreeMap::new(),
+            project: None,
             problems: Problems::new(file),
             interpolates: true,
             programs: HashMap::new(),
@@ -194,30 +197,40 @@ impl<'a> Reader<'a> {
 
     /// Variables filled in; none after an error.
     pub(crate) fn filled(&mut self, what: &str, at: Place, text: &str) -> Option<String> {
-        let text = if self.interpolates && text.contains('$') {
-            let expansion = expand(text, &|name| self.variable(name));
-            for name in expansion.missing {
-                self.note(
-                    at,
-                    format!("{what}: {name} is not set, so it is empty here"),
-                    format!("set it, write a default as ${{{name}:-…}}, or leave it to the shell with $${name}"),
-                );
-            }
-            let failed = !expansion.errors.is_empty();
-            for error in expansion.errors {
-                self.error(
-                    at,
-                    format!("{what}: {error}"),
-                    "forms: ${VAR}, ${VAR:-default}, ${VAR:?message}, ${VAR:+other}, and $$ for a dollar sign",
-                );
-            }
-            if failed {
-                return None;
-            }
-            expansion.text
+        let expansion = if self.is_template(text) {
+            expand(text, &|name| self.variable(name))
         } else {
-            text.to_owned()
+            Expansion { text: text.to_owned(), ..Expansion::default() }
         };
+        self.reported(what, at, expansion)
+    }
+
+    /// Whether there is something to be filled in.
+    pub(crate) fn is_template(&self, text: &str) -> bool {
+        self.interpolates && text.contains('$')
+    }
+
+    /// The text of what was filled in, what is wrong with it reported; none after an error.
+    pub(crate) fn reported(&mut self, what: &str, at: Place, expansion: Expansion) -> Option<String> {
+        let Expansion { text, missing, errors } = expansion;
+        for name in missing {
+            self.note(
+                at,
+                format!("{what}: {name} is not set, so it is empty here"),
+                format!("set it, write a default as ${{{name}:-…}}, or leave it to the shell with $${name}"),
+            );
+        }
+        let failed = !errors.is_empty();
+        for error in errors {
+            self.error(
+                at,
+                format!("{what}: {error}"),
+                "forms: ${VAR}, ${VAR:-default}, ${VAR:?message}, ${VAR:+other}, and $$ for a dollar sign",
+            );
+        }
+        if failed {
+            return None;
+        }
         if text.contains('\0') {
             self.error(at, format!("{what}: it contains a NUL byte"), "remove it; no program can be handed one");
             return None;

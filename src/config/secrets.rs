@@ -12,6 +12,7 @@ use super::{
     environment::is_name,
     reader::{Fields, Reader},
     schema,
+    template::Template,
     tree::{Key, Node, Shape},
 };
 use crate::model::{secret::SecretSource, service::CommandLine};
@@ -22,7 +23,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<Str
     let entries = match &node.shape {
         Shape::Map(entries) => entries,
         Shape::List(_) => {
-            reader.note(key.at, "the list under secrets is not used", "it is compose's; here each is NAME: {file: path}");
+            reader.note(
+                key.at,
+                "the list under secrets is not used",
+                "it is compose's; here each is NAME: {file: path}",
+            );
             return BTreeMap::new();
         }
         Shape::Scalar { .. } => {
@@ -39,9 +44,10 @@ pub(crate) fn win(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
     secrets: &BTreeMap<String, SecretSource>,
-    environment: &mut BTreeMap<String, String>,
+    (environment, templates): (&mut BTreeMap<String, String>, &mut BTreeMap<String, Template>),
 ) {
-    let twice: BTreeSet<&String> = secrets.keys().filter(|name| environment.remove(*name).is_some()).collect();
+    let twice: BTreeSet<&String> =
+        secrets.keys().filter(|name| environment.remove(*name).is_some() | templates.remove(*name).is_some()).collect();
     if let Some((key, _)) = fields.find("secrets") {
         for name in twice {
             reader.note(

@@ -8,6 +8,7 @@ use super::{
     nearest::did_you_mean,
     reader::{Fields, Reader},
     schema, secrets,
+    template::Template,
     tree::Node,
 };
 use crate::model::{
@@ -23,6 +24,8 @@ const POLICIES: [&str; 5] = ["no", "on-failure", "on-failure:N", "always", "unle
 pub(crate) struct Settings {
     pub(crate) working_dir: Option<PathBuf>,
     pub(crate) environment: BTreeMap<String, String>,
+    /// Variables that are still to be filled in; they win over those of `environment`.
+    pub(crate) templates: BTreeMap<String, Template>,
     pub(crate) secrets: BTreeMap<String, SecretSource>,
     pub(crate) restart: Option<RestartPolicy>,
     pub(crate) backoff: PartialBackoff,
@@ -77,11 +80,12 @@ impl Settings {
     /// What these keys of a map say.
     pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Self {
         let secrets = secrets::read(reader, fields);
-        let mut environment = environment::read(reader, fields);
-        secrets::win(reader, fields, &secrets, &mut environment);
+        let (mut environment, mut templates) = environment::read(reader, fields);
+        secrets::win(reader, fields, &secrets, (&mut environment, &mut templates));
         Self {
             working_dir: fields.get("working_dir").and_then(|node| directory(reader, node)),
             environment,
+            templates,
             secrets,
             restart: fields.get("restart").and_then(|node| restart(reader, node)),
             backoff: fields.get("backoff").map(|node| backoff(reader, node)).unwrap_or_default(),
@@ -97,15 +101,18 @@ impl Settings {
 
     /// These over those of `below`.
     pub(crate) fn over(self, below: &Self) -> Self {
-        let (mut environment, mut secrets) = (below.environment.clone(), below.secrets.clone());
-        // What stands closer wins, whether it is a secret or not.
+        let Self { mut environment, mut templates, mut secrets, .. } = below.clone();
+        // What stands closer wins, whatever it is; a template may name what it stands over.
         environment.retain(|name, _| !self.secrets.contains_key(name));
-        secrets.retain(|name, _| !self.environment.contains_key(name));
+        templates.retain(|name, _| !self.secrets.contains_key(name) && !self.environment.contains_key(name));
+        secrets.retain(|name, _| !self.environment.contains_key(name) && !self.templates.contains_key(name));
         environment.extend(self.environment);
+        templates.extend(self.templates);
         secrets.extend(self.secrets);
         Self {
             working_dir: self.working_dir.or_else(|| below.working_dir.clone()),
             environment,
+            templates,
             secrets,
             restart: self.restart.or(below.restart),
             backoff: self.backoff.over(below.backoff),

@@ -10,6 +10,7 @@ mod hostile;
 mod places;
 mod secrets;
 mod starting;
+mod templates;
 
 use std::{collections::BTreeMap, fs, path::Path};
 

@@ -163,7 +163,8 @@ async fn what_is_asked_of_a_run_while_its_secrets_are_had_is_not_lost() {
     let (mut rig, _) = rig();
     let go = rig.path().join("go");
     rustix::fs::mknodat(rustix::fs::CWD, &go, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
-    let spec = with(&rig, "web", "echo listening; sleep 1000", &[("KEY", line("cat go"))]);
+    let mut spec = with(&rig, "web", "echo listening; sleep 1000", &[("KEY", line("cat go"))]);
+    spec.ready_log_line = Some("listening".to_owned());
     let run = rig.start_spec(spec);
     rig.world.perform(cas::model::effect::Effect::WatchLog { run, kind: None, pattern: "listening".to_owned() });
     fs::write(&go, "opened").unwrap();
