@@ -2,8 +2,8 @@
 //! anything can have written it. Never: a value in a message, on disk, or in `Debug`; a command that is run for anything but a start.
 
 use std::{
-    collections::HashMap, future::Future, io::Read, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus,
-    sync::Arc, time::Duration,
+    collections::HashMap, io::Read, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus, sync::Arc,
+    time::Duration,
 };
 
 use tokio::{net::unix::pipe, process::Child, sync::mpsc};
@@ -319,14 +319,12 @@ async fn wait_and_read(child: &mut Child, output: &mut Head, errors: &mut Head) 
     }
 }
 
-fn wait_for(mut child: Child) -> impl Future<Output = ()> {
-    async move {
-        if tokio::time::timeout(LAST_WAIT, child.wait()).await.is_err() {
-            tokio::spawn(async move {
-                // However it ends, it is waited for.
-                let _status = child.wait().await;
-            });
-        }
+async fn wait_for(mut child: Child) {
+    if tokio::time::timeout(LAST_WAIT, child.wait()).await.is_err() {
+        tokio::spawn(async move {
+            // However it ends, it is waited for.
+            let _status = child.wait().await;
+        });
     }
 }
 
