@@ -22,7 +22,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeMap<Str
     let entries = match &node.shape {
         Shape::Map(entries) => entries,
         Shape::List(_) => {
-            reader.note(key.at, "the list under secrets is not used", "it is compose's; here each is NAME: {file: path}");
+            reader.note(
+                key.at,
+                "the list under secrets is not used",
+                "it is compose's; here each is NAME: {file: path}",
+            );
             return BTreeMap::new();
         }
         Shape::Scalar { .. } => {

@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn whatever_matters_to_a_process_changes_its_mark_and_nothing_else_does() {
         let before = SpecMark::of(&spec());
-        let matter: [fn(&mut ServiceSpec); 9] = [
+        let matter: [fn(&mut ServiceSpec); 10] = [
             |s| s.command = CommandLine::Shell("web --port 80".to_owned()),
             |s| s.working_dir = PathBuf::from("/srv"),
             |s| drop(s.environment.insert("TOKEN".to_owned(), "0ther".to_owned())),
@@ -231,7 +231,7 @@ mod tests {
             |s| {
                 s.hooks.pre_start.push(crate::model::hooks::HookCommand {
                     command: CommandLine::Shell("true".to_owned()),
-                    timeout: std::time::Duration::from_secs(1),
+                    timeout: Duration::from_secs(1),
                 });
             },
             |s| s.logs.max_size = 1 << 20,

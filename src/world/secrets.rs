@@ -2,8 +2,8 @@
 //! anything can have written it. Never: a value in a message, on disk, or in `Debug`; a command that is run for anything but a start.
 
 use std::{
-    collections::HashMap, future::Future, io::Read, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus,
-    sync::Arc, time::Duration,
+    collections::HashMap, io::Read, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus, sync::Arc,
+    time::Duration,
 };
 
 use tokio::{net::unix::pipe, process::Child, sync::mpsc};
@@ -168,13 +168,11 @@ impl Shared {
 
     /// A variable of the environment that the project of a service was opened with.
     fn opened_with(&self, spec: &ServiceSpec, name: &str) -> Option<String> {
-        match &spec.base_environment {
-            Some(base) => base.0.get(name).cloned(),
-            None => {
-                let mut own = self.settings.environment.iter();
-                own.find(|(own, _)| own == name).and_then(|(_, value)| value.to_str().map(str::to_owned))
-            }
+        if let Some(base) = &spec.base_environment {
+            return base.0.get(name).cloned();
         }
+        let own = self.settings.environment.iter().find(|(own, _)| own == name);
+        own.and_then(|(_, value)| value.to_str().map(str::to_owned))
     }
 }
 
@@ -209,10 +207,11 @@ async fn had(shared: &Arc<Shared>, run: RunId, spec: &ServiceSpec) -> Result<Sec
 }
 
 fn of_file(path: &Path) -> Result<String, String> {
-    let why = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "it may not be read".to_owned(),
-        _ => format!("it cannot be read ({error})"),
+    let why = |error: std::io::Error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            return "there is no such file".to_owned();
+        }
+        format!("it cannot be read ({error})")
     };
     // Before it is opened: a pipe without a writer would block.
     if !path.metadata().map_err(why)?.is_file() {
@@ -320,14 +319,12 @@ async fn wait_and_read(child: &mut Child, output: &mut Head, errors: &mut Head) 
     }
 }
 
-fn wait_for(mut child: Child) -> impl Future<Output = ()> {
-    async move {
-        if tokio::time::timeout(LAST_WAIT, child.wait()).await.is_err() {
-            tokio::spawn(async move {
-                // However it ends, it is waited for.
-                let _status = child.wait().await;
-            });
-        }
+async fn wait_for(mut child: Child) {
+    if tokio::time::timeout(LAST_WAIT, child.wait()).await.is_err() {
+        tokio::spawn(async move {
+            // However it ends, it is waited for.
+            let _status = child.wait().await;
+        });
     }
 }
 

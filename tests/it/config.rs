@@ -10,8 +10,8 @@ mod hooks;
 mod hostile;
 mod occasions;
 mod places;
-mod siblings;
 mod secrets;
+mod siblings;
 mod starting;
 
 use std::{collections::BTreeMap, fs, path::Path};

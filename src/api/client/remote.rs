@@ -73,7 +73,17 @@ impl Remote {
     /// Asks who is there and agrees on a version; a daemon that was replaced may speak another than the one before.
     pub(super) async fn greet(&self) -> Result<Hello, ConnectError> {
         self.speaks.store(0, Ordering::Relaxed);
-        let hello: Hello = self.get("/v1").await?;
+        let hello: Hello = match self.get("/v1").await {
+            Ok(hello) => hello,
+            // One that ended while it was asked is not there: a connection that waited to be taken breaks with its end.
+            Err(broken @ ConnectError::Unusable { .. }) => {
+                return Err(match self.dial().await {
+                    Err(absent @ ConnectError::Absent(_)) => absent,
+                    Ok(_) | Err(_) => broken,
+                });
+            }
+            Err(other) => return Err(other),
+        };
         let oldest = if hello.oldest == 0 { hello.api } else { hello.oldest };
         if hello.api < OLDEST || oldest > VERSION {
             return Err(self.unusable(mismatch(&hello)));

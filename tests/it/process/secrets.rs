@@ -87,7 +87,7 @@ async fn every_source_gives_its_value_anew_at_each_start_and_probes_have_it_too(
     let out = rig.path().join("out");
     crate::support::eventually("it has written", || written(&out) == "from a file|of hello|x y|as opened");
     let check = Check::Exec(CommandLine::Shell("test \"$A\" = 'from a file'".to_owned()));
-    assert_eq!(rig.probe(run, check, Duration::from_secs(60)).await, ProbeOutcome::Passed);
+    assert_eq!(rig.probe(run, check, Duration::from_mins(1)).await, ProbeOutcome::Passed);
     rig.end(run, Duration::ZERO).await;
 
     fs::write(&file, "changed").unwrap();
@@ -163,7 +163,8 @@ async fn what_is_asked_of_a_run_while_its_secrets_are_had_is_not_lost() {
     let (mut rig, _) = rig();
     let go = rig.path().join("go");
     rustix::fs::mknodat(rustix::fs::CWD, &go, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
-    let spec = with(&rig, "web", "echo listening; sleep 1000", &[("KEY", line("cat go"))]);
+    let mut spec = with(&rig, "web", "echo listening; sleep 1000", &[("KEY", line("cat go"))]);
+    spec.ready_log_line = Some("listening".to_owned());
     let run = rig.start_spec(spec);
     rig.world.perform(cas::model::effect::Effect::WatchLog { run, kind: None, pattern: "listening".to_owned() });
     fs::write(&go, "opened").unwrap();
@@ -189,6 +190,6 @@ async fn the_next_world_learns_what_an_adopted_run_was_given() {
     rig.adopt(run, spec);
     crate::support::eventually("it is learned", || has(&learned, "KEY", "given once"));
     let check = Check::Exec(CommandLine::Shell("test \"$KEY\" = 'given once'".to_owned()));
-    assert_eq!(rig.probe(run, check, Duration::from_secs(60)).await, ProbeOutcome::Passed);
+    assert_eq!(rig.probe(run, check, Duration::from_mins(1)).await, ProbeOutcome::Passed);
     rig.end(run, Duration::ZERO).await;
 }
