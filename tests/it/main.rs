@@ -11,6 +11,7 @@ mod daemon;
 mod demo;
 mod detect;
 mod engine;
+mod hooked;
 mod host;
 mod import;
 mod journal;
