@@ -78,6 +78,9 @@ fn command(
                     reader.error(shell.at, format!("{what}: it has command and shell at once"), "keep one of the two");
                     return None;
                 }
+                (None, None) if ["command", "shell"].into_iter().any(|key| fields.misspells(key, &schema::HOOK)) => {
+                    return None;
+                }
                 (None, None) => {
                     reader.error(
                         fields.at,

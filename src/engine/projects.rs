@@ -21,7 +21,7 @@ use super::{
     ending::Order,
     heritage::{HALT, Inherited},
     names::Unresolved,
-    state::{Manner, Run, Service, Stage},
+    state::{Manner, Run, Stage},
     timeline::About,
 };
 
@@ -317,7 +317,8 @@ impl Engine {
 
     /// True where no run exists and none is on its way.
     pub(super) fn is_quiet(&self) -> bool {
-        self.services.values().all(Service::is_at_rest) && self.strays.is_empty()
+        // Whoever is to be told of a failure is told before the end.
+        self.services.values().all(|service| service.is_at_rest() && service.alarm.is_none()) && self.strays.is_empty()
     }
 }
 

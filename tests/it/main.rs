@@ -13,6 +13,7 @@ mod detect;
 mod engine;
 mod files;
 mod hangup;
+mod hooked;
 mod host;
 mod import;
 mod journal;

@@ -339,3 +339,22 @@ fn an_engine_that_lets_go_ends_a_pre_start_that_runs() {
     let quit = order.iter().position(|effect| matches!(effect, Effect::Quit));
     assert!(ended.is_some() && ended < quit);
 }
+
+#[test]
+fn the_end_of_cas_waits_for_on_failure_and_not_for_ever() {
+    let spec = hooked("web", &[HookKind::OnFailure]).with(|s| s.restart = RestartPolicy::No);
+    let mut world = World::new(vec![spec]);
+    world.behave("web", |b| {
+        b.then = Life::Ends(secs(1), Exit::Code(1));
+        b.hooks.insert(HookKind::OnFailure, (secs(8), HookOutcome::Passed));
+    });
+    world.say("start web");
+    world.run_for(secs(2));
+    assert_eq!(world.phase("web"), "failed");
+    world.tell(Event::ShutdownAsked);
+    world.run_for(secs(5));
+    assert_eq!(world.quits, 0);
+    world.run_for(secs(3));
+    assert_eq!(world.quits, 1);
+    world.assert_told("web", "on_failure done after 8 s");
+}
