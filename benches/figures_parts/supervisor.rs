@@ -65,6 +65,7 @@ pub(crate) fn crash_to_replacement() -> Vec<Figure> {
                 project.environment().into_iter().find(|(known, _)| *known == name).map(|(_, path)| path)
             }),
             autopilot: Autopilot::On,
+            learning: false,
             budget: Budget { burst: 1000, refill_per_10s: 1000 },
             seed: 1,
             environment: std::env::vars().collect(),

@@ -120,6 +120,7 @@ impl Real {
             directory: None,
             paths: self.paths.clone(),
             autopilot: self.user().config.autopilot,
+            learning: self.user().config.learning,
             budget: Budget::default(),
             seed: clock::now().mono_us,
             withheld: BTreeMap::new(),

@@ -130,7 +130,7 @@ fn alone(file: &Path, environment: &BTreeMap<String, String>) -> Gathered {
         Some((offer, Imported { project, .. })) => (vec![offer], project),
         None => (Vec::new(), None),
     };
-    Gathered { offers, project, ..Gathered::default() }
+    Gathered { project, offers, ..Gathered::default() }
 }
 
 /// The services of a `cas.yaml`, as far as they are needed to be found again elsewhere.

@@ -155,8 +155,9 @@ const MOST_LISTED: usize = 200;
 
 /// The files of other tools that stand in a directory or beside it, the more explicit first.
 pub(super) fn tool_files(directory: &Path) -> Vec<PathBuf> {
-    let first = |names: &&[&str]| names.iter().map(|name| directory.join(name)).find(|file| file.is_file());
-    let mut files: Vec<PathBuf> = OTHERS.iter().filter_map(|names| first(&names)).collect();
+    let first =
+        |names: &&'static [&'static str]| names.iter().map(|name| directory.join(name)).find(|file| file.is_file());
+    let mut files: Vec<PathBuf> = OTHERS.iter().filter_map(first).collect();
     files.extend(NOTED.iter().map(|name| directory.join(name)).filter(|file| file.is_file()));
     let places = PATTERN_DIRECTORIES.iter().map(|name| directory.join(name));
     for place in std::iter::once(directory.to_owned()).chain(places) {

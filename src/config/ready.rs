@@ -36,19 +36,19 @@ pub(super) fn note(reader: &mut Reader<'_>, candidate: &Candidate, command: &Tol
     let Some(words) = words(&command.value) else { return };
     let Some(program) = words.first() else { return };
     let name = &candidate.name.value;
-    let lack = if !is_found(reader, program, directory) {
-        let by = installed_by(directory).map_or_else(String::new, |by| format!("; {by} may bring it"));
-        Some((
-            format!("{name}: there is no program \"{program}\" here yet"),
-            format!("install what the project needs, in the environment in which cas is started{by}"),
-        ))
-    } else {
+    let lack = if is_found(reader, program, directory) {
         node(&root, directory, &words).map(|by| {
             (
                 format!("{name}: what {} names is not installed", directory.join("package.json").display()),
                 format!("run {by} in {}", directory.display()),
             )
         })
+    } else {
+        let by = installed_by(directory).map_or_else(String::new, |by| format!("; {by} may bring it"));
+        Some((
+            format!("{name}: there is no program \"{program}\" here yet"),
+            format!("install what the project needs, in the environment in which cas is started{by}"),
+        ))
     };
     let Some((message, hint)) = lack else { return };
     let at = Place { line: command.source.line, column: command.source.column };

@@ -535,6 +535,11 @@ pub(crate) const USER: Table = Table {
             "number from 0",
             "`backoff.give_up_after` of services whose project says nothing of it. Default: 8.",
         ),
+        word(
+            "learning_mode",
+            "on or off",
+            "Whether engines learn how long each service takes to be ready, and say when a start is slow. Default: `on`.",
+        ),
         word("api", "map", "Who else may read; its key is `group`."),
     ],
     foreign: &[],

@@ -66,6 +66,8 @@ pub struct UserConfig {
     pub detach_key: DetachKey,
     /// Which news the console shows over everything.
     pub alert_level: AlertLevel,
+    /// Whether engines learn how long services take to be ready.
+    pub learning: bool,
     /// How restarts are spaced where a project says nothing of it.
     pub retry_strategy: Option<Strategy>,
     /// After how many starts in a row to give up where a project says nothing of it.
@@ -85,6 +87,7 @@ impl Default for UserConfig {
             autopilot: Autopilot::default(),
             detach_key: DetachKey::default(),
             alert_level: AlertLevel::default(),
+            learning: true,
             retry_strategy: None,
             max_restarts: None,
             api_group: None,
@@ -154,6 +157,9 @@ pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, co
     }
     if let Some(level) = fields.get("alert_level").and_then(|node| alert_level(reader, node)) {
         config.alert_level = level;
+    }
+    if let Some(learning) = fields.get("learning_mode").and_then(|node| reader.truth("learning_mode", node)) {
+        config.learning = learning;
     }
     if let Some(node) = fields.get("retry_strategy") {
         config.retry_strategy = settings::strategy(reader, "retry_strategy", node).or(config.retry_strategy);

@@ -384,8 +384,11 @@ impl Engine {
             return;
         }
         let (run_id, after) = (run.id, now.since(run.since));
+        let learns = self.settings.learning;
+        let service = self.services.get_mut(id).filter(|_| learns);
+        let usual = service.map(|service| service.learnt.was_ready(after)).unwrap_or_default();
         self.mark(id);
-        self.record(About::Run(id, run_id), Origin::System, What::Ready { after }, "");
+        self.record(About::Run(id, run_id), Origin::System, What::Ready { after }, usual);
     }
 
     /// cas did not run for a while: answers under way say nothing, streaks begin anew, and everyone gets a grace.

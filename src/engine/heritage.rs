@@ -30,6 +30,7 @@ use super::{
     fate::{Ended, Fate, fate, is_stopped_by_hand},
     flap::Flap,
     graph,
+    learn::Learnt,
     state::{Push, Run, Service, Stage, Standing, Start, Turn},
     timeline::About,
     told::Told,
@@ -88,6 +89,7 @@ impl Engine {
             inherited.halted |= record.as_ref().is_some_and(|record| *record.boot == *HALTED);
             let known = record.as_ref().map(|record| &record.state);
             if let Some(service) = self.services.get_mut(id) {
+                service.learnt = Learnt::recall(known.and_then(|known| known.learnt));
                 service.clock.recall(known.filter(|known| !known.closed).and_then(|known| known.clock.as_ref()));
             }
             match fate {

@@ -19,6 +19,7 @@ mod halt;
 mod health;
 mod heritage;
 mod hooks;
+mod learn;
 mod leftover;
 mod names;
 mod plan;
@@ -74,6 +75,8 @@ pub struct Settings {
     pub pid: u32,
     /// Whether the healer acts at first.
     pub autopilot: Autopilot,
+    /// Whether it learns how long services take to be ready, and says so.
+    pub learning: bool,
     /// Seed of every random choice (jitter).
     pub seed: u64,
     /// The first run id to give away; greater than any that was ever used.
@@ -97,6 +100,7 @@ impl Default for Settings {
             version: String::new(),
             pid: 0,
             autopilot: Autopilot::On,
+            learning: false,
             seed: 0,
             first_run: 1,
             budget: Budget::default(),

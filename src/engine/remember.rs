@@ -136,6 +136,7 @@ fn state_of(service: &Service, closed: bool) -> ServiceState {
         closed,
         withheld: service.withheld,
         clock: service.clock.kept(),
+        learnt: service.learnt.kept(),
     }
 }
 

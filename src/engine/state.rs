@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{clock::Clock, files::Touched, flap::Flap, revision::Revisions, still::Still};
+use super::{clock::Clock, files::Touched, flap::Flap, learn::Learnt, revision::Revisions, still::Still};
 use crate::model::{
     history::History,
     ids::{Epoch, RunId, ServiceId, ServiceName},
@@ -211,6 +211,8 @@ pub(super) struct Service {
     pub(super) revisions: Revisions,
     pub(super) flap: Flap,
     pub(super) clock: Clock,
+    /// What its starts have taught.
+    pub(super) learnt: Learnt,
     pub(super) touched: Touched,
     pub(super) goal: Goal,
     pub(super) due: Option<Due>,
@@ -280,6 +282,7 @@ impl Service {
             revisions: Revisions::default(),
             flap: Flap::default(),
             clock: Clock::default(),
+            learnt: Learnt::default(),
             touched: Touched::default(),
             goal: Goal::Down,
             due: None,

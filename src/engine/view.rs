@@ -2,7 +2,7 @@
 //!
 //! Never: a value of an environment variable; a secret in a command line, a description, an answer of a probe.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::model::{
     ids::ServiceId,
@@ -149,13 +149,15 @@ impl Engine {
             Phase::Stopping { kill_at, since, then, .. } => {
                 format!("{said}; {}", stopping(service, *kill_at, *since, *then))
             }
-            Phase::Running { .. } => match running(&service.health) {
-                Some(health) if service.flap.is_flapping() => {
-                    format!("{said}; {health}; it flaps, so no probe ends it until it has held")
+            Phase::Running { .. } => {
+                match running(&service.health, service.learnt.usual().filter(|_| self.settings.learning)) {
+                    Some(health) if service.flap.is_flapping() => {
+                        format!("{said}; {health}; it flaps, so no probe ends it until it has held")
+                    }
+                    Some(health) => format!("{said}; {health}"),
+                    None => said.to_owned(),
                 }
-                Some(health) => format!("{said}; {health}"),
-                None => said.to_owned(),
-            },
+            }
             Phase::Stopped { .. }
             | Phase::Waiting { .. }
             | Phase::Starting { .. }
@@ -199,10 +201,13 @@ fn pending(service: &Service) -> Option<&'static str> {
         .then_some("it runs with older settings than its file has: restart it, or reload, to apply them")
 }
 
-fn running(health: &Health) -> Option<String> {
+fn running(health: &Health, usual: Option<Duration>) -> Option<String> {
     match health {
         Health::Unknown | Health::Healthy { .. } => None,
-        Health::Starting { .. } => Some("its probes have not passed yet".to_owned()),
+        Health::Starting { .. } => Some(match usual {
+            Some(usual) => format!("its probes have not passed yet; usually they do after {}", short_duration(usual)),
+            None => "its probes have not passed yet".to_owned(),
+        }),
         Health::Unhealthy { probe, detail, .. } => Some(format!("its {} probe fails: {detail}", probe.label())),
         Health::Misconfigured { probe, detail } => Some(format!("its {} probe cannot be put: {detail}", probe.label())),
     }

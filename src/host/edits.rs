@@ -62,7 +62,7 @@ impl Edits {
     }
 
     /// This is in force now: the project was opened, or its file read again.
-    pub(super) fn take(&self, in_force: InForce) {
+    pub(super) fn take(&self, in_force: &InForce) {
         let name = in_force.spec.name.clone();
         self.change(|known| {
             // Another reading may rest on other files.
@@ -79,7 +79,7 @@ impl Edits {
     pub(super) fn take_again(&self, spec: &Arc<ProjectSpec>) {
         let before = self.shared.lock().files.values().find(|in_force| in_force.spec.name == spec.name).cloned();
         if let Some(before) = before {
-            self.take(InForce { spec: Arc::clone(spec), ..before });
+            self.take(&InForce { spec: Arc::clone(spec), ..before });
         }
     }
 

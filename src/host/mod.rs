@@ -58,6 +58,8 @@ pub struct Config {
     pub paths: Paths,
     /// Whether the healer acts.
     pub autopilot: Autopilot,
+    /// Whether it learns how long services take to be ready.
+    pub learning: bool,
     /// Bounds of mass restarts.
     pub budget: Budget,
     /// Seed of the jitter.
@@ -174,6 +176,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             autopilot: config.autopilot,
+            learning: config.learning,
             seed: config.seed,
             // Microseconds since the epoch: runs of later engines never repeat the id of an earlier one.
             first_run: u64::try_from(started.wall_us).unwrap_or(1),

@@ -149,7 +149,7 @@ impl Projects {
             self.places.insert(name.clone(), place);
             self.watches.take(&spec);
             let (environment, base) = self.environment_of(&name);
-            self.edits.take(InForce { spec, environment, base });
+            self.edits.take(&InForce { spec, environment, base });
             self.tell_care();
         }
         (event, troubles)

@@ -19,6 +19,7 @@ fn idle(home: &Path) -> Host {
         projects: Vec::new(),
         paths,
         autopilot: Autopilot::On,
+        learning: false,
         budget: Budget::default(),
         seed: 1,
         withheld: BTreeMap::new(),

@@ -161,6 +161,18 @@ pub struct ServiceState {
     /// The clock that starts it.
     #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockState>,
+    /// What its starts have taught.
+    #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Option::is_none")]
+    pub learnt: Option<LearntState>,
+}
+
+/// How long a service takes until it is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LearntState {
+    /// Starts that were learnt from.
+    pub starts: u32,
+    /// Mean time until it was ready, the newer ones weighing more, in microseconds.
+    pub usual_us: u64,
 }
 
 /// The clock of a service.

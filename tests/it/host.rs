@@ -79,6 +79,7 @@ impl Rig {
             directory: directory(home.path()),
             paths,
             autopilot: Autopilot::On,
+            learning: false,
             budget: Budget::default(),
             seed: 1,
             withheld: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! What is known of services, and from where.
 
-use std::path::Path;
+use std::{fmt::Write as _, path::Path};
 
 use serde_json::{Value as Json, json};
 
@@ -43,7 +43,8 @@ fn one(text: &mut String, root: &Path, service: &Explained, paint: Paint, column
     for told in &service.sources {
         let (mark, tone) = if told.is_run { ("●", Tone::Good) } else { ("○", Tone::Dim) };
         let line = format!("{}  {} ({})", told.tool, told.what, place(root, &told.source));
-        text.push_str(&format!("  {} {}\n", paint.text(tone, mark), plain(&line)));
+        // Writing to a String cannot fail, here and below.
+        let _ = writeln!(text, "  {} {}", paint.text(tone, mark), plain(&line));
     }
     for conflict in &service.conflicts {
         let line = format!(
@@ -54,7 +55,7 @@ fn one(text: &mut String, root: &Path, service: &Explained, paint: Paint, column
             conflict.left.value,
             place(root, &conflict.left.source),
         );
-        text.push_str(&format!("  {} {}\n", paint.text(Tone::Warning, "▲"), plain(&line)));
+        let _ = writeln!(text, "  {} {}", paint.text(Tone::Warning, "▲"), plain(&line));
     }
     let mut table = Table::new(&[("  KEY", Side::Left), ("FROM", Side::Left), ("VALUE", Side::Left)]);
     for value in &service.values {
@@ -77,7 +78,7 @@ fn needs(text: &mut String, explanation: &Explanation, listening: &[PortHolder],
     if explanation.needs.is_empty() {
         return;
     }
-    text.push_str(&format!("\n{}\n", paint.text(Tone::Strong, "What the code expects to be there")));
+    let _ = writeln!(text, "\n{}", paint.text(Tone::Strong, "What the code expects to be there"));
     let mut table =
         Table::new(&[("  VARIABLE", Side::Left), ("WHAT", Side::Left), ("FROM", Side::Left), ("THERE", Side::Left)]);
     for ExplainedNeed { need, offered } in &explanation.needs {

@@ -53,6 +53,7 @@ impl Stage {
             directory: None,
             paths,
             autopilot: Autopilot::On,
+            learning: false,
             budget: Budget::default(),
             seed: 1,
             withheld: BTreeMap::new(),

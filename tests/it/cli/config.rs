@@ -93,6 +93,8 @@ async fn the_words_of_the_manual_work_as_they_are_written() {
         ("max-restarts", "5", "max_restarts: 5"),
         ("alert_level", "critical-only", "alert_level: critical-only"),
         ("alert-level", "all", "alert_level: all"),
+        ("learning-mode", "on", "learning_mode: on"),
+        ("learning-mode", "off", "learning_mode: off"),
     ] {
         let ran = place.run(&format!("cas config set {key} {value}")).await;
         Place::is(&ran, Outcome::Ok);
@@ -102,7 +104,8 @@ async fn the_words_of_the_manual_work_as_they_are_written() {
     let read = user::load(&place.user_file()).config;
     assert_eq!((read.autopilot, read.alert_level), (Autopilot::On, AlertLevel::All));
     assert_eq!((read.retry_strategy, read.max_restarts), (Some(Strategy::None), Some(5)));
-    assert_eq!(place.user().lines().count(), 4, "each key once: {}", place.user());
+    assert!(!read.learning);
+    assert_eq!(place.user().lines().count(), 5, "each key once: {}", place.user());
 }
 
 #[tokio::test]
@@ -187,7 +190,7 @@ async fn what_is_wrong_is_refused_in_the_reader_s_words_and_nothing_is_written()
         ("cas config set alert-level loud", &["critical-only"]),
         ("cas config set auto-heal perhaps", &["one of: on, off"]),
         ("cas config set auto-hael on", &["did you mean \"auto_heal\""]),
-        ("cas config set learning-mode on", &["is not a setting"]),
+        ("cas config set learning-mode perhaps", &["learning_mode"]),
         ("cas config set restart always", &["--project", "--service NAME"]),
         ("cas config set --project theme nord", &["about you"]),
         ("cas config set --service web restart allways", &["did you mean \"always\""]),

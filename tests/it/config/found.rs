@@ -1,6 +1,6 @@
 //! All that a directory tells, as one project.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fmt::Write as _, fs};
 
 use cas::{
     config::{self, Explained, Explanation, FOUND, FileKind},
@@ -247,8 +247,8 @@ fn what_the_code_needs_is_matched_with_what_compose_offers() {
 fn thousands_of_services_in_two_files_are_matched_one_by_one() {
     let mut lists = (String::from("processes:\n"), String::new());
     for number in 0..5000 {
-        lists.0 += &format!("  s{number}: {{command: sleep {number}}}\n");
-        lists.1 += &format!("s{number}: sleep {number}0\n");
+        writeln!(lists.0, "  s{number}: {{command: sleep {number}}}").unwrap();
+        writeln!(lists.1, "s{number}: sleep {number}0").unwrap();
     }
     let project = Project::new().file("process-compose.yaml", &lists.0).file("Procfile", &lists.1);
     let (spec, _) = opened(&project);

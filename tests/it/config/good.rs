@@ -397,7 +397,7 @@ fn with_tables(page: &str) -> String {
             }
         };
         if let Some(best) = blocks.iter_mut().max_by_key(|block| shared(block)).filter(|block| shared(block) > 0) {
-            *best = table.trim_end().to_owned();
+            table.trim_end().clone_into(best);
         }
     }
     blocks.join("\n\n")

@@ -20,7 +20,7 @@ fn web(project: &Project) -> ServiceSpec {
 
 /// `environment` of a service, each line at its place.
 fn with_environment(lines: &[&str]) -> Project {
-    let lines: String = lines.iter().map(|line| format!("      {line}\n")).collect();
+    let lines = lines.iter().map(|line| format!("      {line}\n")).collect::<Vec<_>>().concat();
     Project::new().file("cas.yaml", format!("services:\n  web:\n    command: sleep 1\n    environment:\n{lines}"))
 }
 

@@ -35,11 +35,10 @@ fn rounds(world: &World) -> Vec<(HookRound, usize)> {
     let mut spawned = 0;
     let mut rounds = Vec::new();
     for (_, effect) in &world.effects {
-        match effect {
-            Effect::Spawn { .. } => spawned += 1,
-            Effect::RunHook(round) => rounds.push((round.clone(), spawned)),
-            _ => {}
+        if let Effect::RunHook(round) = effect {
+            rounds.push((round.clone(), spawned));
         }
+        spawned += usize::from(matches!(effect, Effect::Spawn { .. }));
     }
     rounds
 }

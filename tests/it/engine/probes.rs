@@ -2,13 +2,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use cas::model::{
-    effect::Effect,
-    event::Event,
-    ids::RunId,
-    phase::{Exit, Health},
-    probe::{Check, ProbeKind},
-    service::ServiceSpec,
+use cas::{
+    engine::Settings,
+    model::{
+        effect::Effect,
+        event::Event,
+        ids::RunId,
+        phase::{Exit, Health},
+        probe::{Check, ProbeKind},
+        service::ServiceSpec,
+        timeline::What,
+    },
 };
 
 use super::world::{Answer, Build, World, ms, secs, service};
@@ -282,4 +286,34 @@ fn row_19_after_a_stall_every_probe_is_put_at_most_once_in_the_first_second() {
     assert_eq!(rounds.values().max(), Some(&1), "{rounds:?}");
     world.run_for(secs(5));
     assert_eq!(world.spawned.len(), 50);
+}
+
+#[test]
+fn an_engine_that_learns_says_how_long_a_start_usually_takes_and_when_one_is_slow() {
+    let reasons = |learning: bool| -> (Vec<String>, String) {
+        let mut world = World::empty(Settings { seed: 7, learning, ..Settings::default() });
+        world.load("shop", vec![service("web").probe(ProbeKind::Startup, |probe| probe.retries = 60)]);
+        world.say("start web");
+        world.run_for(secs(30));
+        for _ in 0..3 {
+            world.say("restart web");
+            world.run_for(secs(30));
+        }
+        world.behave("web", |b| {
+            b.answers.insert(ProbeKind::Startup, Answer::BadUntil(secs(20)));
+        });
+        world.say("restart web");
+        world.run_for(secs(5));
+        let why = world.view("web").why.clone();
+        world.run_for(secs(120));
+        let ready = world.entries.iter().filter(|entry| matches!(entry.what, What::Ready { .. }));
+        (ready.map(|entry| entry.why.clone()).collect(), why)
+    };
+    let (said, why) = reasons(true);
+    assert_eq!(said.len(), 5, "{said:?}");
+    assert_eq!(said[..3], ["", "", ""]);
+    assert!(said[3].starts_with("usually after ") && said[4].starts_with("slow: usually after "), "{said:?}");
+    assert!(why.contains("usually they do after"), "{why}");
+    let (said, why) = reasons(false);
+    assert!(said.iter().all(String::is_empty) && !why.contains("usually"), "{said:?} {why}");
 }

@@ -90,7 +90,7 @@ async fn a_hook_that_takes_too_long_is_ended_with_all_that_it_began() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hook_is_called_off_by_order_and_by_the_end_of_its_run() {
     let mut rig = Rig::new();
-    let slow = || commands(&["touch begun; sleep 1000"], Duration::from_secs(900));
+    let slow = || commands(&["touch begun; sleep 1000"], Duration::from_mins(15));
     let ordered = spec(&rig, Hooks { pre_start: slow(), ..Hooks::default() });
     ask(&rig, RUN, HookKind::PreStart, ordered, None);
     crate::support::eventually("it has begun", || rig.path().join("begun").exists());

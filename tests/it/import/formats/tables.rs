@@ -18,6 +18,27 @@ fn check(import: Import, name: &str, rows: &[(&str, &[&str])]) {
 }
 
 #[test]
+fn templates_of_process_compose_know_its_own_variables() {
+    let rows: &[(&str, &[&str])] = &[
+        (
+            "processes: {a: {command: 'serve 404{{.PC_REPLICA_NUM}} {{.PC_PROC_NAME}}', readiness_probe: {http_get: {port: '404{{.PC_REPLICA_NUM}}'}}}}",
+            &[
+                "command Shell(\"serve 4040 a\") @process-compose.yaml:1:26",
+                "probe readiness http http://127.0.0.1:4040/ status 200 every 10s timeout 1s retries 3 successes 1 start 0ns @process-compose.yaml:1:93",
+            ],
+        ),
+        (
+            "processes: {a: {command: x, replicas: 2, readiness_probe: {http_get: {port: '404{{.PC_REPLICA_NUM}}'}}}}",
+            &[
+                "lost @process-compose.yaml:1:77: a.http_get.port: {{.PC_REPLICA_NUM}} is not evaluated",
+                "replicas 2 @process-compose.yaml:1:39",
+            ],
+        ),
+    ];
+    check(process_compose::import, "process-compose.yaml", rows);
+}
+
+#[test]
 fn keys_of_process_compose_mean_what_its_loader_says() {
     let rows: &[(&str, &[&str])] = &[
         ("processes: {a: {command: 'true'}}", &["command Shell(\"true\") @process-compose.yaml:1:26"]),
@@ -95,20 +116,6 @@ fn keys_of_process_compose_mean_what_its_loader_says() {
             &["error @process-compose.yaml:2:29: a.comand: there is no such key"],
         ),
         ("version: '0.5'", &["error @process-compose.yaml:1:1: the file has no processes"]),
-        (
-            "processes: {a: {command: 'serve 404{{.PC_REPLICA_NUM}} {{.PC_PROC_NAME}}', readiness_probe: {http_get: {port: '404{{.PC_REPLICA_NUM}}'}}}}",
-            &[
-                "command Shell(\"serve 4040 a\") @process-compose.yaml:1:26",
-                "probe readiness http http://127.0.0.1:4040/ status 200 every 10s timeout 1s retries 3 successes 1 start 0ns @process-compose.yaml:1:93",
-            ],
-        ),
-        (
-            "processes: {a: {command: x, replicas: 2, readiness_probe: {http_get: {port: '404{{.PC_REPLICA_NUM}}'}}}}",
-            &[
-                "lost @process-compose.yaml:1:77: a.http_get.port: {{.PC_REPLICA_NUM}} is not evaluated",
-                "replicas 2 @process-compose.yaml:1:39",
-            ],
-        ),
     ];
     check(process_compose::import, "process-compose.yaml", rows);
 }
