@@ -138,7 +138,9 @@ fn own(loaded: &Loaded, root: &Path) -> Offer {
     let candidate = |spec: &Arc<ServiceSpec>| {
         let told = |value| Told { value, source: spec.source.clone() };
         let command = Told { value: spec.command.clone(), source: spec.source.clone() };
-        let mut candidate = Candidate::new(told(spec.id.service.to_string()), Runtime::Process(command));
+        // Copies are one service, as the file has it.
+        let name = spec.occasions.replica.as_ref().map_or(&spec.id.service, |replica| &replica.of);
+        let mut candidate = Candidate::new(told(name.to_string()), Runtime::Process(command));
         candidate.working_dir = Some(Told { value: spec.working_dir.clone(), source: spec.source.clone() });
         candidate.ports = spec
             .ports
@@ -155,7 +157,13 @@ fn own(loaded: &Loaded, root: &Path) -> Offer {
         file: loaded.file.clone(),
         directory: root.to_owned(),
         is_above: false,
-        services: loaded.project.iter().flat_map(|project| project.services.iter().map(candidate)).collect(),
+        services: loaded
+            .project
+            .iter()
+            .flat_map(|project| &project.services)
+            .filter(|spec| spec.occasions.replica.as_ref().is_none_or(|replica| replica.number == 1))
+            .map(candidate)
+            .collect(),
     }
 }
 

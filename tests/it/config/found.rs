@@ -317,3 +317,13 @@ fn what_is_wrong_between_services_is_told_in_the_file_that_says_it() {
     let said = project.said(&loaded);
     assert!(said.contains("can never be service_healthy") && said.contains("(process-compose.yaml:5:"), "{said}");
 }
+
+#[test]
+fn copies_are_explained_as_the_one_service_that_the_file_has() {
+    let project = Project::new().file("cas.yaml", "services:\n  web:\n    command: sleep 1\n    replicas: 3\n");
+    let explanation = explanation(&project, "cas.yaml");
+    assert_eq!(explanation.services.iter().map(|service| service.name.as_str()).collect::<Vec<_>>(), ["web"]);
+    let web = explained(&explanation, "web");
+    let said = |key: &str| web.values.iter().any(|value| value.key == key && value.source.is_some());
+    assert!(said("replicas") && said("command"), "{web:#?}");
+}
