@@ -66,6 +66,7 @@ pub(crate) fn crash_to_replacement() -> Vec<Figure> {
             }),
             autopilot: Autopilot::On,
             learning: false,
+            auto_reload: false,
             budget: Budget { burst: 1000, refill_per_10s: 1000 },
             seed: 1,
             environment: std::env::vars().collect(),

@@ -121,6 +121,7 @@ impl Real {
             paths: self.paths.clone(),
             autopilot: self.user().config.autopilot,
             learning: self.user().config.learning,
+            auto_reload: self.user().config.auto_reload,
             budget: Budget::default(),
             seed: clock::now().mono_us,
             withheld: BTreeMap::new(),

@@ -536,6 +536,11 @@ pub(crate) const USER: Table = Table {
             "`backoff.give_up_after` of services whose project says nothing of it. Default: 8.",
         ),
         word(
+            "auto_reload",
+            "on or off",
+            "Whether a changed project file is taken in as soon as it can be; off: its difference is shown, and `cas reload` takes it in. Default: `off`.",
+        ),
+        word(
             "learning_mode",
             "on or off",
             "Whether engines learn how long each service takes to be ready, and say when a start is slow. Default: `on`.",

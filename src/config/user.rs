@@ -66,6 +66,8 @@ pub struct UserConfig {
     pub detach_key: DetachKey,
     /// Which news the console shows over everything.
     pub alert_level: AlertLevel,
+    /// Whether engines take changed project files in without being asked.
+    pub auto_reload: bool,
     /// Whether engines learn how long services take to be ready.
     pub learning: bool,
     /// How restarts are spaced where a project says nothing of it.
@@ -87,6 +89,7 @@ impl Default for UserConfig {
             autopilot: Autopilot::default(),
             detach_key: DetachKey::default(),
             alert_level: AlertLevel::default(),
+            auto_reload: false,
             learning: true,
             retry_strategy: None,
             max_restarts: None,
@@ -157,6 +160,9 @@ pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, co
     }
     if let Some(level) = fields.get("alert_level").and_then(|node| alert_level(reader, node)) {
         config.alert_level = level;
+    }
+    if let Some(reloads) = fields.get("auto_reload").and_then(|node| reader.truth("auto_reload", node)) {
+        config.auto_reload = reloads;
     }
     if let Some(learning) = fields.get("learning_mode").and_then(|node| reader.truth("learning_mode", node)) {
         config.learning = learning;

@@ -68,8 +68,8 @@ mod tests {
         let said: Vec<String> =
             [2, 2, 2, 2, 30, 2].map(|seconds| learnt.was_ready(Duration::from_secs(seconds))).to_vec();
         assert_eq!(said[..3], ["", "", ""]);
-        assert_eq!(said[3], "usually after 2.0 s");
-        assert_eq!(said[4], "slow: usually after 2.0 s, 15 times as long now");
+        assert_eq!(said[3], "usually after 2 s");
+        assert_eq!(said[4], "slow: usually after 2 s, 15 times as long now");
         assert!(said[5].starts_with("usually after"), "{said:?}");
         assert_eq!(Learnt::recall(learnt.kept()), learnt);
         let mut quick = Learnt::default();

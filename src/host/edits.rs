@@ -1,4 +1,4 @@
-//! Project files that were changed and are not in force. Never takes one in: that is asked for (`cas reload`).
+//! Project files that were changed and are not in force. Takes one in only where its user wants that (`auto_reload`); else it is asked for (`cas reload`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,8 +35,13 @@ pub(super) struct Edits {
     shared: Arc<Shared>,
 }
 
+/// Has the engine read its files again; called on the thread of the watch.
+pub(super) type Reload = Arc<dyn Fn() + Send + Sync>;
+
 struct Shared {
     events: mpsc::WeakSender<Event>,
+    /// None where changes are only told.
+    reload: Option<Reload>,
     known: Mutex<Known>,
 }
 
@@ -51,8 +56,8 @@ struct Known {
 
 impl Edits {
     /// Starts with no project.
-    pub(super) fn start(events: mpsc::WeakSender<Event>) -> Self {
-        let shared = Arc::new(Shared { events, known: Mutex::default() });
+    pub(super) fn start(events: mpsc::WeakSender<Event>, reload: Option<Reload>) -> Self {
+        let shared = Arc::new(Shared { events, reload, known: Mutex::default() });
         let theirs = Arc::clone(&shared);
         let watch = FileWatch::start(move |news| theirs.hear(news));
         if let Err(error) = &watch {
@@ -126,7 +131,14 @@ impl Shared {
             }
             News::Changed(file) => {
                 let Some(in_force) = self.lock().files.get(&file).cloned() else { return };
-                let sentence = difference(&file, &in_force);
+                let (sentence, can_be_taken) = match difference(&file, &in_force) {
+                    Some(Difference { sentence, can_be_taken }) => (Some(sentence), can_be_taken),
+                    None => (None, false),
+                };
+                if can_be_taken && let Some(reload) = &self.reload {
+                    // What stands in the file by then is shown by the timeline, and what cannot be taken is told as ever.
+                    return reload();
+                }
                 let mut known = self.lock();
                 // It may have been read again meanwhile.
                 let is_same = known.files.get(&file).is_some_and(|now| Arc::ptr_eq(&now.spec, &in_force.spec));
@@ -172,17 +184,25 @@ fn files_of(spec: &ProjectSpec) -> BTreeSet<PathBuf> {
     files
 }
 
+/// What a change comes to.
+struct Difference {
+    sentence: String,
+    can_be_taken: bool,
+}
+
 /// What the project's files say now, where that is not what is in force.
-fn difference(file: &Path, in_force: &InForce) -> Option<String> {
+fn difference(file: &Path, in_force: &InForce) -> Option<Difference> {
     let shown = file.display();
     let loaded = config::load(&in_force.spec.file, Some(in_force.spec.name.clone()), &in_force.environment);
     if let Some(first) = loaded.errors.first() {
-        return Some(format!("{shown} was changed and cannot be taken: {first}; everything stays as it is"));
+        let sentence = format!("{shown} was changed and cannot be taken: {first}; everything stays as it is");
+        return Some(Difference { sentence, can_be_taken: false });
     }
     let now = with_environment(loaded.project?, in_force.base.as_ref());
     (now != *in_force.spec).then(|| {
         let what = engine::difference(&in_force.spec, &now);
         let what = if what.is_empty() { what } else { format!(" ({what})") };
-        format!("{shown} was changed and is not in force yet: cas reload takes it in{what}")
+        let sentence = format!("{shown} was changed and is not in force yet: cas reload takes it in{what}");
+        Difference { sentence, can_be_taken: true }
     })
 }

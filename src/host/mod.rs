@@ -32,8 +32,13 @@ use crate::{
     config::paths::Paths,
     engine::{Budget, Engine, Settings},
     model::{
-        event::Event, event::TroubleSlot, ids::ServiceId, policy::Autopilot, project::ProjectSpec,
-        service::Containment, snapshot::Snapshot,
+        command::Command,
+        event::{Event, TroubleSlot},
+        ids::{RequestId, ServiceId},
+        policy::{Autopilot, Consent, Origin, Request},
+        project::ProjectSpec,
+        service::Containment,
+        snapshot::Snapshot,
     },
     world::{self, Learner, World, clock, log_files::archive::Archivist, store::Store},
 };
@@ -58,6 +63,8 @@ pub struct Config {
     pub paths: Paths,
     /// Whether the healer acts.
     pub autopilot: Autopilot,
+    /// Whether a changed project file is taken in without being asked for.
+    pub auto_reload: bool,
     /// Whether it learns how long services take to be ready.
     pub learning: bool,
     /// Bounds of mass restarts.
@@ -143,6 +150,18 @@ pub enum StartError {
     Thread(#[from] std::io::Error),
 }
 
+/// Asks for a reload at the door, as whoever edits a file would.
+fn reload_by(calls: mpsc::WeakSender<handle::Call>) -> edits::Reload {
+    Arc::new(move || {
+        let Some(calls) = calls.upgrade() else { return };
+        let (id, origin, command) = (RequestId(0), Origin::Config, Command::Reload);
+        let request = Request { id, origin, command, consent: Consent::Ask, if_rev: None, asker: None };
+        // The timeline has what came of it. An error means that the engine has ended.
+        let (reply, _unread) = tokio::sync::oneshot::channel();
+        let _ended = calls.blocking_send(handle::Call::Request { request, reply });
+    })
+}
+
 /// Hosts an engine in this process. Needs a multi-threaded tokio runtime.
 ///
 /// # Errors
@@ -222,7 +241,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
                     veil: veil.clone(),
                 },
                 config.care,
-                edits::Edits::start(events.downgrade()),
+                edits::Edits::start(events.downgrade(), config.auto_reload.then(|| reload_by(calls.downgrade()))),
                 watches::Watches::new(events.downgrade()),
             ),
             world,

@@ -20,6 +20,7 @@ fn idle(home: &Path) -> Host {
         paths,
         autopilot: Autopilot::On,
         learning: false,
+        auto_reload: false,
         budget: Budget::default(),
         seed: 1,
         withheld: BTreeMap::new(),

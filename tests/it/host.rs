@@ -58,6 +58,11 @@ impl Rig {
 
     /// The same with a directory to be opened while it runs.
     fn begun(meets: usize, directory: impl FnOnce(&Path) -> Option<PathBuf>) -> Self {
+        Self::made(meets, directory, false)
+    }
+
+    /// The same that takes changed files in by itself, or does not.
+    fn made(meets: usize, directory: impl FnOnce(&Path) -> Option<PathBuf>, auto_reload: bool) -> Self {
         let home = tempfile::tempdir().unwrap();
         let paths = Paths::from_lookup(|name| name.starts_with("CAS_").then(|| home.path().join(name.to_lowercase())));
         paths.ensure().unwrap();
@@ -80,6 +85,7 @@ impl Rig {
             paths,
             autopilot: Autopilot::On,
             learning: false,
+            auto_reload,
             budget: Budget::default(),
             seed: 1,
             withheld: BTreeMap::new(),
@@ -371,5 +377,27 @@ async fn a_directory_that_tells_no_service_is_said_in_the_picture() {
         rig.host.handle.snapshot().problems.iter().any(|problem| problem.message.contains("tells a service"))
     })
     .await;
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_changed_file_is_taken_in_by_itself_where_that_is_wanted_and_a_wrong_one_never_is() {
+    let rig = Rig::made(0, |_| None, true);
+    let root = rig.project("one", "shop");
+    assert!(matches!(rig.open(&root).await, Reply::Accepted { .. }));
+    let declared =
+        |name: &str| rig.host.handle.snapshot().services.iter().any(|service| service.id.service.as_str() == name);
+    eventually_async("it runs", async || rig.host.handle.snapshot().services.iter().any(|web| web.pid.is_some())).await;
+    let pid = rig.host.handle.snapshot().services[0].pid;
+    let yaml = "name: shop\nservices:\n  web: {command: [sleep, '1000'], autostart: true}\n";
+    fs::write(root.join("cas.yaml"), format!("{yaml}  more: {{comand: x}}\n")).unwrap();
+    eventually_async("a mistake is told", async || {
+        rig.host.handle.snapshot().troubles.values().any(|trouble| trouble.contains("cannot be taken"))
+    })
+    .await;
+    assert!(!declared("more"));
+    fs::write(root.join("cas.yaml"), format!("{yaml}  more: {{command: [sleep, '1001'], autostart: true}}\n")).unwrap();
+    eventually_async("the new service is there", async || declared("more")).await;
+    assert_eq!(rig.host.handle.snapshot().services.iter().find(|it| it.id.service.as_str() == "web").unwrap().pid, pid);
     rig.end().await;
 }

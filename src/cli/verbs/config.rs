@@ -162,7 +162,7 @@ fn when(name: &str) -> &'static str {
             "it counts for engines that start from now on; \"cas autopilot on\" or \"off\" switches the one that runs"
         }
         "theme" | "mouse" | "detach_key" | "alert_level" => "it counts for consoles that open from now on",
-        "api.group" | "learning_mode" => "it counts for engines that start from now on",
+        "api.group" | "auto_reload" | "learning_mode" => "it counts for engines that start from now on",
         name if name.starts_with("keys.") => "it counts for consoles that open from now on",
         _ => "\"cas reload\" takes it into an engine that runs",
     }

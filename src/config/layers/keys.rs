@@ -43,9 +43,10 @@ const fn service(name: &'static str, place: &'static [&'static [&'static str]], 
 }
 
 /// Every key that has a value also where nobody wrote one, in the order in which they are listed.
-pub(super) const KNOWN: [Known; 25] = [
+pub(super) const KNOWN: [Known; 26] = [
     Known { also: &["autopilot"], form: Form::Switch, ..user("auto_heal", &[&["auto_heal"], &["autopilot"]], "on") },
     user("alert_level", &[&["alert_level"]], "critical-only"),
+    Known { form: Form::Switch, ..user("auto_reload", &[&["auto_reload"]], "off") },
     Known { form: Form::Switch, ..user("learning_mode", &[&["learning_mode"]], "on") },
     Known {
         also: &["backoff.strategy"],

@@ -54,6 +54,7 @@ impl Stage {
             paths,
             autopilot: Autopilot::On,
             learning: false,
+            auto_reload: false,
             budget: Budget::default(),
             seed: 1,
             withheld: BTreeMap::new(),
