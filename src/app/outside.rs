@@ -115,13 +115,14 @@ impl Real {
 
     /// With what an engine of this process begins, before any project.
     pub(super) fn host_config(&self) -> host::Config {
+        let user = self.user().config;
         host::Config {
             projects: Vec::new(),
             directory: None,
             paths: self.paths.clone(),
-            autopilot: self.user().config.autopilot,
-            learning: self.user().config.learning,
-            auto_reload: self.user().config.auto_reload,
+            autopilot: user.autopilot,
+            learning: user.learning,
+            auto_reload: user.auto_reload,
             budget: Budget::default(),
             seed: clock::now().mono_us,
             withheld: BTreeMap::new(),

@@ -119,7 +119,7 @@ const OTHERS: [&[&str]; 9] = [
 /// Only noted.
 const NOTED: [&str; 2] = ["Tiltfile", "skaffold.yaml"];
 /// Where units of systemd and the like are kept in repositories.
-pub(super) const PATTERN_DIRECTORIES: [&str; 4] = ["deploy", "systemd", "contrib", "dist"];
+pub(super) const UNIT_DIRECTORIES: [&str; 4] = ["deploy", "systemd", "contrib", "dist"];
 /// Names that tell that there is code; `*.sln` stands for any with that end.
 const CODE: [&str; 27] = [
     "package.json",
@@ -159,7 +159,7 @@ pub(super) fn tool_files(directory: &Path) -> Vec<PathBuf> {
         |names: &&'static [&'static str]| names.iter().map(|name| directory.join(name)).find(|file| file.is_file());
     let mut files: Vec<PathBuf> = OTHERS.iter().filter_map(first).collect();
     files.extend(NOTED.iter().map(|name| directory.join(name)).filter(|file| file.is_file()));
-    let places = PATTERN_DIRECTORIES.iter().map(|name| directory.join(name));
+    let places = UNIT_DIRECTORIES.iter().map(|name| directory.join(name));
     for place in std::iter::once(directory.to_owned()).chain(places) {
         let Ok(entries) = std::fs::read_dir(&place) else { continue };
         let is_unit = |name: &std::ffi::OsString| Path::new(name).extension().is_some_and(|end| end == "service");

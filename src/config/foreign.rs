@@ -14,7 +14,8 @@ use super::{
     environment::{self, EnvFile, Named},
     gather,
     import::{self, Candidate, Imported, Material, Note, Role, Runtime, Schedule, Told, Unread, Variable, Weight},
-    merge, occasions,
+    merge::{self, Tool},
+    occasions,
     problems::{Fault, Place},
     reader::Reader,
     ready,
@@ -64,47 +65,19 @@ pub(super) fn running(services: &[Candidate]) -> Running {
     processes.map(|candidate| (candidate.name.value.clone(), copies(candidate))).collect()
 }
 
-/// What a file of another tool says; none for a project file of cas. An error is a sentence.
-pub(super) fn imported(file: &Path, environment: &BTreeMap<String, String>) -> Result<Option<Imported>, String> {
-    let text = match import::Files::read(&Disk, file) {
-        Ok(text) => text,
-        Err(Unread::Absent) => return Err(format!("there is no file {}", file.display())),
-        Err(Unread::Because(why)) => return Err(format!("{} cannot be read: {why}", file.display())),
-    };
-    let material = Material { file, text: &text, environment, files: &Disk };
-    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    Ok(match FileKind::of(file) {
-        FileKind::Procfile => Some(import::procfile::import(&material)),
-        FileKind::Compose if !import::compose::is_compose(&text) => Some(import::process_compose::import(&material)),
-        // Files that are opened by nobody as they are, and can be translated.
-        FileKind::Found => None,
-        FileKind::CasYaml => match name {
-            "devbox.json" => Some(import::devbox::import(&material)),
-            "devcontainer.json" => Some(import::devcontainer::import(&material)),
-            "Tiltfile" | "skaffold.yaml" => Some(import::noted::import(&material)),
-            _ if extension == "service" => Some(import::systemd::import(&material)),
-            _ if extension == "conf" || extension == "ini" => Some(import::supervisord::import(&material)),
-            _ => None,
-        },
-        kind @ (FileKind::ProcessCompose
-        | FileKind::Mprocs
-        | FileKind::Pm2
-        | FileKind::Supervisord
-        | FileKind::Compose) => translate(kind, &material),
-    })
+/// Which tool a file is of, and what it says; none for a project file of cas, and where no tool is known that has such a file. Why it cannot be read otherwise.
+pub(super) fn imported(
+    file: &Path,
+    environment: &BTreeMap<String, String>,
+) -> Result<Option<(Tool, Imported)>, Unread> {
+    let text = import::Files::read(&Disk, file)?;
+    Ok(translate(&Material { file, text: &text, environment, files: &Disk }))
 }
 
 /// The project's name and its services, as the file of another tool has them.
-pub(crate) fn read(
-    reader: &mut Reader<'_>,
-    file: &Path,
-    kind: FileKind,
-    text: &str,
-) -> (Option<ProjectName>, Vec<Draft>) {
+pub(crate) fn read(reader: &mut Reader<'_>, file: &Path, text: &str) -> (Option<ProjectName>, Vec<Draft>) {
     let material = Material { file, text, environment: reader.environment, files: &Disk };
-    let Some(imported) = translate(kind, &material) else { return (None, Vec::new()) };
-    let Imported { project, services, notes } = imported;
+    let Some((_, Imported { project, services, notes })) = translate(&material) else { return (None, Vec::new()) };
     for note in notes {
         tell(reader, note);
     }
@@ -139,7 +112,7 @@ pub(crate) fn read_found(reader: &mut Reader<'_>) -> (Option<ProjectName>, Vec<D
 fn drafts(reader: &mut Reader<'_>, services: Vec<Candidate>) -> Vec<Draft> {
     let runs = running(&services);
     let mut drafts = Vec::new();
-    let mut containers = 0_usize;
+    let mut containers: Vec<Source> = Vec::new();
     for candidate in services {
         match &candidate.runtime {
             Runtime::Process(command) => {
@@ -148,7 +121,6 @@ fn drafts(reader: &mut Reader<'_>, services: Vec<Candidate>) -> Vec<Draft> {
                 drafts.extend(drafts_of(reader, &candidate, &command, &runs));
             }
             Runtime::Container(_) => {
-                containers += 1;
                 let message = format!("{}: a container, which is not run from here", candidate.name.value);
                 note_at(
                     reader,
@@ -156,28 +128,48 @@ fn drafts(reader: &mut Reader<'_>, services: Vec<Candidate>) -> Vec<Draft> {
                     message,
                     "start it with the engine of containers; what needs it does not wait for it",
                 );
+                containers.push(candidate.name.source);
             }
         }
     }
-    if drafts.is_empty() && containers > 0 {
-        let message = format!("all {containers} services are containers, which are not run from here");
-        reader.problems.error_of_file(
-            message,
-            "start them with docker compose; a cas.yaml beside this file can name processes".to_owned(),
-        );
+    if let Some(first) = containers.first().filter(|_| drafts.is_empty()) {
+        let message = format!("all {} services are containers, which are not run from here", containers.len());
+        let hint = "start them with docker compose; a cas.yaml beside this file can name processes";
+        error_at(reader, first, message, hint);
     }
     drafts
 }
 
-fn translate(kind: FileKind, material: &Material<'_>) -> Option<Imported> {
-    match kind {
-        FileKind::CasYaml | FileKind::Procfile | FileKind::Found => None,
-        FileKind::ProcessCompose => Some(import::process_compose::import(material)),
-        FileKind::Mprocs => Some(import::mprocs::import(material)),
-        FileKind::Pm2 => Some(import::pm2::import(material)),
-        FileKind::Supervisord => Some(import::supervisord::import(material)),
-        FileKind::Compose => Some(import::compose::import(material)),
-    }
+/// By the name of the file; what is in a `compose.yaml` decides whose it is.
+fn translate(material: &Material<'_>) -> Option<(Tool, Imported)> {
+    let name = material.file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    Some(match FileKind::of(material.file) {
+        FileKind::Procfile if name == "Procfile.dev" => (Tool::ProcfileDev, import::procfile::import(material)),
+        FileKind::Procfile => (Tool::Procfile, import::procfile::import(material)),
+        FileKind::Compose if import::compose::is_compose(material.text) => {
+            (Tool::Compose, import::compose::import(material))
+        }
+        FileKind::Compose | FileKind::ProcessCompose => {
+            (Tool::ProcessCompose, import::process_compose::import(material))
+        }
+        FileKind::Mprocs => (Tool::Mprocs, import::mprocs::import(material)),
+        FileKind::Pm2 => (Tool::Pm2, import::pm2::import(material)),
+        FileKind::Supervisord => (Tool::Supervisord, import::supervisord::import(material)),
+        // Files that are opened by nobody alone, and can be translated.
+        FileKind::CasYaml => match name {
+            "devbox.json" => (Tool::Devbox, import::devbox::import(material)),
+            "devcontainer.json" | ".devcontainer.json" => (Tool::Devcontainer, import::devcontainer::import(material)),
+            // They have no services that anything here would run.
+            "Tiltfile" | "skaffold.yaml" => (Tool::Compose, import::noted::import(material)),
+            _ if extension == "service" => (Tool::Systemd, import::systemd::import(material)),
+            _ if extension == "conf" || extension == "ini" => {
+                (Tool::Supervisord, import::supervisord::import(material))
+            }
+            _ => return None,
+        },
+        FileKind::Found => return None,
+    })
 }
 
 fn tell(reader: &mut Reader<'_>, note: Note) {

@@ -8,9 +8,9 @@ use std::{
 
 use super::{
     detect::{self, Detected},
-    find::{self, FileKind, PATTERN_DIRECTORIES, tool_files},
-    foreign::Disk,
-    import::{self, Candidate, Files, Imported, Material, Note, Told, Unread, Weight},
+    find::{self, UNIT_DIRECTORIES, tool_files},
+    foreign,
+    import::{Candidate, Imported, Note, Told, Unread, Weight},
     merge::{Offer, Tool},
 };
 use crate::model::service::Source;
@@ -57,8 +57,8 @@ pub(super) fn gather(root: &Path, environment: &BTreeMap<String, String>) -> Gat
 
 /// What one file tells; none for a project file of cas, and where it is of no tool that is known.
 pub(super) fn offer(file: &Path, environment: &BTreeMap<String, String>) -> Option<(Offer, Imported)> {
-    let text = match Disk.read(file) {
-        Ok(text) => text,
+    let (tool, imported) = match foreign::imported(file, environment) {
+        Ok(read) => read?,
         Err(Unread::Absent) => return None,
         Err(Unread::Because(why)) => {
             let note = Note {
@@ -67,40 +67,18 @@ pub(super) fn offer(file: &Path, environment: &BTreeMap<String, String>) -> Opti
                 message: format!("{} cannot be read: {why}", file.display()),
                 hint: Some("what it tells is not known".to_owned()),
             };
-            let imported = Imported { notes: vec![note], ..Imported::default() };
-            return Some((empty(file), imported));
+            (Tool::Compose, Imported { notes: vec![note], ..Imported::default() })
         }
     };
-    let material = Material { file, text: &text, environment, files: &Disk };
-    let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let (tool, imported) = match FileKind::of(file) {
-        FileKind::Procfile if name == "Procfile.dev" => (Tool::ProcfileDev, import::procfile::import(&material)),
-        FileKind::Procfile => (Tool::Procfile, import::procfile::import(&material)),
-        FileKind::Compose if !import::compose::is_compose(&text) => {
-            (Tool::ProcessCompose, import::process_compose::import(&material))
-        }
-        FileKind::Compose => (Tool::Compose, import::compose::import(&material)),
-        FileKind::ProcessCompose => (Tool::ProcessCompose, import::process_compose::import(&material)),
-        FileKind::Mprocs => (Tool::Mprocs, import::mprocs::import(&material)),
-        FileKind::Pm2 => (Tool::Pm2, import::pm2::import(&material)),
-        FileKind::Supervisord => (Tool::Supervisord, import::supervisord::import(&material)),
-        FileKind::CasYaml | FileKind::Found => match name {
-            "devbox.json" => (Tool::Devbox, import::devbox::import(&material)),
-            "devcontainer.json" | ".devcontainer.json" => (Tool::Devcontainer, import::devcontainer::import(&material)),
-            "Tiltfile" | "skaffold.yaml" => (Tool::Compose, import::noted::import(&material)),
-            _ if name.ends_with(".service") => (Tool::Systemd, import::systemd::import(&material)),
-            _ => return None,
-        },
-    };
-    let offer = Offer { tool, services: imported.services.clone(), ..empty(file) };
-    Some((offer, imported))
+    Some((Offer { tool, services: imported.services.clone(), ..nothing_of(file) }, imported))
 }
 
-fn empty(file: &Path) -> Offer {
+/// An offer of no services for the directory that a file speaks for.
+fn nothing_of(file: &Path) -> Offer {
     let directory = file.parent().unwrap_or(Path::new("/"));
     // What stands in `.devcontainer` or `deploy` is about the directory that has it.
     let name = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let directory = if PATTERN_DIRECTORIES.contains(&name) || name == ".devcontainer" {
+    let directory = if UNIT_DIRECTORIES.contains(&name) || name == ".devcontainer" {
         directory.parent().unwrap_or(directory)
     } else {
         directory

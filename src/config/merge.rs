@@ -561,7 +561,7 @@ fn tell(root: &Path, whole: &mut Whole) {
         let name = &merged.candidate.name.value;
         let others = merged.accounts.iter().enumerate().filter(|(index, _)| *index != merged.runs);
         let others: Vec<&Account> =
-            others.map(|(_, account)| account).filter(|it| is_alternative(merged, it)).collect();
+            others.map(|(_, account)| account).filter(|it| is_alternative(root, merged, it)).collect();
         for account in &others {
             notes.push(Note {
                 weight: Weight::Hint,
@@ -609,7 +609,7 @@ fn tell(root: &Path, whole: &mut Whole) {
 }
 
 /// Whether a telling would run something else than what is run.
-fn is_alternative(merged: &Merged, account: &Account) -> bool {
-    let taken = &merged.accounts[merged.runs].candidate;
-    line(taken) != line(&account.candidate) || taken.working_dir.is_some() != account.candidate.working_dir.is_some()
+fn is_alternative(root: &Path, merged: &Merged, account: &Account) -> bool {
+    let (taken, other) = (&merged.accounts[merged.runs].candidate, &account.candidate);
+    line(taken) != line(other) || directory(root, taken) != directory(root, other)
 }

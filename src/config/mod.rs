@@ -100,13 +100,22 @@ pub fn translate(
     env: &std::collections::BTreeMap<String, String>,
 ) -> Result<Translation, Sentence> {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-    let Some(imported) = foreign::imported(&file, env).map_err(Sentence)? else {
+    let read = foreign::imported(&file, env).map_err(|why| unread(&file, why))?;
+    let Some((_, imported)) = read else {
         return Err(Sentence(format!(
             "{} is of no tool that is known: Procfile, process-compose.yaml, mprocs.yaml, ecosystem.config.*, process.json, *.conf of supervisor, *.service, devbox.json, devcontainer.json, compose.yaml",
             file.display()
         )));
     };
     Ok(translation(&file, imported))
+}
+
+/// Why a file was not read, in a sentence.
+fn unread(file: &std::path::Path, why: import::Unread) -> Sentence {
+    Sentence(match why {
+        import::Unread::Absent => format!("there is no file {}", file.display()),
+        import::Unread::Because(why) => format!("{} cannot be read: {why}", file.display()),
+    })
 }
 
 /// What was imported of a file, as the text of a `cas.yaml`.

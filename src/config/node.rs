@@ -14,8 +14,8 @@ use std::{
 use super::{
     Sentence, Translation,
     foreign::Disk,
-    import::{Files as _, Material, Unread, pm2},
-    translation,
+    import::{Files as _, Material, pm2},
+    translation, unread,
 };
 
 /// How long node may take.
@@ -47,10 +47,7 @@ pub fn translate_evaluated(file: &Path, env: &BTreeMap<String, String>) -> Resul
         let message = format!("{} has nothing to evaluate: leave --evaluate out", file.display());
         return Err(Sentence(format!("{message}; it is for the JavaScript of pm2, such as ecosystem.config.js")));
     }
-    let text = Disk.read(&file).map_err(|why| match why {
-        Unread::Absent => Sentence(format!("there is no file {}", file.display())),
-        Unread::Because(why) => Sentence(format!("{} cannot be read: {why}", file.display())),
-    })?;
+    let text = Disk.read(&file).map_err(|why| unread(&file, why))?;
     let material = Material { file: &file, text: &text, environment: env, files: &Disk };
     let imported = if pm2::is_literal(&material) {
         pm2::import(&material)

@@ -11,7 +11,7 @@ use super::{
     dotenv::Assigned,
     draft::Draft,
     environment::{self, EnvFile, Named},
-    find, foreign, graph, import, layers,
+    find, foreign, graph, layers,
     logs::PartialLogs,
     problems::{Fault, Place},
     procfile,
@@ -37,22 +37,16 @@ pub fn load(file: &Path, name: Option<ProjectName>, env: &BTreeMap<String, Strin
     }
     let root = file.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
     let mut reader = Reader::new(&file, root, env);
-    let mut kind = FileKind::of(&file);
+    let kind = FileKind::of(&file);
     if kind != FileKind::CasYaml {
         reader = reader.without_interpolation();
     }
     if kind == FileKind::Found {
         read_dot_env(&mut reader);
-        let (written_name, mut drafts) = foreign::read_found(&mut reader);
-        graph::check(&mut reader, &mut drafts);
-        let name = name.or(written_name).unwrap_or_else(|| name_of(&reader.root));
-        return give(reader, file, Some(name), drafts);
+        return read_kind(reader, file, kind, name, "");
     }
     let Some(text) = read_file(&mut reader, &file) else { return give(reader, file, None, Vec::new()) };
     read_dot_env(&mut reader);
-    if kind == FileKind::Compose && !import::compose::is_compose(&text) {
-        kind = FileKind::ProcessCompose;
-    }
     read_kind(reader, file, kind, name, &text)
 }
 
@@ -72,9 +66,9 @@ fn read_kind(mut reader: Reader<'_>, file: PathBuf, kind: FileKind, name: Option
         FileKind::CasYaml => read_yaml(&mut reader, text, outer, name.as_ref()),
         FileKind::Procfile => (None, procfile::read(&mut reader, text)),
         FileKind::ProcessCompose | FileKind::Mprocs | FileKind::Pm2 | FileKind::Supervisord | FileKind::Compose => {
-            foreign::read(&mut reader, &file, kind, text)
+            foreign::read(&mut reader, &file, text)
         }
-        FileKind::Found => (None, Vec::new()),
+        FileKind::Found => foreign::read_found(&mut reader),
     };
     if kind != FileKind::CasYaml {
         for draft in &mut drafts {

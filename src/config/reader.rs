@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn error(&mut self, at: Place, message: impl Into<String>, hint: impl Into<String>) {
-        self.problems.error(Fault::new(at, message).hint(hint));
+        self.error_in(None, at, message, hint);
     }
 
     /// An error in a file, or in the project's own.
@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn note(&mut self, at: Place, message: impl Into<String>, hint: impl Into<String>) {
-        self.problems.note(Fault::new(at, message).hint(hint));
+        self.note_in(None, at, message, hint);
     }
 
     /// A variable's value: what a copy has of its own wins over the environment, and that over `.env`.

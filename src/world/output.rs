@@ -13,7 +13,7 @@ use std::{collections::VecDeque, path::Path, sync::Arc};
 
 use tokio::sync::mpsc;
 
-pub(super) use self::pipe::{open_pipe, read_what_is_there};
+pub(super) use self::pipe::{Spout, open_pipe, wait_for};
 pub use self::watch::Question;
 use self::{
     assembly::{Assembly, Draft},

@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::unix::pipe, process::Child, sync::mpsc};
+use tokio::{process::Child, sync::mpsc};
 
 use super::{
     ORDER_CAPACITY, Shared, World,
-    output::{open_pipe, read_what_is_there},
+    output::{Spout, open_pipe, wait_for},
     process::{
         environment_of,
         launch::{Plan, launch},
@@ -37,8 +37,6 @@ const LONGEST: usize = 100 * 1024;
 const KEPT_BYTES: usize = 4096;
 /// Of its first line, so many characters are quoted.
 const QUOTED_CHARACTERS: usize = 200;
-/// A command that even SIGKILL does not end is waited for in the background after so long.
-const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// Who is told of values.
 type Told = dyn Fn(&ServiceId, &SecretValues) + Send + Sync;
@@ -267,8 +265,8 @@ async fn of_command(
         stderr,
     };
     let (mut child, _pid) = launch(shared, tree, plan).await?;
-    let mut output = Head { pipe: Some(output), kept: Vec::new(), most: LONGEST + 1 };
-    let mut errors = Head { pipe: Some(errors), kept: Vec::new(), most: KEPT_BYTES };
+    let mut output = Head { spout: Spout::new(output), kept: Vec::new(), most: LONGEST + 1 };
+    let mut errors = Head { spout: Spout::new(errors), kept: Vec::new(), most: KEPT_BYTES };
     let within = shared.settings.secret_within;
     let ended = tokio::select! {
         status = wait_and_read(&mut child, &mut output, &mut errors) => Ok(status),
@@ -313,53 +311,28 @@ async fn wait_and_read(child: &mut Child, output: &mut Head, errors: &mut Head) 
                 errors.drain();
                 return status;
             }
-            () = output.readable() => output.read(),
-            () = errors.readable() => errors.read(),
+            () = output.spout.readable() => output.read(),
+            () = errors.spout.readable() => errors.read(),
         }
-    }
-}
-
-async fn wait_for(mut child: Child) {
-    if tokio::time::timeout(LAST_WAIT, child.wait()).await.is_err() {
-        tokio::spawn(async move {
-            // However it ends, it is waited for.
-            let _status = child.wait().await;
-        });
     }
 }
 
 /// The beginning of what is written to a pipe.
 struct Head {
-    pipe: Option<pipe::Receiver>,
+    spout: Spout,
     kept: Vec<u8>,
     most: usize,
 }
 
 impl Head {
-    async fn readable(&self) {
-        match &self.pipe {
-            // An error is found again by the read that follows.
-            Some(pipe) => drop(pipe.readable().await),
-            None => std::future::pending().await,
-        }
-    }
-
     fn read(&mut self) {
-        let Some(pipe) = &self.pipe else { return };
-        let mut buffer = Vec::with_capacity(KEPT_BYTES);
-        match pipe.try_read_buf(&mut buffer) {
-            Ok(0) => self.pipe = None,
-            Ok(_) => self.keep(&buffer),
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted) => {}
-            Err(_) => self.pipe = None,
-        }
+        let bytes = self.spout.read();
+        self.keep(&bytes);
     }
 
     fn drain(&mut self) {
-        let Some(pipe) = &self.pipe else { return };
-        let mut buffer = Vec::new();
-        read_what_is_there(pipe, &mut buffer);
-        self.keep(&buffer);
+        let bytes = self.spout.drain();
+        self.keep(&bytes);
     }
 
     fn keep(&mut self, bytes: &[u8]) {

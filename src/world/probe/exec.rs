@@ -15,7 +15,7 @@ use crate::{
     },
     world::{
         Running, Shared, clock,
-        output::{open_pipe, read_what_is_there},
+        output::{Spout, open_pipe, wait_for},
         process::{
             environment_of,
             launch::{Plan, launch},
@@ -28,8 +28,6 @@ use crate::{
 const KEPT_BYTES: usize = 4096;
 /// Of the last line, so many characters are quoted.
 const QUOTED_CHARACTERS: usize = 200;
-/// A probe that even SIGKILL does not end is waited for in the background after so long.
-const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// A command of a service's, to be run where the service runs.
 pub(in crate::world) struct Job<'j> {
@@ -124,7 +122,7 @@ async fn answer(
     called_off: impl Future<Output = ()>,
 ) -> Done {
     let begun = clock::now();
-    let mut tail = Tail { pipe: Some(output), kept: Vec::new(), is_cut: false };
+    let mut tail = Tail { spout: Spout::new(output), kept: Vec::new(), is_cut: false };
     let ending = tokio::select! {
         status = wait_and_read(&mut child, &mut tail) => {
             shared.forest.fell(tree);
@@ -146,21 +144,12 @@ async fn answer(
     Done { ending, tail, took }
 }
 
-async fn wait_for(mut child: Child) {
-    if tokio::time::timeout(LAST_WAIT, child.wait()).await.is_err() {
-        tokio::spawn(async move {
-            // However it ends, it is waited for.
-            let _status = child.wait().await;
-        });
-    }
-}
-
 async fn wait_and_read(child: &mut Child, tail: &mut Tail) -> std::io::Result<ExitStatus> {
     loop {
         tokio::select! {
             biased;
             status = child.wait() => return status,
-            () = tail.readable() => tail.read(),
+            () = tail.spout.readable() => tail.read(),
         }
     }
 }
@@ -180,37 +169,21 @@ fn verdict(status: ExitStatus, tail: &Tail) -> ProbeOutcome {
 
 /// The end of what the command wrote.
 pub(in crate::world) struct Tail {
-    pipe: Option<pipe::Receiver>,
+    spout: Spout,
     kept: Vec<u8>,
     /// The first line of what is kept lacks its beginning.
     is_cut: bool,
 }
 
 impl Tail {
-    async fn readable(&self) {
-        match &self.pipe {
-            // An error is found again by the read that follows.
-            Some(pipe) => drop(pipe.readable().await),
-            None => std::future::pending().await,
-        }
-    }
-
     fn read(&mut self) {
-        let Some(pipe) = &self.pipe else { return };
-        let mut buffer = Vec::with_capacity(KEPT_BYTES);
-        match pipe.try_read_buf(&mut buffer) {
-            Ok(0) => self.pipe = None,
-            Ok(_) => self.keep(&buffer),
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted) => {}
-            Err(_) => self.pipe = None,
-        }
+        let bytes = self.spout.read();
+        self.keep(&bytes);
     }
 
     fn drain(&mut self) {
-        let Some(pipe) = &self.pipe else { return };
-        let mut buffer = Vec::new();
-        read_what_is_there(pipe, &mut buffer);
-        self.keep(&buffer);
+        let bytes = self.spout.drain();
+        self.keep(&bytes);
     }
 
     fn keep(&mut self, bytes: &[u8]) {

@@ -327,3 +327,18 @@ fn copies_are_explained_as_the_one_service_that_the_file_has() {
     let said = |key: &str| web.values.iter().any(|value| value.key == key && value.source.is_some());
     assert!(said("replicas") && said("command"), "{web:#?}");
 }
+
+#[test]
+fn what_the_environment_says_of_all_projects_counts_for_a_found_one_too() {
+    let project = Project::new().with("CAS_MAX_RESTARTS", "3").file("package.json", EXPRESS).file("server.js", SERVER);
+    assert_eq!(opened(&project).0.services[0].backoff.give_up_after, 3);
+}
+
+#[test]
+fn the_same_command_in_the_same_directory_is_no_second_way_to_run_it() {
+    let project =
+        Project::new().file("Procfile", "web: npm run dev\n").file("package.json", EXPRESS).file("server.js", SERVER);
+    let (_, said) = opened(&project);
+    assert!(!said.contains("told twice"), "{said}");
+    assert_eq!(tools(explained(&explanation(&project, FOUND), "web")), [("Procfile", true), ("code", false)]);
+}
