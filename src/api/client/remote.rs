@@ -65,6 +65,15 @@ impl Remote {
         ConnectError::Unusable { socket: self.socket.to_path_buf(), reason: reason.into() }
     }
 
+    /// Why an exchange with somebody who may be talked to came to nothing. A connection that waits to be taken breaks with the end of its engine:
+    /// then nobody is there any more.
+    async fn broken(&self, error: hyper::Error) -> ConnectError {
+        match self.dial().await {
+            Err(absent @ ConnectError::Absent(_)) => absent,
+            Ok(_) | Err(_) => self.unusable(chain(&error)),
+        }
+    }
+
     /// The version that both sides know.
     pub(super) fn speaks(&self) -> u32 {
         self.speaks.load(Ordering::Relaxed)
@@ -73,17 +82,7 @@ impl Remote {
     /// Asks who is there and agrees on a version; a daemon that was replaced may speak another than the one before.
     pub(super) async fn greet(&self) -> Result<Hello, ConnectError> {
         self.speaks.store(0, Ordering::Relaxed);
-        let hello: Hello = match self.get("/v1").await {
-            Ok(hello) => hello,
-            // One that ended while it was asked is not there: a connection that waited to be taken breaks with its end.
-            Err(broken @ ConnectError::Unusable { .. }) => {
-                return Err(match self.dial().await {
-                    Err(absent @ ConnectError::Absent(_)) => absent,
-                    Ok(_) | Err(_) => broken,
-                });
-            }
-            Err(other) => return Err(other),
-        };
+        let hello: Hello = self.get("/v1").await?;
         let oldest = if hello.oldest == 0 { hello.api } else { hello.oldest };
         if hello.api < OLDEST || oldest > VERSION {
             return Err(self.unusable(mismatch(&hello)));
@@ -103,7 +102,9 @@ impl Remote {
             Err(_) => return Err(absent()),
         }
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| {
-            let nobody = [std::io::ErrorKind::NotFound, std::io::ErrorKind::ConnectionRefused];
+            use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound};
+            // Reset before a byte was said: it was never taken, for its engine has ended meanwhile.
+            let nobody = [NotFound, ConnectionRefused, ConnectionReset];
             if nobody.contains(&error.kind()) { absent() } else { self.unusable(error.to_string()) }
         })?;
         let peer = stream.peer_cred().map_err(|error| self.unusable(error.to_string()))?;
@@ -130,11 +131,16 @@ impl Remote {
     ) -> Result<Response<Incoming>, ConnectError> {
         let request = request.body(body).map_err(|error| self.unusable(error.to_string()))?;
         let stream = self.dial().await?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.unusable(chain(&error)))?;
+        let (mut sender, connection) = match http1::handshake(TokioIo::new(stream)).await {
+            Ok(both) => both,
+            Err(error) => return Err(self.broken(error).await),
+        };
         // Ends with the answer, or when whoever reads it has left.
         tokio::spawn(connection.with_upgrades());
-        let response = sender.send_request(request).await.map_err(|error| self.unusable(chain(&error)))?;
+        let response = match sender.send_request(request).await {
+            Ok(response) => response,
+            Err(error) => return Err(self.broken(error).await),
+        };
         let status = response.status();
         if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(response);

@@ -220,3 +220,17 @@ async fn names_in_paths_are_names_or_go_no_further() {
     let said = curl(&socket, "GET", "/v1/services/../../etc/passwd", &[], b"").await;
     assert_eq!(said.status, 404, "{said:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_ends_before_it_takes_a_connection_is_not_there() {
+    let home = tempfile::tempdir().unwrap();
+    let socket = home.path().join("one.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let path = socket.clone();
+    let asking = tokio::spawn(async move { api::connect(&path, clock::now).await });
+    let mut waiting = [rustix::event::PollFd::new(&listener, rustix::event::PollFlags::IN)];
+    while rustix::event::poll(&mut waiting, None) != Ok(1) {}
+    drop(listener);
+    let said = asking.await.unwrap().unwrap_err();
+    assert!(matches!(said, ConnectError::Absent(_)), "{said}");
+}
