@@ -21,6 +21,7 @@ pub mod import;
 mod init;
 mod interpolate;
 mod json_schema;
+pub mod kinds;
 pub mod layers;
 mod limits;
 mod logs;

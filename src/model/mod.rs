@@ -6,6 +6,7 @@ pub mod attributes;
 pub mod command;
 pub mod effect;
 pub mod event;
+pub mod exam;
 pub mod heritage;
 pub mod history;
 pub mod hooks;

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod files;
 mod hook;
 pub mod journal;
+pub mod kinds;
 pub mod limits;
 pub mod log_files;
 pub mod output;

@@ -18,6 +18,7 @@ mod host;
 mod import;
 mod journal;
 mod keys;
+mod kinds;
 mod output;
 mod picture;
 mod probes;
