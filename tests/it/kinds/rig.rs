@@ -9,13 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::support::eventually;
 use cas::{
     model::exam::{Protocol, Reading, Target, Trouble},
     world::kinds,
 };
 
 /// Long enough for a server to come up on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(50);
 
 /// A server.
 pub(crate) struct Server {
@@ -26,7 +27,7 @@ pub(crate) struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // SAFETY-free: by the shell's kill, as the whole group is meant.
+        // The whole group.
         let _gone = Command::new("kill").args(["-9", "--", &format!("-{}", self.child.id())]).status();
         let _reaped = self.child.wait();
     }
@@ -129,14 +130,15 @@ pub(crate) fn look(protocol: Protocol, target: &Target) -> Result<Reading, Troub
 
 /// Waits until a server says that it serves.
 pub(crate) fn until_ready(server: &Server, protocol: Protocol, target: &Target) {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match ready(protocol, target) {
-            Ok(()) => return,
-            Err(trouble) if Instant::now() > until => panic!("{trouble:?}; it said:\n{}", server.output()),
-            Err(_) => std::thread::sleep(Duration::from_millis(50)),
-        }
-    }
+    let mut last = String::new();
+    let begun = Instant::now();
+    eventually("the server serves", || {
+        let answer = ready(protocol, target);
+        last = format!("{answer:?}");
+        // Told before the waiting is given up, which tells less.
+        assert!(answer.is_ok() || begun.elapsed() < PATIENCE, "{last}; it said:\n{}", server.output());
+        answer.is_ok()
+    });
 }
 
 /// A figure of a reading.
