@@ -316,6 +316,11 @@ const fn is_told(entry: &Entry) -> bool {
         | What::Reloaded { .. }
         | What::ReloadRefused { .. }
         | What::AutopilotSet { .. }
+        | What::Found { .. }
+        | What::Remedied { .. }
+        | What::RemedyJudged { .. }
+        | What::Escalated { .. }
+        | What::Maintenance { .. }
         | What::Stalled { .. }
         | What::Adopted { .. }
         | What::Unverifiable { .. }

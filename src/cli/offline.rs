@@ -99,6 +99,7 @@ fn service(
         depends_on,
         dependents,
         probes: Vec::new(),
+        checkup: None,
         restart: spec.restart,
         autostart: spec.autostart,
         occasions: OccasionView::of(&spec.occasions, None),
@@ -174,6 +175,11 @@ const fn is_an_end(what: &What) -> bool {
         | What::ScheduleSkipped { .. }
         | What::RunBegun { .. }
         | What::RunEnded { .. }
+        | What::Found { .. }
+        | What::Remedied { .. }
+        | What::RemedyJudged { .. }
+        | What::Escalated { .. }
+        | What::Maintenance { .. }
         | What::OutputDropped { .. }
         | What::Trouble { .. } => false,
     }

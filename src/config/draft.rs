@@ -9,6 +9,7 @@ use std::{
 use super::{
     check::Understood,
     command::{self, Programs, Surroundings},
+    nature::{self, Asked},
     nearest::did_you_mean,
     occasions, ports,
     problems::Place,
@@ -18,6 +19,7 @@ use super::{
     tree::{Key, Node, Shape},
 };
 use crate::model::{
+    exam::Nature,
     hooks::Hooks,
     ids::{ProjectName, ServiceId, ServiceName},
     occasion::{OccasionView, Occasions},
@@ -59,6 +61,10 @@ pub(crate) struct Draft {
     pub(crate) edges: Vec<Edge>,
     pub(crate) probes: BTreeMap<ProbeKind, Arc<Probe>>,
     pub(crate) hooks: Hooks,
+    /// What the file says of its kind.
+    pub(crate) asked: Asked,
+    /// What it is; known when all are read.
+    pub(crate) nature: Option<Arc<Nature>>,
     /// Also true where a probe was written and is wrong: then nothing more is said about its absence.
     pub(crate) has_health: bool,
     /// None where it was not written; an empty text where it is wrong.
@@ -137,6 +143,7 @@ impl Draft {
             logs: self.settings.logs.complete(),
             tty: self.tty,
             depends_on,
+            nature: self.nature,
             probes: self.probes,
             ready_log_line: self.ready_log_line,
             restart,
@@ -196,6 +203,8 @@ fn read_within(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &Setti
         command,
         edges,
         hooks: super::hooks::read(reader, &fields, surroundings),
+        asked: nature::read(reader, &fields, surroundings),
+        nature: None,
         has_health: is_probed || is_checked,
         probes,
         ready_log_line: fields

@@ -16,7 +16,7 @@ const SIGNAL: &str = "^([Ss][Ii][Gg])?[A-Za-z0-9+-]+$";
 const SERVICE_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
 /// Maps that other maps refer to by name.
-const SHARED: [(&str, &Table); 19] = [
+const SHARED: [(&str, &Table); 22] = [
     ("service", &schema::SERVICE),
     ("defaults", &schema::DEFAULTS),
     ("logs", &schema::LOGS),
@@ -26,6 +26,9 @@ const SHARED: [(&str, &Table); 19] = [
     ("limits", &schema::LIMITS),
     ("probe", &schema::PROBE),
     ("http", &schema::HTTP),
+    ("deep", &schema::DEEP),
+    ("threshold", &schema::THRESHOLD),
+    ("remedy", &schema::REMEDY),
     ("healthcheck", &schema::HEALTHCHECK),
     ("hook", &schema::HOOK),
     ("dependency", &schema::DEPENDENCY),
@@ -158,6 +161,14 @@ fn form(word: &Word) -> Option<Value> {
         }
         ("schedule", "text or map") => any_of(vec![scalar(), reference("schedule")]),
         ("watch", "text, list or map") => any_of(vec![scalar(), list_of(&scalar()), reference("watch")]),
+        (_, "kind, or none") => scalar(),
+        (_, "true, false or map") => any_of(vec![json!({ "type": "boolean" }), matching(TRUTH), reference("deep")]),
+        (_, "map of figure to thresholds") => any_of(vec![map_to(&reference("threshold"))]),
+        (_, "number, share, size or time") => scalar(),
+        (_, "list of remedies") => {
+            let words = json!({ "enum": ["restart", "restart-with-dependents", "recreate"] });
+            any_of(vec![list_of(&json!({ "anyOf": [words, reference("remedy")] }))])
+        }
         ("action", _) => any_of(vec![json!({ "enum": ["restart"] }), reference("action")]),
         (_, "list") => any_of(vec![list_of(&scalar())]),
         (name, "map") => reference(name),

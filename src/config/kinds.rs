@@ -1,14 +1,10 @@
 //! The catalogue of kinds of services: how they are known, asked, judged and healed. Data (`assets/kinds/*.toml`), read once.
 
-use std::{sync::LazyLock, time::Duration};
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::model::{
-    exam::{Grade, Protocol, Rule},
-    signal::Signal,
-    time::human,
-};
+use crate::model::exam::{Protocol, Remedy, Rule, Sign};
 
 /// A kind of service.
 #[derive(Debug, Clone, Deserialize)]
@@ -67,44 +63,6 @@ pub struct Kind {
     pub page: String,
 }
 
-/// A line of output that is a known sign of failure.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sign {
-    /// Syntax of the `regex` crate.
-    pub pattern: String,
-    /// How bad it is.
-    pub grade: Grade,
-    /// What it means: a sentence without a full stop.
-    pub says: String,
-    /// What to do about it.
-    #[serde(default)]
-    pub advice: Option<String>,
-}
-
-/// One rung of the ladder.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, tag = "do", rename_all = "kebab-case")]
-pub enum Remedy {
-    /// Nothing, for a while: it may come back by itself.
-    Wait {
-        /// How long.
-        #[serde(rename = "for", with = "human")]
-        time: Duration,
-    },
-    /// A signal that makes it read its configuration again.
-    Reload {
-        /// Which.
-        signal: Signal,
-    },
-    /// A stop and a start.
-    Restart,
-    /// That, and then whoever depends on it and runs.
-    RestartWithDependents,
-    /// A container is removed and made anew; its volumes stay.
-    Recreate,
-}
-
 /// The files.
 const FILES: &[&str] = &[include_str!("../../assets/kinds/redis.toml")];
 
@@ -121,6 +79,14 @@ pub fn all() -> &'static [Kind] {
 #[must_use]
 pub fn named(id: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.id == id)
+}
+
+/// The kind of what is run, and how that is known.
+#[must_use]
+pub fn find(_image: Option<&str>, command: Option<&[String]>, _ports: &[u16]) -> Option<(&'static Kind, String)> {
+    let program = command?.first()?.rsplit('/').next()?.to_owned();
+    let kind = KINDS.iter().find(|kind| kind.programs.contains(&program))?;
+    Some((kind, format!("its program is {program}")))
 }
 
 #[cfg(test)]

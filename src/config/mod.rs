@@ -26,6 +26,7 @@ pub mod layers;
 mod limits;
 mod logs;
 pub mod merge;
+mod nature;
 mod nearest;
 mod node;
 mod occasions;

@@ -61,12 +61,13 @@ struct Rhythm {
     retries: u32,
     successes: u32,
     start_period: Duration,
+    heals: bool,
 }
 
 impl Rhythm {
     fn with(self, check: Check) -> Probe {
-        let Self { interval, timeout, retries, successes, start_period } = self;
-        Probe { check, interval, timeout, retries, successes, start_period }
+        let Self { interval, timeout, retries, successes, start_period, heals } = self;
+        Probe { check, interval, timeout, retries, successes, start_period, heals }
     }
 }
 
@@ -99,7 +100,9 @@ fn rhythm(reader: &mut Reader<'_>, kind: ProbeKind, fields: &Fields<'_>) -> Rhyt
             "rounds never overlap, so a hanging one delays the next",
         );
     }
-    Rhythm { interval, timeout, retries, successes, start_period }
+    let heals =
+        kind == ProbeKind::Readiness && fields.get("heals").and_then(|node| reader.truth("heals", node)) == Some(true);
+    Rhythm { interval, timeout, retries, successes, start_period, heals }
 }
 
 fn check(
@@ -109,8 +112,10 @@ fn check(
     surroundings: Surroundings<'_>,
 ) -> Option<Check> {
     let what = kind.label();
-    let given: Vec<_> =
-        ["exec", "http", "tcp", "log"].into_iter().filter_map(|key| fields.get(key).map(|node| (key, node))).collect();
+    let given: Vec<_> = ["exec", "http", "tcp", "log", "check"]
+        .into_iter()
+        .filter_map(|key| fields.get(key).map(|node| (key, node)))
+        .collect();
     let [(key, node)] = given.as_slice() else {
         let message = if given.is_empty() {
             format!("{what}: it does not say how to ask")
@@ -118,13 +123,17 @@ fn check(
             let keys: Vec<_> = given.iter().map(|(key, _)| *key).collect();
             format!("{what}: it has {} at once", keys.join(" and "))
         };
-        reader.error(fields.at, message, "write exactly one of exec, http, tcp, log");
+        reader.error(fields.at, message, "write exactly one of exec, http, tcp, log, check");
         return None;
     };
     match *key {
         "exec" => exec(reader, node, surroundings),
         "http" => http(reader, node),
         "tcp" => tcp(reader, node),
+        "check" => {
+            let (protocol, target) = reader.parsed("check", node, URL_HINT, super::nature::url_target)?;
+            Some(Check::Server { protocol, target: Arc::new(target) })
+        }
         _ if kind == ProbeKind::Liveness => {
             reader.error(
                 node.at,
@@ -218,7 +227,7 @@ fn tcp(reader: &mut Reader<'_>, node: &Node) -> Option<Check> {
 
 fn healthcheck(reader: &mut Reader<'_>, node: &Node, surroundings: Surroundings<'_>) -> Option<Probe> {
     let fields = reader.fields("healthcheck", node, &schema::HEALTHCHECK)?;
-    let rhythm = rhythm(reader, ProbeKind::Readiness, &fields);
+    let rhythm = Rhythm { heals: true, ..rhythm(reader, ProbeKind::Readiness, &fields) };
     if fields.get("disable").and_then(|node| reader.truth("disable", node)) == Some(true) {
         return None;
     }

@@ -98,6 +98,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, text: &str) -> Vec<Draft> {
             settings: Settings { environment, ..Settings::default() },
             edges: Vec::new(),
             probes: BTreeMap::new(),
+            asked: super::nature::Asked::default(),
+            nature: None,
             hooks: crate::model::hooks::Hooks::default(),
             has_health: false,
             ready_log_line: None,

@@ -13,6 +13,7 @@ use super::{
     environment::{self, EnvFile, Named},
     find, foreign, graph, layers,
     logs::PartialLogs,
+    nature,
     problems::{Fault, Place},
     procfile,
     reader::{Fields, Reader},
@@ -75,6 +76,7 @@ fn read_kind(mut reader: Reader<'_>, file: PathBuf, kind: FileKind, name: Option
             draft.settings.backoff = draft.settings.backoff.over(outer.environment).over(outer.user);
         }
     }
+    nature::settle(&mut reader, &mut drafts);
     graph::check(&mut reader, &mut drafts);
     let name = name.or(written_name).unwrap_or_else(|| name_of(&reader.root));
     give(reader, file, Some(name), drafts)

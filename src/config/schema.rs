@@ -85,6 +85,23 @@ pub(crate) const SERVICE: Table = Table {
             "Variables whose values are had at each start and shown nowhere; see *Secrets*.",
         ),
         word("depends_on", "list or map", "Services that come first; see *Dependencies*."),
+        word(
+            "kind",
+            "kind, or none",
+            "What kind of service it is, such as `postgres`; see *Kinds*. Default: what is found out.",
+        ),
+        word(
+            "check",
+            "URL",
+            "Whom to ask in its own protocol, such as `postgres://user:password@localhost:5432/db`; see *Kinds*.",
+        ),
+        word("deep", "true, false or map", "Deep looks at it: whether, and how often. Default: every `15s`."),
+        word(
+            "thresholds",
+            "map of figure to thresholds",
+            "From where on a figure is a warning, or critical; see *Kinds*.",
+        ),
+        word("remedies", "list of remedies", "What the healer does where it is not well, in this order; see *Kinds*."),
         word("healthcheck", "map", "Compose's probe: a readiness probe that runs a command; see *healthcheck*."),
         word("startup", "probe", "Has it come up? Until it has, the other probes wait; failing for good ends the run."),
         word("readiness", "probe", "Can it serve? Decides `service_healthy`; never restarts anything."),
@@ -228,6 +245,42 @@ pub(crate) const DEFAULTS: Table = Table {
     foreign: &[],
 };
 
+/// `deep`, written as a map.
+pub(crate) const DEEP: Table = Table {
+    owner: "deep",
+    words: &[
+        word(
+            "interval",
+            "duration",
+            "From the start of one look to the start of the next, at least `1s`. Default: `15s`.",
+        ),
+        word("timeout", "duration", "A look that has not ended by then has failed. Default: `10s`."),
+    ],
+    foreign: &[],
+};
+
+/// One of `thresholds`.
+pub(crate) const THRESHOLD: Table = Table {
+    owner: "a threshold",
+    words: &[
+        word("warn", "number, share, size or time", "From here on it is a warning: `100`, `80%`, `1G`, `5s`."),
+        word("critical", "number, share, size or time", "From here on it is critical."),
+    ],
+    foreign: &[],
+};
+
+/// One of `remedies`, written as a map.
+pub(crate) const REMEDY: Table = Table {
+    owner: "a remedy",
+    words: &[
+        word("wait", "duration", "Nothing, for so long: it may come back by itself."),
+        word("reload", "signal", "A signal that makes it read its configuration again."),
+        word("run", "text or list", "A command, run where and as the service runs."),
+        word("clean", "text or list", "Directories below the project's that are emptied."),
+    ],
+    foreign: &[],
+};
+
 /// `logs`.
 pub(crate) const LOGS: Table = Table {
     owner: "logs",
@@ -359,15 +412,21 @@ pub(crate) const PROBE: Table = Table {
         ),
         word("tcp", "port, or host:port", "A connection is accepted."),
         word("log", "regex", "A line of output matches, once. Not for liveness."),
+        word("check", "URL", "A server answers in its own protocol that it serves: `redis://localhost:6379`."),
         word(
             "interval",
             "duration",
-            "From the end of one round to the start of the next, at least `100ms`. Default: `10s`; startup `1s`.",
+            "From the start of one round to the start of the next, at least `100ms`. Default: `10s`; startup `1s`.",
         ),
         word("timeout", "duration", "A round without an answer has failed. Default: `5s`."),
         word("retries", "number from 1", "Failures in a row that count. Default: 3; startup 60."),
         word("successes", "number from 1", "Successes in a row that count. Default: 1."),
-        word("start_period", "duration", "Failures this soon after the start do not count. Default: `0s`."),
+        word(
+            "start_period",
+            "duration",
+            "Failures this soon after the start, and before the first success, do not count. Default: `0s`.",
+        ),
+        word("heals", "true or false", "Of `readiness`: the healer acts where it fails for good. Default: `false`."),
     ],
     foreign: &[],
 };

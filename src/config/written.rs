@@ -199,7 +199,7 @@ fn dependencies(text: &mut String, candidate: &Candidate, runs: &foreign::Runnin
 }
 
 fn probe(probe: &Probe) -> String {
-    let Probe { check, interval, timeout, retries, successes, start_period } = probe;
+    let Probe { check, interval, timeout, retries, successes, start_period, heals } = probe;
     let ask = match check {
         Check::Exec(CommandLine::Shell(shell)) => format!("exec: {}", string(shell)),
         Check::Exec(CommandLine::Argv(argv)) => format!("exec: {}", list(argv)),
@@ -207,10 +207,15 @@ fn probe(probe: &Probe) -> String {
         Check::Http { url, status: Some(status) } => format!("http: {{url: {}, status: {status}}}", string(url)),
         Check::Tcp { host, port } => format!("tcp: {}", string(&format!("{host}:{port}"))),
         Check::Log { pattern } => format!("log: {}", string(pattern)),
+        // No importer brings one.
+        Check::Server { protocol, target } => {
+            format!("check: {}", string(&format!("{}://{}/{}", protocol.label(), target.place(), target.path)))
+        }
     };
     let (interval, timeout, start_period) = (time(*interval), time(*timeout), time(*start_period));
+    let heals = if *heals { ", heals: true" } else { "" };
     format!(
-        "{{{ask}, interval: {interval}, timeout: {timeout}, retries: {retries}, successes: {successes}, start_period: {start_period}}}"
+        "{{{ask}, interval: {interval}, timeout: {timeout}, retries: {retries}, successes: {successes}, start_period: {start_period}{heals}}}"
     )
 }
 

@@ -44,6 +44,8 @@ impl ProbeState {
         match outcome {
             ProbeOutcome::Passed => {
                 self.failures = 0;
+                // It has come up: from now on a failure is one.
+                self.forgiven_until = self.forgiven_until.min(now);
                 self.successes = self.successes.saturating_add(1);
                 let needed = match self.standing {
                     Standing::Ill => self.probe.successes.max(RECOVERY_SUCCESSES),
@@ -121,6 +123,7 @@ impl Engine {
     /// The probes of a run that now has a process.
     pub(super) fn begin_probes(&mut self, id: &ServiceId) {
         let now = self.now;
+        self.begin_exams(id);
         let Some(run) = self.services.get(id).and_then(|service| service.run.as_ref()) else { return };
         if run.log_ready {
             self.tell_ready(id);
@@ -180,6 +183,7 @@ impl Engine {
         let Some(state) = run.probes.get_mut(&kind) else { return };
         state.round += 1;
         state.flight = Flight::Counts;
+        state.sent = now;
         let probe = state.probe.clone();
         let overdue = now.plus(probe.timeout.saturating_mul(2).saturating_add(OVERDUE));
         self.effects.push(Effect::Probe(ProbeRound { run: run_id, kind, round: state.round, probe }));
@@ -207,7 +211,8 @@ impl Engine {
             service.view = None;
             self.changed = true;
         }
-        let next = now.plus(state.probe.interval);
+        let next = state.sent.plus(state.probe.interval);
+        let next = if next.mono_us > now.mono_us { next } else { now };
         self.heard(&id, kind);
         let asked =
             self.services.get(&id).and_then(|service| service.run.as_ref()).is_some_and(|run| run.is_asked(kind));

@@ -11,6 +11,7 @@ mod clock;
 mod difference;
 mod door;
 mod ending;
+mod exam;
 mod fate;
 mod files;
 mod flap;

@@ -88,6 +88,7 @@ impl Engine {
     pub(super) fn take_specs(&mut self, project: &ProjectSpec) -> Difference {
         let now = self.now;
         let mut difference = Difference::default();
+        let mut looks_anew = Vec::new();
         for spec in &project.services {
             let Some(service) = self.services.get_mut(&spec.id) else {
                 let mut service = Service::new(spec.clone(), now);
@@ -122,9 +123,15 @@ impl Engine {
                 service.revisions.differs();
                 difference.changed.push(spec.id.service.clone());
             }
+            if service.spec.nature != spec.nature {
+                looks_anew.push(spec.id.clone());
+            }
             service.spec = spec.clone();
             service.mark = mark;
             service.view = None;
+        }
+        for id in &looks_anew {
+            self.begin_exams(id);
         }
         let declared: BTreeSet<&ServiceId> = project.services.iter().map(|spec| &spec.id).collect();
         for (id, service) in &mut self.services {

@@ -72,6 +72,7 @@ fn undeclared(project: &ProjectSpec, id: &ServiceId, care: RunCare) -> ServiceSp
         logs,
         tty,
         depends_on: std::collections::BTreeMap::new(),
+        nature: None,
         probes: std::collections::BTreeMap::new(),
         ready_log_line: None,
         // Nothing says how it would be started again.

@@ -4,7 +4,15 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{clock::Clock, files::Touched, flap::Flap, learn::Learnt, revision::Revisions, still::Still};
+use super::{
+    clock::Clock,
+    exam::{ExamState, Seen},
+    files::Touched,
+    flap::Flap,
+    learn::Learnt,
+    revision::Revisions,
+    still::Still,
+};
 use crate::model::{
     history::History,
     ids::{Epoch, RunId, ServiceId, ServiceName},
@@ -134,6 +142,8 @@ pub(super) struct ProbeState {
     pub(super) standing: Standing,
     pub(super) last: Option<ProbeOutcome>,
     pub(super) took: Duration,
+    /// When its round in flight, or the last, was sent.
+    pub(super) sent: Timestamp,
     /// When its timer is due; one that comes earlier was replaced and says nothing.
     pub(super) due: Timestamp,
     /// Failures before this do not count.
@@ -151,6 +161,7 @@ impl ProbeState {
             standing: Standing::Untold,
             last: None,
             took: Duration::ZERO,
+            sent: since,
             due: since,
             forgiven_until: since.plus(probe.start_period),
         }
@@ -247,6 +258,10 @@ pub(super) struct Service {
     pub(super) memory: History,
     /// Samples of nothing in a row, so that long silence costs no redraw.
     pub(super) silence: usize,
+    /// What deep looks have seen of its present run.
+    pub(super) exams: BTreeMap<String, ExamState>,
+    /// Known signs in the output of its present run, by pattern.
+    pub(super) signs: BTreeMap<String, Seen>,
     /// Which of its limits do not hold for its run, and why.
     pub(super) lacking: Option<String>,
     /// Bytes of output that could not be kept and were not told about yet.
@@ -312,6 +327,8 @@ impl Service {
             cpu: History::default(),
             memory: History::default(),
             silence: 0,
+            exams: BTreeMap::new(),
+            signs: BTreeMap::new(),
             dropped: 0,
             alarm: None,
             lacking: None,

@@ -77,6 +77,8 @@ impl Engine {
             Event::LeftoversGone { run } => self.leftovers_gone(run, self.now),
             Event::TreeEnded { run, survivors } => self.tree_ended(run, survivors),
             Event::Probed { run, kind, round, outcome, took } => self.probed(run, kind, round, outcome, took),
+            Event::Examined { run, exam, round, result, took: _ } => self.examined(run, &exam, round, result),
+            Event::SignSeen { service, pattern, line } => self.sign_seen(&service, &pattern, &line),
             Event::HookEnded { service, run, hook, result } => self.hook_ended(&service, run, hook, result),
             Event::LogMatched { run, kind } => self.log_matched(run, kind),
             Event::TimerFired { key, epoch } => self.woken(key, epoch),
@@ -119,6 +121,7 @@ impl Engine {
             | TimerKey::GraceOver(id)
             | TimerKey::StableReached(id)
             | TimerKey::ProbeDue(id, _)
+            | TimerKey::ExamDue(id, _)
             | TimerKey::PortsAgain(id) => Some(id),
             // These have an epoch of their own.
             TimerKey::BudgetRefilled | TimerKey::ScheduleDue(_) => None,
@@ -131,6 +134,7 @@ impl Engine {
             TimerKey::GraceOver(id) => self.grace_over(&id),
             TimerKey::StableReached(id) => self.stable_reached(&id),
             TimerKey::ProbeDue(id, kind) => self.probe_due(&id, kind),
+            TimerKey::ExamDue(id, name) => self.exam_due(&id, &name),
             TimerKey::PortsAgain(id) => self.ports_again(&id),
             TimerKey::ScheduleDue(id) => self.clock_fired(&id, epoch),
             TimerKey::BudgetRefilled => {

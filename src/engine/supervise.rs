@@ -78,6 +78,8 @@ impl Engine {
             }
             service.health = Health::Unknown;
             service.usage = None;
+            service.exams.clear();
+            service.signs.clear();
         }
         if service.start.token && !matches!(phase, Phase::Starting { .. }) {
             service.start.token = false;
@@ -287,7 +289,7 @@ impl Engine {
             run.probes.iter().filter(|(_, state)| state.standing != Standing::Well).filter_map(|(kind, state)| {
                 match &state.probe.check {
                     Check::Log { pattern } => Some((Some(*kind), pattern.clone())),
-                    Check::Exec(_) | Check::Http { .. } | Check::Tcp { .. } => None,
+                    Check::Exec(_) | Check::Http { .. } | Check::Tcp { .. } | Check::Server { .. } => None,
                 }
             });
         for (kind, pattern) in ready.into_iter().chain(watched) {

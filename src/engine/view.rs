@@ -127,6 +127,7 @@ impl Engine {
             depends_on: depends_on.collect(),
             dependents: service.dependents.clone(),
             probes: probe_views(service),
+            checkup: service.checkup(self.now),
             restart: spec.restart,
             autostart: spec.autostart,
             occasions: OccasionView::of(&spec.occasions, service.next_at()),

@@ -85,6 +85,17 @@ impl Hub {
         Self::with_memory(captured, feed, store, archivist, TOTAL_BYTES)
     }
 
+    /// The same, with signs that are looked for and who is told of them.
+    pub(super) fn start_watching(
+        captured: mpsc::Receiver<Taken>,
+        feed: LogFeed,
+        store: IntakeSink,
+        archivist: Archivist,
+        watch: Watch,
+    ) -> Self {
+        Self::serve(captured, feed, store, archivist, TOTAL_BYTES, Some(watch))
+    }
+
     /// The same with room in memory for about so many bytes of output.
     #[must_use]
     pub fn with_memory(
@@ -94,11 +105,23 @@ impl Hub {
         archivist: Archivist,
         bytes: usize,
     ) -> Self {
+        Self::serve(captured, feed, store, archivist, bytes, None)
+    }
+
+    fn serve(
+        captured: mpsc::Receiver<Taken>,
+        feed: LogFeed,
+        store: IntakeSink,
+        archivist: Archivist,
+        bytes: usize,
+        watch: Option<Watch>,
+    ) -> Self {
         let (questions, asked) = mpsc::channel(16);
         let desk = Desk {
             feed,
             store,
             archivist,
+            watch,
             ring: Ring::of(bytes),
             ledger: Ledger::default(),
             places: BTreeMap::new(),
@@ -142,11 +165,15 @@ impl Hub {
     }
 }
 
+/// Signs that are looked for, and who is told of them.
+type Watch = (super::signs::Signs, mpsc::WeakSender<crate::model::event::Event>);
+
 /// Everything that the hub's task owns.
 struct Desk {
     feed: LogFeed,
     store: IntakeSink,
     archivist: Archivist,
+    watch: Option<Watch>,
     ring: Ring,
     ledger: Ledger,
     /// Project and directory of the slots of each place.
@@ -185,6 +212,9 @@ impl Desk {
 
     fn take(&mut self, taken: Taken) {
         self.ledger.count(&taken);
+        if let Some((signs, events)) = &self.watch {
+            signs.look(&taken.batch, events);
+        }
         self.feed.publish(Arc::clone(&taken.batch));
         self.ring.push(taken.batch);
         if self.due.is_none() {

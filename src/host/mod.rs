@@ -11,6 +11,7 @@ pub mod peer;
 mod projects;
 mod run;
 mod sampler;
+mod signs;
 mod spool;
 mod terminal;
 mod timers;
@@ -214,7 +215,9 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let feed = LogFeed::behind(veil.clone());
     let taking = Arc::clone(&store);
     let sink = Box::new(move |intake| taking.take_in(intake));
-    let hub = Hub::start(captured, feed.clone(), sink, Archivist::start()?);
+    let signs = signs::Signs::default();
+    let hub =
+        Hub::start_watching(captured, feed.clone(), sink, Archivist::start()?, (signs.clone(), events.downgrade()));
     let disk_path = config.projects.first().map_or_else(|| PathBuf::from("/"), |project| project.root.clone());
     let sampler = sampler::start(disk_path, world.clone(), events.clone())?;
 
@@ -248,6 +251,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
             store,
             hub,
             veil,
+            signs,
             spool,
             registry_read: clock::now(),
             timers: timers::Timers::default(),

@@ -13,6 +13,7 @@ use super::{
     peer,
     projects::{Kept, Open, Opening, Projects, Wanted, with_environment},
     sampler,
+    signs::Signs,
     spool::Spool,
     terminal,
     timers::Timers,
@@ -78,6 +79,7 @@ pub(super) struct Loop {
     pub(super) registry_read: Timestamp,
     pub(super) hub: Hub,
     pub(super) veil: Veil,
+    pub(super) signs: Signs,
     pub(super) timers: Timers,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(super) events: mpsc::Sender<Event>,
@@ -268,6 +270,7 @@ impl Loop {
         if let Event::ProjectLoaded { project, heritage: _, request: _ } = &event {
             self.projects.has_changed(project);
             self.veil.learn(project);
+            self.signs.learn(project);
         }
         // What a service is given as a secret was learned before the first fact of its run.
         self.see_through();
@@ -312,6 +315,7 @@ impl Loop {
             | Effect::StopTree { .. }
             | Effect::EndTree { .. }
             | Effect::Probe(_)
+            | Effect::Examine(_)
             | Effect::RunHook(_)
             | Effect::EndHook { .. }
             | Effect::Adopt { .. }

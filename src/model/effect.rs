@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     event::TimerKey,
+    exam::ExamRound,
     hooks::{HookKind, HookRound},
     ids::{Epoch, ProjectName, RequestId, RunId, ServiceId},
     policy::Reply,
@@ -80,6 +81,8 @@ pub enum Effect {
     },
     /// One probe round → `Probed`. An answer later than the timeout is a failure.
     Probe(ProbeRound),
+    /// One deep look → `Examined`. It is cut off at its timeout.
+    Examine(ExamRound),
     /// Run a command where and as the run's service runs → `RanBeside`. Ends with the run.
     RunBeside {
         /// Beside which run.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    exam::{Reading, Trouble},
     heritage::Heritage,
     hooks::{HookKind, HookResult},
     ids::{Epoch, ProjectName, RequestId, RunId, ServiceId},
@@ -36,6 +37,8 @@ pub enum TimerKey {
     StableReached(ServiceId),
     /// A probe's next round is due.
     ProbeDue(ServiceId, ProbeKind),
+    /// A deep look is due.
+    ExamDue(ServiceId, String),
     /// A blocked service looks at its ports again.
     PortsAgain(ServiceId),
     /// A token of the global restart budget comes back.
@@ -163,6 +166,28 @@ pub enum Event {
         outcome: ProbeOutcome,
         /// How long the answer took.
         took: Duration,
+    },
+    /// Answer to `Effect::Examine`.
+    Examined {
+        /// Beside which run.
+        run: RunId,
+        /// Which exam.
+        exam: String,
+        /// Which round.
+        round: u64,
+        /// What was read, or why nothing could be.
+        result: Result<Reading, Trouble>,
+        /// How long that took.
+        took: Duration,
+    },
+    /// A line of output is a known sign; of each sign at most one a second.
+    SignSeen {
+        /// Whose.
+        service: ServiceId,
+        /// The sign's pattern.
+        pattern: String,
+        /// The line, plain and cut.
+        line: String,
     },
     /// Answer to `Effect::RunHook`.
     HookEnded {

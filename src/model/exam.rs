@@ -2,9 +2,11 @@
 //!
 //! Never: asks anything. `world::kinds` asks, the engine judges.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{signal::Signal, time::human};
 
 /// A protocol in which a server can be asked how it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
@@ -154,8 +156,21 @@ impl fmt::Debug for Hidden {
     }
 }
 
+impl Serialize for Hidden {
+    /// Never what it is.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("…")
+    }
+}
+
+impl<'de> Deserialize<'de> for Hidden {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
+    }
+}
+
 /// Whom to ask, and as whom.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Target {
     /// Host name or address, without brackets.
     pub host: String,
@@ -166,6 +181,7 @@ pub struct Target {
     /// As whom; none: as nobody, or as the protocol's usual user.
     pub user: Option<String>,
     /// With which password or token.
+    #[schemars(with = "Option<String>")]
     pub password: Option<Hidden>,
     /// What a URL has behind the port, without the first slash: a database, a virtual host, a bucket, a path. May be empty.
     pub path: String,
@@ -374,4 +390,194 @@ pub struct Rule {
     /// What to do where it is passed: a sentence.
     #[serde(default)]
     pub advice: Option<String>,
+}
+
+/// A line of output that is a known sign of failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sign {
+    /// Syntax of the `regex` crate.
+    pub pattern: String,
+    /// How bad it is.
+    pub grade: Grade,
+    /// What it means: a sentence without a full stop.
+    pub says: String,
+    /// What to do about it.
+    #[serde(default)]
+    pub advice: Option<String>,
+}
+
+/// One rung of the ladder of what is done about a service that is not well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, tag = "do", rename_all = "kebab-case")]
+pub enum Remedy {
+    /// Nothing, for a while: it may come back by itself.
+    Wait {
+        /// How long.
+        #[serde(rename = "for", with = "human")]
+        #[schemars(with = "String")]
+        time: Duration,
+    },
+    /// A signal that makes it read its configuration again.
+    Reload {
+        /// Which.
+        signal: Signal,
+    },
+    /// A command of the project's, run where and as the service runs.
+    Run {
+        /// Which.
+        command: super::service::CommandLine,
+    },
+    /// Files below declared directories are removed; the directories stay.
+    Clean {
+        /// Absolute directories.
+        paths: Vec<std::path::PathBuf>,
+    },
+    /// A stop and a start.
+    Restart,
+    /// That, and then whoever depends on it and runs.
+    RestartWithDependents,
+    /// A container is removed and made anew; its volumes stay. Of a process: a stop and a start.
+    Recreate,
+}
+
+impl Remedy {
+    /// What it is called on the timeline and in files.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Wait { .. } => "wait",
+            Self::Reload { .. } => "reload",
+            Self::Run { .. } => "run",
+            Self::Clean { .. } => "clean",
+            Self::Restart => "restart",
+            Self::RestartWithDependents => "restart-with-dependents",
+            Self::Recreate => "recreate",
+        }
+    }
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Subject {
+    /// A server, in its own protocol.
+    Server {
+        /// Which.
+        protocol: Protocol,
+        /// Whom.
+        target: Target,
+    },
+}
+
+impl Subject {
+    /// A short text for screens: `postgres localhost:5432`.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Server { protocol, target } => format!("{} {}", protocol.label(), target.place()),
+        }
+    }
+}
+
+/// A deep look and its rhythm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exam {
+    /// Its name among those of its service: its kind, or what the project calls it.
+    pub name: String,
+    /// What is looked at.
+    pub subject: Subject,
+    /// From the start of one look to the start of the next. Default 15 s.
+    pub interval: Duration,
+    /// A look that has not ended by then has failed. Default 10 s.
+    pub timeout: Duration,
+    /// How its figures are judged.
+    pub rules: Vec<Rule>,
+}
+
+/// One look that the world is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExamRound {
+    /// The run that is looked at.
+    pub run: super::ids::RunId,
+    /// Counts up per run and exam.
+    pub round: u64,
+    /// What is looked at.
+    pub exam: std::sync::Arc<Exam>,
+}
+
+/// What kind of service it is, and what follows from that.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Nature {
+    /// The kind's name in the catalogue: `postgres`.
+    pub kind: String,
+    /// As it is called: `PostgreSQL`.
+    pub title: String,
+    /// How that is known: `its program is postgres`, `its file says so`.
+    pub how: String,
+    /// Deep looks.
+    pub exams: Vec<std::sync::Arc<Exam>>,
+    /// Lines of its output that mean something.
+    pub signs: Vec<Sign>,
+    /// What is done where it is not well, in this order; empty: a restart.
+    pub remedies: Vec<Remedy>,
+}
+
+/// One thing that was found, judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Finding {
+    /// By which look: the name of an exam, or `output` for a line of output.
+    pub exam: String,
+    /// Which check of it: `connections`.
+    pub check: String,
+    /// How bad it is.
+    pub grade: Grade,
+    /// What was found: `connections in use: 92 of 100 (92 %)`.
+    pub sentence: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+    /// The figure that was judged, in the unit of its rule (shares 0 to 1, rates per second).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// What it counts.
+    #[serde(default)]
+    pub unit: Unit,
+    /// How it moves, in its unit per minute over the last looks; none where there are too few.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trend_per_minute: Option<f64>,
+    /// The last values, oldest first, at most 30.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<f64>,
+    /// Since when it has this grade.
+    pub since: super::time::Timestamp,
+}
+
+/// What deep looks at a service have found.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Checkup {
+    /// Its kind in the catalogue; empty where it has none.
+    pub kind: String,
+    /// As it is called.
+    pub title: String,
+    /// How that is known.
+    pub how: String,
+    /// What answers, as it says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// When it was last looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<super::time::Timestamp>,
+    /// Why the last look failed, by exam; empty where none did.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed: BTreeMap<String, String>,
+    /// What was found, worst first.
+    pub findings: Vec<Finding>,
+}
+
+impl Checkup {
+    /// The worst grade of all findings.
+    #[must_use]
+    pub fn worst(&self) -> Grade {
+        self.findings.iter().map(|finding| finding.grade).max().unwrap_or_default()
+    }
 }

@@ -82,6 +82,8 @@ impl SpecMark {
             logs,
             tty,
             depends_on: _,
+            // It tells how the service is looked at, not how it is made.
+            nature: _,
             probes,
             ready_log_line,
             restart: _,
@@ -163,6 +165,7 @@ mod tests {
             retries: 3,
             successes: 1,
             start_period: Duration::ZERO,
+            heals: false,
         };
         ServiceSpec {
             id: ServiceId { project: ProjectName::new("shop").unwrap(), service: ServiceName::new("web").unwrap() },
@@ -177,6 +180,7 @@ mod tests {
             logs: LogPolicy::default(),
             tty: false,
             depends_on: BTreeMap::new(),
+            nature: None,
             probes: BTreeMap::from([(ProbeKind::Liveness, Arc::new(probe))]),
             ready_log_line: Some("listening".to_owned()),
             restart: RestartPolicy::Always,

@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ids::RunId, time::human};
+use super::{
+    exam::{Protocol, Target},
+    ids::RunId,
+    time::human,
+};
 
 /// The three questions, kept apart (names and meaning as in Kubernetes' pod lifecycle).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -58,6 +62,13 @@ pub enum Check {
         /// Syntax of the `regex` crate (linear time).
         pattern: String,
     },
+    /// A server answers in its own protocol that it serves.
+    Server {
+        /// Which protocol.
+        protocol: Protocol,
+        /// Whom to ask, and as whom.
+        target: Arc<Target>,
+    },
 }
 
 impl Check {
@@ -69,6 +80,7 @@ impl Check {
             Self::Http { url, .. } => format!("http {url}"),
             Self::Tcp { host, port } => format!("tcp {host}:{port}"),
             Self::Log { pattern } => format!("log /{pattern}/"),
+            Self::Server { protocol, target } => format!("{} {}", protocol.label(), target.place()),
         }
     }
 }
@@ -78,7 +90,7 @@ impl Check {
 pub struct Probe {
     /// How it asks.
     pub check: Check,
-    /// From the end of one round to the start of the next; at least 100 ms. Default 10 s (startup: 1 s).
+    /// From the start of one round to the start of the next, which never overlap; at least 100 ms. Default 10 s (startup: 1 s).
     #[serde(with = "human")]
     #[schemars(with = "String")]
     pub interval: Duration,
@@ -94,6 +106,9 @@ pub struct Probe {
     #[serde(with = "human")]
     #[schemars(with = "String")]
     pub start_period: Duration,
+    /// Of a readiness probe: the service is healed where it fails for good, as a `healthcheck` wants it. Startup and liveness heal always.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub heals: bool,
 }
 
 /// What one round found.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     attributes::Attributes,
+    exam::Nature,
     hooks::Hooks,
     ids::{ServiceId, ServiceName},
     occasion::Occasions,
@@ -378,6 +379,8 @@ pub struct ServiceSpec {
     pub tty: bool,
     /// What must hold before it starts.
     pub depends_on: BTreeMap<ServiceName, Dependency>,
+    /// What kind of service it is, where that is known.
+    pub nature: Option<Arc<Nature>>,
     /// Probes by question.
     pub probes: BTreeMap<ProbeKind, Arc<Probe>>,
     /// Pattern in the output that means "ready" to `service_log_ready` (syntax of the `regex` crate).

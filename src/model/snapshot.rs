@@ -219,6 +219,9 @@ pub struct ServiceView {
     pub dependents: Vec<ServiceName>,
     /// Its probes.
     pub probes: Vec<ProbeView>,
+    /// What deep looks at its present run have found; none where it is of no known kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkup: Option<super::exam::Checkup>,
     /// Its restart policy.
     pub restart: super::service::RestartPolicy,
     /// Started with its project.

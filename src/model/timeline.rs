@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    exam::Grade,
     hooks::HookKind,
     ids::{ProjectName, RunId, ServiceName},
     phase::{Exit, Hold, PortHolder},
@@ -289,6 +290,45 @@ pub enum What {
         /// What was wrong with it; none: it ended well.
         error: Option<String>,
     },
+    /// A deep look, or a line of its output, shows something that is not as it should be; or not any more.
+    Found {
+        /// Which check.
+        check: String,
+        /// How bad it is; good: it is over.
+        grade: Grade,
+        /// What was seen.
+        sentence: String,
+    },
+    /// The healer did something about a service that is not well.
+    Remedied {
+        /// What, in words: `SIGHUP, to read its configuration again`.
+        remedy: String,
+    },
+    /// Whether what the healer did has helped.
+    RemedyJudged {
+        /// What.
+        remedy: String,
+        /// It is well again, and stays so.
+        worked: bool,
+        /// It took so long to see that.
+        #[serde(with = "human")]
+        #[schemars(with = "String")]
+        after: Duration,
+    },
+    /// All that the healer may do was done and has not helped: a person is needed.
+    Escalated {
+        /// What was tried, in this order.
+        tried: Vec<String>,
+    },
+    /// A person works on it: nothing is healed and nobody alarmed; or not any more.
+    Maintenance {
+        /// It begins; false: it ends.
+        on: bool,
+        /// It lasts so long; none: until somebody ends it.
+        #[serde(default, with = "human::option", skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
+        lasts: Option<Duration>,
+    },
     /// Something of cas's own is in trouble (its store, its logs); services are not.
     Trouble {
         /// A sentence with what, where, and what next.
@@ -327,13 +367,17 @@ impl Entry {
             | What::ProjectClosed
             | What::Released { .. }
             | What::RunBegun { .. }
+            | What::Maintenance { .. }
             | What::RunEnded { error: None, .. }
+            | What::Found { grade: Grade::Notice, .. }
             | What::Hook { failed: None, .. }
             | What::Held { .. } => Severity::Info,
             What::Ready { .. }
             | What::Recovered { .. }
             | What::Stable { .. }
             | What::Steady
+            | What::RemedyJudged { worked: true, .. }
+            | What::Found { grade: Grade::Good, .. }
             | What::Continued { .. } => Severity::Good,
             What::Exited { exit, .. } => match exit {
                 Exit::Code(0) => Severity::Info,
@@ -350,6 +394,9 @@ impl Entry {
             | What::ScheduleSkipped { .. }
             | What::RunEnded { error: Some(_), .. }
             | What::Hook { failed: Some(_), .. }
+            | What::Found { grade: Grade::Warning, .. }
+            | What::Remedied { .. }
+            | What::RemedyJudged { worked: false, .. }
             | What::ShimReplaced => Severity::Warning,
             What::Unhealthy { .. }
             | What::Flapping { .. }
@@ -361,6 +408,8 @@ impl Entry {
             | What::ReloadRefused { .. }
             | What::Unverifiable { .. }
             | What::OutputDropped { .. }
+            | What::Found { grade: Grade::Critical, .. }
+            | What::Escalated { .. }
             | What::Trouble { .. } => Severity::Error,
         }
     }
@@ -415,6 +464,17 @@ impl Entry {
             What::Stopping { signal } => format!("stopping with {signal}"),
             What::Killed { after } if after.is_zero() => "killed".to_owned(),
             What::Killed { after } => format!("killed, still there after {}", short_duration(*after)),
+            What::Found { grade: Grade::Good, sentence, .. } => format!("over: {sentence}"),
+            What::Found { sentence, .. } => sentence.clone(),
+            What::Remedied { remedy } => format!("remedy: {remedy}"),
+            What::RemedyJudged { remedy, worked: true, after } => {
+                format!("well again {} after: {remedy}", short_duration(*after))
+            }
+            What::RemedyJudged { remedy, worked: false, .. } => format!("has not helped: {remedy}"),
+            What::Escalated { tried } => format!("the healer knows nothing more; tried: {}", tried.join(", ")),
+            What::Maintenance { on: true, lasts: Some(lasts) } => format!("maintenance for {}", short_duration(*lasts)),
+            What::Maintenance { on: true, lasts: None } => "maintenance until somebody ends it".to_owned(),
+            What::Maintenance { on: false, .. } => "maintenance is over".to_owned(),
             What::Stopped => "stopped, nothing is left".to_owned(),
             What::Survivors { pids } => format!("not everything could be ended: pids {pids:?}"),
             What::Signalled { signal } => format!("{signal} sent"),

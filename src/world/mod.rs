@@ -105,6 +105,9 @@ pub struct SlotCensus {
     pub adopted: usize,
 }
 
+/// So many services are asked at once.
+const ASKED_AT_ONCE: usize = 256;
+
 /// Processes and probes of this machine. Clones are the same world.
 ///
 /// Runs and their shims go on when it is dropped: whoever wants them gone ends them first.
@@ -125,6 +128,8 @@ struct Shared {
     grounds: Grounds,
     /// Turns for work that blocks a thread for a moment.
     launches: Arc<Semaphore>,
+    /// Turns for questions to services: each may have a connection.
+    asking: Semaphore,
     clients: Clients,
     inherited: Vec<RawFd>,
     sites: Mutex<HashMap<ProjectName, Site>>,
@@ -179,6 +184,7 @@ impl World {
         give_children_default_signals();
         let released = CancellationToken::new();
         let shared = Arc::new(Shared {
+            asking: Semaphore::new(ASKED_AT_ONCE),
             launches: Arc::new(Semaphore::new(settings.launches_at_once.max(1))),
             settings,
             events,
@@ -230,6 +236,11 @@ impl World {
                     && let Some(spec) = running.spec.clone()
                 {
                     self.runtime.spawn(probe::ask(Arc::clone(&self.shared), running, spec, round));
+                }
+            }
+            Effect::Examine(round) => {
+                if let Some(running) = self.shared.running(round.run) {
+                    self.runtime.spawn(probe::examine(Arc::clone(&self.shared), running, round));
                 }
             }
             Effect::RunBeside { run, command } => {

@@ -195,6 +195,7 @@ impl Service<'_> {
                 retries: 3,
                 successes: 1,
                 start_period: Duration::ZERO,
+                heals: false,
             };
             candidate.probes.insert(ProbeKind::Readiness, Told { value: probe, source: port.source.clone() });
             let used = PortUse { address: None, host: Some(port.value), target: port.value, is_udp: false };

@@ -32,6 +32,7 @@ impl Reader<'_, '_> {
             retries: 3,
             successes: 1,
             start_period: Duration::ZERO,
+            heals: false,
         };
         for (key, node) in self.page.map(what, node).unwrap_or_default() {
             let what = format!("{what}.{}", key.text);

@@ -9,6 +9,7 @@ use std::{
 
 use super::{encode, keyed, names, shapes};
 use crate::model::{
+    exam::{Subject, Target},
     probe::Check,
     project::ProjectSpec,
     secret::{SecretSource, SecretValues},
@@ -96,11 +97,22 @@ impl Secrets {
             match &probe.check {
                 Check::Exec(command) => self.learn_command(command),
                 Check::Http { url, .. } => self.learn_text(url),
+                Check::Server { target, .. } => self.learn_target(target),
                 Check::Tcp { .. } | Check::Log { .. } => {}
             }
         }
+        for exam in service.nature.iter().flat_map(|nature| &nature.exams) {
+            let Subject::Server { target, .. } = &exam.subject;
+            self.learn_target(target);
+        }
         if let Some(description) = &service.description {
             self.learn_text(description);
+        }
+    }
+
+    fn learn_target(&mut self, target: &Target) {
+        if let Some(password) = &target.password {
+            self.add("password", &password.0);
         }
     }
 

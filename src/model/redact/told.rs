@@ -34,7 +34,7 @@ impl Redactor {
             What::Held { holds } => self.holds(holds),
             What::Blocked { holders } => self.holders(holders),
             What::ReloadRefused { problems: _, first } => self.own(first),
-            What::Trouble { text } => self.own(text),
+            What::Trouble { text } | What::Found { sentence: text, .. } => self.own(text),
             What::RunBegun { command } => self.own(command),
             What::RunEnded { command, error } => {
                 self.own(command);
@@ -42,7 +42,10 @@ impl Redactor {
                     self.own(error);
                 }
             }
-            What::ProjectOpened { .. }
+            What::Remedied { remedy } | What::RemedyJudged { remedy, .. } => self.own(remedy),
+            What::Escalated { tried } => self.lines(tried),
+            What::Maintenance { .. }
+            | What::ProjectOpened { .. }
             | What::Started { .. }
             | What::Ready { .. }
             | What::Recovered { .. }
@@ -95,6 +98,14 @@ impl Redactor {
             match &mut probe.last {
                 Some(ProbeOutcome::Failed(detail) | ProbeOutcome::Broken(detail)) => self.own(detail),
                 Some(ProbeOutcome::Passed) | None => {}
+            }
+        }
+        if let Some(checkup) = &mut view.checkup {
+            for finding in &mut checkup.findings {
+                self.own(&mut finding.sentence);
+            }
+            for failed in checkup.failed.values_mut() {
+                self.own(failed);
             }
         }
         if let Some(description) = &mut view.description {

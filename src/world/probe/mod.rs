@@ -2,6 +2,7 @@
 
 pub(super) mod exec;
 pub(super) mod http;
+mod server;
 mod tcp;
 
 use std::{sync::Arc, time::Duration};
@@ -22,6 +23,8 @@ use crate::model::{
 
 /// Carries a round out → `Probed`; silent where the run ended meanwhile, for then nobody is left who was asked.
 pub(super) async fn ask(shared: Arc<Shared>, running: Running, spec: Arc<ServiceSpec>, round: ProbeRound) {
+    // Waiting for a turn is not the service's fault: its time begins then.
+    let _turn = shared.asking.acquire().await;
     let timeout = round.probe.timeout;
     let answer = match &round.probe.check {
         Check::Exec(command) => exec::ask(&shared, &running, &spec, round.run, command, timeout).await,
@@ -33,6 +36,7 @@ pub(super) async fn ask(shared: Arc<Shared>, running: Running, spec: Arc<Service
             let asked = tcp::ask(host, *port);
             until(&running, timeout, asked, || format!("{host}:{port} does not accept a connection")).await
         }
+        Check::Server { protocol, target } => server::round(&running, round.kind, *protocol, target, timeout).await,
         Check::Log { pattern } => {
             let asked = has_matched(&running, round.run, pattern);
             until(&running, timeout, asked, || "the output could not be looked at".to_owned()).await
@@ -41,6 +45,8 @@ pub(super) async fn ask(shared: Arc<Shared>, running: Running, spec: Arc<Service
     let Some((outcome, took)) = answer else { return };
     shared.tell(Event::Probed { run: round.run, kind: round.kind, round: round.round, outcome, took }).await;
 }
+
+pub(super) use server::examine;
 
 /// A command beside a run may take so long.
 const LONGEST_BESIDE: Duration = Duration::from_mins(10);
