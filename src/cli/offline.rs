@@ -100,6 +100,8 @@ fn service(
         dependents,
         probes: Vec::new(),
         checkup: None,
+        maintenance: None,
+        escalated: false,
         restart: spec.restart,
         autostart: spec.autostart,
         occasions: OccasionView::of(&spec.occasions, None),

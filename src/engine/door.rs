@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    command::Command,
+    command::{Command, Switch},
     effect::Effect,
     ids::ServiceId,
     phase::AfterStop,
@@ -19,6 +19,7 @@ use super::{Engine, Life, ending::Order, names::Unresolved, plan::Draft, state::
 impl Engine {
     /// Answers a request, and does it where it may be done.
     pub(super) fn knock(&mut self, request: &Request) {
+        let request = &Request { command: request.command.clone().settled(), ..request.clone() };
         if let Some(reply) = self.answer(request) {
             self.effects.push(Effect::Reply { request: request.id, reply });
         }
@@ -104,6 +105,7 @@ impl Engine {
             | Command::Stop { .. }
             | Command::Restart { .. }
             | Command::Kill { .. }
+            | Command::Maintenance { .. }
             | Command::Signal { .. } => targets,
         };
         let agreed = matches!(request.consent, Consent::Given(_));
@@ -152,6 +154,10 @@ impl Engine {
                     self.signal(id, *signal, by, asker.as_ref());
                 }
             }
+            Command::Maintenance { switch: Switch::On, lasts, .. } => {
+                self.begin_maintenance(&draft.touched, *lasts, by)
+            }
+            Command::Maintenance { switch: Switch::Off, .. } => self.end_maintenance(&draft.touched, by),
             Command::Reload => {
                 let open = self.projects.values().filter(|project| project.closing.is_none());
                 let files = open.map(|project| Effect::LoadProject {
@@ -192,6 +198,7 @@ const fn starts_something(command: &Command) -> bool {
         | Command::Kill { .. }
         | Command::Signal { .. }
         | Command::Close { .. }
+        | Command::Maintenance { .. }
         | Command::Autopilot { .. } => false,
     }
 }

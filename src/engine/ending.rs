@@ -10,7 +10,7 @@ use crate::model::{
     hooks::HookKind,
     ids::{RunId, ServiceId},
     phase::{AfterStop, Exit, Phase},
-    policy::{Asker, Autopilot, Origin},
+    policy::{Asker, Origin},
     probe::ProbeKind,
     signal::Signal,
     time::{Timestamp, short_duration},
@@ -305,7 +305,8 @@ impl Engine {
         let wanted = policy::wants_again(service.spec.restart, &exit, failed_probe.is_some(), service.attempt);
         let (streak, backoff) = (service.streak, service.spec.backoff);
         let breaks = backoff.give_up_after > 0 && streak >= backoff.give_up_after;
-        let gives_up = wanted.is_ok() && self.autopilot != Autopilot::Off && !waits && breaks;
+        let may_heal = self.may_heal(id);
+        let gives_up = wanted.is_ok() && may_heal && !waits && breaks;
         // Giving up says it itself.
         if hooks::has_failed(&exit, failed_probe) && !gives_up {
             self.alarm(id, run_id, &exit, hooks::reason(id, &exit, failed_probe));
@@ -316,7 +317,7 @@ impl Engine {
             let why = service.clock_done(&exit).unwrap_or(why);
             return self.enter(id, Phase::Exited { since: now, exit }, why);
         }
-        if self.autopilot == Autopilot::Off {
+        if !may_heal {
             return self.withhold(id, exit);
         }
         if waits {
@@ -370,10 +371,17 @@ impl Engine {
         let Some(service) = self.services.get_mut(id) else { return };
         service.goal = Goal::Down;
         let policy = service.spec.restart.label();
-        let why = format!("not restarted after {exit}: policy is {policy}, but the autopilot is off; start it by hand");
+        let reason = match &mut service.maintenance {
+            Some(maintenance) => {
+                maintenance.missed = true;
+                "it is in maintenance"
+            }
+            None => "the autopilot is off",
+        };
+        let why = format!("not restarted after {exit}: policy is {policy}, but {reason}; start it by hand");
         self.enter(id, Phase::Exited { since: now, exit: exit.clone() }, why);
         let what = What::RestartWithheld { exit };
-        self.record(About::Service(id), Origin::Healer, what, "the autopilot is off");
+        self.record(About::Service(id), Origin::Healer, what, reason);
     }
 
     /// Calls off every restart that the healer has planned and not made.

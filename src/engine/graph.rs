@@ -84,6 +84,60 @@ pub(super) fn holds(services: &Services, id: &ServiceId) -> Vec<Hold> {
     holds
 }
 
+/// All that a service needs, near and far.
+pub(super) fn needed(services: &Services, id: &ServiceId) -> BTreeSet<ServiceId> {
+    let mut found = BTreeSet::new();
+    let mut stack = vec![id.clone()];
+    while let Some(above) = stack.pop() {
+        let Some(service) = services.get(&above) else { continue };
+        for name in service.spec.depends_on.keys() {
+            let below = sibling(&above, name);
+            if below != *id && found.insert(below.clone()) {
+                stack.push(below);
+            }
+        }
+    }
+    found
+}
+
+/// What a service needs, near or far, that should be well and is not: the deepest of it, for that is where to begin. None: nothing of it is to blame.
+pub(super) fn culprit(services: &Services, id: &ServiceId) -> Option<ServiceId> {
+    let mut seen = BTreeSet::new();
+    let mut stack = vec![id.clone()];
+    let mut found: Option<ServiceId> = None;
+    while let Some(above) = stack.pop() {
+        let Some(service) = services.get(&above) else { continue };
+        for (name, edge) in &service.spec.depends_on {
+            let below = sibling(&above, name);
+            if !seen.insert(below.clone()) {
+                continue;
+            }
+            let Some(dependency) = services.get(&below) else { continue };
+            let is_passed = may_be_passed_over(*edge, dependency) || dependency.completed;
+            if !is_passed && !is_well(dependency) {
+                let deeper = found
+                    .as_ref()
+                    .and_then(|found| services.get(found))
+                    .is_none_or(|found| dependency.rank < found.rank);
+                if deeper {
+                    found = Some(below.clone());
+                }
+            }
+            stack.push(below);
+        }
+    }
+    found
+}
+
+/// Whether a service does what others need of it, as far as is known.
+fn is_well(service: &Service) -> bool {
+    let ill = match service.health {
+        Health::Unhealthy { .. } | Health::Starting { .. } => true,
+        Health::Unknown | Health::Healthy { .. } | Health::Misconfigured { .. } => false,
+    };
+    service.due.is_none() && matches!(service.phase, Phase::Running { .. }) && !ill
+}
+
 /// Everything that must be started so that `targets` can: what of them is down, and below each what does not hold.
 /// Dependencies first.
 pub(super) fn needed_for_start(services: &Services, targets: &[ServiceId]) -> Vec<ServiceId> {

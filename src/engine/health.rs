@@ -21,7 +21,7 @@ use crate::model::{
 use super::{
     Engine,
     flap::Turn,
-    graph,
+    graph, heal,
     state::{Flight, ProbeState, Run, Service, Standing},
     timeline::About,
 };
@@ -35,6 +35,9 @@ const RECOVERY_SUCCESSES: u32 = 2;
 /// A stall longer than this is told on the timeline.
 const STALL_TOLD: Duration = Duration::from_secs(5);
 
+/// What waits for an answer of what it depends on looks again after this.
+const GRAPH_AGAIN: Duration = Duration::from_millis(100);
+
 /// Past the probe's own timeout the world owes an answer; after twice the timeout and this, the round counts as unanswered.
 const OVERDUE: Duration = Duration::from_secs(1);
 
@@ -44,6 +47,7 @@ impl ProbeState {
         match outcome {
             ProbeOutcome::Passed => {
                 self.failures = 0;
+                self.failing_since = None;
                 // It has come up: from now on a failure is one.
                 self.forgiven_until = self.forgiven_until.min(now);
                 self.successes = self.successes.saturating_add(1);
@@ -57,6 +61,7 @@ impl ProbeState {
             }
             ProbeOutcome::Failed(_) => {
                 self.successes = 0;
+                self.failing_since.get_or_insert(self.sent);
                 if self.standing == Standing::Broken {
                     self.standing = Standing::Untold;
                 }
@@ -211,7 +216,13 @@ impl Engine {
             service.view = None;
             self.changed = true;
         }
-        let next = state.sent.plus(state.probe.interval);
+        let interval = match state.eager_until {
+            Some(until) if !now.has_reached(until) && state.standing != Standing::Well => {
+                state.probe.interval.min(heal::EAGER.1)
+            }
+            Some(_) | None => state.probe.interval,
+        };
+        let next = state.sent.plus(interval);
         let next = if next.mono_us > now.mono_us { next } else { now };
         self.heard(&id, kind);
         let asked =
@@ -255,7 +266,8 @@ impl Engine {
     fn heard(&mut self, id: &ServiceId, kind: ProbeKind) {
         let Some(run) = self.services.get(id).and_then(|service| service.run.as_ref()) else { return };
         let Some(state) = run.probes.get(&kind) else { return };
-        let (standing, enough) = (state.standing, state.failures >= state.probe.retries.max(1));
+        let (standing, heals) = (state.standing, state.probe.heals);
+        let enough = state.failures >= state.probe.retries.max(1);
         let opened = kind == ProbeKind::Startup && standing == Standing::Well;
         if opened {
             self.mark(id);
@@ -264,21 +276,76 @@ impl Engine {
         if opened {
             self.open_gate(id);
         }
-        let ends_run = match kind {
-            ProbeKind::Startup | ProbeKind::Liveness => standing == Standing::Ill && enough,
-            ProbeKind::Readiness => false,
+        let heals = match kind {
+            ProbeKind::Startup | ProbeKind::Liveness => true,
+            ProbeKind::Readiness => heals,
         };
         let is_flapping = self.rest_from_flapping(id);
+        if heals && standing == Standing::Ill && enough && !is_flapping {
+            self.act_on(id, kind);
+        }
+    }
+
+    /// Something is to be done about a probe that failed for good, if anything may be.
+    pub(super) fn act_on(&mut self, id: &ServiceId, kind: ProbeKind) {
         let asked_otherwise = self.service(id).is_some_and(Service::is_asked_otherwise);
-        if !ends_run || is_flapping || asked_otherwise || self.autopilot == Autopilot::Off {
+        if asked_otherwise || !self.may_heal(id) {
             return;
         }
-        if graph::holds(&self.services, id).is_empty() {
-            return self.end_for_probe(id, kind);
+        if graph::culprit(&self.services, id).is_some() {
+            // Not its fault: it needs `retries` new failures once its dependencies are back.
+            if let Some(state) = self.probe_mut(id, kind) {
+                state.failures = 0;
+            }
+            return;
         }
-        // Not its fault: it needs `retries` new failures once its dependencies are back.
-        if let Some(state) = self.probe_mut(id, kind) {
-            state.failures = 0;
+        if self.asks_the_graph(id, kind) {
+            return self.arm(id, self.now.plus(GRAPH_AGAIN), TimerKey::HealAgain(id.clone(), kind));
+        }
+        let is_late = self.probe_mut(id, kind).is_some_and(|state| state.took >= state.probe.timeout);
+        if is_late && self.is_browned_out() {
+            return;
+        }
+        match kind {
+            // What never came up has no other remedy.
+            ProbeKind::Startup => self.end_for_probe(id, kind),
+            ProbeKind::Readiness | ProbeKind::Liveness => self.heal(id, kind),
+        }
+    }
+
+    /// Whether something that it needs has not yet answered since its own row of failures began, or has begun to fail, too: what has not been asked is asked now.
+    fn asks_the_graph(&mut self, id: &ServiceId, kind: ProbeKind) -> bool {
+        let now = self.now;
+        let since = self.probe_mut(id, kind).and_then(|state| state.failing_since).unwrap_or(now);
+        let mut waits = false;
+        let mut unasked = Vec::new();
+        for other in graph::needed(&self.services, id) {
+            let Some(run) = self.services.get(&other).and_then(|service| service.run.as_ref()) else { continue };
+            for (kind, state) in run.probes.iter().filter(|(kind, state)| run.is_asked(**kind) && !state.watches_log())
+            {
+                let is_new = state.flight == Flight::None && state.sent.mono_us > since.mono_us;
+                let is_suspect = state.failures > 0 && state.standing != Standing::Ill;
+                waits |= !is_new || is_suspect;
+                if !is_new && state.flight == Flight::None && state.standing != Standing::Broken {
+                    unasked.push((other.clone(), *kind));
+                }
+                if state.standing == Standing::Broken {
+                    waits &= is_suspect;
+                }
+            }
+        }
+        for (other, kind) in unasked {
+            self.ask_soon(&other, kind, now);
+        }
+        waits
+    }
+
+    /// Asks in a moment, whatever its rhythm is.
+    pub(super) fn ask_soon(&mut self, id: &ServiceId, kind: ProbeKind, at: Timestamp) {
+        let Some(run) = self.services.get(id).and_then(|service| service.run.as_ref()) else { return };
+        let idle = run.probes.get(&kind).is_some_and(|state| state.flight == Flight::None);
+        if idle && run.is_asked(kind) {
+            self.arm_probe(id, kind, at);
         }
     }
 
@@ -344,6 +411,8 @@ impl Engine {
         }
         if matches!(health, Health::Healthy { .. }) {
             self.stable_reached(id);
+            self.begin_verdict(id);
+            self.wake_dependents(id);
         }
     }
 
@@ -362,11 +431,18 @@ impl Engine {
     }
 
     /// What follows from a probe that failed for good, in words.
-    fn verdict_on(&self, id: &ServiceId, probe: ProbeKind) -> String {
+    fn verdict_on(&mut self, id: &ServiceId, probe: ProbeKind) -> String {
         let holds = graph::holds(&self.services, id);
         if !holds.is_empty() {
             return format!("left running, as what it depends on is not well: {}", holds_text(&holds));
         }
+        if let Some(culprit) = graph::culprit(&self.services, id) {
+            return format!("left running, as {} is not well, which it needs", culprit.service);
+        }
+        if self.service(id).is_some_and(|service| service.maintenance.is_some()) {
+            return "left running: it is in maintenance".to_owned();
+        }
+        let heals = self.probe_mut(id, probe).is_some_and(|state| state.probe.heals);
         if self.services.get(id).is_some_and(|service| service.flap.is_flapping()) {
             return "left running: it flaps".to_owned();
         }
@@ -374,6 +450,7 @@ impl Engine {
             return "left running: it was started before its file had this probe".to_owned();
         }
         match (probe, self.autopilot) {
+            (ProbeKind::Readiness, Autopilot::On) if heals => "the healer takes care of it",
             (ProbeKind::Readiness, Autopilot::Off | Autopilot::On) => "left running: readiness restarts nothing",
             (ProbeKind::Startup | ProbeKind::Liveness, Autopilot::On) => "the healer ends it",
             (ProbeKind::Startup | ProbeKind::Liveness, Autopilot::Off) => "left running: the autopilot is off",

@@ -30,6 +30,7 @@ use super::{
     fate::{Ended, Fate, fate, is_stopped_by_hand},
     flap::Flap,
     graph,
+    heal::Maintenance,
     learn::Learnt,
     state::{Push, Run, Service, Stage, Standing, Start, Turn},
     timeline::About,
@@ -90,6 +91,11 @@ impl Engine {
             let known = record.as_ref().map(|record| &record.state);
             if let Some(service) = self.services.get_mut(id) {
                 service.learnt = Learnt::recall(known.and_then(|known| known.learnt));
+                service.maintenance = known
+                    .filter(|known| !known.closed)
+                    .and_then(|known| known.maintenance)
+                    .map(|kept| Maintenance::recalled(kept, now));
+                self.effects.extend(service.maintenance.and_then(|it| it.timer(id)));
                 service.clock.recall(known.filter(|known| !known.closed).and_then(|known| known.clock.as_ref()));
             }
             match fate {

@@ -17,6 +17,7 @@ mod files;
 mod flap;
 mod graph;
 mod halt;
+mod heal;
 mod health;
 mod heritage;
 mod hooks;

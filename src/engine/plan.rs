@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::model::{
-    command::{Command, Verb},
+    command::{Command, Switch, Verb},
     ids::{ProjectName, ServiceId},
     phase::{AfterStop, Hold, Phase},
     policy::{Plan, Risk},
@@ -70,6 +70,7 @@ impl Engine {
                 let steps = touched.iter().map(step).collect();
                 self.drafted(Verb::Kill, targets, touched, steps)
             }
+            Command::Maintenance { switch, lasts, .. } => self.draft_maintenance(targets, *switch, *lasts),
             Command::Signal { signal, .. } => {
                 let touched = self.chosen(targets, |service| {
                     service.run.as_ref().is_some_and(|run| run.stage == Stage::Spawned && run.exit.is_none())
@@ -202,6 +203,28 @@ impl Engine {
         let mut steps: Vec<String> = touched.iter().map(|id| self.stop_step(id, None)).collect();
         steps.push(format!("let go of {project}"));
         Draft { touched, title, steps, idle: String::new() }
+    }
+
+    fn draft_maintenance(&self, targets: &[ServiceId], switch: Switch, lasts: Option<Duration>) -> Draft {
+        let touched = self.chosen(targets, |service| match switch {
+            Switch::On => true,
+            Switch::Off => service.maintenance.is_some(),
+        });
+        let step = |id: &ServiceId| {
+            let name = self.short(id);
+            match (switch, lasts) {
+                (Switch::Off, _) => format!("look after {name} again"),
+                (Switch::On, Some(lasts)) => format!("heal nothing of {name} for {}", short_duration(lasts)),
+                (Switch::On, None) => format!("heal nothing of {name} until somebody says so"),
+            }
+        };
+        let steps = touched.iter().map(step).collect();
+        let mut draft = self.drafted(Verb::Maintenance, targets, touched, steps);
+        draft.title = format!("maintenance {} {}", switch.label(), self.subject(&draft.touched));
+        if let [only] = targets {
+            draft.idle = format!("{} is not in maintenance", self.short(only));
+        }
+        draft
     }
 
     fn draft_restart(&self, targets: &[ServiceId], with_dependents: bool, grace: Option<Duration>) -> Draft {

@@ -228,6 +228,7 @@ impl Engine {
             | Command::Kill { .. }
             | Command::Signal { .. }
             | Command::Reload
+            | Command::Maintenance { .. }
             | Command::Autopilot { .. } => None,
         }
     }

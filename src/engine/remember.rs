@@ -10,7 +10,9 @@ use crate::model::{
     ids::{ServiceId, ServiceName},
     policy::Origin,
     probe::ProbeKind,
-    record::{EngineState, FORGOTTEN, RunCare, RunState, ServiceRecord, ServiceState, StartState, VERSION},
+    record::{
+        EngineState, FORGOTTEN, MaintenanceState, RunCare, RunState, ServiceRecord, ServiceState, StartState, VERSION,
+    },
     timeline::What,
 };
 
@@ -137,6 +139,7 @@ fn state_of(service: &Service, closed: bool) -> ServiceState {
         withheld: service.withheld,
         clock: service.clock.kept(),
         learnt: service.learnt.kept(),
+        maintenance: service.maintenance.map(|it| MaintenanceState { until: it.until, by: it.by, missed: it.missed }),
     }
 }
 

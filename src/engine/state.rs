@@ -9,6 +9,7 @@ use super::{
     exam::{ExamState, Seen},
     files::Touched,
     flap::Flap,
+    heal::{Ladder, Maintenance},
     learn::Learnt,
     revision::Revisions,
     still::Still,
@@ -144,6 +145,10 @@ pub(super) struct ProbeState {
     pub(super) took: Duration,
     /// When its round in flight, or the last, was sent.
     pub(super) sent: Timestamp,
+    /// When the first round of the present row of failures was sent.
+    pub(super) failing_since: Option<Timestamp>,
+    /// Until then it is asked in a quick rhythm: what it needs came back.
+    pub(super) eager_until: Option<Timestamp>,
     /// When its timer is due; one that comes earlier was replaced and says nothing.
     pub(super) due: Timestamp,
     /// Failures before this do not count.
@@ -162,6 +167,8 @@ impl ProbeState {
             last: None,
             took: Duration::ZERO,
             sent: since,
+            failing_since: None,
+            eager_until: None,
             due: since,
             forgiven_until: since.plus(probe.start_period),
         }
@@ -221,6 +228,8 @@ pub(super) struct Service {
     pub(super) health: Health,
     pub(super) revisions: Revisions,
     pub(super) flap: Flap,
+    pub(super) ladder: Ladder,
+    pub(super) maintenance: Option<Maintenance>,
     pub(super) clock: Clock,
     /// What its starts have taught.
     pub(super) learnt: Learnt,
@@ -296,6 +305,8 @@ impl Service {
             health: Health::Unknown,
             revisions: Revisions::default(),
             flap: Flap::default(),
+            ladder: Ladder::default(),
+            maintenance: None,
             clock: Clock::default(),
             learnt: Learnt::default(),
             touched: Touched::default(),

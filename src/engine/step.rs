@@ -78,6 +78,7 @@ impl Engine {
             Event::TreeEnded { run, survivors } => self.tree_ended(run, survivors),
             Event::Probed { run, kind, round, outcome, took } => self.probed(run, kind, round, outcome, took),
             Event::Examined { run, exam, round, result, took: _ } => self.examined(run, &exam, round, result),
+            Event::RemedyDone { run, error, note } => self.remedy_done(run, error, &note),
             Event::SignSeen { service, pattern, line } => self.sign_seen(&service, &pattern, &line),
             Event::HookEnded { service, run, hook, result } => self.hook_ended(&service, run, hook, result),
             Event::LogMatched { run, kind } => self.log_matched(run, kind),
@@ -122,9 +123,11 @@ impl Engine {
             | TimerKey::StableReached(id)
             | TimerKey::ProbeDue(id, _)
             | TimerKey::ExamDue(id, _)
+            | TimerKey::HealAgain(id, _)
+            | TimerKey::VerdictDue(id)
             | TimerKey::PortsAgain(id) => Some(id),
             // These have an epoch of their own.
-            TimerKey::BudgetRefilled | TimerKey::ScheduleDue(_) => None,
+            TimerKey::BudgetRefilled | TimerKey::ScheduleDue(_) | TimerKey::MaintenanceOver(_) => None,
         };
         if service.is_some_and(|id| !self.is_current(id, epoch)) {
             return;
@@ -134,6 +137,9 @@ impl Engine {
             TimerKey::GraceOver(id) => self.grace_over(&id),
             TimerKey::StableReached(id) => self.stable_reached(&id),
             TimerKey::ProbeDue(id, kind) => self.probe_due(&id, kind),
+            TimerKey::HealAgain(id, kind) => self.heal_again(&id, kind),
+            TimerKey::VerdictDue(id) => self.verdict_due(&id),
+            TimerKey::MaintenanceOver(id) => self.maintenance_over(&id),
             TimerKey::ExamDue(id, name) => self.exam_due(&id, &name),
             TimerKey::PortsAgain(id) => self.ports_again(&id),
             TimerKey::ScheduleDue(id) => self.clock_fired(&id, epoch),
@@ -158,6 +164,7 @@ impl Engine {
         self.host.disk_read.push(host.disk_read_bytes_per_s as f32);
         self.host.disk_write.push(host.disk_write_bytes_per_s as f32);
         self.notice_stopped(sample);
+        self.look_at_pressure();
         let usage: std::collections::BTreeMap<_, RunUsage> = sample.runs.iter().copied().collect();
         let dropped: Vec<ServiceId> =
             self.services.iter().filter(|(_, service)| service.dropped > 0).map(|(id, _)| id.clone()).collect();
@@ -200,7 +207,7 @@ impl Engine {
         self.record(About::Service(id), Origin::System, What::OutputDropped { bytes }, why);
     }
 
-    fn trouble(&mut self, slot: TroubleSlot, text: Option<String>) {
+    pub(super) fn trouble(&mut self, slot: TroubleSlot, text: Option<String>) {
         self.changed = true;
         let Some(text) = text else {
             self.troubles.remove(&slot);

@@ -144,6 +144,9 @@ impl Engine {
     /// Notes why the next run is started, on purpose.
     pub(super) fn intend(&mut self, id: &ServiceId, who: Origin, because: String) {
         let Some(service) = self.services.get_mut(id) else { return };
+        if who != Origin::Healer {
+            service.ladder.begin_anew();
+        }
         service.streak = 0;
         service.attempt = 0;
         service.restarts = 0;
@@ -309,7 +312,8 @@ impl Engine {
                 }
                 let (who, why) = (service.start.who, service.start.because.clone());
                 self.enter(id, Phase::Blocked { since: now, holders: holders.clone() }, "");
-                self.record(About::Service(id), who, What::Blocked { holders }, why);
+                self.record(About::Service(id), who, What::Blocked { holders: holders.clone() }, why);
+                self.free_own_ports(id, &holders);
                 self.arm_ports(id);
             }
             Phase::Blocked { holders: old, .. } => {
@@ -380,6 +384,10 @@ impl Engine {
         self.record(About::Run(&id, run_id), who, What::Started { pid, attempt }, because);
         self.arm(&id, stable, TimerKey::StableReached(id.clone()));
         self.begin_probes(&id);
+        if self.service(&id).is_some_and(|service| service.spec.probes.is_empty()) {
+            // Nothing will say that it is well: it is there.
+            self.wake_dependents(&id);
+        }
         self.greet(&id, run_id);
     }
 

@@ -9,7 +9,7 @@ use crate::model::{
     occasion::OccasionView,
     phase::{AfterStop, Exit, Health, Hold, Phase, PortHolder},
     registry,
-    snapshot::{Counts, DependencyView, EngineView, ProbeView, ProjectView, ServiceView, Snapshot},
+    snapshot::{Counts, DependencyView, EngineView, MaintenanceView, ProbeView, ProjectView, ServiceView, Snapshot},
     time::{Timestamp, short_duration},
 };
 
@@ -111,6 +111,8 @@ impl Engine {
             revision: service.revisions.newest(),
             phase: service.phase.clone(),
             health: service.health.clone(),
+            maintenance: service.maintenance.map(|it| MaintenanceView { until: it.until }),
+            escalated: service.ladder.is_escalated(),
             why: self.why(service),
             pid: service.run.as_ref().filter(|run| run.exit.is_none()).and_then(|run| run.pid),
             run: service.run.as_ref().map(|run| run.id),
@@ -174,6 +176,16 @@ impl Engine {
         }
         if let (Phase::Running { .. }, Some(still)) = (&service.phase, service.run.as_ref().and_then(Run::stillness)) {
             line = format!("{line}; {still}");
+        }
+        if let (Phase::Running { .. }, Some(healing)) = (&service.phase, service.ladder.said()) {
+            line = format!("{line}; {healing}");
+        }
+        if let Some(maintenance) = service.maintenance {
+            let until = maintenance.until.map_or_else(
+                || "until maintenance off".to_owned(),
+                |until| format!("until {} UTC", until.wall().format("%H:%M:%S")),
+            );
+            line = format!("{line}; in maintenance by {} {until}: nothing of it is healed", maintenance.by.label());
         }
         if let (Phase::Running { .. }, Some(lacking)) = (&service.phase, &service.lacking) {
             line = format!("{line}; {lacking}");

@@ -316,6 +316,8 @@ impl Loop {
             | Effect::EndTree { .. }
             | Effect::Probe(_)
             | Effect::Examine(_)
+            | Effect::Remedy { .. }
+            | Effect::EndOrphan { .. }
             | Effect::RunHook(_)
             | Effect::EndHook { .. }
             | Effect::Adopt { .. }

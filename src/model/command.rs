@@ -49,6 +49,27 @@ impl Targets {
     }
 }
 
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Switch {
+    /// From now on.
+    On,
+    /// No more.
+    Off,
+}
+
+impl Switch {
+    /// The word.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// What the opening of a project starts. What an earlier engine left is taken over and healed whatever this says.
 #[derive(
     Debug,
@@ -166,6 +187,20 @@ pub enum Command {
         /// Its name
         project: ProjectName,
     },
+    /// Work on services undisturbed: nothing of them is healed and nobody alarmed, for so long (30m as the last word) or until `off`
+    Maintenance {
+        /// on or off
+        switch: Switch,
+        /// Which.
+        #[command(flatten)]
+        #[serde(flatten)]
+        targets: Targets,
+        /// It ends by itself after this, such as 30m (also as the last word)
+        #[arg(long = "for", value_name = "TIME", value_parser = human::parse)]
+        #[serde(default, with = "human::option", skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
+        lasts: Option<Duration>,
+    },
     /// Let the healer act, or only watch
     Autopilot {
         /// on or off
@@ -192,13 +227,15 @@ pub enum Verb {
     Open,
     /// [`Command::Close`].
     Close,
+    /// [`Command::Maintenance`].
+    Maintenance,
     /// [`Command::Autopilot`].
     Autopilot,
 }
 
 impl Verb {
     /// Every verb, in the order in which help shows them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Start,
         Self::Stop,
         Self::Restart,
@@ -207,6 +244,7 @@ impl Verb {
         Self::Reload,
         Self::Open,
         Self::Close,
+        Self::Maintenance,
         Self::Autopilot,
     ];
 
@@ -222,6 +260,7 @@ impl Verb {
             Self::Reload => "reload",
             Self::Open => "open",
             Self::Close => "close",
+            Self::Maintenance => "maintenance",
             Self::Autopilot => "autopilot",
         }
     }
@@ -266,6 +305,7 @@ impl Verb {
                 | Phase::GaveUp { .. } => false,
             },
             Self::Signal => matches!(phase, Phase::Running { .. } | Phase::Stopping { .. }),
+            Self::Maintenance => true,
             Self::Reload | Self::Open | Self::Close | Self::Autopilot => false,
         }
     }
@@ -284,6 +324,7 @@ impl Command {
             Self::Reload => Verb::Reload,
             Self::Open { .. } => Verb::Open,
             Self::Close { .. } => Verb::Close,
+            Self::Maintenance { .. } => Verb::Maintenance,
             Self::Autopilot { .. } => Verb::Autopilot,
         }
     }
@@ -296,6 +337,7 @@ impl Command {
             | Self::Stop { targets, .. }
             | Self::Restart { targets, .. }
             | Self::Kill { targets }
+            | Self::Maintenance { targets, .. }
             | Self::Signal { targets, .. } => Some(targets),
             Self::Reload | Self::Open { .. } | Self::Close { .. } | Self::Autopilot { .. } => None,
         }
@@ -305,7 +347,9 @@ impl Command {
     #[must_use]
     pub const fn risk(&self, count: usize) -> Risk {
         match self {
-            Self::Start { .. } | Self::Open { .. } | Self::Autopilot { .. } => Risk::Reversible,
+            Self::Start { .. } | Self::Open { .. } | Self::Autopilot { .. } | Self::Maintenance { .. } => {
+                Risk::Reversible
+            }
             Self::Restart { .. } if count <= 1 => Risk::Reversible,
             Self::Reload if count == 0 => Risk::Reversible,
             Self::Signal {
@@ -341,6 +385,9 @@ impl Command {
         if let Self::Signal { signal, .. } = self {
             words.push(signal.name().to_owned());
         }
+        if let Self::Maintenance { switch, .. } = self {
+            words.push(switch.label().to_owned());
+        }
         if let Self::Autopilot { mode } = self {
             words.push(mode.label().to_owned());
         }
@@ -366,7 +413,30 @@ impl Command {
             words.push("--grace".to_owned());
             words.push(humantime::format_duration(*grace).to_string().replace(' ', ""));
         }
+        if let Self::Maintenance { lasts: Some(lasts), .. } = self {
+            words.push("--for".to_owned());
+            words.push(humantime::format_duration(*lasts).to_string().replace(' ', ""));
+        }
         shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+    }
+
+    /// The same with what stands at another place moved where it belongs: `maintenance on web 30m` lasts 30 minutes.
+    #[must_use]
+    pub fn settled(self) -> Self {
+        match self {
+            Self::Maintenance { switch, mut targets, lasts: None }
+                if targets.services.len() > usize::from(!targets.all) =>
+            {
+                let last = targets.services.last().map(|last| last.0.clone()).unwrap_or_default();
+                let is_time = last.starts_with(|c: char| c.is_ascii_digit()) && last.ends_with(['s', 'm', 'h', 'd']);
+                let lasts = human::parse(&last).ok().filter(|_| is_time);
+                if lasts.is_some() {
+                    targets.services.pop();
+                }
+                Self::Maintenance { switch, targets, lasts }
+            }
+            other => other,
+        }
     }
 
     /// The definition as clap has it: names, help texts and arguments, for palettes, help screens and completions.

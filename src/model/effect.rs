@@ -16,6 +16,15 @@ use super::{
     timeline::Entry,
 };
 
+/// What the healer wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// A command, run where and as the service runs.
+    Run(CommandLine),
+    /// What lies in these directories is removed; links are not followed, the directories stay.
+    Clean(Vec<PathBuf>),
+}
+
 /// Work.
 #[derive(Debug, Clone)]
 pub enum Effect {
@@ -83,6 +92,20 @@ pub enum Effect {
     Probe(ProbeRound),
     /// One deep look → `Examined`. It is cut off at its timeout.
     Examine(ExamRound),
+    /// Something that the healer wants done beside a run → `RemedyDone`. Ends with the run.
+    Remedy {
+        /// Beside which run.
+        run: RunId,
+        /// What.
+        work: Work,
+    },
+    /// End a process that an earlier run of the service has left and that holds its port; not answered. One that does not bear its mark is not touched.
+    EndOrphan {
+        /// Whose.
+        service: ServiceId,
+        /// Which.
+        pid: u32,
+    },
     /// Run a command where and as the run's service runs → `RanBeside`. Ends with the run.
     RunBeside {
         /// Beside which run.

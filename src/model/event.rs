@@ -37,6 +37,12 @@ pub enum TimerKey {
     StableReached(ServiceId),
     /// A probe's next round is due.
     ProbeDue(ServiceId, ProbeKind),
+    /// A wait of the healer is over.
+    HealAgain(ServiceId, ProbeKind),
+    /// What the healer did is judged.
+    VerdictDue(ServiceId),
+    /// A maintenance ends.
+    MaintenanceOver(ServiceId),
     /// A deep look is due.
     ExamDue(ServiceId, String),
     /// A blocked service looks at its ports again.
@@ -180,6 +186,15 @@ pub enum Event {
         /// How long that took.
         took: Duration,
     },
+    /// Answer to `Effect::Remedy`; none comes where the run ended first.
+    RemedyDone {
+        /// For which run.
+        run: RunId,
+        /// Why it could not be done; none: it was.
+        error: Option<String>,
+        /// What came of it, a clause; may be empty.
+        note: String,
+    },
     /// A line of output is a known sign; of each sign at most one a second.
     SignSeen {
         /// Whose.
@@ -305,4 +320,6 @@ pub enum TroubleSlot {
     Journal,
     /// Who looks whether files of services change.
     Files,
+    /// The machine has too much to do.
+    Machine,
 }

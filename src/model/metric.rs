@@ -17,6 +17,17 @@ pub struct RunUsage {
     pub threads: u32,
 }
 
+/// Pressure stall information (Linux, `Documentation/accounting/psi.rst`): percent of the last ten seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Pressure {
+    /// In which something waited for a processor.
+    pub cpu_some_percent: f32,
+    /// In which all that would run waited for memory.
+    pub memory_full_percent: f32,
+    /// In which all that would run waited for a disk.
+    pub io_full_percent: f32,
+}
+
 /// The machine.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HostUsage {
@@ -46,6 +57,9 @@ pub struct HostUsage {
     pub disk_total_bytes: u64,
     /// Bytes free there for this user.
     pub disk_free_bytes: u64,
+    /// How much was waited for, where the kernel tells it (`/proc/pressure`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pressure: Option<Pressure>,
 }
 
 /// One look at everything, once a second.

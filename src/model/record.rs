@@ -164,6 +164,22 @@ pub struct ServiceState {
     /// What its starts have taught.
     #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Option::is_none")]
     pub learnt: Option<LearntState>,
+    /// A person works on it.
+    #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<MaintenanceState>,
+}
+
+/// A person works on a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaintenanceState {
+    /// When it ends; none: when somebody says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Who began it.
+    pub by: Origin,
+    /// It would have been restarted meanwhile.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub missed: bool,
 }
 
 /// How long a service takes until it is ready.

@@ -185,6 +185,12 @@ pub struct ServiceView {
     pub phase: Phase,
     /// What its probes say.
     pub health: Health,
+    /// A person works on it: nothing is healed and nobody alarmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<MaintenanceView>,
+    /// All remedies were tried and none has helped: a person is needed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub escalated: bool,
     /// One line that says why it is where it is. Never empty.
     pub why: String,
     /// Its main process.
@@ -268,6 +274,13 @@ impl ServiceView {
         };
         self.phase.concern().max(health)
     }
+}
+
+/// A person works on a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct MaintenanceView {
+    /// When it ends; none: when somebody says so.
+    pub until: Option<Timestamp>,
 }
 
 /// The machine.

@@ -13,6 +13,7 @@ pub mod peer;
 pub mod ports;
 mod probe;
 mod process;
+mod remedy;
 pub mod secrets;
 mod slot;
 pub mod store;
@@ -242,6 +243,17 @@ impl World {
                 if let Some(running) = self.shared.running(round.run) {
                     self.runtime.spawn(probe::examine(Arc::clone(&self.shared), running, round));
                 }
+            }
+            Effect::Remedy { run, work } => {
+                if let Some(running) = self.shared.running(run)
+                    && let Some(spec) = running.spec.clone()
+                {
+                    self.runtime.spawn(remedy::carry_out(Arc::clone(&self.shared), running, spec, (run, work)));
+                }
+            }
+            Effect::EndOrphan { service, pid } => {
+                let shared = Arc::clone(&self.shared);
+                self.runtime.spawn_blocking(move || remedy::end_orphan(&shared, &service, pid));
             }
             Effect::RunBeside { run, command } => {
                 if let Some(running) = self.shared.running(run)

@@ -8,6 +8,7 @@ mod dependencies;
 mod door;
 mod foreseen;
 mod forks;
+mod healing;
 mod heritage;
 mod hooks;
 mod memory;

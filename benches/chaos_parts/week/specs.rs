@@ -47,6 +47,7 @@ fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u
             retries: 3,
             successes: 1,
             start_period: Duration::from_secs(5),
+            heals: false,
         })
     };
     let mut probes = BTreeMap::new();
@@ -75,6 +76,7 @@ fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u
         },
         tty: false,
         depends_on: depends_on.into_iter().collect(),
+        nature: None,
         probes,
         ready_log_line: (n % 10 == 6).then(|| "ready".to_owned()),
         restart: RestartPolicy::Always,

@@ -71,6 +71,7 @@ pub(in crate::cli) async fn act(
         | Command::Reload
         | Command::Open { .. }
         | Command::Close { .. }
+        | Command::Maintenance { .. }
         | Command::Autopilot { .. } => Vec::new(),
     };
     let mut reply = ask_at(handle, &command, consent, if_rev).await?;
@@ -179,6 +180,7 @@ fn absolute(ctx: &Context<'_>, command: &Command) -> Command {
         | Command::Signal { .. }
         | Command::Reload
         | Command::Close { .. }
+        | Command::Maintenance { .. }
         | Command::Autopilot { .. } => command.clone(),
     }
 }
@@ -316,6 +318,7 @@ impl Goal {
             | Command::Reload
             | Command::Open { .. }
             | Command::Close { .. }
+            | Command::Maintenance { .. }
             | Command::Autopilot { .. } => Want::Nothing,
         };
         let run = |id: &ServiceId| before.service(id).and_then(|view| view.phase.run());

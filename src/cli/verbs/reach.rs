@@ -84,13 +84,16 @@ impl Reached {
     /// The same wish with services named so that only those of the project are meant, where the engine runs others, too.
     pub(in crate::cli) fn command(&self, command: &Command) -> Command {
         let open = self.handle.snapshot().projects.iter().filter(|project| project.open).count();
-        let Some(project) = self.project.as_ref().filter(|_| open > 1) else { return command.clone() };
-        let mut command = command.clone();
+        let Some(project) = self.project.as_ref().filter(|_| open > 1) else {
+            return command.clone().settled();
+        };
+        let mut command = command.clone().settled();
         match &mut command {
             Command::Start { targets }
             | Command::Stop { targets, .. }
             | Command::Restart { targets, .. }
             | Command::Kill { targets }
+            | Command::Maintenance { targets, .. }
             | Command::Signal { targets, .. } => name_fully(targets, project),
             Command::Reload | Command::Open { .. } | Command::Close { .. } | Command::Autopilot { .. } => {}
         }

@@ -51,6 +51,17 @@ pub(super) use server::examine;
 /// A command beside a run may take so long.
 const LONGEST_BESIDE: Duration = Duration::from_mins(10);
 
+/// Runs a command beside a run, at most ten minutes; none where the run ended first.
+pub(super) async fn beside(
+    shared: &Arc<Shared>,
+    running: &Running,
+    spec: &ServiceSpec,
+    run: RunId,
+    command: &CommandLine,
+) -> Option<ProbeOutcome> {
+    exec::ask(shared, running, spec, run, command, LONGEST_BESIDE).await.map(|(outcome, _)| outcome)
+}
+
 /// Runs a command beside a run → `RanBeside`; silent where the run ended first.
 pub(super) async fn run_beside(
     shared: Arc<Shared>,
@@ -59,8 +70,7 @@ pub(super) async fn run_beside(
     run: RunId,
     command: CommandLine,
 ) {
-    let answer = exec::ask(&shared, &running, &spec, run, &command, LONGEST_BESIDE).await;
-    let Some((outcome, _)) = answer else { return };
+    let Some(outcome) = beside(&shared, &running, &spec, run, &command).await else { return };
     shared.tell(Event::RanBeside { run, outcome }).await;
 }
 

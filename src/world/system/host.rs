@@ -13,7 +13,7 @@ use std::{
 use sysinfo::{Networks, System};
 
 use super::{Look, SamplerError, stat::number};
-use crate::model::metric::HostUsage;
+use crate::model::metric::{HostUsage, Pressure};
 
 /// Unit of `/proc/diskstats`, whatever the device's own (kernel documentation, iostats.rst).
 const SECTOR_BYTES: u64 = 512;
@@ -76,6 +76,7 @@ impl Host {
             disk_write_bytes_per_s: look.per_second(written.saturating_mul(SECTOR_BYTES)),
             disk_total_bytes,
             disk_free_bytes,
+            pressure: pressure(),
         }
     }
 
@@ -97,6 +98,23 @@ fn file_system(path: &Path) -> (u64, u64) {
     rustix::fs::statvfs(path).map_or((0, 0), |found| {
         (found.f_blocks.saturating_mul(found.f_frsize), found.f_bavail.saturating_mul(found.f_frsize))
     })
+}
+
+/// Pressure of the last ten seconds; none where the kernel does not tell it.
+fn pressure() -> Option<Pressure> {
+    let read = |of: &str| fs::read_to_string(format!("/proc/pressure/{of}")).ok();
+    let (cpu, memory, io) = (read("cpu")?, read("memory")?, read("io")?);
+    Some(Pressure {
+        cpu_some_percent: average(&cpu, "some")?,
+        memory_full_percent: average(&memory, "full")?,
+        io_full_percent: average(&io, "full")?,
+    })
+}
+
+/// `avg10` of a line such as `some avg10=1.53 avg60=0.87 avg300=0.73 total=1234`.
+fn average(text: &str, kind: &str) -> Option<f32> {
+    let line = text.lines().find_map(|line| line.strip_prefix(kind))?;
+    line.split_ascii_whitespace().find_map(|word| word.strip_prefix("avg10=")?.parse().ok())
 }
 
 /// A device and its two counters.
@@ -195,6 +213,15 @@ mod tests {
 
     fn reading(name: &str, incoming: u64, outgoing: u64) -> Reading {
         Reading { name: name.to_owned(), incoming, outgoing }
+    }
+
+    #[test]
+    fn pressure_is_the_average_of_ten_seconds() {
+        let text =
+            "some avg10=1.53 avg60=0.87 avg300=0.73 total=1234\nfull avg10=0.25 avg60=0.00 avg300=0.00 total=9\n";
+        assert_eq!(super::average(text, "some"), Some(1.53));
+        assert_eq!(super::average(text, "full"), Some(0.25));
+        assert_eq!(super::average("", "full"), None);
     }
 
     #[test]

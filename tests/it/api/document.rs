@@ -152,6 +152,7 @@ async fn every_command_and_its_reply_are_in_the_document() {
             Verb::Signal => ask["signal"] = json!("HUP"),
             Verb::Open => ask["directory"] = json!("/nowhere"),
             Verb::Close => ask["project"] = json!("shop"),
+            Verb::Maintenance => ask["switch"] = json!("on"),
             Verb::Autopilot => ask["mode"] = json!("off"),
             Verb::Start | Verb::Stop | Verb::Restart | Verb::Kill | Verb::Reload => {}
         }

@@ -35,6 +35,8 @@ pub(super) enum Answer {
     BadUntil(Duration),
     /// Alternates, good first.
     Alternates,
+    /// Torn down when its time is out, which counts as a failure.
+    Late,
     Never,
 }
 

@@ -42,6 +42,7 @@ pub(super) fn service(name: &str) -> ServiceSpec {
         environment: BTreeMap::from([("TOKEN".to_owned(), "s3cret".to_owned())]),
         secrets: BTreeMap::new(),
         depends_on: BTreeMap::new(),
+        nature: None,
         probes: BTreeMap::new(),
         ready_log_line: None,
         restart: RestartPolicy::Always,
@@ -86,6 +87,7 @@ impl Build for ServiceSpec {
             retries: 3,
             successes: 1,
             start_period: Duration::ZERO,
+            heals: false,
         };
         change(&mut probe);
         self.with(|s| {

@@ -386,6 +386,7 @@ impl World {
             self.in_flight.remove(&(run, kind));
         }
         process.rounds += 1;
+        let service = process.service.clone();
         let answers = &self.behaviours.entry(process.service.clone()).or_default().answers;
         let bad = || ProbeOutcome::Failed("connection refused".to_owned());
         let outcome = match answers.get(&kind).unwrap_or(&Answer::Well) {
@@ -396,6 +397,7 @@ impl World {
             Answer::BadUntil(_) => ProbeOutcome::Passed,
             Answer::Alternates if round.is_multiple_of(2) => bad(),
             Answer::Alternates => ProbeOutcome::Passed,
+            Answer::Late => bad(),
             Answer::Never => return,
         };
         if let Some(Chaos { rng, lose_answers: Some(one_in) }) = &mut self.chaos
@@ -403,7 +405,9 @@ impl World {
         {
             return;
         }
-        self.tell(Event::Probed { run, kind, round, outcome, took: MS });
+        let answers = &self.behaviours.entry(service).or_default().answers;
+        let took = if matches!(answers.get(&kind), Some(Answer::Late)) { secs(1) } else { MS };
+        self.tell(Event::Probed { run, kind, round, outcome, took });
     }
 
     /// One step, what comes of it, and what must hold after it.
@@ -450,13 +454,13 @@ impl World {
                 let key = (round.run, round.kind);
                 let old = self.in_flight.insert(key, round.round);
                 assert!(old.is_none(), "two rounds of {key:?} in flight");
-                let never = self.processes.get(&round.run).is_some_and(|process| {
+                let late = self.processes.get(&round.run).is_some_and(|process| {
                     let answers = self.behaviours.get(&process.service).map(|behaviour| &behaviour.answers);
-                    matches!(answers.and_then(|answers| answers.get(&round.kind)), Some(Answer::Never))
+                    matches!(answers.and_then(|answers| answers.get(&round.kind)), Some(Answer::Never | Answer::Late))
                 });
                 // What never answers is torn down when its time is out, and the answer is lost.
                 let timeout = round.probe.timeout;
-                let wait = if never { timeout } else { self.vary(timeout / 10) };
+                let wait = if late { timeout } else { self.vary(timeout / 10) };
                 self.at(wait, Happening::Probed(round.run, round.kind, round.round));
             }
             Effect::RunHook(round) => {
@@ -485,7 +489,15 @@ impl World {
                 self.at(wait, Happening::Timer(key.clone(), epoch, self.serial + 1));
                 self.timers.insert(key, self.serial);
             }
-            Effect::LoadProject { .. } | Effect::Register(_) | Effect::RunBeside { .. } => {}
+            Effect::LoadProject { .. }
+            | Effect::Register(_)
+            | Effect::RunBeside { .. }
+            | Effect::Examine(_)
+            | Effect::EndOrphan { .. } => {}
+            Effect::Remedy { run, .. } => {
+                let event = Event::RemedyDone { run, error: None, note: String::new() };
+                self.at(MS, Happening::Told(event));
+            }
             Effect::Adopt { run, spec } => {
                 let process = self.processes.get_mut(&run).expect("only what is there can be taken over");
                 assert_eq!(process.service, spec.id);

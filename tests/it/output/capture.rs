@@ -33,6 +33,7 @@ pub(crate) fn spec(ready: Option<&str>) -> ServiceSpec {
         environment: BTreeMap::new(),
         secrets: BTreeMap::new(),
         depends_on: BTreeMap::new(),
+        nature: None,
         probes: BTreeMap::new(),
         ready_log_line: ready.map(str::to_owned),
         restart: RestartPolicy::No,

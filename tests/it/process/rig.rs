@@ -191,6 +191,7 @@ impl Rig {
             environment: BTreeMap::new(),
             secrets: BTreeMap::new(),
             depends_on: BTreeMap::new(),
+            nature: None,
             probes: BTreeMap::new(),
             ready_log_line: None,
             restart: RestartPolicy::No,
@@ -301,6 +302,7 @@ impl Rig {
             retries: 3,
             successes: 1,
             start_period: Duration::ZERO,
+            heals: false,
         });
         self.world.perform(Effect::Probe(ProbeRound { run, kind: ProbeKind::Readiness, round, probe }));
         round
