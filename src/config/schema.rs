@@ -633,6 +633,8 @@ pub(crate) fn below(name: &str) -> Option<&'static Table> {
         "http" => &HTTP,
         "healthcheck" => &HEALTHCHECK,
         "hook" => &HOOK,
+        "deep" => &DEEP,
+        "remedies" => &REMEDY,
         "secret" => &SECRET,
         "schedule" => &SCHEDULE,
         "watch" => &WATCH,
@@ -642,7 +644,7 @@ pub(crate) fn below(name: &str) -> Option<&'static Table> {
     })
 }
 
-const TABLES: [(&str, &Table); 21] = [
+const TABLES: [(&str, &Table); 24] = [
     ("Project", &PROJECT),
     ("Service", &SERVICE),
     ("Defaults", &DEFAULTS),
@@ -650,6 +652,9 @@ const TABLES: [(&str, &Table); 21] = [
     ("Probes", &PROBE),
     ("http as a map", &HTTP),
     ("healthcheck", &HEALTHCHECK),
+    ("deep", &DEEP),
+    ("thresholds", &THRESHOLD),
+    ("remedies", &REMEDY),
     ("Hooks", &HOOK),
     ("backoff", &BACKOFF),
     ("schedule", &SCHEDULE),

@@ -41,6 +41,7 @@ fn every_command_of_the_model_is_a_verb_with_the_same_words_as_in_the_palette() 
         "reload",
         "open /srv/shop",
         "close shop",
+        "maintenance on web --for 30m",
         "autopilot off",
     ];
     assert_eq!(lines.len(), Wish::ALL.len());
