@@ -97,7 +97,17 @@ fn the_ladder_is_climbed_rung_by_rung_and_a_person_is_called_at_its_end() {
 }
 
 #[test]
-fn a_reload_is_a_signal_and_what_helped_is_said_once_it_has_held() {
+fn a_reload_is_a_signal_to_the_main_process() {
+    let mut world = up(vec![service("web").live().remedies(vec![Remedy::Reload { signal: Signal::Hup }])]);
+    answer(&mut world, "web", &Answer::Bad);
+    world.run_for(secs(5));
+    let sent = world.effects.iter().any(|(_, effect)| matches!(effect, Effect::Signal { signal: Signal::Hup, .. }));
+    assert!(sent);
+    world.assert_told("web", "remedy: SIGHUP, to read its configuration again");
+}
+
+#[test]
+fn what_helped_is_said_once_it_has_held() {
     let mut world = up(vec![
         service("web")
             .live()

@@ -12,6 +12,7 @@ use cas::model::{
 };
 
 use super::rig::{Rig, service};
+use crate::support::eventually;
 
 const SERVER: &str = "import socket, sys, time
 s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); print('port', s.getsockname()[1], flush=True); time.sleep(1000)";
@@ -60,4 +61,42 @@ async fn a_run_of_the_same_service_is_no_stranger_but_another_service_is() {
     assert!(!holders[0].command.as_deref().unwrap().contains('\n'));
     assert!(rig.end(run, Duration::ZERO).await.is_empty());
     assert!(check(&mut rig, "web", &[port]).await.is_empty());
+}
+
+/// A process that bears a service's mark, as one that an earlier run has left.
+struct Orphan(std::process::Child);
+
+impl Orphan {
+    fn of(name: &str) -> Self {
+        let child = std::process::Command::new("sleep")
+            .arg("1000")
+            .env("CAS_RUN", "1")
+            .env("CAS_SERVICE", service(name).to_string())
+            .spawn();
+        Self(child.unwrap())
+    }
+
+    fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+}
+
+impl Drop for Orphan {
+    fn drop(&mut self) {
+        // An error means that it is gone.
+        let _gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orphan_of_the_service_is_ended_and_nobody_elses_process_is() {
+    let rig = Rig::new();
+    let (mut own, mut others) = (Orphan::of("web"), Orphan::of("db"));
+    let mut stranger = std::process::Command::new("sleep").arg("1000").spawn().map(Orphan).unwrap();
+    for pid in [others.0.id(), stranger.0.id(), own.0.id()] {
+        rig.world.perform(Effect::EndOrphan { service: service("web"), pid });
+    }
+    eventually("the orphan is gone", || own.has_ended());
+    assert!(!others.has_ended() && !stranger.has_ended());
 }
