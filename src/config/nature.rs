@@ -22,8 +22,8 @@ pub(crate) use keys::{read, url_target};
 
 /// Time between two deep looks, and the most that one may take.
 pub(crate) const RHYTHM: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(10));
-/// An answer of a server decides at most so long after its start; before its first good one nothing is concluded.
-const SLOWEST_START: Duration = Duration::from_mins(10);
+/// Before its first good answer nothing is concluded of a server that nobody has asked for a probe of: ten years.
+const SLOWEST_START: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// What the file says of it.
 #[derive(Debug, Clone, Default)]
@@ -126,14 +126,15 @@ fn target(kind: &Kind, draft: &Draft, argv: &[String], ports: &[u16], hints: &[T
     let told = flag(&words, &kind.port_flags).and_then(|port| port.parse().ok());
     let given = draft.settings.environment.get("PORT").and_then(|port| port.parse().ok());
     let protocol = kind.protocol?;
-    // A port that many things listen on is nobody's usual one, and a file of its own may say another.
-    let has_file = words.iter().skip(1).any(|word| !word.starts_with('-') && word.ends_with(".conf"));
-    let usual = kind.port.filter(|_| !matches!(protocol, Protocol::Http) && !has_file);
-    let port = ports.first().copied().or(told).or(given).or(usual)?;
+    // A port that many things listen on is nobody's usual one.
+    let usual = kind.port.filter(|_| !matches!(protocol, Protocol::Http));
+    let known = ports.first().copied().or(told).or(given);
+    let port = known.or(usual)?;
     let mut options = kind.options.clone();
     let mut target = Target {
         host: "localhost".to_owned(),
         port,
+        guessed: known.is_none(),
         tls: false,
         user: variable(&kind.user_variables),
         password: variable(&kind.password_variables).or_else(|| flag(&words, &kind.password_flags)).map(Hidden),

@@ -176,6 +176,9 @@ pub struct Target {
     pub host: String,
     /// TCP port (UDP for DNS), 1 to 65535.
     pub port: u16,
+    /// The port is only the usual one of its kind: where nothing listens there, another on which the run listens is taken.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guessed: bool,
     /// Whether it is asked over TLS.
     pub tls: bool,
     /// As whom; none: as nobody, or as the protocol's usual user.

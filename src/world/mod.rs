@@ -132,6 +132,8 @@ struct Shared {
     /// Turns for questions to services: each may have a connection.
     asking: Semaphore,
     clients: Clients,
+    /// Ports on which runs were found to listen, where nobody had said which.
+    found_ports: Mutex<HashMap<RunId, u16>>,
     inherited: Vec<RawFd>,
     sites: Mutex<HashMap<ProjectName, Site>>,
     slots: Mutex<HashMap<ServiceId, Slot>>,
@@ -193,6 +195,7 @@ impl World {
             forest: Forest::new(),
             grounds: Grounds::default(),
             clients: Clients::default(),
+            found_ports: Mutex::default(),
             inherited: process::launch::inherited_descriptors(),
             sites: Mutex::default(),
             slots: Mutex::default(),

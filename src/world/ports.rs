@@ -1,7 +1,7 @@
 //! Who listens on a port. Never binds to find out: that would take the port from whoever comes a moment later.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     Shared,
+    tree::TreeId,
     tree::stat::{Stat, all_pids, command_line, environment, value_in},
 };
 use crate::model::{ids::ServiceId, phase::PortHolder, service::Port, text::plain};
@@ -122,6 +123,25 @@ fn short(line: &str) -> String {
         return text.into_owned();
     }
     text.chars().take(COMMAND_CHARACTERS - 1).chain(['…']).collect()
+}
+
+/// The TCP ports on which a tree of processes listens, sorted.
+pub(super) fn listening_of(shared: &Shared, tree: TreeId) -> Vec<u16> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|file| fs::read_to_string(file).unwrap_or_default());
+    let sockets: HashMap<PathBuf, u16> = tables
+        .iter()
+        .flat_map(|table| table.lines().skip(1))
+        .filter_map(listening_socket)
+        .map(|socket| (PathBuf::from(format!("socket:[{}]", socket.number)), socket.port))
+        .collect();
+    let mut ports = BTreeSet::new();
+    for member in shared.forest.living(tree) {
+        // Gone meanwhile, or not ours to look into.
+        let Ok(held) = fs::read_dir(Path::new("/proc").join(member.pid.to_string()).join("fd")) else { continue };
+        let links = held.flatten().filter_map(|descriptor| fs::read_link(descriptor.path()).ok());
+        ports.extend(links.filter_map(|link| sockets.get(&link)));
+    }
+    ports.into_iter().collect()
 }
 
 /// A listening socket.

@@ -197,6 +197,7 @@ pub(crate) fn url_target(text: &str) -> Result<(Protocol, Target), String> {
         Target {
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
             port,
+            guessed: false,
             tls,
             user,
             password: url.password().map(|password| Hidden(decoded(password))),

@@ -36,7 +36,10 @@ pub(super) async fn ask(shared: Arc<Shared>, running: Running, spec: Arc<Service
             let asked = tcp::ask(host, *port);
             until(&running, timeout, asked, || format!("{host}:{port} does not accept a connection")).await
         }
-        Check::Server { protocol, target } => server::round(&running, round.kind, *protocol, target, timeout).await,
+        Check::Server { protocol, target } => {
+            let asked = server::Asked { shared: &shared, running: &running, run: round.run };
+            server::round(asked, round.kind, (*protocol, target), timeout).await
+        }
         Check::Log { pattern } => {
             let asked = has_matched(&running, round.run, pattern);
             until(&running, timeout, asked, || "the output could not be looked at".to_owned()).await

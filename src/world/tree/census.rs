@@ -194,7 +194,7 @@ impl Forest {
     ///
     /// Looks again while it finds only bodies that it has not seen before: something may make a child and die, over and
     /// over, faster than one look.
-    pub(super) fn living(&self, id: TreeId) -> Vec<Stat> {
+    pub(in crate::world) fn living(&self, id: TreeId) -> Vec<Stat> {
         let mut bodies = HashSet::new();
         let mut looks_without_news = 0;
         let mut doubtful = Vec::new();
