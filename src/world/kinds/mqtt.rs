@@ -227,7 +227,10 @@ fn accepted(code: u8, target: &Target) -> Result<(), Trouble> {
             let key = words::with_credentials("mqtt", target);
             Err(Trouble::Refused(match &target.user {
                 Some(user) => {
-                    format!("{place} refuses user {} with the password it was given (return code {code})", words::said(user))
+                    format!(
+                        "{place} refuses user {} with the password it was given (return code {code})",
+                        words::said(user)
+                    )
                 }
                 None => format!("{place} takes nobody without a name and password (return code {code}); {key}"),
             }))
@@ -270,7 +273,8 @@ mod tests {
 
     #[test]
     fn a_long_password_takes_two_bytes_of_length() {
-        let target = Target { user: Some("u".to_owned()), password: Some(Hidden("p".repeat(300))), ..Target::default() };
+        let target =
+            Target { user: Some("u".to_owned()), password: Some(Hidden("p".repeat(300))), ..Target::default() };
         let packet = connect_packet(&target).unwrap();
         assert_eq!(packet[1] & 0x80, 0x80);
         assert_eq!(usize::from(packet[1] & 0x7F) + 128 * usize::from(packet[2]), packet.len() - 3);

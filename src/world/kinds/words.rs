@@ -104,9 +104,23 @@ pub(super) fn with_credentials(scheme: &str, target: &Target) -> String {
     format!("write check: {scheme}://USER:PASSWORD@{} in cas.yaml", target.place())
 }
 
+/// Base64 with padding (RFC 4648, section 4).
+pub(super) fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let word = three.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        for place in 0..4 {
+            let letter = LETTERS[(word >> (18 - 6 * place) & 63) as usize];
+            out.push(if place <= three.len() { char::from(letter) } else { '=' });
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{decoded, encoded, figure, said};
+    use super::{base64, decoded, encoded, figure, said};
 
     #[test]
     fn what_a_server_says_is_one_short_plain_line() {
@@ -132,5 +146,14 @@ mod tests {
         assert_eq!(figure(&value, "c"), Some(2.5));
         assert_eq!(figure(&value, "d"), None);
         assert_eq!(figure(&value, "a.x"), None);
+    }
+
+    #[test]
+    fn base64_is_as_in_the_vectors_of_rfc_4648() {
+        for (plain, written) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")]
+        {
+            assert_eq!(base64(plain.as_bytes()), written);
+        }
     }
 }

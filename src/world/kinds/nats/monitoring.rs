@@ -37,7 +37,12 @@ pub(super) async fn look(target: &Target, reading: &mut Reading) {
             let told = serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
             let why = [word(&told, "error"), word(&told, "status")].into_iter().find(|why| !why.is_empty());
             let sentence = format!("it says that it is not well: {}", words::said(why.unwrap_or("no reason given")));
-            reading.remark("health", Grade::Critical, sentence, Some("see its log; a JetStream that recovers needs time"));
+            reading.remark(
+                "health",
+                Grade::Critical,
+                sentence,
+                Some("see its log; a JetStream that recovers needs time"),
+            );
         }
         Err(trouble) => reading.remark("health", Grade::Notice, format!("its health cannot be read: {trouble}"), None),
     }
@@ -51,7 +56,8 @@ pub(super) async fn look(target: &Target, reading: &mut Reading) {
 }
 
 fn silent(trouble: &Trouble, reading: &mut Reading) {
-    let advice = "start it with -m 8222 (configuration: http_port: 8222), or write ?management=PORT behind the URL of the check";
+    let advice =
+        "start it with -m 8222 (configuration: http_port: 8222), or write ?management=PORT behind the URL of the check";
     let sentence = format!("figures are not read, as its monitoring port does not answer: {trouble}");
     reading.remark("management", Grade::Notice, sentence, Some(advice));
 }
@@ -157,7 +163,12 @@ fn replicas(stream: &Value, name: &str, reading: &mut Reading) {
         .count();
     if word(cluster, "leader").is_empty() && cluster.get("replicas").is_some() {
         let advice = "bring the missing servers of the cluster back";
-        reading.remark("streams", Grade::Critical, format!("stream {name} has no leader and takes nothing"), Some(advice));
+        reading.remark(
+            "streams",
+            Grade::Critical,
+            format!("stream {name} has no leader and takes nothing"),
+            Some(advice),
+        );
     } else if behind > 0 {
         let sentence = format!("{behind} replicas of stream {name} are behind or away");
         reading.remark("streams", Grade::Warning, sentence, Some("see the servers that hold them"));
