@@ -104,6 +104,15 @@ pub(super) fn with_credentials(scheme: &str, target: &Target) -> String {
     format!("write check: {scheme}://USER:PASSWORD@{} in cas.yaml", target.place())
 }
 
+/// Whether people give such a name to a queue or topic of dead letters.
+pub(super) fn is_grave(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let last = name.rsplit(['.', '_', '-', ':', '/']).next().unwrap_or_default();
+    matches!(last, "dlq" | "dlt" | "dlx" | "dead" | "deadletter" | "deadletters")
+        || name.ends_with("dead-letter")
+        || name.ends_with("dead-letters")
+}
+
 /// Base64 with padding (RFC 4648, section 4).
 pub(super) fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -120,7 +129,7 @@ pub(super) fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{base64, decoded, encoded, figure, said};
+    use super::{base64, decoded, encoded, figure, is_grave, said};
 
     #[test]
     fn what_a_server_says_is_one_short_plain_line() {
@@ -154,6 +163,16 @@ mod tests {
             [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")]
         {
             assert_eq!(base64(plain.as_bytes()), written);
+        }
+    }
+
+    #[test]
+    fn queues_of_dead_letters_are_known_by_name() {
+        for name in ["orders.dlq", "orders.DLT", "orders_dlx", "mail-dead", "DLQ", "x.dead-letters"] {
+            assert!(is_grave(name), "{name}");
+        }
+        for name in ["orders", "deadline", "undead.queue"] {
+            assert!(!is_grave(name), "{name}");
         }
     }
 }

@@ -194,7 +194,7 @@ fn judge(queues: &[Value], reading: &mut Reading) {
         if matches!(word(queue, "state"), "down" | "crashed" | "stopped" | "minority") {
             sum.broken.push(format!("{called} is {}", word(queue, "state")));
         }
-        if graves.contains(name) || is_grave(name) {
+        if graves.contains(name) || words::is_grave(name) {
             if ready > sum.dead.1 {
                 (sum.dead.1, sum.dead.2) = (ready, called);
             }
@@ -246,29 +246,10 @@ fn greatest(kept: &mut Option<(f64, String)>, value: f64, name: &str) {
     }
 }
 
-/// Names that people give to queues of dead letters.
-fn is_grave(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let last = name.rsplit(['.', '_', '-', ':', '/']).next().unwrap_or_default();
-    matches!(last, "dlq" | "dlx" | "dead" | "deadletter" | "deadletters")
-        || name.ends_with("dead-letter")
-        || name.ends_with("dead-letters")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{is_grave, judge};
+    use super::judge;
     use crate::model::exam::{Grade, Reading};
-
-    #[test]
-    fn queues_of_dead_letters_are_known_by_name() {
-        for name in ["orders.dlq", "orders_dlx", "mail-dead", "DLQ", "x.dead-letters"] {
-            assert!(is_grave(name), "{name}");
-        }
-        for name in ["orders", "deadline", "undead.queue"] {
-            assert!(!is_grave(name), "{name}");
-        }
-    }
 
     #[test]
     fn the_worst_queue_is_named_and_dead_letters_are_counted_apart() {
