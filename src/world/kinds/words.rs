@@ -14,8 +14,9 @@ const MOST_CHARACTERS: usize = 200;
 pub(super) fn said(words: &str) -> String {
     // Far more than is kept, so that what is cut is never a character's half.
     let start: String = words.chars().take(MOST_CHARACTERS * 8).collect();
-    let plain = text::plain(start.trim());
-    let line = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    // Line by line: one that returns to its begin is no end of what stood there.
+    let lines: Vec<_> = start.split(['\r', '\n']).map(text::plain).collect();
+    let line = lines.iter().flat_map(|line| line.split_whitespace()).collect::<Vec<_>>().join(" ");
     if line.chars().count() <= MOST_CHARACTERS {
         return line;
     }
