@@ -1,7 +1,7 @@
 //! etcd: its HTTP API. `/health`, `/version` and `/metrics` (<https://etcd.io/docs/v3.5/op-guide/monitoring/>) and the JSON gateway of the gRPC API
 //! (<https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/>), below `/v3`, `/v3beta` or `/v3alpha`, whichever is there.
 //!
-//! Never: writes (the alarm request it sends is the one that lists them).
+//! Never: writes a key. Alarms are listed only where it says that it is not healthy, as that request goes through its log.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -39,21 +39,8 @@ pub(super) async fn look(target: &Target) -> Result<Reading, Trouble> {
     let version = web::json(&plain, "/version").await?;
     reading.server = Some(words::said(&format!("etcd {}", word(&version, "etcdserver"))));
     let token = if target.password.is_some() { log_in(&plain, target).await? } else { None };
-    let alarms_known = match ask(&plain, token.as_deref(), "/maintenance/alarm", &json!({"action": "GET"})).await {
-        Ok(told) => {
-            alarms(&told, &mut reading);
-            true
-        }
-        Err(trouble) => {
-            let advice = "with authentication on, only root may list alarms: write its password into the check";
-            reading.remark("alarm", Grade::Notice, format!("alarms are not told: {trouble}"), Some(advice));
-            false
-        }
-    };
-    if !is_healthy && !(alarms_known && reading.remarks.iter().any(|remark| remark.check == "alarm")) {
-        let why = if why.is_empty() { "no leader, or an alarm".to_owned() } else { why };
-        let advice = "see whether most members run and reach each other";
-        reading.remark("health", Grade::Critical, format!("it says that it is not healthy: {why}"), Some(advice));
+    if !is_healthy {
+        unhealthy(&plain, token.as_deref(), &why, &mut reading).await;
     }
     let text = web::get(&plain, "/metrics").await.map(|answer| answer.text()).unwrap_or_default();
     let metrics = Metrics(&text);
@@ -65,6 +52,22 @@ pub(super) async fn look(target: &Target) -> Result<Reading, Trouble> {
     }
     counters(&metrics, &mut reading);
     Ok(reading)
+}
+
+/// Why it is not healthy: its alarms, or what it says itself.
+async fn unhealthy(plain: &Target, token: Option<&str>, why: &str, reading: &mut Reading) {
+    match ask(plain, token, "/maintenance/alarm", &json!({"action": "GET"})).await {
+        Ok(told) => alarms(&told, reading),
+        Err(trouble) => {
+            let advice = "with authentication on only root may list them: write its password into the check";
+            reading.remark("alarm", Grade::Notice, format!("alarms are not told: {trouble}"), Some(advice));
+        }
+    }
+    if !reading.remarks.iter().any(|remark| remark.grade == Grade::Critical) {
+        let why = if why.is_empty() { "no leader, or an alarm" } else { why };
+        let advice = "see whether most members run and reach each other";
+        reading.remark("health", Grade::Critical, format!("it says that it is not healthy: {why}"), Some(advice));
+    }
 }
 
 /// The target without user and password: they are no HTTP credentials here.
