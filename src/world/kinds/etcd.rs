@@ -59,7 +59,8 @@ async fn unhealthy(plain: &Target, token: Option<&str>, why: &str, reading: &mut
     match ask(plain, token, "/maintenance/alarm", &json!({"action": "GET"})).await {
         Ok(told) => alarms(&told, reading),
         Err(trouble) => {
-            let advice = "with authentication on only root may list them: write its password into the check";
+            let advice =
+                "where authentication is on it may be that only root can list them: write its password into the check";
             reading.remark("alarm", Grade::Notice, format!("alarms are not told: {trouble}"), Some(advice));
         }
     }

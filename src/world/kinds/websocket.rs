@@ -15,6 +15,7 @@ use tokio_tungstenite::{
     tungstenite::{
         Error, Message,
         client::IntoClientRequest,
+        error::ProtocolError,
         handshake::client::Request,
         protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
     },
@@ -72,12 +73,6 @@ async fn open(target: &Target) -> Result<Session, Trouble> {
     let config = WebSocketConfig::default().max_message_size(Some(MOST_BYTES)).max_frame_size(Some(MOST_BYTES));
     let (stream, answer) =
         client_async_with_config(request, connection, Some(config)).await.map_err(|error| explain(error, target))?;
-    let wanted = target.options.get("subprotocol");
-    let agreed = answer.headers().get(header::SEC_WEBSOCKET_PROTOCOL).and_then(|agreed| agreed.to_str().ok());
-    if let (Some(wanted), None) = (wanted, agreed) {
-        let wanted = words::said(wanted);
-        return Err(Trouble::Foreign(format!("{} does not agree on the subprotocol {wanted}", target.place())));
-    }
     let server = answer.headers().get(header::SERVER).and_then(|server| server.to_str().ok()).map(words::said);
     Ok(Session { stream, server, handshake: words::seconds_since(begun) })
 }
@@ -226,10 +221,13 @@ fn explain(error: Error, target: &Target) -> Trouble {
         Error::ConnectionClosed | Error::AlreadyClosed => {
             Trouble::Unreachable(format!("{place} closed the connection without an answer"))
         }
-        Error::Protocol(
-            tokio_tungstenite::tungstenite::error::ProtocolError::HandshakeIncomplete
-            | tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
-        ) => Trouble::Unreachable(format!("{place} closed the connection without an answer")),
+        Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(why)) => {
+            let wanted = target.options.get("subprotocol").map(|wanted| words::said(wanted)).unwrap_or_default();
+            Trouble::Foreign(format!("{place} does not agree on the subprotocol \"{wanted}\": {why}"))
+        }
+        Error::Protocol(ProtocolError::HandshakeIncomplete | ProtocolError::ResetWithoutClosingHandshake) => {
+            Trouble::Unreachable(format!("{place} closed the connection without an answer"))
+        }
         other => Trouble::Foreign(format!("{place} does not speak WebSocket: {}", words::said(&other.to_string()))),
     }
 }

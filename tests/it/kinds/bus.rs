@@ -105,6 +105,27 @@ fn speaker(words: &'static [u8]) -> u16 {
     })
 }
 
+/// A web server: what it answers to who asks for a path, which is the second word of a request.
+fn web(answer: impl Fn(&str) -> (u16, &'static str) + Send + Sync + Clone + 'static) -> u16 {
+    serve(move |mut stream| {
+        let mut asked = Vec::new();
+        while !asked.windows(4).any(|end| end == b"\r\n\r\n") {
+            let mut more = [0; 1024];
+            match stream.read(&mut more) {
+                Ok(count) if count > 0 => asked.extend_from_slice(&more[..count]),
+                Ok(_) | Err(_) => return,
+            }
+        }
+        let asked = String::from_utf8(asked).unwrap();
+        let (status, body) = answer(asked.split(' ').nth(1).unwrap());
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status} So\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        let _gone = stream.write_all((head + body).as_bytes());
+        let _closed = stream.shutdown(Shutdown::Write);
+        let _until_they_go = stream.read_to_end(&mut Vec::new());
+    })
+}
+
 #[test]
 fn where_nothing_listens_or_the_door_is_shut_at_once_nobody_is_reached() {
     let shut = serve(drop);

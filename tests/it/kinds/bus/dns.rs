@@ -28,7 +28,8 @@ fn start() -> Server {
         "--no-hosts",
         "--pid-file=",
         "--address=/localhost/127.0.0.1",
-        "--address=/app.test/10.1.2.3",
+        "--host-record=app.test,10.1.2.3",
+        "--local=/app.test/",
         "--local=/gone.test/",
         "--log-facility=-",
     ];

@@ -88,7 +88,11 @@ fn rabbitmq_tells_of_its_queues_its_dead_letters_and_its_alarms() {
     let broker = Broker::start();
     let target = broker.target();
     until_ready(&broker.server, RABBITMQ, &target);
-    let reading = look(RABBITMQ, &target).unwrap();
+    let mut reading = Reading::default();
+    eventually("its nodes have been measured", || {
+        reading = look(RABBITMQ, &target).unwrap();
+        reading.measures.iter().any(|measure| measure.name == "memory")
+    });
     assert_eq!(reading.server.as_deref(), Some("RabbitMQ 3.10.8"));
     assert!(reading.remarks.is_empty(), "{reading:?}");
     assert!(figure(&reading, "memory") > 1e6 && figure(&reading, "disk-free") > 1e6);

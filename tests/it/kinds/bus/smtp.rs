@@ -16,7 +16,7 @@ from aiosmtpd.handlers import Sink
 from aiosmtpd.smtp import AuthResult
 
 def allow(server, session, envelope, mechanism, data):
-    return AuthResult(success=(data.login, data.password) == (b"cas", b"right"))
+    return AuthResult(handled=False, success=(data.login, data.password) == (b"cas", b"right"))
 
 Controller(Sink(), hostname="127.0.0.1", port=int(sys.argv[1]), authenticator=allow, auth_require_tls=False,
            data_size_limit=12345, ident="Python SMTP 1.4.3").start()
