@@ -244,7 +244,12 @@ fn h2_trouble(error: &h2::Error, target: &Target) -> Trouble {
     let place = target.place();
     if let Some(io) = error.get_io() {
         // Whoever does not know HTTP/2 often closes at the sight of it; that cannot be told from a fall.
-        return wire::broken(io, target);
+        return match wire::broken(io, target) {
+            Trouble::Unreachable(why) if !target.tls => {
+                Trouble::Unreachable(format!("{why}; where it wants TLS, write grpcs://"))
+            }
+            trouble => trouble,
+        };
     }
     if error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR) {
         return Trouble::Unready(format!("{place} is shutting down (GOAWAY)"));

@@ -2,7 +2,7 @@
 //!
 //! A group is told of by its own coordinator and an offset by the leader of its partition, so that in a cluster of several brokers a look takes a
 //! connection to each of them, at the address that they advertise; where that cannot be reached a remark says so.
-//! With a password it logs in by SASL PLAIN.
+//! With a password it logs in by SASL PLAIN. Options of the target: `groups` (names joined by commas; none: all groups of consumers).
 //!
 //! Never: fetches or produces records, joins a group, makes a topic; asks for more than 100 groups and 1000 partitions.
 

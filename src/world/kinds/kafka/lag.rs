@@ -59,7 +59,10 @@ pub(super) async fn look(
         let advice = "see advertised.listeners: the addresses must lead to the brokers from here too";
         reading.remark("advertised-listeners", Grade::Notice, sentence, Some(advice));
     }
-    let groups = cluster.groups(reading).await?;
+    let named = target.options.get("groups").map_or("", String::as_str);
+    let named: Vec<String> =
+        named.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).take(MOST_GROUPS).collect();
+    let groups = cluster.groups(&named, reading).await?;
     let wanted: BTreeSet<Place> =
         groups.iter().flat_map(|group| group.committed.iter().map(|(place, _)| place.clone())).collect();
     if wanted.len() > MOST_PARTITIONS {
@@ -99,25 +102,44 @@ impl Cluster {
         cluster
     }
 
-    /// The groups that the brokers coordinate.
-    async fn groups(&mut self, reading: &mut Reading) -> Result<Vec<Group>, Trouble> {
-        let mut groups = Vec::new();
+    /// The groups that the brokers coordinate: all of them, or those with a name that is wanted.
+    async fn groups(&mut self, wanted: &[String], reading: &mut Reading) -> Result<Vec<Group>, Trouble> {
+        let mut groups: Vec<Group> = Vec::new();
         let mut all = 0;
+        let mut silent: Option<(String, bool)> = None;
         for broker in self.brokers.values_mut() {
-            let (error, mut names) = broker.groups().await?;
-            if matches!(error, CLUSTER_REFUSED | GROUP_REFUSED) {
-                let advice = "give its user the right DESCRIBE on groups and on the cluster";
-                reading.remark("groups", Grade::Notice, "it may not list groups: lags are not known", Some(advice));
-                return Ok(groups);
-            }
+            let mut names = if wanted.is_empty() {
+                match broker.groups().await {
+                    Ok((0, names)) => names,
+                    Ok((error, _)) => {
+                        let is_refused = matches!(error, CLUSTER_REFUSED | GROUP_REFUSED);
+                        silent = Some((format!("it answers with code {error}"), is_refused));
+                        continue;
+                    }
+                    // Some that speak Kafka's protocol know no such list.
+                    Err(Trouble::Foreign(why)) => {
+                        silent = Some((why, false));
+                        continue;
+                    }
+                    Err(trouble) => return Err(trouble),
+                }
+            } else {
+                wanted.to_vec()
+            };
             all += names.len();
-            names.truncate(MOST_GROUPS - groups.len());
-            if names.is_empty() {
-                continue;
-            }
-            let described = broker.described(&names).await?;
+            names.truncate(MOST_GROUPS.saturating_sub(groups.len()));
+            let described = match broker.described(&names).await {
+                Ok(described) => described,
+                Err(Trouble::Foreign(_)) => Vec::new(),
+                Err(trouble) => return Err(trouble),
+            };
             for name in names {
-                let (_error, committed) = broker.committed(&name).await?;
+                let (error, committed) = broker.committed(&name).await?;
+                // Another one coordinates it, it may not be looked at, or it is known already.
+                let is_told = groups.iter().any(|group| group.name == name);
+                if error != 0 || committed.is_empty() || is_told {
+                    continue;
+                }
                 let state = described.iter().find(|group| group.name == name);
                 groups.push(Group {
                     state: state.map(|group| group.state.clone()).unwrap_or_default(),
@@ -126,10 +148,22 @@ impl Cluster {
                 });
             }
         }
-        reading.measure(Measure::new("groups", all as f64));
-        if all > groups.len() {
+        if let Some((why, is_refused)) = silent {
+            unlisted(&why, is_refused, reading);
+        }
+        reading.measure(Measure::new("groups", groups.len() as f64));
+        if wanted.is_empty() && all > MOST_GROUPS {
             let sentence = format!("of {all} groups only {MOST_GROUPS} are looked at");
-            reading.remark("groups", Grade::Notice, sentence, None);
+            reading.remark("groups", Grade::Notice, sentence, Some("name those that matter: ?groups=a,b"));
+        }
+        for name in wanted.iter().filter(|name| !groups.iter().any(|group| group.name == **name)) {
+            let sentence = format!("group {} has committed nothing, or cannot be looked at", words::said(name));
+            reading.remark(
+                "groups",
+                Grade::Warning,
+                sentence,
+                Some("see that it is spelled so, and that its user may DESCRIBE it"),
+            );
         }
         Ok(groups)
     }
@@ -157,6 +191,15 @@ impl Cluster {
         }
         Ok(offsets)
     }
+}
+
+fn unlisted(why: &str, is_refused: bool, reading: &mut Reading) {
+    let advice = if is_refused {
+        "give its user the right DESCRIBE on groups and on the cluster, or name groups: ?groups=a,b"
+    } else {
+        "name the groups that matter: ?groups=a,b"
+    };
+    reading.remark("groups", Grade::Notice, format!("it may not list groups, lags are not known: {why}"), Some(advice));
 }
 
 fn tell(groups: &[Group], ends: &BTreeMap<Place, i64>, reading: &mut Reading) {

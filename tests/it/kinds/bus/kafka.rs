@@ -10,7 +10,7 @@ use std::{
 
 use cas::model::exam::{Grade, Protocol, Trouble};
 
-use super::{about, as_user, assert_known, remark, serve};
+use super::{about, as_user, assert_known, remark, serve, with};
 use crate::kinds::rig::{at, figure, free_port, look, ready};
 
 const KAFKA: Protocol = Protocol::Kafka;
@@ -154,7 +154,7 @@ fn talk(mut stream: TcpStream, world: &Arc<Mutex<World>>) -> std::io::Result<()>
                 answer.i32(0).i32(count);
                 for _ in 0..count {
                     let name = request.text();
-                    let (state, _) = &world.groups[name.as_str()];
+                    let state = world.groups.get(name.as_str()).map_or("Dead", |(state, _)| state);
                     answer.i16(0).text(&name).text(state).text("consumer").text("range");
                     // One member, whose assignment is 3 bytes.
                     answer.count(1).text("member").text("client").text("/127.0.0.1").i32(0).i32(3);
@@ -162,12 +162,15 @@ fn talk(mut stream: TcpStream, world: &Arc<Mutex<World>>) -> std::io::Result<()>
                 }
             }
             (9, 3) => {
-                let (_, offsets) = &world.groups[request.text().as_str()];
+                let name = request.text();
+                let none = ("", Vec::new());
+                let (_, offsets) = world.groups.get(name.as_str()).unwrap_or(&none);
                 answer.i32(0).count(offsets.len());
                 for (topic, partition, offset) in offsets {
                     answer.text(topic).count(1).i32(*partition).i64(*offset).text("").i16(0);
                 }
-                answer.i16(0);
+                // NOT_COORDINATOR
+                answer.i16(if world.groups.contains_key(name.as_str()) { 0 } else { 16 });
             }
             (2, 2) => offsets(&mut request, &mut answer, &world),
             other => panic!("request and version {other:?} are not what brokers of today take"),
@@ -265,6 +268,10 @@ fn kafka_tells_of_partitions_and_of_groups_that_are_behind() {
     assert_eq!((of("dead-letters"), about(&reading, "dead-letters")), (3.0, "most in topic orders.DLT"));
     assert_eq!((of("leaderless-partitions"), of("under-replicated"), of("offline-replicas")), (0.0, 0.0, 0.0));
     assert_eq!(of("unattended-groups"), 0.0);
+
+    let reading = look(KAFKA, &with(&target, "groups", "billing, nobody")).unwrap();
+    assert_eq!((figure(&reading, "groups"), figure(&reading, "consumer-lag")), (1.0, 0.0));
+    assert!(remark(&reading, "groups", Grade::Warning).contains("nobody"));
 
     // A broker goes, a consumer too, and more is written.
     {
