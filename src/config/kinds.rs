@@ -64,7 +64,19 @@ pub struct Kind {
 }
 
 /// The files.
-const FILES: &[&str] = &[include_str!("../../assets/kinds/redis.toml")];
+const FILES: &[&str] = &[
+    include_str!("../../assets/kinds/dns.toml"),
+    include_str!("../../assets/kinds/etcd.toml"),
+    include_str!("../../assets/kinds/grpc.toml"),
+    include_str!("../../assets/kinds/kafka.toml"),
+    include_str!("../../assets/kinds/mqtt.toml"),
+    include_str!("../../assets/kinds/nats.toml"),
+    include_str!("../../assets/kinds/rabbitmq.toml"),
+    include_str!("../../assets/kinds/redis.toml"),
+    include_str!("../../assets/kinds/smtp.toml"),
+    include_str!("../../assets/kinds/websocket.toml"),
+    include_str!("../../assets/kinds/zookeeper.toml"),
+];
 
 static KINDS: LazyLock<Vec<Kind>> =
     LazyLock::new(|| FILES.iter().filter_map(|text| toml::from_str(text).ok()).collect());

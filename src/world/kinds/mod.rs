@@ -6,6 +6,7 @@
 //! Never: changes anything of whom it asks; reads without a bound; takes silence for an answer.
 
 mod clickhouse;
+mod cursor;
 mod dns;
 mod elasticsearch;
 mod etcd;
@@ -34,6 +35,7 @@ mod weaviate;
 pub mod web;
 mod websocket;
 pub mod wire;
+mod words;
 mod zookeeper;
 
 use crate::model::exam::{Protocol, Reading, Target, Trouble};

@@ -44,16 +44,25 @@ pub async fn connect_tcp(target: &Target) -> Result<TcpStream, Trouble> {
 /// # Errors
 /// [`Trouble::Foreign`]: what is wrong with the certificate or the handshake.
 pub async fn secure(stream: TcpStream, target: &Target) -> Result<Connection, Trouble> {
+    secure_for(stream, target, &[]).await
+}
+
+/// As [`secure`], for a protocol that is agreed on in the handshake (ALPN, RFC 7301): `h2`. None: nothing is said about it.
+///
+/// # Errors
+/// As [`secure`].
+pub async fn secure_for(stream: TcpStream, target: &Target, protocols: &[&[u8]]) -> Result<Connection, Trouble> {
     let wrong = |what: String| Trouble::Foreign(format!("TLS with {} failed: {what}", target.place()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let roots = rustls_native_certs::load_native_certs();
     let mut store = rustls::RootCertStore::empty();
     let (_taken, _not) = store.add_parsable_certificates(roots.certs);
-    let config = rustls::ClientConfig::builder_with_provider(provider)
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| wrong(error.to_string()))?
         .with_root_certificates(store)
         .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     let name = ServerName::try_from(target.host.clone()).map_err(|error| wrong(error.to_string()))?;
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     let stream = connector.connect(name, stream).await.map_err(|error| wrong(error.to_string()))?;

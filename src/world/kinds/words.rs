@@ -1,0 +1,179 @@
+//! Words and figures out of what servers say. Never: passes on a control character, a second line or more than a sentence of it.
+
+use serde_json::Value;
+
+use crate::{
+    model::{exam::Target, text, time::Timestamp},
+    world::clock,
+};
+
+/// Most characters of a server's own words that are put into a message.
+const MOST_CHARACTERS: usize = 200;
+
+/// What a server says, fit for a message: plain text of one line, trimmed, at most 200 characters.
+pub(super) fn said(words: &str) -> String {
+    // Far more than is kept, so that what is cut is never a character's half.
+    let start: String = words.chars().take(MOST_CHARACTERS * 8).collect();
+    // Line by line: one that returns to its begin is no end of what stood there.
+    let lines: Vec<_> = start.split(['\r', '\n']).map(text::plain).collect();
+    let line = lines.iter().flat_map(|line| line.split_whitespace()).collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= MOST_CHARACTERS {
+        return line;
+    }
+    let mut cut: String = line.chars().take(MOST_CHARACTERS - 1).collect();
+    cut.push('…');
+    cut
+}
+
+/// Bytes that a server says, as [`said`].
+pub(super) fn said_bytes(bytes: &[u8]) -> String {
+    said(&String::from_utf8_lossy(&bytes[..bytes.len().min(MOST_CHARACTERS * 8)]))
+}
+
+/// A figure in JSON behind names joined by dots; numbers, and numbers in strings as Protobuf's JSON writes 64 bits.
+pub(super) fn figure(value: &Value, path: &str) -> Option<f64> {
+    let found = path.split('.').try_fold(value, |at, name| at.get(name))?;
+    found.as_f64().or_else(|| found.as_str().and_then(|text| text.parse().ok())).filter(|figure| figure.is_finite())
+}
+
+/// A text in JSON behind names joined by dots; empty where there is none.
+pub(super) fn word<'a>(value: &'a Value, path: &str) -> &'a str {
+    path.split('.').try_fold(value, |at, name| at.get(name)).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The elements of a list in JSON; none where it is none.
+pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+    value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Seconds since an instant.
+pub(super) fn seconds_since(begun: Timestamp) -> f64 {
+    clock::now().since(begun).as_secs_f64()
+}
+
+/// A part of a URL with `%2F` and its like resolved; what is no such is kept (RFC 3986, section 2.1:
+/// <https://www.rfc-editor.org/rfc/rfc3986#section-2.1>).
+pub(super) fn decoded(part: &str) -> String {
+    let bytes = part.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let hex = bytes.get(at + 1..at + 3).and_then(|two| std::str::from_utf8(two).ok());
+        match hex.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+            Some(value) if byte == b'%' => {
+                out.push(value);
+                at += 3;
+            }
+            _ => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Text as one part of a URL: all but letters, digits and `-._~` as `%XX`.
+pub(super) fn encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+/// The number of an option of the target.
+///
+/// # Errors
+/// What is wrong with it, naming the option.
+pub(super) fn port_option(target: &Target, name: &str) -> Result<Option<u16>, String> {
+    let Some(text) = target.options.get(name) else { return Ok(None) };
+    match text.parse() {
+        Ok(port) if port > 0 => Ok(Some(port)),
+        _ => Err(format!("the option {name}={} is not a port: write a number from 1 to 65535", said(text))),
+    }
+}
+
+/// The key of the configuration that lets in, with an example.
+pub(super) fn with_credentials(scheme: &str, target: &Target) -> String {
+    format!("write check: {scheme}://USER:PASSWORD@{} in cas.yaml", target.place())
+}
+
+/// Whether people give such a name to a queue or topic of dead letters.
+pub(super) fn is_grave(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let last = name.rsplit(['.', '_', '-', ':', '/']).next().unwrap_or_default();
+    matches!(last, "dlq" | "dlt" | "dlx" | "dead" | "deadletter" | "deadletters")
+        || name.ends_with("dead-letter")
+        || name.ends_with("dead-letters")
+}
+
+/// Base64 with padding (RFC 4648, section 4).
+pub(super) fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let word = three.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+        for place in 0..4 {
+            let letter = LETTERS[(word >> (18 - 6 * place) & 63) as usize];
+            out.push(if place <= three.len() { char::from(letter) } else { '=' });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{base64, decoded, encoded, figure, is_grave, said};
+
+    #[test]
+    fn what_a_server_says_is_one_short_plain_line() {
+        assert_eq!(said("  no\x1b[31m way\r\n  in\u{7} "), "no way in");
+        let long = said(&"é".repeat(5000));
+        assert_eq!(long.chars().count(), 200);
+        assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    fn parts_of_urls_are_resolved_and_written() {
+        assert_eq!(decoded("%2F"), "/");
+        assert_eq!(decoded("100%"), "100%");
+        assert_eq!(decoded("a%zzb%4"), "a%zzb%4");
+        assert_eq!(encoded("a/b c~é"), "a%2Fb%20c~%C3%A9");
+        assert_eq!(decoded(&encoded("ä/%?&")), "ä/%?&");
+    }
+
+    #[test]
+    fn figures_are_numbers_or_numbers_in_strings() {
+        let value = serde_json::json!({"a": {"b": "17"}, "c": 2.5, "d": "NaN"});
+        assert_eq!(figure(&value, "a.b"), Some(17.0));
+        assert_eq!(figure(&value, "c"), Some(2.5));
+        assert_eq!(figure(&value, "d"), None);
+        assert_eq!(figure(&value, "a.x"), None);
+    }
+
+    #[test]
+    fn base64_is_as_in_the_vectors_of_rfc_4648() {
+        for (plain, written) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")]
+        {
+            assert_eq!(base64(plain.as_bytes()), written);
+        }
+    }
+
+    #[test]
+    fn queues_of_dead_letters_are_known_by_name() {
+        for name in ["orders.dlq", "orders.DLT", "orders_dlx", "mail-dead", "DLQ", "x.dead-letters"] {
+            assert!(is_grave(name), "{name}");
+        }
+        for name in ["orders", "deadline", "undead.queue"] {
+            assert!(!is_grave(name), "{name}");
+        }
+    }
+}
