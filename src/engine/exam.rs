@@ -255,7 +255,7 @@ impl ExamState {
                 (finding.grade, finding.since)
             };
             let advice = finding.advice.clone().filter(|_| grade >= Grade::Warning);
-            check.finding = Finding { grade, since, advice, ..finding };
+            check.finding = Finding { grade, advice, since, ..finding };
             if grade != before {
                 news.push(check.finding.clone());
             }

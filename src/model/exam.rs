@@ -48,7 +48,7 @@ pub enum Protocol {
     Etcd,
     /// Prometheus's exposition format, of any exporter.
     Prometheus,
-    /// `InfluxDB`'s HTTP API.
+    /// InfluxDB's HTTP API.
     Influxdb,
     /// Neo4j: Bolt's handshake and the HTTP API.
     Neo4j,
@@ -58,13 +58,13 @@ pub enum Protocol {
     Weaviate,
     /// nginx, with `stub_status` where it is there.
     Nginx,
-    /// `HAProxy`, with its statistics page where it is there.
+    /// HAProxy, with its statistics page where it is there.
     Haproxy,
     /// PHP-FPM over FastCGI (its `ping.path` and `pm.status_path`).
     PhpFpm,
-    /// `ZooKeeper`'s four-letter words.
+    /// ZooKeeper's four-letter words.
     Zookeeper,
-    /// `ClickHouse`'s HTTP interface.
+    /// ClickHouse's HTTP interface.
     Clickhouse,
     /// The HTTP API of an OCI registry.
     Registry,
