@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use cas::model::exam::{Grade, Hidden, Protocol, Target, Trouble};
 use h2::{RecvStream, server::SendResponse};
-use http::{HeaderMap, HeaderValue, Request, Response};
+use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, Request, Response};
 
 use super::{assert_known, remark, serve};
 use crate::kinds::rig::{at, figure, look, ready};
