@@ -183,12 +183,13 @@ async fn ask_udp(target: &Target, question: &Question) -> Result<Answer, Trouble
         {
             match Answer::read(&buffer[..got.map_err(broken)?], number, question) {
                 Some(answer) => return Ok(answer),
+                // Somebody else's, or nobody's who knows DNS: the right one may follow.
                 None => strange = true,
             }
         }
-    }
-    if strange {
-        return Err(Trouble::Foreign(format!("{place} (UDP) answers, and not as DNS does")));
+        if strange {
+            return Err(Trouble::Foreign(format!("{place} (UDP) answers, and not as DNS does")));
+        }
     }
     Err(Trouble::Unreachable(format!("{place} (UDP) answers none of {TRIES} questions")))
 }
