@@ -8,7 +8,7 @@
 
 mod packet;
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -163,9 +163,12 @@ async fn ask_udp(target: &Target, question: &Question) -> Result<Answer, Trouble
         return Err(Trouble::Unreachable(format!("host {} cannot be found", target.host)));
     };
     let from = if address.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
-    let broken = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => Trouble::Unreachable(format!("nothing listens on {place} (UDP)")),
-        _ => wire::broken(&error, target),
+    let broken = |error: io::Error| {
+        if error.kind() == io::ErrorKind::ConnectionRefused {
+            Trouble::Unreachable(format!("nothing listens on {place} (UDP)"))
+        } else {
+            wire::broken(&error, target)
+        }
     };
     let socket = UdpSocket::bind(from).await.map_err(broken)?;
     socket.connect(address).await.map_err(broken)?;
@@ -180,12 +183,13 @@ async fn ask_udp(target: &Target, question: &Question) -> Result<Answer, Trouble
         {
             match Answer::read(&buffer[..got.map_err(broken)?], number, question) {
                 Some(answer) => return Ok(answer),
+                // Somebody else's, or nobody's who knows DNS: the right one may follow.
                 None => strange = true,
             }
         }
-    }
-    if strange {
-        return Err(Trouble::Foreign(format!("{place} (UDP) answers, and not as DNS does")));
+        if strange {
+            return Err(Trouble::Foreign(format!("{place} (UDP) answers, and not as DNS does")));
+        }
     }
     Err(Trouble::Unreachable(format!("{place} (UDP) answers none of {TRIES} questions")))
 }

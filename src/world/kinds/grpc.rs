@@ -7,7 +7,7 @@
 //! Never: calls any other method, or reads more than 64 KiB of an answer.
 
 use h2::{RecvStream, client};
-use http::{HeaderMap, Request, StatusCode, header};
+use tokio_tungstenite::tungstenite::http::{HeaderMap, Request, StatusCode, header};
 
 use crate::{
     model::exam::{Grade, Measure, Reading, Target, Trouble},
@@ -244,11 +244,11 @@ fn h2_trouble(error: &h2::Error, target: &Target) -> Trouble {
     let place = target.place();
     if let Some(io) = error.get_io() {
         // Whoever does not know HTTP/2 often closes at the sight of it; that cannot be told from a fall.
-        return match wire::broken(io, target) {
-            Trouble::Unreachable(why) if !target.tls => {
-                Trouble::Unreachable(format!("{why}; where it wants TLS, write grpcs://"))
-            }
-            trouble => trouble,
+        let trouble = wire::broken(io, target);
+        return if let (Trouble::Unreachable(why), false) = (&trouble, target.tls) {
+            Trouble::Unreachable(format!("{why}; where it wants TLS, write grpcs://"))
+        } else {
+            trouble
         };
     }
     if error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR) {

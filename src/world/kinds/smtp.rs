@@ -79,10 +79,9 @@ pub(super) async fn look(target: &Target) -> Result<Reading, Trouble> {
     reading.measure(Measure::new("latency", latency));
     reading.measure(Measure::new("greeting", session.greeted));
     // SIZE without a figure, or with 0, is no limit (RFC 1870).
-    if let Some(size) = session.offers.of("SIZE").and_then(|words| words.first()?.parse::<f64>().ok()) {
-        if size > 0.0 {
-            reading.measure(Measure::new("max-size", size));
-        }
+    let size = session.offers.of("SIZE").and_then(|words| words.first()?.parse::<f64>().ok());
+    if let Some(size) = size.filter(|size| *size > 0.0) {
+        reading.measure(Measure::new("max-size", size));
     }
     if !target.tls && session.offers.of("STARTTLS").is_none() && !is_loopback(&target.host) {
         let advice = "give it a certificate, so that mails and passwords do not travel in the clear";

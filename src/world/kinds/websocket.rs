@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use http::{HeaderValue, StatusCode, header};
 use tokio::time::timeout;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
@@ -17,6 +16,7 @@ use tokio_tungstenite::{
         client::IntoClientRequest,
         error::ProtocolError,
         handshake::client::Request,
+        http::{HeaderValue, StatusCode, header},
         protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
     },
 };
@@ -72,7 +72,7 @@ async fn open(target: &Target) -> Result<Session, Trouble> {
     let connection = wire::connect(target).await?;
     let config = WebSocketConfig::default().max_message_size(Some(MOST_BYTES)).max_frame_size(Some(MOST_BYTES));
     let (stream, answer) =
-        client_async_with_config(request, connection, Some(config)).await.map_err(|error| explain(error, target))?;
+        client_async_with_config(request, connection, Some(config)).await.map_err(|error| explain(&error, target))?;
     let server = answer.headers().get(header::SERVER).and_then(|server| server.to_str().ok()).map(words::said);
     Ok(Session { stream, server, handshake: words::seconds_since(begun) })
 }
@@ -136,7 +136,7 @@ async fn echo(session: &mut Session, target: &Target) -> Result<Option<f64>, Tro
 }
 
 async fn send(session: &mut Session, message: Message, target: &Target) -> Result<(), Trouble> {
-    session.stream.send(message).await.map_err(|error| explain(error, target))
+    session.stream.send(message).await.map_err(|error| explain(&error, target))
 }
 
 async fn wait(
@@ -151,7 +151,7 @@ async fn wait(
             None => {
                 return Err(Trouble::Unreachable(format!("{place} closed the connection instead of answering {to}")));
             }
-            Some(Err(error)) => return Err(explain(error, target)),
+            Some(Err(error)) => return Err(explain(&error, target)),
             Some(Ok(Message::Close(frame))) => return Err(closed(frame.as_ref(), target)),
             Some(Ok(message)) if wanted(&message) => return Ok(()),
             Some(Ok(
@@ -194,10 +194,10 @@ async fn close(mut session: Session) {
     let _heard = timeout(GOODBYE, goodbye).await;
 }
 
-fn explain(error: Error, target: &Target) -> Trouble {
+fn explain(error: &Error, target: &Target) -> Trouble {
     let place = target.place();
     match error {
-        Error::Io(error) => wire::broken(&error, target),
+        Error::Io(error) => wire::broken(error, target),
         Error::Http(answer) => {
             let status = answer.status();
             match status {
@@ -228,6 +228,15 @@ fn explain(error: Error, target: &Target) -> Trouble {
         Error::Protocol(ProtocolError::HandshakeIncomplete | ProtocolError::ResetWithoutClosingHandshake) => {
             Trouble::Unreachable(format!("{place} closed the connection without an answer"))
         }
-        other => Trouble::Foreign(format!("{place} does not speak WebSocket: {}", words::said(&other.to_string()))),
+        Error::Tls(_)
+        | Error::Capacity(_)
+        | Error::Protocol(_)
+        | Error::WriteBufferFull(_)
+        | Error::Utf8(_)
+        | Error::AttackAttempt
+        | Error::Url(_)
+        | Error::HttpFormat(_) => {
+            Trouble::Foreign(format!("{place} does not speak WebSocket: {}", words::said(&error.to_string())))
+        }
     }
 }

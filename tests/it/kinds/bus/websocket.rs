@@ -4,7 +4,7 @@ use std::{io::Read, net::TcpListener, thread};
 
 use cas::model::exam::{Hidden, Protocol, Target, Trouble};
 use futures_util::{SinkExt, StreamExt};
-use http::{HeaderValue, StatusCode};
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::{
     accept_hdr_async,
     tungstenite::{
@@ -22,7 +22,8 @@ const WEBSOCKET: Protocol = Protocol::Websocket;
 /// Who may come in: `/private` wants a token, `/full` is closed for today. `chat` is the one subprotocol.
 #[expect(clippy::result_large_err, reason = "the library's own type")]
 fn door(request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
-    let refused = |status| Err(http::Response::builder().status(status).body(None).unwrap());
+    let refused =
+        |status| Err(tokio_tungstenite::tungstenite::http::Response::builder().status(status).body(None).unwrap());
     let token = request.headers().get("authorization");
     match request.uri().path() {
         "/private" if token != Some(&HeaderValue::from_static("Bearer right")) => refused(StatusCode::UNAUTHORIZED),

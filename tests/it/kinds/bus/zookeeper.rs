@@ -4,7 +4,7 @@ use std::{net::TcpStream, path::Path};
 
 use cas::model::exam::{Grade, Protocol, Trouble};
 
-use super::{assert_known, assert_silent, remark};
+use super::{assert_known, assert_sign, assert_silent, remark};
 use crate::{
     kinds::rig::{Server, dir, figure, free_port, look, program, ready, until_ready},
     support::eventually,
@@ -30,7 +30,8 @@ fn start(more: &str) -> Server {
         "-XX:+UseSerialGC",
         "-Dzookeeper.jmx.log4j.disable=true",
         "-cp",
-        jar,
+        // Debian's own class path has nothing that writes a log.
+        &format!("{jar}:/usr/share/java/slf4j-simple.jar"),
         "org.apache.zookeeper.server.quorum.QuorumPeerMain",
         "zoo.cfg",
     ];
@@ -77,4 +78,5 @@ fn a_zookeeper_that_allows_only_srvr_tells_less_and_one_without_its_fellows_does
         matches!(last, Some(Err(Trouble::Unready(_))))
     });
     assert!(last.unwrap().unwrap_err().to_string().contains("no quorum"));
+    assert_sign("zookeeper", &alone, "not reached");
 }
