@@ -1,5 +1,8 @@
 //! The catalogue of kinds of services: how they are known, asked, judged and healed. Data (`assets/kinds/*.toml`), read once.
 
+mod find;
+mod unwrap;
+
 use std::{sync::LazyLock, time::Duration};
 
 use serde::Deserialize;
@@ -9,6 +12,8 @@ use crate::model::{
     signal::Signal,
     time::human,
 };
+
+pub use find::find;
 
 /// A kind of service.
 #[derive(Debug, Clone, Deserialize)]
@@ -30,6 +35,13 @@ pub struct Kind {
     /// Names of programs: `postgres`.
     #[serde(default)]
     pub programs: Vec<String>,
+    /// Words that must all be among those of a command line that an interpreter runs (`manage.py`, `phx.server`, a main class of Java), where the
+    /// name of a program is not enough.
+    #[serde(default)]
+    pub words: Vec<String>,
+    /// True of a language's runtime: whatever runs in it says more of what it is.
+    #[serde(default)]
+    pub runtime: bool,
     /// Schemes of URLs that lead to it.
     #[serde(default)]
     pub schemes: Vec<String>,
@@ -51,6 +63,9 @@ pub struct Kind {
     /// The user to ask as where none is told.
     #[serde(default)]
     pub user: Option<String>,
+    /// The path to ask for where none is told, as `api/health`.
+    #[serde(default)]
+    pub path: Option<String>,
     /// Options of the target where none are told.
     #[serde(default)]
     pub options: std::collections::BTreeMap<String, String>,
@@ -109,7 +124,19 @@ pub enum Remedy {
 const FILES: &[&str] = &[include_str!("../../assets/kinds/redis.toml")];
 
 static KINDS: LazyLock<Vec<Kind>> =
-    LazyLock::new(|| FILES.iter().filter_map(|text| toml::from_str(text).ok()).collect());
+    LazyLock::new(|| with_common_rules(FILES.iter().filter_map(|text| toml::from_str(text).ok()).collect()));
+
+/// A kind whose protocol has a kind of the same name (every web application: `http`) takes over its rules, other than those that it has itself.
+fn with_common_rules(mut kinds: Vec<Kind>) -> Vec<Kind> {
+    let common: Vec<(String, Vec<Rule>)> = kinds.iter().map(|kind| (kind.id.clone(), kind.rules.clone())).collect();
+    for kind in &mut kinds {
+        let Some(protocol) = kind.protocol.filter(|protocol| protocol.label() != kind.id) else { continue };
+        let rules = common.iter().filter(|(id, _)| id == protocol.label()).flat_map(|(_, rules)| rules);
+        let missing: Vec<_> = rules.filter(|rule| kind.rules.iter().all(|own| own.name != rule.name)).cloned().collect();
+        kind.rules.extend(missing);
+    }
+    kinds
+}
 
 /// Every kind.
 #[must_use]
