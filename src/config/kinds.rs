@@ -36,7 +36,7 @@ pub struct Kind {
     #[serde(default)]
     pub programs: Vec<String>,
     /// Words that must all be among those of a command line that an interpreter runs (`manage.py`, `phx.server`, a main class of Java), where the
-    /// name of a program is not enough.
+    /// name of a program is not enough. `a|b` is one of both.
     #[serde(default)]
     pub words: Vec<String>,
     /// True of a language's runtime: whatever runs in it says more of what it is.
@@ -121,7 +121,46 @@ pub enum Remedy {
 }
 
 /// The files.
-const FILES: &[&str] = &[include_str!("../../assets/kinds/redis.toml")];
+const FILES: &[&str] = &[
+    include_str!("../../assets/kinds/alertmanager.toml"),
+    include_str!("../../assets/kinds/apache.toml"),
+    include_str!("../../assets/kinds/caddy.toml"),
+    include_str!("../../assets/kinds/celery.toml"),
+    include_str!("../../assets/kinds/container.toml"),
+    include_str!("../../assets/kinds/django.toml"),
+    include_str!("../../assets/kinds/docker-registry.toml"),
+    include_str!("../../assets/kinds/dotnet.toml"),
+    include_str!("../../assets/kinds/flask.toml"),
+    include_str!("../../assets/kinds/go.toml"),
+    include_str!("../../assets/kinds/grafana.toml"),
+    include_str!("../../assets/kinds/haproxy.toml"),
+    include_str!("../../assets/kinds/http.toml"),
+    include_str!("../../assets/kinds/influxdb.toml"),
+    include_str!("../../assets/kinds/job.toml"),
+    include_str!("../../assets/kinds/jvm.toml"),
+    include_str!("../../assets/kinds/neo4j.toml"),
+    include_str!("../../assets/kinds/nextjs.toml"),
+    include_str!("../../assets/kinds/nginx.toml"),
+    include_str!("../../assets/kinds/node.toml"),
+    include_str!("../../assets/kinds/node-exporter.toml"),
+    include_str!("../../assets/kinds/phoenix.toml"),
+    include_str!("../../assets/kinds/php.toml"),
+    include_str!("../../assets/kinds/php-fpm.toml"),
+    include_str!("../../assets/kinds/process.toml"),
+    include_str!("../../assets/kinds/prometheus.toml"),
+    include_str!("../../assets/kinds/python.toml"),
+    include_str!("../../assets/kinds/qdrant.toml"),
+    include_str!("../../assets/kinds/rails.toml"),
+    include_str!("../../assets/kinds/redis.toml"),
+    include_str!("../../assets/kinds/ruby.toml"),
+    include_str!("../../assets/kinds/sidekiq.toml"),
+    include_str!("../../assets/kinds/spring-boot.toml"),
+    include_str!("../../assets/kinds/traefik.toml"),
+    include_str!("../../assets/kinds/victoria-metrics.toml"),
+    include_str!("../../assets/kinds/vite.toml"),
+    include_str!("../../assets/kinds/weaviate.toml"),
+    include_str!("../../assets/kinds/worker.toml"),
+];
 
 static KINDS: LazyLock<Vec<Kind>> =
     LazyLock::new(|| with_common_rules(FILES.iter().filter_map(|text| toml::from_str(text).ok()).collect()));

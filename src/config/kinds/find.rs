@@ -13,10 +13,11 @@ const TELLING_PORTS: [u16; 19] = [
     25, 53, 1883, 2181, 2379, 3306, 4222, 5432, 5672, 6333, 6379, 7687, 8086, 9092, 9200, 11211, 15672, 27017, 33060,
 ];
 /// Programs that run something else; what, stands behind them.
-const INTERPRETERS: [&str; 34] = [
+const INTERPRETERS: [&str; 38] = [
     "python", "pypy", "node", "nodejs", "ruby", "php", "java", "perl", "bundle", "npx", "npm", "yarn", "pnpm", "bun", "bunx",
     "deno", "tsx", "ts-node", "nodemon", "uv", "uvx", "poetry", "pipenv", "pdm", "hatch", "rye", "conda", "dotnet", "mix",
-    "elixir", "iex", "erl", "go", "air",
+    "elixir", "iex", "erl", "go", "air", "mvn",
+    "mvnw", "gradle", "gradlew",
 ];
 /// Runners whose first words only say that something is run.
 const RUN_WORDS: [&str; 5] = ["exec", "run", "dlx", "x", "tool"];
@@ -99,17 +100,24 @@ fn of_words(words: &[String]) -> Option<(&'static Kind, String)> {
     let script = script(words);
     let by_script = script.as_deref().and_then(|script| {
         let plain = SCRIPTS.iter().find_map(|end| script.strip_suffix(end));
-        by_name(script).or_else(|| plain.and_then(by_name)).filter(|(kind, _)| !kind.runtime)
+        by_name(script).or_else(|| plain.and_then(by_name))
     });
     by_script.or_else(|| by_words(words)).or_else(|| by_name(first))
 }
 
 /// The kind with the most words that are all there.
 fn by_words(words: &[String]) -> Option<(&'static Kind, String)> {
-    let is_there = |wanted: &String| words.iter().any(|word| word == wanted || base(word) == wanted);
-    let fitting = all().iter().filter(|kind| !kind.words.is_empty() && kind.words.iter().all(is_there));
-    let kind = fitting.max_by_key(|kind| kind.words.len())?;
-    Some((kind, format!("its command line names {}", shown(&kind.words.join(" ")))))
+    let fitting = all().iter().filter(|kind| !kind.words.is_empty()).filter_map(|kind| {
+        let named: Option<Vec<_>> = kind.words.iter().map(|wanted| way_named(wanted, words)).collect();
+        named.map(|named| (kind, named))
+    });
+    let (kind, named) = fitting.max_by_key(|(_, named)| named.len())?;
+    Some((kind, format!("its command line names {}", shown(&named.join(" ")))))
+}
+
+/// Of `a|b` the one that is among the words, themselves or as the last part of a path.
+fn way_named<'k>(wanted: &'k str, words: &[String]) -> Option<&'k str> {
+    wanted.split('|').find(|way| words.iter().any(|word| word == way || base(word) == *way))
 }
 
 /// Script, module or command that an interpreter runs, without directories.
@@ -236,9 +244,9 @@ mod tests {
             (&["bundle", "exec", "puma"], "rails", "its program is puma"),
             (&["bin/rails", "server"], "rails", "its program is rails"),
             (&["java", "-Xmx1g", "-jar", "app.jar"], "jvm", "its program is java"),
-            (&["./mvnw", "spring-boot:run"], "spring-boot", "its program is mvnw"),
+            (&["./mvnw", "-q", "spring-boot:run"], "spring-boot", "its command line names spring-boot:run"),
             (&["java", "-cp", "x", "org.springframework.boot.loader.launch.JarLauncher"], "spring-boot", "its command line names org.springframework.boot.loader.launch.JarLauncher"),
-            (&["mix", "phx.server"], "phoenix", "its program is phx.server"),
+            (&["mix", "phx.server"], "phoenix", "its command line names phx.server"),
             (&["elixir", "--name", "a", "-S", "mix", "phx.server"], "phoenix", "its command line names phx.server"),
             (&["php", "artisan", "serve"], "php", "its program is php"),
             (&["dotnet", "watch", "run"], "dotnet", "its program is dotnet"),

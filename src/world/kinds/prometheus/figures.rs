@@ -38,12 +38,11 @@ const PAIRS: [(&str, &str, &str); 5] = [
     ("pool", "go_sql_in_use_connections", "go_sql_max_open_connections"),
 ];
 /// Figures that are taken as they are.
-const ALONE: [(&str, &str); 7] = [
+const ALONE: [(&str, &str); 6] = [
     ("memory", "process_resident_memory_bytes"),
     ("goroutines", "go_goroutines"),
     ("threads", "jvm_threads_live_threads"),
     ("pool-waiting", "hikaricp_connections_pending"),
-    ("pool-waiting", "go_sql_wait_count_total"),
     ("event-loop-lag", "nodejs_eventloop_lag_p99_seconds"),
     ("series", "prometheus_tsdb_head_series"),
 ];
