@@ -171,7 +171,8 @@ fn with_common_rules(mut kinds: Vec<Kind>) -> Vec<Kind> {
     for kind in &mut kinds {
         let Some(protocol) = kind.protocol.filter(|protocol| protocol.label() != kind.id) else { continue };
         let rules = common.iter().filter(|(id, _)| id == protocol.label()).flat_map(|(_, rules)| rules);
-        let missing: Vec<_> = rules.filter(|rule| kind.rules.iter().all(|own| own.name != rule.name)).cloned().collect();
+        let missing: Vec<_> =
+            rules.filter(|rule| kind.rules.iter().all(|own| own.name != rule.name)).cloned().collect();
         kind.rules.extend(missing);
     }
     kinds

@@ -9,23 +9,42 @@ use super::{
 use crate::model::exam::Protocol;
 
 /// Ports that mean one thing.
-const TELLING_PORTS: [u16; 19] = [
-    25, 53, 1883, 2181, 2379, 3306, 4222, 5432, 5672, 6333, 6379, 7687, 8086, 9092, 9200, 11211, 15672, 27017, 33060,
-];
+const TELLING_PORTS: [u16; 19] =
+    [25, 53, 1883, 2181, 2379, 3306, 4222, 5432, 5672, 6333, 6379, 7687, 8086, 9092, 9200, 11211, 15672, 27017, 33060];
 /// Programs that run something else; what, stands behind them.
 const INTERPRETERS: [&str; 38] = [
-    "python", "pypy", "node", "nodejs", "ruby", "php", "java", "perl", "bundle", "npx", "npm", "yarn", "pnpm", "bun", "bunx",
-    "deno", "tsx", "ts-node", "nodemon", "uv", "uvx", "poetry", "pipenv", "pdm", "hatch", "rye", "conda", "dotnet", "mix",
-    "elixir", "iex", "erl", "go", "air", "mvn",
-    "mvnw", "gradle", "gradlew",
+    "python", "pypy", "node", "nodejs", "ruby", "php", "java", "perl", "bundle", "npx", "npm", "yarn", "pnpm", "bun",
+    "bunx", "deno", "tsx", "ts-node", "nodemon", "uv", "uvx", "poetry", "pipenv", "pdm", "hatch", "rye", "conda",
+    "dotnet", "mix", "elixir", "iex", "erl", "go", "air", "mvn", "mvnw", "gradle", "gradlew",
 ];
 /// Runners whose first words only say that something is run.
 const RUN_WORDS: [&str; 5] = ["exec", "run", "dlx", "x", "tool"];
 /// Options of interpreters that take a value.
 const WITH_VALUE: [&str; 24] = [
-    "-W", "-X", "-r", "--require", "--import", "--loader", "--experimental-loader", "-I", "-C", "-n", "--with", "--python",
-    "-p", "--extra", "--group", "--env-file", "--directory", "--project", "--package", "-cp", "-classpath", "--class-path",
-    "-S", "--name",
+    "-W",
+    "-X",
+    "-r",
+    "--require",
+    "--import",
+    "--loader",
+    "--experimental-loader",
+    "-I",
+    "-C",
+    "-n",
+    "--with",
+    "--python",
+    "-p",
+    "--extra",
+    "--group",
+    "--env-file",
+    "--directory",
+    "--project",
+    "--package",
+    "-cp",
+    "-classpath",
+    "--class-path",
+    "-S",
+    "--name",
 ];
 /// Ends of scripts that are no part of their names.
 const SCRIPTS: [&str; 8] = [".js", ".mjs", ".cjs", ".ts", ".py", ".rb", ".jar", ".dll"];
@@ -71,7 +90,9 @@ fn of_image(image: &str) -> Option<(&'static Kind, String)> {
     // A copy of a known server in another place keeps its last name; a name such as `node` or `registry` may mean anything there.
     let copy = || {
         let last = base(&name);
-        let speaks = |kind: &Kind| !matches!(kind.protocol, None | Some(Protocol::Http | Protocol::Registry | Protocol::Prometheus));
+        let speaks = |kind: &Kind| {
+            !matches!(kind.protocol, None | Some(Protocol::Http | Protocol::Registry | Protocol::Prometheus))
+        };
         all().iter().find(|kind| name.contains('/') && speaks(kind) && has(kind, last))
     };
     exact.or_else(copy).map(|kind| (kind, format!("its image is {}", shown(image.trim()))))
@@ -79,7 +100,9 @@ fn of_image(image: &str) -> Option<(&'static Kind, String)> {
 
 fn of_command(command: &[String]) -> Option<(&'static Kind, String)> {
     match unwrapped(command)? {
-        Inner::Image(image, inside) => find(Some(&image), Some(&inside).filter(|inside| !inside.is_empty()).map(Vec::as_slice), &[]),
+        Inner::Image(image, inside) => {
+            find(Some(&image), Some(&inside).filter(|inside| !inside.is_empty()).map(Vec::as_slice), &[])
+        }
         Inner::Program(words) => of_words(&words),
     }
 }
@@ -124,7 +147,9 @@ fn way_named<'k>(wanted: &'k str, words: &[String]) -> Option<&'k str> {
 fn script(words: &[String]) -> Option<String> {
     let mut rest = &words[1..];
     for _ in 0..6 {
-        if let Some(at) = rest.iter().take_while(|word| word.starts_with('-')).position(|word| word == "-m" || word == "-jar") {
+        if let Some(at) =
+            rest.iter().take_while(|word| word.starts_with('-')).position(|word| word == "-m" || word == "-jar")
+        {
             return rest.get(at + 1).map(|word| base(word).to_owned());
         }
         rest = behind_options(rest, &WITH_VALUE);
@@ -215,15 +240,27 @@ mod tests {
             (&["redis-server", "--port", "1"][..], "redis", "its program is redis-server"),
             (&["/usr/bin/redis-server"], "redis", "its program is redis-server"),
             (&["sh", "-c", "exec redis-server --port 7000"], "redis", "its program is redis-server"),
-            (&["bash", "-lc", "cd /srv && A=1 exec redis-server 2>&1 | tee log"], "redis", "its program is redis-server"),
+            (
+                &["bash", "-lc", "cd /srv && A=1 exec redis-server 2>&1 | tee log"],
+                "redis",
+                "its program is redis-server",
+            ),
             (&["bash", "-e", "-o", "pipefail", "-c", "redis-server"], "redis", "its program is redis-server"),
             (&["FOO=bar", "env", "-u", "X", "BAR=1", "redis-server"], "redis", "its program is redis-server"),
             (&["sudo", "-E", "-u", "redis", "redis-server"], "redis", "its program is redis-server"),
             (&["gosu", "redis", "redis-server"], "redis", "its program is redis-server"),
             (&["tini", "--", "docker-entrypoint.sh", "redis-server"], "redis", "its program is redis-server"),
             (&["timeout", "-k", "5", "60", "redis-server"], "redis", "its program is redis-server"),
-            (&["docker", "run", "--rm", "-it", "-p", "6379:6379", "--name", "r", "-e", "A=b", "redis:7"], "redis", "its image is redis:7"),
-            (&["docker", "run", "-p6379:6379", "--pull=always", "acme/x", "redis-server"], "redis", "its program is redis-server"),
+            (
+                &["docker", "run", "--rm", "-it", "-p", "6379:6379", "--name", "r", "-e", "A=b", "redis:7"],
+                "redis",
+                "its image is redis:7",
+            ),
+            (
+                &["docker", "run", "-p6379:6379", "--pull=always", "acme/x", "redis-server"],
+                "redis",
+                "its program is redis-server",
+            ),
             (&["podman", "run", "node:20", "npx", "next", "start"], "nextjs", "its program is next"),
             (&["php-fpm8.2", "-F"], "php-fpm", "its program is php-fpm8.2"),
             (&["nginx", "-g", "daemon off;"], "nginx", "its program is nginx"),
@@ -245,7 +282,11 @@ mod tests {
             (&["bin/rails", "server"], "rails", "its program is rails"),
             (&["java", "-Xmx1g", "-jar", "app.jar"], "jvm", "its program is java"),
             (&["./mvnw", "-q", "spring-boot:run"], "spring-boot", "its command line names spring-boot:run"),
-            (&["java", "-cp", "x", "org.springframework.boot.loader.launch.JarLauncher"], "spring-boot", "its command line names org.springframework.boot.loader.launch.JarLauncher"),
+            (
+                &["java", "-cp", "x", "org.springframework.boot.loader.launch.JarLauncher"],
+                "spring-boot",
+                "its command line names org.springframework.boot.loader.launch.JarLauncher",
+            ),
             (&["mix", "phx.server"], "phoenix", "its command line names phx.server"),
             (&["elixir", "--name", "a", "-S", "mix", "phx.server"], "phoenix", "its command line names phx.server"),
             (&["php", "artisan", "serve"], "php", "its program is php"),
@@ -285,7 +326,12 @@ mod tests {
 
     #[test]
     fn only_ports_that_mean_one_thing_count() {
-        for (ports, kind) in [(&[6379][..], Some("redis")), (&[8080, 7687], Some("neo4j")), (&[80, 3000, 8080, 5000, 9090], None), (&[], None)] {
+        for (ports, kind) in [
+            (&[6379][..], Some("redis")),
+            (&[8080, 7687], Some("neo4j")),
+            (&[80, 3000, 8080, 5000, 9090], None),
+            (&[], None),
+        ] {
             assert_eq!(find(None, None, ports).map(|(kind, _)| kind.id.as_str()), kind, "{ports:?}");
         }
         assert_eq!(find(None, None, &[6379]).unwrap().1, "it listens on 6379");
@@ -294,7 +340,8 @@ mod tests {
     #[test]
     fn an_image_beats_a_command_beats_a_port_and_a_language_says_least() {
         let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        let kind = |image, line: &str, ports: &[u16]| find(image, Some(&words(line)), ports).map(|(kind, _)| kind.id.as_str());
+        let kind =
+            |image, line: &str, ports: &[u16]| find(image, Some(&words(line)), ports).map(|(kind, _)| kind.id.as_str());
         assert_eq!(kind(Some("redis:7"), "nginx", &[7687]), Some("redis"));
         assert_eq!(kind(Some("acme/x"), "nginx", &[6379]), Some("nginx"));
         assert_eq!(kind(Some("acme/x"), "./x", &[6379]), Some("redis"));

@@ -44,8 +44,19 @@ const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "ash", "ksh"];
 const ENGINES: [&str; 3] = ["docker", "podman", "nerdctl"];
 /// Their options that take no value.
 const SWITCHES: [&str; 13] = [
-    "--rm", "--detach", "--interactive", "--tty", "--init", "--privileged", "--read-only", "--no-healthcheck",
-    "--publish-all", "--oom-kill-disable", "--quiet", "--replace", "--sig-proxy",
+    "--rm",
+    "--detach",
+    "--interactive",
+    "--tty",
+    "--init",
+    "--privileged",
+    "--read-only",
+    "--no-healthcheck",
+    "--publish-all",
+    "--oom-kill-disable",
+    "--quiet",
+    "--replace",
+    "--sig-proxy",
 ];
 
 /// What a command line comes to.
@@ -132,7 +143,8 @@ fn shell_line(words: &[String]) -> Option<&str> {
 /// Of a line of shell the command that stays: the last of those one after the other, the first of a pipe.
 fn last_command(line: &str) -> Option<Vec<String>> {
     let commands = commands(line);
-    let split: Vec<_> = commands.iter().filter_map(|command| shlex::split(command)).filter(|words| !words.is_empty()).collect();
+    let split: Vec<_> =
+        commands.iter().filter_map(|command| shlex::split(command)).filter(|words| !words.is_empty()).collect();
     split.into_iter().next_back()
 }
 

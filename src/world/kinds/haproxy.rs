@@ -112,16 +112,24 @@ async fn command(socket: &str, words: &str) -> Result<String, Trouble> {
         stream.take(MOST).read_to_end(&mut bytes).await?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
-    let said = talk.await.map_err(|error: io::Error| match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            Trouble::Refused(format!("the socket {shown} lets nobody in but its owner: see its mode in the configuration"))
+    let said = talk.await.map_err(|error: io::Error| {
+        let is = |kind: io::ErrorKind| error.kind() == kind;
+        if is(io::ErrorKind::PermissionDenied) {
+            Trouble::Refused(format!(
+                "the socket {shown} lets nobody in but its owner: see its mode in the configuration"
+            ))
+        } else if is(io::ErrorKind::NotFound) {
+            Trouble::Unreachable(format!("there is no socket {shown}"))
+        } else if is(io::ErrorKind::ConnectionRefused) {
+            Trouble::Unreachable(format!("nobody listens on the socket {shown}"))
+        } else {
+            Trouble::Unreachable(format!("the socket {shown} does not answer: {error}"))
         }
-        io::ErrorKind::NotFound => Trouble::Unreachable(format!("there is no socket {shown}")),
-        io::ErrorKind::ConnectionRefused => Trouble::Unreachable(format!("nobody listens on the socket {shown}")),
-        _ => Trouble::Unreachable(format!("the socket {shown} does not answer: {error}")),
     })?;
     if said.contains("Permission denied") && said.len() < 200 {
-        return Err(Trouble::Refused(format!("the socket {shown} does not permit \"{words}\": give it level operator or user")));
+        return Err(Trouble::Refused(format!(
+            "the socket {shown} does not permit \"{words}\": give it level operator or user"
+        )));
     }
     let is_known = said.starts_with("Name: HAProxy") || said.starts_with("# pxname");
     if is_known { Ok(said) } else { Err(Trouble::Foreign(format!("{shown} does not answer as HAProxy does"))) }
@@ -130,7 +138,9 @@ async fn command(socket: &str, words: &str) -> Result<String, Trouble> {
 /// What `show info` adds.
 fn report_info(info: &str, reading: &mut Reading) {
     let of = |key: &str| {
-        info.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':').map(str::trim)).filter(|value| !value.is_empty())
+        info.lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(':').map(str::trim))
+            .filter(|value| !value.is_empty())
     };
     let number = |key: &str| of(key).and_then(|value| value.parse::<f64>().ok());
     reading.server = Some(http::clause(&format!("HAProxy {}", of("Version").unwrap_or_default())));

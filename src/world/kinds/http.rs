@@ -123,7 +123,11 @@ fn judge(target: &Target, path: &str, answer: &Answer, wanted: &Wanted) -> Resul
     if health::is_page_of(path)
         && let Some(ill) = health::verdict(&answer.body).filter(|ill| ill.fails)
     {
-        return Err(Trouble::Unready(format!("{place} answers {} for {path} and {}", answer.status.as_str(), ill.words)));
+        return Err(Trouble::Unready(format!(
+            "{place} answers {} for {path} and {}",
+            answer.status.as_str(),
+            ill.words
+        )));
     }
     Ok(())
 }
@@ -147,9 +151,7 @@ fn judge_status(target: &Target, path: &str, answer: &Answer, wanted: &Wanted) -
         }
         429 => Err(Trouble::Busy(format!("{place} has too much to do: it answers 429 for {path}"))),
         400..=499 if is_unnamed(target) => Ok(()),
-        404 | 410 => {
-            Err(Trouble::Unready(format!("{}: no such path there; name another one in its check", said())))
-        }
+        404 | 410 => Err(Trouble::Unready(format!("{}: no such path there; name another one in its check", said()))),
         400..=599 => Err(Trouble::Unready(format!("{}{}", said(), body()))),
         _ => Err(Trouble::Foreign(said())),
     }

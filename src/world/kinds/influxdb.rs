@@ -77,7 +77,12 @@ pub(super) async fn look(target: &Target) -> Result<Reading, Trouble> {
         second_generation(&metrics.text(), &mut reading);
     } else {
         let sentence = "it tells nothing of itself: neither /debug/vars (1.x) nor /metrics (2.x) is there";
-        reading.remark("figures", Grade::Notice, sentence, Some("1.x: pprof-enabled = true in [http]; 2.x: without metrics-disabled"));
+        reading.remark(
+            "figures",
+            Grade::Notice,
+            sentence,
+            Some("1.x: pprof-enabled = true in [http]; 2.x: without metrics-disabled"),
+        );
     }
     health(target, &mut reading).await;
     Ok(reading)
@@ -91,10 +96,13 @@ async fn ping(target: &Target) -> Result<String, Trouble> {
     match (answer.status.as_u16(), version) {
         (200 | 204, Some(version)) => Ok(clause(version)),
         (503, _) => Err(Trouble::Unready(format!("{place} says that it cannot serve: status 503 for /ping"))),
-        (_, Some(_)) => {
-            Err(Trouble::Unready(format!("{place} answers {} for /ping, where 204 is expected", answer.status.as_str())))
+        (_, Some(_)) => Err(Trouble::Unready(format!(
+            "{place} answers {} for /ping, where 204 is expected",
+            answer.status.as_str()
+        ))),
+        (_, None) => {
+            Err(Trouble::Foreign(format!("{place} answers over HTTP and is no InfluxDB: no X-Influxdb-Version")))
         }
-        (_, None) => Err(Trouble::Foreign(format!("{place} answers over HTTP and is no InfluxDB: no X-Influxdb-Version"))),
     }
 }
 

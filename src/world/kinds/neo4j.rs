@@ -6,10 +6,7 @@
 
 mod bolt;
 
-use super::{
-    http::clause,
-    web,
-};
+use super::{http::clause, web};
 use crate::model::exam::{Grade, Measure, Reading, Target, Trouble};
 use bolt::Session;
 
@@ -80,7 +77,12 @@ async fn databases(session: &mut Session<'_>, reading: &mut Reading) -> Result<(
             if offline as usize <= NAMED {
                 let why = if why.is_empty() { String::new() } else { format!(": {why}") };
                 let sentence = clause(&format!("database {name} is {is} and should be online{why}"));
-                reading.remark("databases", Grade::Critical, sentence, Some("see its debug.log: the store may need recovery, or the disk is full"));
+                reading.remark(
+                    "databases",
+                    Grade::Critical,
+                    sentence,
+                    Some("see its debug.log: the store may need recovery, or the disk is full"),
+                );
             }
         }
     }
@@ -92,14 +94,17 @@ async fn transactions(session: &mut Session<'_>, reading: &mut Reading) -> Resul
     let rows = session
         .rows("SHOW TRANSACTIONS YIELD transactionId, elapsedTime, currentQuery, status RETURN transactionId, elapsedTime.milliseconds, currentQuery, status")
         .await?;
-    let others: Vec<_> = rows.iter().filter(|row| !row.get(2).and_then(bolt::Value::as_str).unwrap_or_default().starts_with("SHOW TRANSACTIONS")).collect();
-    reading.measure(Measure::new("transactions", others.len() as f64));
-    let blocked = others.iter().filter(|row| row.get(3).and_then(bolt::Value::as_str).is_some_and(|word| word.starts_with("Blocked"))).count();
-    reading.measure(Measure::new("transactions-blocked", blocked as f64));
-    let longest = others
+    let others: Vec<_> = rows
         .iter()
-        .filter_map(|row| Some((row.get(1)?.as_int()?, row)))
-        .max_by_key(|(time, _)| *time);
+        .filter(|row| !row.get(2).and_then(bolt::Value::as_str).unwrap_or_default().starts_with("SHOW TRANSACTIONS"))
+        .collect();
+    reading.measure(Measure::new("transactions", others.len() as f64));
+    let blocked = others
+        .iter()
+        .filter(|row| row.get(3).and_then(bolt::Value::as_str).is_some_and(|word| word.starts_with("Blocked")))
+        .count();
+    reading.measure(Measure::new("transactions-blocked", blocked as f64));
+    let longest = others.iter().filter_map(|row| Some((row.get(1)?.as_int()?, row))).max_by_key(|(time, _)| *time);
     if let Some((milliseconds, row)) = longest {
         let word = |at: usize| row.get(at).and_then(bolt::Value::as_str).unwrap_or_default();
         let about = clause(&format!("{}: {}", word(0), word(2)));

@@ -118,7 +118,12 @@ mod tests {
         // Tengine adds a column.
         let more = page.replace("requests\n", "requests request_time\n").replace("31070465", "31070465 99");
         assert_eq!(Status::parse(&more).unwrap(), status);
-        for other in ["", "<html>", "Active connections: many", "Active connections: 1\nserver accepts handled requests\n1 2\nReading: 1"] {
+        for other in [
+            "",
+            "<html>",
+            "Active connections: many",
+            "Active connections: 1\nserver accepts handled requests\n1 2\nReading: 1",
+        ] {
             assert_eq!(Status::parse(other), None, "{other}");
         }
     }

@@ -43,8 +43,14 @@ pub(super) async fn look(target: &Target) -> Result<Reading, Trouble> {
     let mut reading = Reading { server: server(&response), ..Reading::default() };
     let status = serde_json::from_slice::<Value>(&response.body).ok().filter(|value| value.get("pool").is_some());
     let Some(status) = status.filter(|_| response.status == 200) else {
-        let sentence = format!("its pool tells no status at {path} ({}{})", response.status, first_words(&response.text()));
-        reading.remark("status-page", Grade::Notice, sentence, Some("set pm.status_path = /status and ping.path = /ping in its pool"));
+        let sentence =
+            format!("its pool tells no status at {path} ({}{})", response.status, first_words(&response.text()));
+        reading.remark(
+            "status-page",
+            Grade::Notice,
+            sentence,
+            Some("set pm.status_path = /status and ping.path = /ping in its pool"),
+        );
         return Ok(reading);
     };
     let number = |key: &str| status.get(key).and_then(Value::as_f64);
@@ -53,7 +59,8 @@ pub(super) async fn look(target: &Target) -> Result<Reading, Trouble> {
     if let (Some(active), Some(total)) = (number("active processes"), number("total processes")) {
         let told = target.options.get("max-children").and_then(|text| text.parse::<f64>().ok());
         // Once it has been reached, the most that were busy at once is the limit itself; `static` always has all of them.
-        let reached = number("max children reached").filter(|times| *times > 0.0).and_then(|_| number("max active processes"));
+        let reached =
+            number("max children reached").filter(|times| *times > 0.0).and_then(|_| number("max active processes"));
         let limit = told.or_else(|| (manager == "static").then_some(total)).or(reached.map(|most| most.max(total)));
         let about = format!("pool {pool}, {total} processes ({})", clause(manager));
         reading.measure(Measure { limit, ..Measure::new("active", active).about(about) });

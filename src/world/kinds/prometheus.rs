@@ -55,7 +55,12 @@ pub(super) async fn look(target: &Target) -> Result<Reading, Trouble> {
     }
     if let Some(line) = metrics.wrong() {
         let sentence = format!("a line of its metrics cannot be understood: {line}");
-        reading.remark("samples", Grade::Warning, sentence, Some("Prometheus drops the whole page then: correct the exporter"));
+        reading.remark(
+            "samples",
+            Grade::Warning,
+            sentence,
+            Some("Prometheus drops the whole page then: correct the exporter"),
+        );
     }
     let now = begun.wall_us as f64 / 1e6;
     figures::process(&metrics, now, &mut reading);

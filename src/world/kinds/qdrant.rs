@@ -28,7 +28,10 @@ pub(super) async fn ready(target: &Target) -> Result<(), Trouble> {
             let why = first_words(&answer.text());
             return Err(Trouble::Unready(format!("{place} is not ready: it recovers its shards{why}")));
         }
-        status => accepted(&answer, target, "/readyz").and(Err(Trouble::Foreign(format!("{place} answers {status}"))))?,
+        status => {
+            accepted(&answer, target, "/readyz")?;
+            return Err(Trouble::Foreign(format!("{place} answers {status} for /readyz")));
+        }
     }
     if target.password.is_some() {
         accepted(&get(target, "/collections").await?, target, "/collections")?;
@@ -83,9 +86,15 @@ async fn collections(target: &Target, names: &[&str], reading: &mut Reading) -> 
             (Some("red"), _) | (_, Some(_)) => {
                 broken += 1;
                 if broken as usize <= NAMED {
-                    let why = error.map_or_else(|| "status red".to_owned(), |why| format!("its optimizer fails: {}", clause(why)));
+                    let why = error
+                        .map_or_else(|| "status red".to_owned(), |why| format!("its optimizer fails: {}", clause(why)));
                     let sentence = clause(&format!("collection {name} is broken: {why}"));
-                    reading.remark("collections", Grade::Critical, sentence, Some("see its log; often the disk is full or a segment is corrupt"));
+                    reading.remark(
+                        "collections",
+                        Grade::Critical,
+                        sentence,
+                        Some("see its log; often the disk is full or a segment is corrupt"),
+                    );
                 }
             }
             (Some("yellow" | "grey"), None) => busy += 1,
@@ -116,12 +125,22 @@ async fn cluster(target: &Target, reading: &mut Reading) {
     let stopped = &result["consensus_thread_status"];
     if matches!(stopped["consensus_thread_status"].as_str(), Some("stopped" | "stopped_with_err")) {
         let why = clause(stopped["err"].as_str().unwrap_or("stopped"));
-        reading.remark("cluster", Grade::Critical, format!("its consensus has stopped: {why}"), Some("restart this peer, and see its log"));
+        reading.remark(
+            "cluster",
+            Grade::Critical,
+            format!("its consensus has stopped: {why}"),
+            Some("restart this peer, and see its log"),
+        );
     }
     let failing = result["message_send_failures"].as_object().map_or(0, serde_json::Map::len);
     if failing > 0 {
         let sentence = format!("it cannot reach {failing} of its peers");
-        reading.remark("cluster", Grade::Warning, sentence, Some("see whether the other peers run, and the network between them"));
+        reading.remark(
+            "cluster",
+            Grade::Warning,
+            sentence,
+            Some("see whether the other peers run, and the network between them"),
+        );
     }
 }
 

@@ -51,7 +51,12 @@ pub(super) async fn look(target: &Target) -> Result<Reading, Trouble> {
         404 | 405 => {}
         status => {
             let sentence = format!("it cannot list what it holds: {status}{}", errors(&catalogue));
-            reading.remark("repositories", Grade::Critical, sentence, Some("see its storage: permissions, disk, the bucket's credentials"));
+            reading.remark(
+                "repositories",
+                Grade::Critical,
+                sentence,
+                Some("see its storage: permissions, disk, the bucket's credentials"),
+            );
         }
     }
     debug(target, &mut reading).await;
@@ -65,7 +70,8 @@ fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
 fn judge(answer: &Answer, target: &Target) -> Result<(), Trouble> {
     let place = target.place();
     let challenge = header(answer, "www-authenticate").unwrap_or_default();
-    let is_registry = header(answer, "docker-distribution-api-version").is_some_and(|value| value.starts_with("registry/"))
+    let is_registry = header(answer, "docker-distribution-api-version")
+        .is_some_and(|value| value.starts_with("registry/"))
         || challenge.starts_with("Bearer ") && challenge.contains("service=");
     match answer.status.as_u16() {
         // `Basic` tells by a 401 that the login is wrong; `Bearer` always says 401, as the login goes elsewhere.
@@ -77,11 +83,9 @@ fn judge(answer: &Answer, target: &Target) -> Result<(), Trouble> {
         200 if answer.body.trim_ascii() == b"{}" || answer.body.is_empty() => Ok(()),
         403 if is_registry => Err(refusal(target, "registry", answer.status, "/v2/")),
         429 => Err(Trouble::Busy(format!("{place} has too much to do: it answers 429 for /v2/"))),
-        500..=599 => Err(Trouble::Unready(format!(
-            "{place} answers {} for /v2/{}",
-            answer.status.as_str(),
-            errors(answer)
-        ))),
+        500..=599 => {
+            Err(Trouble::Unready(format!("{place} answers {} for /v2/{}", answer.status.as_str(), errors(answer))))
+        }
         status => Err(Trouble::Foreign(format!("{place} answers {status} for /v2/ and is no registry"))),
     }
 }
@@ -94,7 +98,7 @@ fn errors(answer: &Answer) -> String {
         let word = |key: &str| match &first[key] {
             Value::Null => String::new(),
             Value::String(word) => word.clone(),
-            other => other.to_string(),
+            other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => other.to_string(),
         };
         clause(&format!(": {} {} {}", word("code"), word("message"), word("detail")))
     });
@@ -121,9 +125,16 @@ async fn debug(target: &Target, reading: &mut Reading) {
                 }
             }
             Ok(_) | Err(_) => {
-                reading.remark(check, Grade::Notice, "its debug port does not tell its health as a registry does", None);
+                reading.remark(
+                    check,
+                    Grade::Notice,
+                    "its debug port does not tell its health as a registry does",
+                    None,
+                );
             }
         },
-        Err(why) => reading.remark(check, Grade::Notice, format!("its debug port cannot be asked: {}", clause(&why)), None),
+        Err(why) => {
+            reading.remark(check, Grade::Notice, format!("its debug port cannot be asked: {}", clause(&why)), None);
+        }
     }
 }

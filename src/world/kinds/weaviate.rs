@@ -42,7 +42,12 @@ pub(super) async fn look(target: &Target) -> Result<Reading, Trouble> {
     let mut reading = Reading::default();
     let ready = web::get(target, READY).await?;
     if ready.status == StatusCode::SERVICE_UNAVAILABLE {
-        reading.remark("ready", Grade::Critical, format!("it is not ready{}", first_words(&ready.text())), Some("wait while it loads its shards, and see its log"));
+        reading.remark(
+            "ready",
+            Grade::Critical,
+            format!("it is not ready{}", first_words(&ready.text())),
+            Some("wait while it loads its shards, and see its log"),
+        );
     }
     let meta = web::get(target, "/v1/meta").await?;
     accepted(&meta, target, "weaviate", "/v1/meta")?;
@@ -71,7 +76,8 @@ fn nodes(answer: &Value, reading: &mut Reading) {
     reading.measure(Measure::new("objects", sum("/stats/objectCount")));
     reading.measure(Measure::new("shards", sum("/stats/shardCount")));
     let shards = || nodes.iter().filter_map(|node| node["shards"].as_array()).flatten();
-    let queue = sum("/batchStats/queueLength") + shards().filter_map(|shard| shard["vectorQueueLength"].as_f64()).sum::<f64>();
+    let queue =
+        sum("/batchStats/queueLength") + shards().filter_map(|shard| shard["vectorQueueLength"].as_f64()).sum::<f64>();
     reading.measure(Measure::new("queue", queue));
     let read_only: Vec<_> = shards()
         .filter(|shard| shard["vectorIndexingStatus"] == "READONLY")
@@ -79,7 +85,15 @@ fn nodes(answer: &Value, reading: &mut Reading) {
         .collect();
     reading.measure(Measure::new("shards-read-only", read_only.len() as f64));
     if !read_only.is_empty() {
-        let sentence = clause(&format!("shards of {} take no writes", read_only.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ")));
-        reading.remark("shards", Grade::Critical, sentence, Some("its disk is nearly full: make room, then set the shards to READY again"));
+        let sentence = clause(&format!(
+            "shards of {} take no writes",
+            read_only.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ")
+        ));
+        reading.remark(
+            "shards",
+            Grade::Critical,
+            sentence,
+            Some("its disk is nearly full: make room, then set the shards to READY again"),
+        );
     }
 }

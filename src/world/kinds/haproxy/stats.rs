@@ -47,7 +47,8 @@ impl Stats {
     pub(super) fn report(&self, reading: &mut Reading) {
         let frontends = || self.of(|name| name == "FRONTEND");
         let backends = || self.of(|name| name == "BACKEND");
-        let servers = || self.of(|name| name != "FRONTEND" && name != "BACKEND").filter(|line| self.word(line, "type") == "2");
+        let servers =
+            || self.of(|name| name != "FRONTEND" && name != "BACKEND").filter(|line| self.word(line, "type") == "2");
         let is_down = |line: &&[String]| self.word(line, "status").starts_with("DOWN");
         let (down, all) = (servers().filter(is_down).count(), servers().count());
         reading.measure(Measure::new("servers-down", down as f64).of(all as f64));
@@ -85,7 +86,8 @@ impl Stats {
     ) {
         let advice = "see whether its servers run and listen where the configuration says";
         for line in backends.take(NAMED) {
-            let sentence = format!("backend {} is down: none of its servers is left", clause(self.word(line, "pxname")));
+            let sentence =
+                format!("backend {} is down: none of its servers is left", clause(self.word(line, "pxname")));
             reading.remark("backends", Grade::Critical, sentence, Some(advice));
         }
         for line in servers.take(NAMED) {
@@ -114,7 +116,8 @@ impl Stats {
         };
         let code = self.word(line, "check_code");
         let last = self.word(line, "last_chk");
-        let mut words = format!(": {}", [status, said].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", "));
+        let mut words =
+            format!(": {}", [status, said].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", "));
         for more in [code, last].into_iter().filter(|word| !word.is_empty()) {
             words = format!("{words} ({})", clause(more));
         }

@@ -99,9 +99,8 @@ impl<'t> Door<'t> {
         if let Some(name) = name {
             tls::checked_name(name)?;
             let found = lookup_host((target.host.as_str(), target.port)).await;
-            let addresses: Vec<_> = found
-                .map_err(|_| Trouble::Unreachable(format!("host {} cannot be found", target.host)))?
-                .collect();
+            let addresses: Vec<_> =
+                found.map_err(|_| Trouble::Unreachable(format!("host {} cannot be found", target.host)))?.collect();
             builder = builder.resolve_to_addrs(name, &addresses);
             base = format!("https://{name}:{}", target.port);
         }
@@ -158,7 +157,8 @@ async fn read(response: reqwest::Response, body: &mut Vec<u8>) -> Ended {
                 }
             }
             Err(error) => {
-                let cause = std::iter::successors(Some(&error as &dyn std::error::Error), |cause| cause.source()).last();
+                let cause =
+                    std::iter::successors(Some(&error as &dyn std::error::Error), |cause| cause.source()).last();
                 return Ended::Early(cause.map_or_else(String::new, |cause| clause(&cause.to_string())));
             }
         }

@@ -45,10 +45,10 @@ enum State {
 impl State {
     fn of(value: &Value) -> Option<Self> {
         let word: String =
-            value.as_str()?.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect();
+            value.as_str()?.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
         match word.as_str() {
-            "down" | "unhealthy" | "error" | "fail" | "failed" | "failing" | "failure" | "critical" | "outofservice"
-            | "unavailable" | "dead" => Some(Self::Down),
+            "down" | "unhealthy" | "error" | "fail" | "failed" | "failing" | "failure" | "critical"
+            | "outofservice" | "unavailable" | "dead" => Some(Self::Down),
             "degraded" => Some(Self::Degraded),
             "warn" | "warning" => Some(Self::Warns),
             _ => None,

@@ -28,7 +28,12 @@ pub(super) async fn follow(door: &Door<'_>, path: &str, first: &Answer, reading:
         if let Some(from) = way.iter().position(|step| *step == next) {
             way.push(next);
             let sentence = format!("it sends in a circle: {}", shown(&way[from..]));
-            reading.remark("redirect", Grade::Critical, sentence, Some("see its rules for redirects, and whether it knows that TLS ends before it"));
+            reading.remark(
+                "redirect",
+                Grade::Critical,
+                sentence,
+                Some("see its rules for redirects, and whether it knows that TLS ends before it"),
+            );
             return None;
         }
         way.push(next);

@@ -66,7 +66,12 @@ impl Samples {
             let mix: Vec<_> = self.endings.iter().map(|(ending, count)| format!("{count} × {ending}")).collect();
             let grade = if self.failed > 0 { Grade::Warning } else { Grade::Notice };
             let sentence = format!("the same request ends differently: {}", super::clause(&mix.join(", ")));
-            reading.remark("status", grade, sentence, Some("one of several servers behind it, or what it asks itself, fails now and then"));
+            reading.remark(
+                "status",
+                grade,
+                sentence,
+                Some("one of several servers behind it, or what it asks itself, fails now and then"),
+            );
         }
     }
 }

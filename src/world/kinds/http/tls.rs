@@ -34,12 +34,15 @@ const MOST: usize = 10;
 /// Most names of a certificate that are told.
 const NAMES: usize = 4;
 
+/// The certificates that were shown, and what a verification says of them.
+type Record = (Vec<CertificateDer<'static>>, Result<(), Error>);
+
 /// Accepts every certificate, and writes down what a verification says.
 #[derive(Debug)]
 struct Recorder {
     verifier: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
-    record: Mutex<Option<(Vec<CertificateDer<'static>>, Result<(), Error>)>>,
+    record: Mutex<Option<Record>>,
 }
 
 impl ServerCertVerifier for Recorder {
@@ -89,8 +92,7 @@ fn configuration(target: &Target) -> Result<(ClientConfig, Arc<Recorder>), Troub
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut store = RootCertStore::empty();
     let (_taken, _not) = store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let verifier =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(&provider)).build().ok();
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(&provider)).build().ok();
     let recorder = Arc::new(Recorder { verifier, provider: Arc::clone(&provider), record: Mutex::new(None) });
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -245,17 +247,41 @@ impl Seen {
         }
         let issuer = clause(&top.issuer().to_string());
         Some(if is_own {
-            let sentence = format!("its certificate is self-signed: nobody else vouches for {}", clause(&own.subject().to_string()));
-            (Grade::Warning, sentence, "where that is meant, add it to the trusted certificates of this machine; otherwise have one signed")
+            let sentence = format!(
+                "its certificate is self-signed: nobody else vouches for {}",
+                clause(&own.subject().to_string())
+            );
+            (
+                Grade::Warning,
+                sentence,
+                "where that is meant, add it to the trusted certificates of this machine; otherwise have one signed",
+            )
         } else if top.subject() == top.issuer() {
             let sentence = format!("its certificate has an unknown issuer: {issuer} is not trusted by this machine");
-            (Grade::Warning, sentence, "add that authority to the trusted certificates of this machine (update-ca-certificates)")
+            (
+                Grade::Warning,
+                sentence,
+                "add that authority to the trusted certificates of this machine (update-ca-certificates)",
+            )
         } else if has_issuer_address(top) {
-            let sentence = format!("its chain of certificates is incomplete: it does not send {issuer}, who signed {}", clause(&top.subject().to_string()));
-            (Grade::Critical, sentence, "let it send the intermediate certificates, too (fullchain.pem rather than cert.pem)")
+            let sentence = format!(
+                "its chain of certificates is incomplete: it does not send {issuer}, who signed {}",
+                clause(&top.subject().to_string())
+            );
+            (
+                Grade::Critical,
+                sentence,
+                "let it send the intermediate certificates, too (fullchain.pem rather than cert.pem)",
+            )
         } else {
-            let sentence = format!("its certificate has an unknown issuer: {issuer} is neither sent with it nor trusted by this machine");
-            (Grade::Warning, sentence, "let it send the intermediate certificates, too, or trust that authority on this machine")
+            let sentence = format!(
+                "its certificate has an unknown issuer: {issuer} is neither sent with it nor trusted by this machine"
+            );
+            (
+                Grade::Warning,
+                sentence,
+                "let it send the intermediate certificates, too, or trust that authority on this machine",
+            )
         })
     }
 }
@@ -301,7 +327,9 @@ fn covers(names: &[String], host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     names.iter().map(|name| name.to_ascii_lowercase()).any(|name| {
         name == host
-            || name.strip_prefix("*.").is_some_and(|rest| host.split_once('.').is_some_and(|(_, parent)| parent == rest))
+            || name
+                .strip_prefix("*.")
+                .is_some_and(|rest| host.split_once('.').is_some_and(|(_, parent)| parent == rest))
     })
 }
 

@@ -90,7 +90,9 @@ impl Wanted {
                 let (pointer, value) = text.split_once(':').filter(|(pointer, _)| pointer.starts_with('/'))?;
                 Some((pointer.to_owned(), value.to_owned()))
             })
-            .map(|pair| pair.ok_or_else(|| wrong("json", &target.options["json"], "write /pointer:value, as /status:ok")))
+            .map(|pair| {
+                pair.ok_or_else(|| wrong("json", &target.options["json"], "write /pointer:value, as /status:ok"))
+            })
             .transpose()?;
         Ok(Self { samples, statuses, body, json })
     }

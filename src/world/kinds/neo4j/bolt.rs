@@ -347,14 +347,26 @@ mod tests {
         assert_eq!(read(&entries), Some(Value::Map(vec![("one".into(), Value::Text("eins".into()))])));
         assert_eq!(read(&[0xC9, 0xFF, 0x80]), Some(Value::Int(-128)));
         assert_eq!(read(&[0xF0]), Some(Value::Int(-16)));
-        assert_eq!(read(&[0xB1, 0x71, 0x92, 0xC3, 0xC0]), Some(Value::Structure(0x71, vec![Value::List(vec![Value::Bool(true), Value::Null])])));
+        assert_eq!(
+            read(&[0xB1, 0x71, 0x92, 0xC3, 0xC0]),
+            Some(Value::Structure(0x71, vec![Value::List(vec![Value::Bool(true), Value::Null])]))
+        );
         assert_eq!(read(&[0xC1, 0x3F, 0xF0, 0, 0, 0, 0, 0, 0]), Some(Value::Float(1.0)));
         assert_eq!(read(&[0xCC, 2, 1, 1]), Some(Value::Bytes(2)));
     }
 
     #[test]
     fn lengths_that_lie_and_towers_of_values_are_refused() {
-        for wrong in [&[0xD6, 0xFF, 0xFF, 0xFF, 0xFF][..], &[0xDA, 0x7F, 0, 0, 0], &[0xD2, 0xFF, 0xFF, 0xFF, 0xFF, b'a'], &[0x85, b'a'], &[], &[0xC7], &[0xA1, 0x01, 0x01], &[0x91; 200]] {
+        for wrong in [
+            &[0xD6, 0xFF, 0xFF, 0xFF, 0xFF][..],
+            &[0xDA, 0x7F, 0, 0, 0],
+            &[0xD2, 0xFF, 0xFF, 0xFF, 0xFF, b'a'],
+            &[0x85, b'a'],
+            &[],
+            &[0xC7],
+            &[0xA1, 0x01, 0x01],
+            &[0x91; 200],
+        ] {
             assert_eq!(read(wrong), None, "{wrong:?}");
         }
     }

@@ -101,11 +101,15 @@ pub(super) async fn ask(target: &Target, path: &str, query: &str) -> Result<Resp
     record(&mut out, PARAMS, &params);
     record(&mut out, PARAMS, &[]);
     record(&mut out, STDIN, &[]);
-    let broken = |error: &io::Error| match wire::broken(error, target) {
-        Trouble::Unreachable(_) => Trouble::Unreachable(format!(
-            "{place} closed the connection without an answer: is this address in its listen.allowed_clients, and is it PHP-FPM?"
-        )),
-        other => other,
+    let broken = |error: &io::Error| {
+        let trouble = wire::broken(error, target);
+        if matches!(trouble, Trouble::Unreachable(_)) {
+            Trouble::Unreachable(format!(
+                "{place} closed the connection without an answer: is this address in its listen.allowed_clients, and is it PHP-FPM?"
+            ))
+        } else {
+            trouble
+        }
     };
     connection.write_all(&out).await.map_err(|error| broken(&error))?;
     let (bytes, errors) = answer(&mut connection, &place).await.map_err(|failure| match failure {
@@ -119,13 +123,17 @@ pub(super) async fn ask(target: &Target, path: &str, query: &str) -> Result<Resp
 }
 
 fn socket_trouble(error: &io::Error, place: &str) -> Trouble {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            Trouble::Refused(format!("the socket {place} lets us not in: see listen.owner, listen.group and listen.mode of its pool"))
-        }
-        io::ErrorKind::NotFound => Trouble::Unreachable(format!("there is no socket {place}")),
-        io::ErrorKind::WouldBlock => Trouble::Busy(format!("the queue of {place} is full: all its processes are busy")),
-        _ => Trouble::Unreachable(format!("nobody listens on the socket {place}")),
+    let is = |kind: io::ErrorKind| error.kind() == kind;
+    if is(io::ErrorKind::PermissionDenied) {
+        Trouble::Refused(format!(
+            "the socket {place} does not let us in: see listen.owner, listen.group and listen.mode of its pool"
+        ))
+    } else if is(io::ErrorKind::NotFound) {
+        Trouble::Unreachable(format!("there is no socket {place}"))
+    } else if is(io::ErrorKind::WouldBlock) {
+        Trouble::Busy(format!("the queue of {place} is full: all its processes are busy"))
+    } else {
+        Trouble::Unreachable(format!("nobody listens on the socket {place}"))
     }
 }
 
@@ -164,8 +172,12 @@ async fn answer(connection: &mut wire::Connection, place: &str) -> Result<(Vec<u
                 // protocolStatus, 5.5.
                 return match content.get(4) {
                     Some(0) => Ok((out, errors)),
-                    Some(2) => Err(Failure::Said(Trouble::Busy(format!("{place} takes no more requests: FCGI_OVERLOADED")))),
-                    _ => Err(Failure::Said(Trouble::Foreign(format!("{place} does not answer as a responder of FastCGI")))),
+                    Some(2) => {
+                        Err(Failure::Said(Trouble::Busy(format!("{place} takes no more requests: FCGI_OVERLOADED"))))
+                    }
+                    _ => Err(Failure::Said(Trouble::Foreign(format!(
+                        "{place} does not answer as a responder of FastCGI"
+                    )))),
                 };
             }
             _ => return Err(Failure::Said(Trouble::Foreign(format!("{place} answers, and not in FastCGI")))),
@@ -212,7 +224,8 @@ mod tests {
 
     #[test]
     fn answers_have_a_status_headers_and_a_body() {
-        let response = Response::parse(b"Status: 404 Not Found\r\nX-Powered-By: PHP/8.2\r\n\r\nFile not found.\n").unwrap();
+        let response =
+            Response::parse(b"Status: 404 Not Found\r\nX-Powered-By: PHP/8.2\r\n\r\nFile not found.\n").unwrap();
         assert_eq!((response.status, response.header("x-powered-by")), (404, Some("PHP/8.2")));
         assert_eq!(response.text(), "File not found.\n");
         assert_eq!(Response::parse(b"Content-type: text/plain\n\npong").unwrap().status, 200);

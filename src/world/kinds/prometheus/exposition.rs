@@ -173,8 +173,11 @@ mod tests {
         assert_eq!((metrics.len(), metrics.wrong()), (7, None));
         assert_eq!(metrics.sum("http_requests_total"), Some(1030.0));
         let file = &metrics.all("msdos_file_access_time_seconds")[0];
-        assert_eq!((file.label("path"), file.label("error")), (Some("C:\\DIR\\FILE.TXT"), Some("Cannot find file:\n\"FILE.TXT\"")));
-        assert_eq!(metrics.all("something_weird")[0].value, f64::INFINITY);
+        assert_eq!(
+            (file.label("path"), file.label("error")),
+            (Some("C:\\DIR\\FILE.TXT"), Some("Cannot find file:\n\"FILE.TXT\""))
+        );
+        assert!(metrics.all("something_weird")[0].value.is_infinite());
         assert_eq!(metrics.all("le_bucket")[0].label("le"), Some("+Inf"));
         assert_eq!(metrics.sum("nan"), Some(0.0), "what is no number counts for nothing");
         assert_eq!(metrics.sum("absent"), None);

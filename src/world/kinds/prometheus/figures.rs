@@ -83,7 +83,10 @@ pub(super) fn process(metrics: &Metrics<'_>, now: f64, reading: &mut Reading) {
 /// Requests over HTTP, how many of them failed, and how long they took, since the process runs.
 pub(super) fn requests(metrics: &Metrics<'_>, reading: &mut Reading) {
     let status = |sample: &Sample<'_>| {
-        STATUSES.iter().find_map(|label| sample.label(label)).is_some_and(|code| code.len() == 3 && code.starts_with('5'))
+        STATUSES
+            .iter()
+            .find_map(|label| sample.label(label))
+            .is_some_and(|code| code.len() == 3 && code.starts_with('5'))
     };
     if let Some(name) = REQUESTS.into_iter().find(|name| metrics.has(name)) {
         let total = metrics.sum(name).unwrap_or(0.0);
@@ -172,7 +175,9 @@ pub(super) fn runtimes(metrics: &Metrics<'_>, reading: &mut Reading) {
 
 /// The machine, as `node_exporter` tells it.
 pub(super) fn machine(metrics: &Metrics<'_>, reading: &mut Reading) {
-    if let (Some(total), Some(free)) = (metrics.sum("node_memory_MemTotal_bytes"), metrics.sum("node_memory_MemAvailable_bytes")) {
+    if let (Some(total), Some(free)) =
+        (metrics.sum("node_memory_MemTotal_bytes"), metrics.sum("node_memory_MemAvailable_bytes"))
+    {
         reading.measure(Measure::new("host-memory", total - free).of(total));
     }
     if let Some(load) = metrics.sum("node_load5") {
@@ -192,7 +197,12 @@ pub(super) fn machine(metrics: &Metrics<'_>, reading: &mut Reading) {
     failed.sort_unstable();
     if !failed.is_empty() {
         let sentence = format!("some of its collectors fail: {}", clause(&failed.join(", ")));
-        reading.remark("collectors", Grade::Notice, sentence, Some("where they are not needed, switch them off with --no-collector.NAME"));
+        reading.remark(
+            "collectors",
+            Grade::Notice,
+            sentence,
+            Some("where they are not needed, switch them off with --no-collector.NAME"),
+        );
     }
 }
 
@@ -230,17 +240,20 @@ mod tests {
     }
 
     fn value(reading: &Reading, name: &str) -> (f64, Option<f64>) {
-        let measure = reading.measures.iter().find(|one| one.name == name).unwrap_or_else(|| panic!("{name}: {reading:?}"));
+        let measure =
+            reading.measures.iter().find(|one| one.name == name).unwrap_or_else(|| panic!("{name}: {reading:?}"));
         (measure.value, measure.limit)
     }
 
     #[test]
     fn an_application_of_java_is_understood() {
-        let reading = all("process_start_time_seconds 400\nprocess_files_open_files 50\nprocess_files_max_files 1024\n\
+        let reading = all(
+            "process_start_time_seconds 400\nprocess_files_open_files 50\nprocess_files_max_files 1024\n\
             jvm_memory_used_bytes{area=\"heap\",id=\"a\"} 10\njvm_memory_used_bytes{area=\"heap\",id=\"b\"} 20\n\
             jvm_memory_used_bytes{area=\"nonheap\",id=\"c\"} 99\njvm_memory_max_bytes{area=\"heap\",id=\"a\"} -1\njvm_memory_max_bytes{area=\"heap\",id=\"b\"} 64\n\
             hikaricp_connections_active{pool=\"p\"} 9\nhikaricp_connections_max{pool=\"p\"} 10\nhikaricp_connections_pending{pool=\"p\"} 4\n\
-            http_server_requests_seconds_count{status=\"200\",uri=\"/\"} 90\nhttp_server_requests_seconds_count{status=\"503\",uri=\"/\"} 10\n");
+            http_server_requests_seconds_count{status=\"200\",uri=\"/\"} 90\nhttp_server_requests_seconds_count{status=\"503\",uri=\"/\"} 10\n",
+        );
         assert_eq!(value(&reading, "uptime"), (600.0, None));
         assert_eq!(value(&reading, "open-files"), (50.0, Some(1024.0)));
         assert_eq!(value(&reading, "heap"), (30.0, Some(64.0)));
@@ -257,16 +270,22 @@ mod tests {
         assert_eq!(buckets, [(0.1, 20.0), (0.5, 40.0), (f64::INFINITY, 40.0)]);
         let close = |share: f64, expected: f64| (quantile(&buckets, share).unwrap() - expected).abs() < 1e-9;
         assert!(close(0.5, 0.1) && close(0.75, 0.3) && close(0.25, 0.05));
-        assert_eq!(quantile(&[(0.1, 0.0), (f64::INFINITY, 5.0)], 0.5), Some(0.1), "above the last bound it is that bound");
+        assert_eq!(
+            quantile(&[(0.1, 0.0), (f64::INFINITY, 5.0)], 0.5),
+            Some(0.1),
+            "above the last bound it is that bound"
+        );
         assert_eq!(quantile(&[(0.1, 0.0), (f64::INFINITY, 0.0)], 0.5), None);
     }
 
     #[test]
     fn the_fullest_disk_is_that_of_a_disk() {
-        let reading = all("node_filesystem_size_bytes{fstype=\"ext4\",mountpoint=\"/\"} 100\nnode_filesystem_avail_bytes{fstype=\"ext4\",mountpoint=\"/\"} 40\n\
+        let reading = all(
+            "node_filesystem_size_bytes{fstype=\"ext4\",mountpoint=\"/\"} 100\nnode_filesystem_avail_bytes{fstype=\"ext4\",mountpoint=\"/\"} 40\n\
             node_filesystem_size_bytes{fstype=\"ext4\",mountpoint=\"/data\"} 100\nnode_filesystem_avail_bytes{fstype=\"ext4\",mountpoint=\"/data\"} 10\n\
             node_filesystem_size_bytes{fstype=\"tmpfs\",mountpoint=\"/run\"} 100\nnode_filesystem_avail_bytes{fstype=\"tmpfs\",mountpoint=\"/run\"} 0\n\
-            node_exporter_build_info{version=\"1.5.0\"} 1\ngo_build_info{version=\"x\"} 1\n");
+            node_exporter_build_info{version=\"1.5.0\"} 1\ngo_build_info{version=\"x\"} 1\n",
+        );
         assert_eq!(value(&reading, "disk"), (90.0, Some(100.0)));
         assert_eq!(reading.server.as_deref(), Some("node_exporter 1.5.0"));
     }

@@ -79,7 +79,8 @@ async fn targets(target: &Target, prefix: &str, reading: &mut Reading) {
     let Some(answer) = api(target, &format!("{prefix}/api/v1/targets?state=active"), reading).await else { return };
     let empty = Vec::new();
     let active = answer.pointer("/data/activeTargets").and_then(Value::as_array).unwrap_or(&empty);
-    let word = |value: &Value, pointer: &str| clause(value.pointer(pointer).and_then(Value::as_str).unwrap_or_default());
+    let word =
+        |value: &Value, pointer: &str| clause(value.pointer(pointer).and_then(Value::as_str).unwrap_or_default());
     let down: Vec<_> = active.iter().filter(|one| one["health"] == "down").collect();
     let mut measure = Measure::new("targets-down", down.len() as f64).of(active.len() as f64);
     if let Some(first) = down.first() {
@@ -87,8 +88,18 @@ async fn targets(target: &Target, prefix: &str, reading: &mut Reading) {
     }
     reading.measure(measure);
     for one in down.iter().take(NAMED) {
-        let sentence = format!("{} of job {} is down: {}", word(one, "/scrapeUrl"), word(one, "/labels/job"), word(one, "/lastError"));
-        reading.remark("targets", Grade::Warning, clause(&sentence), Some("see whether it runs, and whether its address is right"));
+        let sentence = format!(
+            "{} of job {} is down: {}",
+            word(one, "/scrapeUrl"),
+            word(one, "/labels/job"),
+            word(one, "/lastError")
+        );
+        reading.remark(
+            "targets",
+            Grade::Warning,
+            clause(&sentence),
+            Some("see whether it runs, and whether its address is right"),
+        );
     }
 }
 
