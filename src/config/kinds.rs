@@ -1,6 +1,8 @@
 //! The catalogue of kinds of services: how they are known, asked, judged and healed. Data (`assets/kinds/*.toml`), read once.
 
 mod find;
+#[cfg(test)]
+mod signs;
 mod unwrap;
 
 use std::{sync::LazyLock, time::Duration};

@@ -14,6 +14,7 @@ mod tls;
 use std::time::Duration;
 
 use cas::{
+    config::kinds as catalogue,
     model::exam::{Grade, Measure, Protocol, Reading, Target},
     world::kinds,
 };
@@ -36,4 +37,13 @@ fn silent(protocol: Protocol, target: &Target) {
     let answer =
         super::rig::run(async { tokio::time::timeout(Duration::from_secs(2), kinds::ready(protocol, target)).await });
     assert!(answer.is_err(), "a stopped server answers: {answer:?}");
+}
+
+/// Every figure that is read has a rule in its kind, so that it has a title and a unit.
+#[track_caller]
+fn known(kind: &str, reading: &Reading) {
+    let rules = &catalogue::named(kind).unwrap().rules;
+    for measure in &reading.measures {
+        assert!(rules.iter().any(|rule| rule.name == measure.name), "{kind} has no rule for {}", measure.name);
+    }
 }

@@ -14,7 +14,7 @@ use std::{
 use super::{
     super::rig::{at, figure, free_port, look, ready},
     fake::{Fake, Reply, as_user, with},
-    measure, remarks,
+    known, measure, remarks,
 };
 use cas::model::exam::{Grade, Protocol::Neo4j, Target, Trouble};
 
@@ -160,6 +160,7 @@ fn neo4j_is_logged_in_to_and_tells_its_databases_and_transactions() {
             )))
         );
         let reading = look(Neo4j, &as_user(&target, "", "word-right")).unwrap();
+        known("neo4j", &reading);
         assert_eq!(reading.server.as_deref(), Some("Neo4j 5.13.0 community"));
         assert_eq!(
             (measure(&reading, "databases-offline").value, measure(&reading, "databases-offline").limit),

@@ -5,7 +5,7 @@ use std::{fs, net::TcpStream};
 use super::{
     super::rig::{Server, at, dir, figure, free_port, look, program, ready, until_ready},
     fake::{Fake, Reply, with},
-    measure, remarks, silent,
+    known, measure, remarks, silent,
 };
 use crate::support::eventually;
 use cas::model::exam::{Grade, Protocol::Prometheus, Trouble};
@@ -39,6 +39,7 @@ fn prometheus_names_targets_that_are_down_and_rules_that_fail() {
             && figure(&reading, "alerts") == 1.0
     });
     let reading = look(Prometheus, &target).unwrap();
+    known("prometheus", &reading);
     assert_eq!(reading.server.as_deref(), Some("Prometheus 2.42.0+ds"));
     assert_eq!(measure(&reading, "targets-down").limit, Some(2.0));
     let (down, grade) = remarks(&reading, "targets")[0];
@@ -81,6 +82,7 @@ fn the_node_exporter_tells_of_the_machine_and_of_itself() {
     let target = server.target();
     until_ready(&server, Prometheus, &target);
     let reading = look(Prometheus, &target).unwrap();
+    known("node-exporter", &reading);
     assert_eq!(reading.server.as_deref(), Some("node_exporter 1.5.0"));
     let memory = measure(&reading, "host-memory");
     assert!(memory.value > 0.0 && memory.value < memory.limit.unwrap(), "{memory:?}");
@@ -119,6 +121,7 @@ fn alertmanager_and_a_prometheus_that_starts_say_that_they_are_not_ready() {
             )))
         );
         let reading = look(Prometheus, &target).unwrap();
+        known("prometheus", &reading);
         assert_eq!(reading.server, Some(format!("{title} 0.25.0")));
         assert_eq!(remarks(&reading, "ready"), [("it is not ready: 503: Service Unavailable", Grade::Critical)]);
         assert_eq!(figure(&reading, "notifications-failed"), 3.0);

@@ -5,7 +5,7 @@ use std::{fs, io::Write, net::TcpStream, os::unix::fs::PermissionsExt};
 use super::{
     super::rig::{Server, at, dir, figure, free_port, look, program, ready, until_ready},
     fake::{Fake, Reply, with},
-    measure, remarks, silent,
+    known, measure, remarks, silent,
 };
 use crate::support::eventually;
 use cas::model::exam::{Grade, Protocol::PhpFpm, Trouble};
@@ -66,6 +66,7 @@ fn a_pool_tells_its_busy_processes() {
     let running = [begin(port, &script), begin(port, &script)];
     eventually("two scripts run", || figure(&look(PhpFpm, &target).unwrap(), "active") == 3.0);
     let busy = look(PhpFpm, &target).unwrap();
+    known("php-fpm", &busy);
     let longest = measure(&busy, "longest-request");
     assert!(longest.value > 0.0 && longest.about.as_deref().unwrap().ends_with(": GET /slow.php?n=1"), "{longest:?}");
     assert!(figure(&busy, "accepted") > figure(&reading, "accepted"));

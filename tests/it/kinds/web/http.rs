@@ -13,7 +13,7 @@ use std::{
 use super::{
     super::rig::{Server, at, dir, figure, free_port, look, program, ready, run, until_ready},
     fake::{Fake, Reply, as_user, with},
-    silent,
+    known, silent,
 };
 use cas::model::exam::{Grade, Protocol::Http, Reading, Trouble};
 
@@ -69,6 +69,15 @@ fn statuses_are_judged_by_what_was_asked_for() {
     // What is no option of ours is the server's.
     assert_eq!(ask("200", &[("q", "a b&c"), ("status", "200")]), Ok(()));
     assert_eq!(fake.paths().last().map(String::as_str), Some("/200?q=a+b%26c"));
+}
+
+#[test]
+fn a_server_that_wants_a_login_at_its_root_is_alive_and_a_wrong_one_is_refused() {
+    let fake = Fake::new(|_| Reply::new(401, "login"));
+    assert_eq!(ready(Http, &fake.target()), Ok(()));
+    let wrong = ready(Http, &as_user(&fake.target(), "me", "secret-word"));
+    assert!(matches!(&wrong, Err(Trouble::Refused(why)) if !why.contains("secret-word")), "{wrong:?}");
+    assert!(fake.saw_credentials());
 }
 
 #[test]
@@ -147,6 +156,7 @@ fn times_and_failures_of_several_requests_are_measured() {
     let reading = look(Http, &with(&fake.target(), "", &[("samples", "10")])).unwrap();
     assert_eq!(count.load(Ordering::SeqCst), 10);
     assert_eq!(reading.server.as_deref(), Some("Acme 1.2"));
+    known("http", &reading);
     let failures = reading.measures.iter().find(|measure| measure.name == "failures").unwrap();
     assert_eq!((failures.value, failures.limit), (5.0, Some(10.0)));
     assert_eq!(remark(&reading, "status"), ("the same request ends differently: 5 × 200, 5 × 502", Grade::Warning));

@@ -14,7 +14,7 @@ use std::{
 use super::{
     super::rig::{Server, dir, figure, free_port, look, program, ready, until_ready},
     fake::{Fake, Reply, as_user, with},
-    measure, remarks, silent,
+    known, measure, remarks, silent,
 };
 use crate::support::eventually;
 use cas::model::exam::{
@@ -46,6 +46,7 @@ fn nginx_tells_its_connections_and_who_is_not_behind_it() {
     let target = server.target();
     until_ready(&server, Nginx, &target);
     let first = look(Nginx, &target).unwrap();
+    known("nginx", &first);
     assert_eq!(first.server.as_deref(), Some("nginx 1.22.1"));
     assert!(first.remarks.is_empty(), "{first:?}");
     assert_eq!(figure(&first, "dropped"), 0.0);
@@ -129,6 +130,8 @@ fn haproxy_names_servers_that_are_down_and_what_waits() {
     eventually("the dead server is found", || figure(&look(Haproxy, &page).unwrap(), "servers-down") == 1.0);
     let reading = look(Haproxy, &page).unwrap();
     assert_eq!(reading.server.as_deref().map(|name| &name[..14]), Some("HAProxy 2.6.12"), "{reading:?}");
+    known("haproxy", &reading);
+    known("haproxy", &look(Haproxy, &over_socket).unwrap());
     assert_eq!(measure(&reading, "servers-down").limit, Some(2.0));
     assert_eq!(figure(&reading, "backends-down"), 0.0);
     let down = remarks(&reading, "servers");

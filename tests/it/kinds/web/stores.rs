@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use super::{
     super::rig::{Server, dir, figure, free_port, look, program, ready, run, until_ready},
     fake::{Fake, Reply, as_user, with},
-    measure, remarks, silent,
+    known, measure, remarks, silent,
 };
 use crate::support::eventually;
 use cas::{
@@ -65,6 +65,7 @@ fn influxdb_counts_series_and_what_it_refuses() {
         measure(&second, "series").about.as_deref().is_some_and(|about| about.ends_with("of them in shop")),
         "{second:?}"
     );
+    known("influxdb", &second);
     assert!(figure(&second, "requests") > had(&first, "requests") && figure(&second, "heap") > 0.0);
     let refused = ready(Influxdb, &as_user(&target, "admin", "wrong-word"));
     assert!(
@@ -102,6 +103,7 @@ fn influxdb_2_is_asked_with_a_token() {
     assert_eq!(ready(Influxdb, &token("right")), Ok(()));
     assert!(matches!(ready(Influxdb, &token("wrong")), Err(Trouble::Refused(_))));
     let reading = look(Influxdb, &token("right")).unwrap();
+    known("influxdb", &reading);
     assert_eq!(reading.server.as_deref(), Some("InfluxDB v2.7.1"));
     assert_eq!((figure(&reading, "series"), figure(&reading, "write-timeouts")), (12.0, 2.0));
     let ill = Fake::new(|question| match question.path.as_str() {
@@ -134,6 +136,7 @@ fn a_registry_tells_what_it_holds_and_a_closed_one_is_alive() {
     let with_debug = with(&target, "", &[("debug", &debug.to_string())]);
     let empty = look(Registry, &with_debug).unwrap();
     assert_eq!(empty.server.as_deref(), Some("registry/2.0"));
+    known("docker-registry", &empty);
     assert_eq!(figure(&empty, "repositories"), 0.0);
     assert!(empty.remarks.is_empty(), "{empty:?}");
     // As a push leaves it (https://distribution.github.io/distribution/storage-drivers/filesystem/).
@@ -228,6 +231,7 @@ fn qdrant_tells_which_collection_is_broken() {
         Err(Trouble::Refused(format!("{place} wants an API key and got none: write check: qdrant://:KEY@{place}")))
     );
     let reading = look(Qdrant, &key("right")).unwrap();
+    known("qdrant", &reading);
     assert_eq!(reading.server.as_deref(), Some("Qdrant 1.9.2"));
     assert_eq!(
         (figure(&reading, "collections"), figure(&reading, "points"), figure(&reading, "collections-optimizing")),
@@ -274,6 +278,7 @@ fn weaviate_tells_which_node_is_ill_and_which_shards_take_no_writes() {
         matches!(look(Weaviate, &fake.target()), Err(Trouble::Refused(why)) if why.contains("write check: weaviate://"))
     );
     let reading = look(Weaviate, &key("right")).unwrap();
+    known("weaviate", &reading);
     assert_eq!(reading.server.as_deref(), Some("Weaviate 1.25.0"));
     assert_eq!(
         (figure(&reading, "objects"), figure(&reading, "queue"), figure(&reading, "shards-read-only")),
