@@ -2,7 +2,7 @@
 //!
 //! Never: says that a service is well of which nobody has asked that; judges a figure (the engine has).
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use super::{
     exam::{Checkup, Finding, Grade},
@@ -107,13 +107,14 @@ fn running(snapshot: &Snapshot, service: &ServiceView) -> Standing {
     }
     let mut sentence = "healthy".to_owned();
     if checks > 0 {
-        sentence.push_str(&format!(", {checks} check{}", if checks == 1 { "" } else { "s" }));
+        // Writing to a String cannot fail, here and below.
+        let _ = write!(sentence, ", {checks} check{}", if checks == 1 { "" } else { "s" });
     }
     if let Some(took) = answered(service) {
-        sentence.push_str(&format!(", answered in {}", took_words(took)));
+        let _ = write!(sentence, ", answered in {}", took_words(took));
     }
     if let Some(notice) = notice {
-        sentence.push_str(&format!("; {}", notice.sentence));
+        let _ = write!(sentence, "; {}", notice.sentence);
     }
     told(grade, "healthy", sentence)
 }
@@ -154,7 +155,7 @@ fn waits(snapshot: &Snapshot, service: &ServiceView, holds: &[Hold]) -> String {
     if chain.len() > 1
         && let Some(root) = chain.last()
     {
-        sentence.push_str(&format!("; behind it all: {} ({})", root.id.service, root.phase.label()));
+        let _ = write!(sentence, "; behind it all: {} ({})", root.id.service, root.phase.label());
     }
     sentence
 }

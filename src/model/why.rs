@@ -256,7 +256,7 @@ pub fn project(snapshot: &Snapshot, project: Option<&ProjectName>) -> Answer {
         grade: tally.worst().max(if because.is_empty() { Grade::Good } else { Grade::Warning }),
         headline,
         because,
-        led_to: roots.iter().take(MANY).flat_map(|(root, _)| entries::last_cause(snapshot, root)).collect(),
+        led_to: roots.iter().take(MANY).filter_map(|(root, _)| entries::last_cause(snapshot, root)).collect(),
         blame,
         next: next.collect(),
         can: can.collect(),
