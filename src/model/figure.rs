@@ -234,7 +234,8 @@ mod tests {
         assert_eq!(trend(&rising).as_deref(), Some("↗ 1 % a minute, warning in about 10m 0s"));
         let warned = Finding { grade: Grade::Warning, ..finding(0.9, 0.01) };
         assert_eq!(ahead(&warned), Some((Grade::Critical, Duration::from_mins(5))));
-        for (value, slope, told) in [(0.7, -0.01, "↘ 1 % a minute"), (0.7, 1e-5, "→ steady"), (0.0, 0.0, "→ steady")] {
+        for (value, slope, told) in [(0.7, -0.01, "↘ 1 % a minute"), (0.7, 1e-5, "→ steady"), (0.0, 0.0, "→ steady")]
+        {
             assert_eq!(trend(&finding(value, slope)).as_deref(), Some(told));
         }
         assert_eq!(course(&Finding { trend_per_minute: None, ..finding(0.7, 0.0) }), None);

@@ -112,12 +112,7 @@ pub fn service(snapshot: &Snapshot, id: &ServiceId) -> Option<Answer> {
 fn blamed(snapshot: &Snapshot, chain: &[&ServiceView]) -> Vec<Blamed> {
     let told = |view: &&ServiceView| {
         let standing = Standing::of(snapshot, view);
-        Blamed {
-            service: view.id.clone(),
-            word: standing.word,
-            grade: standing.grade,
-            sentence: standing.sentence,
-        }
+        Blamed { service: view.id.clone(), word: standing.word, grade: standing.grade, sentence: standing.sentence }
     };
     chain.iter().map(told).collect()
 }
@@ -147,7 +142,9 @@ fn meaning(view: &ServiceView) -> Option<String> {
 #[must_use]
 pub fn exit_meaning(exit: &Exit) -> Option<String> {
     match exit {
-        Exit::Code(126) => Some("code 126 is what a shell gives for a file that is there and cannot be executed".to_owned()),
+        Exit::Code(126) => {
+            Some("code 126 is what a shell gives for a file that is there and cannot be executed".to_owned())
+        }
         Exit::Code(127) => Some("code 127 is what a shell gives for a program that is not found".to_owned()),
         Exit::Code(code @ 129..=192) => {
             let signal = super::signal::signal_name(code - 128);
@@ -225,7 +222,8 @@ pub fn project(snapshot: &Snapshot, project: Option<&ProjectName>) -> Answer {
         }
     }
     let mut because = own_troubles(snapshot);
-    because.extend(roots.iter().skip(MANY).map(|(root, _)| format!("also {}: {}", root.id.service, root.phase.label())));
+    because
+        .extend(roots.iter().skip(MANY).map(|(root, _)| format!("also {}: {}", root.id.service, root.phase.label())));
     let blame = roots.iter().take(MANY).map(|(root, behind)| {
         let standing = Standing::of(snapshot, root);
         let held = behind.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", ");
@@ -245,7 +243,9 @@ pub fn project(snapshot: &Snapshot, project: Option<&ProjectName>) -> Answer {
         Some(_) => format!("{} things are wrong: {}", roots.len(), tally.sentence()),
     };
     let next = roots.iter().take(MANY).flat_map(|(root, _)| {
-        next::of(snapshot, root).into_iter().map(|next| Next { text: format!("{}: {}", root.id.service, next.text), ..next })
+        next::of(snapshot, root)
+            .into_iter()
+            .map(|next| Next { text: format!("{}: {}", root.id.service, next.text), ..next })
     });
     let can = roots.iter().take(MANY).filter_map(|(root, _)| {
         let first = can::of(snapshot, root, &[]).into_iter().next()?;

@@ -1,5 +1,7 @@
 //! How services are: a line each for people, the document for programs. `docs/health.md` promises the document's form.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::paragraph;
@@ -108,7 +110,8 @@ pub fn table(patients: &Patients<'_>, paint: Paint, columns: Option<u16>) -> Str
     let fill = |cell: &str, wanted: usize| " ".repeat(wanted.saturating_sub(width(cell)));
     let mut heading = "  ".to_owned();
     for (head, width) in heads.iter().zip(&widths) {
-        heading.push_str(&format!("{}{}{GAP}", paint.text(Tone::Strong, head), fill(head, *width)));
+        // Writing to a String cannot fail, here and below.
+        let _ = write!(heading, "{}{}{GAP}", paint.text(Tone::Strong, head), fill(head, *width));
     }
     if beside {
         heading.push_str(&paint.text(Tone::Strong, "WHAT"));
@@ -118,8 +121,9 @@ pub fn table(patients: &Patients<'_>, paint: Paint, columns: Option<u16>) -> Str
         let tone = Tone::of_grade(standing.grade);
         let [name, kind, word] = row;
         let mut head = format!("{} ", paint.text(tone, glyph(standing.grade)));
-        for ((cell, tone), width) in [(name, Tone::Strong), (kind, Tone::Plain), (word, tone)].into_iter().zip(&widths) {
-            head.push_str(&format!("{}{}{GAP}", paint.text(tone, cell), fill(cell, *width)));
+        for ((cell, tone), width) in [(name, Tone::Strong), (kind, Tone::Plain), (word, tone)].into_iter().zip(&widths)
+        {
+            let _ = write!(head, "{}{}{GAP}", paint.text(tone, cell), fill(cell, *width));
         }
         let quiet = if standing.grade >= Grade::Warning { Tone::Plain } else { Tone::Dim };
         if beside {

@@ -105,7 +105,14 @@ pub fn page(kind: &Kind, paint: Paint, columns: Option<u16>) -> String {
     }
     for sign in &kind.signs {
         let head = format!("  {} ", paint.text(Tone::of_grade(sign.grade), glyph(sign.grade)));
-        text.push_str(&paragraph(&head, 4, &format!("{}: {}", sign.grade.label(), sign.says), Tone::Plain, paint, columns));
+        text.push_str(&paragraph(
+            &head,
+            4,
+            &format!("{}: {}", sign.grade.label(), sign.says),
+            Tone::Plain,
+            paint,
+            columns,
+        ));
         text.push_str(&paragraph("    ", 4, &format!("/{}/", sign.pattern), Tone::Dim, paint, columns));
         if let Some(advice) = &sign.advice {
             text.push_str(&paragraph("    → ", 6, advice, Tone::Plain, paint, columns));

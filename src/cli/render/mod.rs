@@ -59,7 +59,14 @@ fn harmless(json: &str) -> String {
 
 /// `content` after `head`, which takes `indent` columns: wrapped within `columns` and indented below itself, each line ended. Where no width is
 /// known nothing is broken. `content` need not be safe; `head` must be.
-pub(crate) fn paragraph(head: &str, indent: usize, content: &str, tone: Tone, paint: Paint, columns: Option<u16>) -> String {
+pub(crate) fn paragraph(
+    head: &str,
+    indent: usize,
+    content: &str,
+    tone: Tone,
+    paint: Paint,
+    columns: Option<u16>,
+) -> String {
     let room = columns.map_or(usize::MAX, |columns| usize::from(columns).saturating_sub(indent).max(LEAST_ROOM));
     let mut text = String::new();
     for (number, line) in wrap(content, room).iter().enumerate() {

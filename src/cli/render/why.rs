@@ -144,8 +144,7 @@ fn answer_json(answer: &Answer) -> Value {
         .iter()
         .map(|next| json!({ "text": next.text, "at": next.at.map(|at| rfc3339(at.wall_us)) }))
         .collect();
-    let can: Vec<Value> =
-        answer.can.iter().map(|step| json!({ "what": step.what, "command": step.command })).collect();
+    let can: Vec<Value> = answer.can.iter().map(|step| json!({ "what": step.what, "command": step.command })).collect();
     json!({
         "subject": answer.subject,
         "grade": answer.grade.label(),

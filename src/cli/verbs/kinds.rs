@@ -16,11 +16,7 @@ pub(in crate::cli) fn kinds(ctx: &mut Context<'_>, wanted: &Kinds) -> Result<Out
         None => forms::list(kinds::all(), ctx.paint(), ctx.width),
         Some(word) => {
             let kind = find(word)?;
-            if wanted.json {
-                json_document(&forms::document(kind))
-            } else {
-                forms::page(kind, ctx.paint(), ctx.width)
-            }
+            if wanted.json { json_document(&forms::document(kind)) } else { forms::page(kind, ctx.paint(), ctx.width) }
         }
     };
     ctx.data(&text)?;

@@ -56,10 +56,8 @@ fn answer(
     let text = if why.json {
         json_document(&forms::document(&answers, snapshot.at))
     } else {
-        let told: Vec<String> = answers
-            .iter()
-            .map(|answer| forms::text(answer, snapshot.at, ctx.zone, ctx.paint(), ctx.width))
-            .collect();
+        let told: Vec<String> =
+            answers.iter().map(|answer| forms::text(answer, snapshot.at, ctx.zone, ctx.paint(), ctx.width)).collect();
         told.join("\n")
     };
     ctx.data(&text)?;

@@ -256,7 +256,8 @@ fn is_akin(entry: &Entry, other: &Entry) -> bool {
 
 /// What came before an entry and matters, and the entry itself, oldest first.
 pub(super) fn before(snapshot: &Snapshot, entry: &Entry) -> Vec<Happened> {
-    let earlier = snapshot.timeline.iter().map(AsRef::as_ref).filter(|other| other.seq < entry.seq && is_akin(entry, other));
+    let earlier =
+        snapshot.timeline.iter().map(AsRef::as_ref).filter(|other| other.seq < entry.seq && is_akin(entry, other));
     let mut told: Vec<Happened> = earlier.filter(|other| matters(other)).rev_take(AROUND);
     told.push(Happened::of(entry));
     told
@@ -298,7 +299,9 @@ pub(super) fn meaning(entry: &Entry) -> Option<String> {
         );
     }
     if let What::GaveUp { .. } = entry.what {
-        return Some("so many starts in a row never held that another would not either; a person has to look".to_owned());
+        return Some(
+            "so many starts in a row never held that another would not either; a person has to look".to_owned(),
+        );
     }
     if let What::Flapping { .. } = entry.what {
         return Some("no probe ends it until it has held for a while".to_owned());

@@ -59,14 +59,19 @@ fn policy(snapshot: &Snapshot, view: &ServiceView) -> String {
             format!("nothing by itself: its policy is restart: on-failure:{most}, and that many were tried")
         }
         RestartPolicy::OnFailure { max_retries: None } | RestartPolicy::Always | RestartPolicy::UnlessStopped => {
-            format!("nothing by itself: its policy (restart: {}) does not want it again after this", view.restart.label())
+            format!(
+                "nothing by itself: its policy (restart: {}) does not want it again after this",
+                view.restart.label()
+            )
         }
     }
 }
 
 fn held(hold: &Hold) -> Next {
     let text = match hold {
-        Hold::RestartBudget => "it starts by itself as soon as its turn comes: many services are being restarted".to_owned(),
+        Hold::RestartBudget => {
+            "it starts by itself as soon as its turn comes: many services are being restarted".to_owned()
+        }
         Hold::Dependency { service, condition, .. } => {
             let when = match condition {
                 Condition::ServiceStarted => "has started",
