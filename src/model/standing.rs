@@ -59,6 +59,44 @@ impl Standing {
     }
 }
 
+impl Standing {
+    /// One column that tells how it stands without colour: a tick only for what was asked and is well.
+    #[must_use]
+    pub fn glyph(&self) -> &'static str {
+        match (self.grade, self.word) {
+            (Grade::Good | Grade::Notice, "healthy") | (Grade::Good, "completed") => "✓",
+            (Grade::Good | Grade::Notice, "running") => "●",
+            (Grade::Good, _) => "○",
+            (grade @ (Grade::Notice | Grade::Warning | Grade::Critical), _) => glyph(grade),
+        }
+    }
+
+    /// Whether somebody asked, and it is well.
+    #[must_use]
+    pub fn is_known_well(&self) -> bool {
+        self.glyph() == "✓"
+    }
+
+    /// The word in a clause: `is healthy`, `has given up`.
+    #[must_use]
+    pub fn clause(&self) -> String {
+        clause(self.word)
+    }
+}
+
+/// A word of a phase or a standing in a clause: `is waiting`, `has given up`, `has a warning`.
+#[must_use]
+pub fn clause(word: &str) -> String {
+    match word {
+        "gave-up" => "has given up".to_owned(),
+        "failed" => "has failed".to_owned(),
+        "completed" => "has completed".to_owned(),
+        "backing-off" => "is backing off".to_owned(),
+        "warning" => "needs a look".to_owned(),
+        other => format!("is {other}"),
+    }
+}
+
 /// How an end is told in a sentence: `exited with code 1`, `ended by SIGKILL`.
 #[must_use]
 pub fn ended(exit: &Exit) -> String {
@@ -146,7 +184,7 @@ fn waits(snapshot: &Snapshot, service: &ServiceView, holds: &[Hold]) -> String {
     let named: Vec<String> = holds
         .iter()
         .map(|hold| match hold {
-            Hold::Dependency { service: other, state, .. } => format!("{other}, which is {state}"),
+            Hold::Dependency { service: other, state, .. } => format!("{other}, which {}", clause(state)),
             Hold::RestartBudget => "its turn: many services are being restarted".to_owned(),
         })
         .collect();
@@ -155,7 +193,7 @@ fn waits(snapshot: &Snapshot, service: &ServiceView, holds: &[Hold]) -> String {
     if chain.len() > 1
         && let Some(root) = chain.last()
     {
-        let _ = write!(sentence, "; behind it all: {} ({})", root.id.service, root.phase.label());
+        let _ = write!(sentence, "; behind it all: {}, which {}", root.id.service, clause(root.phase.label()));
     }
     sentence
 }
@@ -230,10 +268,10 @@ pub fn blame<'a>(snapshot: &'a Snapshot, service: &'a ServiceView) -> Vec<&'a Se
     }
 }
 
-/// How many findings of a service need a look.
+/// How many things about a service need a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Unwell {
-    /// Findings worth a look soon.
+    /// Findings worth a look soon, and looks that failed.
     pub warnings: usize,
     /// Findings that are broken, or about to be.
     pub criticals: usize,
@@ -259,11 +297,12 @@ impl Unwell {
     }
 }
 
-/// What deep looks have found of a service that needs a look.
+/// What deep looks have found of a service that needs a look, and looks that failed.
 #[must_use]
 pub fn unwell(service: &ServiceView) -> Unwell {
     let findings = service.checkup.iter().flat_map(|checkup| &checkup.findings);
-    let mut unwell = Unwell::default();
+    let failed = service.checkup.as_ref().map_or(0, |checkup| checkup.failed.len());
+    let mut unwell = Unwell { warnings: failed, criticals: 0 };
     for finding in findings {
         match finding.grade {
             Grade::Good | Grade::Notice => {}

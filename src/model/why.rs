@@ -13,7 +13,7 @@ use super::{
     phase::{Exit, Health, Phase},
     policy::Autopilot,
     snapshot::{ServiceView, Snapshot},
-    standing::{Standing, Tally, blame, ended},
+    standing::{Standing, Tally, blame, clause, ended},
     time::{Timestamp, short_duration},
     timeline::Entry,
 };
@@ -100,7 +100,7 @@ pub fn service(snapshot: &Snapshot, id: &ServiceId) -> Option<Answer> {
     Some(Answer {
         subject: id.to_string(),
         grade: standing.grade,
-        headline: format!("{} is {}: {}", id.service, standing.word, standing.sentence),
+        headline: format!("{} {}: {}", id.service, standing.clause(), standing.sentence),
         because,
         led_to,
         blame: blamed(snapshot, &chain),
@@ -186,7 +186,7 @@ pub fn entry(snapshot: &Snapshot, entry: &Entry) -> Answer {
     let mut next = entries::followed(snapshot, entry);
     if let Some(view) = view {
         let standing = Standing::of(snapshot, view);
-        next.push(Next::says(format!("now {} is {}: {}", view.id.service, standing.word, standing.sentence)));
+        next.push(Next::says(format!("now {} {}: {}", view.id.service, standing.clause(), standing.sentence)));
     }
     Answer {
         subject,
@@ -222,12 +222,17 @@ pub fn project(snapshot: &Snapshot, project: Option<&ProjectName>) -> Answer {
         }
     }
     let mut because = own_troubles(snapshot);
-    because
-        .extend(roots.iter().skip(MANY).map(|(root, _)| format!("also {}: {}", root.id.service, root.phase.label())));
+    because.extend(
+        roots
+            .iter()
+            .skip(MANY)
+            .map(|(root, _)| format!("also {}, which {}", root.id.service, clause(root.phase.label()))),
+    );
     let blame = roots.iter().take(MANY).map(|(root, behind)| {
         let standing = Standing::of(snapshot, root);
         let held = behind.iter().map(ServiceName::as_str).collect::<Vec<_>>().join(", ");
-        let held = if held.is_empty() { String::new() } else { format!("; {held} depends on it") };
+        let verb = if behind.len() == 1 { "depends" } else { "depend" };
+        let held = if held.is_empty() { String::new() } else { format!("; {held} {verb} on it") };
         Blamed {
             service: root.id.clone(),
             word: standing.word,
@@ -243,10 +248,12 @@ pub fn project(snapshot: &Snapshot, project: Option<&ProjectName>) -> Answer {
         Some(_) => format!("{} things are wrong: {}", roots.len(), tally.sentence()),
     };
     let next = roots.iter().take(MANY).flat_map(|(root, _)| {
-        next::of(snapshot, root)
-            .into_iter()
-            .map(|next| Next { text: format!("{}: {}", root.id.service, next.text), ..next })
+        let due = next::of(snapshot, root).into_iter().filter(|next| next.text != next::NOTHING);
+        due.map(|next| Next { text: format!("{}: {}", root.id.service, next.text), ..next })
     });
+    let mut led_to: Vec<Happened> =
+        roots.iter().take(MANY).filter_map(|(root, _)| entries::last_cause(snapshot, root)).collect();
+    led_to.sort_by_key(|happened| happened.at.mono_us);
     let can = roots.iter().take(MANY).filter_map(|(root, _)| {
         let first = can::of(snapshot, root, &[]).into_iter().next()?;
         Some(Step { what: format!("{}: {}", root.id.service, first.what), deed: None, ..first })
@@ -256,7 +263,7 @@ pub fn project(snapshot: &Snapshot, project: Option<&ProjectName>) -> Answer {
         grade: tally.worst().max(if because.is_empty() { Grade::Good } else { Grade::Warning }),
         headline,
         because,
-        led_to: roots.iter().take(MANY).filter_map(|(root, _)| entries::last_cause(snapshot, root)).collect(),
+        led_to,
         blame,
         next: next.collect(),
         can: can.collect(),

@@ -267,6 +267,12 @@ fn hints(ui: &Ui) -> Vec<Hint> {
         if let Some(verb) = start_or_stop {
             hints.push((ServiceKey::StartOrStop.into(), format!("{}{of}", verb.label())));
         }
+        let looks = !ui.targets().is_empty() && matches!(ui.focus, Pane::Services | Pane::Graphs);
+        if looks {
+            let keys =
+                [GlobalKey::Why.into(), ServiceKey::Health.into(), ServiceKey::Detail.into(), ServiceKey::Logs.into()];
+            hints.extend(keys.map(named));
+        }
         if ui.applies(Verb::Kill) {
             hints.push((ServiceKey::Kill.into(), format!("{}{of}", Verb::Kill.label())));
         }
@@ -280,9 +286,6 @@ fn hints(ui: &Ui) -> Vec<Hint> {
             hints.extend([ListKey::Open.into(), ListKey::Mark.into(), GlobalKey::Why.into()].map(named));
         }
         Pane::Services | Pane::Graphs if has_service => {
-            let keys =
-                [ServiceKey::Detail.into(), ServiceKey::Health.into(), GlobalKey::Why.into(), ServiceKey::Logs.into()];
-            hints.extend(keys.map(named));
             hints.push(named(ListKey::Mark.into()));
             hints.push(named(ServiceKey::Shell.into()));
         }

@@ -18,7 +18,7 @@ use crate::{
         phase::Phase,
         probe::ProbeOutcome,
         snapshot::{ProbeView, ServiceView, Snapshot},
-        standing::{Standing, Tally, blame, glyph},
+        standing::{Standing, Tally, blame},
         text::truncate,
     },
 };
@@ -86,6 +86,12 @@ const GAP: &str = "  ";
 /// A sentence that would have less room stands on lines of its own.
 const ROOM: usize = 30;
 
+/// Its colour: green only for what was asked and is well.
+#[must_use]
+pub fn tone_of(standing: &Standing) -> Tone {
+    if standing.grade >= Grade::Notice || standing.is_known_well() { Tone::of_grade(standing.grade) } else { Tone::Dim }
+}
+
 /// One line a service, and one that counts them.
 #[must_use]
 pub fn table(patients: &Patients<'_>, paint: Paint, columns: Option<u16>) -> String {
@@ -118,9 +124,9 @@ pub fn table(patients: &Patients<'_>, paint: Paint, columns: Option<u16>) -> Str
     }
     let mut text = format!("{}\n", heading.trim_end());
     for ((_, standing), row) in patients.all.iter().zip(&rows) {
-        let tone = Tone::of_grade(standing.grade);
+        let tone = tone_of(standing);
         let [name, kind, word] = row;
-        let mut head = format!("{} ", paint.text(tone, glyph(standing.grade)));
+        let mut head = format!("{} ", paint.text(tone, standing.glyph()));
         for ((cell, tone), width) in [(name, Tone::Strong), (kind, Tone::Plain), (word, tone)].into_iter().zip(&widths)
         {
             let _ = write!(head, "{}{}{GAP}", paint.text(tone, cell), fill(cell, *width));

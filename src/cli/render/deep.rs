@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use super::{
-    checkup::{Patients, kind_of, summary},
+    checkup::{Patients, kind_of, summary, tone_of},
     paragraph,
 };
 use crate::{
@@ -51,7 +51,7 @@ pub fn text(patients: &Patients<'_>, paint: Paint, columns: Option<u16>) -> Stri
 
 fn one(text: &mut String, service: &ServiceView, standing: &Standing, several: bool, look: Look) {
     let Look { paint, columns, now } = look;
-    let tone = Tone::of_grade(standing.grade);
+    let tone = tone_of(standing);
     let name = if several { service.id.to_string() } else { service.id.service.to_string() };
     let kind = kind_of(service);
     let kind = if kind == "-" { String::new() } else { format!("  {kind}") };
@@ -59,7 +59,7 @@ fn one(text: &mut String, service: &ServiceView, standing: &Standing, several: b
     let _ = writeln!(
         text,
         "{} {}{kind}  {}",
-        paint.text(tone, glyph(standing.grade)),
+        paint.text(tone, standing.glyph()),
         paint.text(Tone::Strong, &name),
         paint.text(tone, standing.word)
     );

@@ -13,7 +13,7 @@ use crate::{
         when::rfc3339,
     },
     model::{
-        standing::glyph,
+        standing::{clause, glyph},
         time::{Timestamp, short_duration},
         timeline::Severity,
         why::{Answer, Blamed, Happened, Next, Step},
@@ -79,7 +79,7 @@ fn happened(happened: &Happened, look: Look) -> String {
 
 fn blamed(blamed: &Blamed, look: Look) -> String {
     let head = format!("  {} ", look.paint.text(Tone::of_grade(blamed.grade), glyph(blamed.grade)));
-    let sentence = format!("{} is {}: {}", blamed.service.service, blamed.word, blamed.sentence);
+    let sentence = format!("{} {}: {}", blamed.service.service, clause(blamed.word), blamed.sentence);
     paragraph(&head, 4, &sentence, Tone::Plain, look.paint, look.columns)
 }
 

@@ -11,6 +11,7 @@ use crate::model::{
     phase::Phase,
     probe::ProbeKind,
     snapshot::{ServiceView, Snapshot},
+    standing,
     time::Timestamp,
     timeline::{Entry, Severity, What},
 };
@@ -316,8 +317,8 @@ pub(super) fn meaning(entry: &Entry) -> Option<String> {
 pub(super) fn clause(view: &ServiceView) -> String {
     let name = &view.id.service;
     match (end_of(view), &view.phase) {
-        (Some(end), Phase::GaveUp { .. }) => format!("{name} gave up ({end})"),
+        (Some(end), Phase::GaveUp { .. }) => format!("{name} has given up ({end})"),
         (Some(end), _) => format!("{name} {end}"),
-        (None, phase) => format!("{name} is {}", phase.label()),
+        (None, phase) => format!("{name} {}", standing::clause(phase.label())),
     }
 }

@@ -14,6 +14,9 @@ use crate::model::{
     standing::blame,
 };
 
+/// Said where nothing comes by itself and nothing has to.
+pub(super) const NOTHING: &str = "nothing is due";
+
 /// What comes next for `view`.
 pub(super) fn of(snapshot: &Snapshot, view: &ServiceView) -> Vec<Next> {
     let mut next = match &view.phase {
@@ -129,7 +132,7 @@ fn running(snapshot: &Snapshot, view: &ServiceView) -> Vec<Next> {
         }
     }
     if next.is_empty() {
-        next.push(Next::says("nothing is due"));
+        next.push(Next::says(NOTHING));
     }
     next
 }

@@ -38,9 +38,11 @@ pub(crate) fn lines(ui: &Ui, id: &ServiceId, width: usize) -> Vec<Line<'static>>
         return vec![Line::styled(format!("{id} is no longer in its project"), ui.theme.style(Role::Muted))];
     };
     let standing = Standing::of(&ui.snapshot, service);
-    let style = ui.theme.style(role(standing.grade));
+    let tone =
+        if standing.grade >= Grade::Warning || standing.is_known_well() { role(standing.grade) } else { Role::Muted };
+    let style = ui.theme.style(tone);
     let mut lines = vec![Line::from(vec![
-        Span::styled(format!("{} {}", glyph(standing.grade), standing.word), style),
+        Span::styled(format!("{} {}", standing.glyph(), standing.word), style),
         Span::styled(
             format!("   {} for {}", service.phase.label(), short_duration(ui.snapshot.at.since(service.phase.since()))),
             ui.theme.style(Role::Muted),
@@ -82,7 +84,7 @@ fn checkup_lines(ui: &Ui, checkup: &Checkup, width: usize) -> Vec<Line<'static>>
         lines.extend(field(ui, "kind", server, width));
     }
     if !checkup.how.is_empty() {
-        lines.extend(field(ui, "known, since", &checkup.how, width));
+        lines.extend(field(ui, "known by", &checkup.how, width));
     }
     let at = checkup
         .at

@@ -10,7 +10,7 @@ use crate::{
     model::{
         ids::ServiceId,
         log::LogBatch,
-        standing::glyph,
+        standing::{clause, glyph},
         text::plain,
         time::short_duration,
         timeline::Entry,
@@ -56,7 +56,7 @@ fn told(ui: &Ui, answer: &Answer, width: usize) -> Vec<Line<'static>> {
     }
     part(&mut lines, ui, "What led to it", &answer.led_to, |happened| happened_lines(ui, happened, width));
     part(&mut lines, ui, "Whom it is up to", &answer.blame, |blamed| {
-        let sentence = format!("{} is {}: {}", blamed.service.service, blamed.word, blamed.sentence);
+        let sentence = format!("{} {}: {}", blamed.service.service, clause(blamed.word), blamed.sentence);
         hung(ui, &format!("{} ", glyph(blamed.grade)), role(blamed.grade), &sentence, width)
     });
     part(&mut lines, ui, "What comes next", &answer.next, |next| {

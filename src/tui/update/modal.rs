@@ -108,8 +108,9 @@ fn of_service(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
             let again = match kind {
                 text::TextKind::Service(_) => Some(ServiceKey::Detail),
                 text::TextKind::Health(_) => Some(ServiceKey::Health),
-                text::TextKind::Why(text::Subject::Service(_) | text::Subject::Entry(_))
-                | text::TextKind::Entry(_) => None,
+                text::TextKind::Why(text::Subject::Service(_) | text::Subject::Entry(_)) | text::TextKind::Entry(_) => {
+                    None
+                }
                 // Of a project no service is shown that the keys could mean.
                 text::TextKind::Why(text::Subject::Project(_))
                 | text::TextKind::Help

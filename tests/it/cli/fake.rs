@@ -364,7 +364,14 @@ pub(crate) struct Desk {
 
 impl Default for Desk {
     fn default() -> Self {
-        Self { terminals: Terminals::default(), width: None, cwd: PathBuf::from("/"), env: BTreeMap::new(), answer: "", heard: Rc::default() }
+        Self {
+            terminals: Terminals::default(),
+            width: None,
+            cwd: PathBuf::from("/"),
+            env: BTreeMap::new(),
+            answer: "",
+            heard: Rc::default(),
+        }
     }
 }
 

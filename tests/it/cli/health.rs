@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use cas::{
     cli::{
+        context::Zone,
         interrupts::Interrupt,
         outcome::Outcome,
         paint::Paint,
         render::{
             checkup::{Patients, document, table},
-            deep, kinds,
+            deep, kinds, why,
         },
     },
     config::kinds::{self as catalogue},
@@ -21,7 +22,7 @@ use cas::{
         policy::Reply,
         snapshot::{ServiceView, Snapshot},
         standing::Standing,
-        text,
+        text, why as reasons,
     },
 };
 use regex::Regex;
@@ -44,14 +45,44 @@ fn shown(snapshot: &Snapshot, columns: Option<u16>) -> String {
 
 #[test]
 fn the_worst_comes_first_each_with_one_sentence() {
-    insta::assert_snapshot!(shown(&ward(), None), @"");
+    insta::assert_snapshot!(shown(&ward(), None), @r"
+      SERVICE  KIND              HEALTH     WHAT
+    ✗ web      -                 unhealthy  readiness probe fails for 20 s: status 503
+    ✗ db       PostgreSQL 15.18  critical   connections in use: 97 of 100 (97 %) (and 1 more)
+    ✗ mail     -                 gave-up    gave up after 8 starts that never held, the last: exited with code 127
+    ▲ cache    Redis             warning    could not be looked at (redis): WRONGPASS: invalid password for 127.0.0.1:6379
+    ▲ api      -                 waiting    waits for queue, which is waiting; behind it all: mail, which has given up
+    ▲ queue    -                 waiting    waits for mail, which has given up
+    ● tool     -                 running    runs; nothing asks it whether it is well
+    ✓ site     -                 healthy    healthy, answered in 3 ms
+    ○ old      -                 stopped    stopped by the command line
+    1 healthy, 1 only running, 1 stopped, 3 warning, 3 critical
+    ");
 }
 
 #[test]
 fn eighty_columns_wrap_the_sentence_below_itself() {
     let text = shown(&ward(), Some(80));
     assert!(text.lines().all(|line| text::width(line) <= 80), "{text}");
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r"
+      SERVICE  KIND              HEALTH     WHAT
+    ✗ web      -                 unhealthy  readiness probe fails for 20 s: status
+                                            503
+    ✗ db       PostgreSQL 15.18  critical   connections in use: 97 of 100 (97 %)
+                                            (and 1 more)
+    ✗ mail     -                 gave-up    gave up after 8 starts that never held,
+                                            the last: exited with code 127
+    ▲ cache    Redis             warning    could not be looked at (redis):
+                                            WRONGPASS: invalid password for
+                                            127.0.0.1:6379
+    ▲ api      -                 waiting    waits for queue, which is waiting;
+                                            behind it all: mail, which has given up
+    ▲ queue    -                 waiting    waits for mail, which has given up
+    ● tool     -                 running    runs; nothing asks it whether it is well
+    ✓ site     -                 healthy    healthy, answered in 3 ms
+    ○ old      -                 stopped    stopped by the command line
+    1 healthy, 1 only running, 1 stopped, 3 warning, 3 critical
+    ");
 }
 
 #[test]
@@ -59,7 +90,15 @@ fn forty_columns_put_the_sentence_on_lines_of_its_own() {
     let snapshot = only(&["db", "site"]);
     let text = shown(&snapshot, Some(40));
     assert!(text.lines().all(|line| text::width(line) <= 40), "{text}");
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r"
+      SERVICE  KIND              HEALTH
+    ✗ db       PostgreSQL 15.18  critical
+        connections in use: 97 of 100 (97 %)
+        (and 1 more)
+    ✓ site     -                 healthy
+        healthy, answered in 3 ms
+    1 healthy, 1 critical
+    ");
 }
 
 #[test]
@@ -67,7 +106,61 @@ fn deep_shows_every_check_with_figure_threshold_course_and_advice() {
     let snapshot = only(&["db", "cache", "web"]);
     let text = deep::text(&Patients::of(&snapshot, &all(&snapshot)), Paint::Plain, Some(80));
     assert!(text.lines().all(|line| text::width(line) <= 80), "{text}");
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r"
+    ✗ web  unhealthy
+      readiness probe fails for 20 s: status 503
+      running for 3m 20s, probes: unhealthy
+      ✗ readiness http http://localhost:8080/health: failed after 3 ms: status 503,
+                  round 40, 3 failures in a row
+
+    ✗ db  PostgreSQL 15.18  critical
+      connections in use: 97 of 100 (97 %) (and 1 more)
+      running for 3m 20s, probes: healthy
+      PostgreSQL (postgres), since its program is postgres; looked at 4 s ago
+      ✗ critical  connections in use: 97 of 100 (97 %)
+                  97 % (warning from 80 %, critical from 95 %) · ↗ 2 % a minute ·
+                  ▅▅▆▇▇█ · for 3m 10s
+                  → raise max_connections, or put a pooler before it
+      ▲ warning   oldest transaction: 2m 0s; pid 4711: UPDATE orders
+                  2m 0s (warning from 1m 0s, critical from 10m 0s) · ↗ 1m 0s a
+                  minute, critical in about 8m 0s · ▁▂▂ · for 3m 10s
+                  → see what holds its transaction open
+      ✓ good      reads served from memory: 99 %
+                  99 % (warning down from 90 %) · → steady
+      where it is not well: wait 5 s, then restart it
+
+    ▲ cache  Redis  warning
+      could not be looked at (redis): WRONGPASS: invalid password for 127.0.0.1:6379
+      running for 3m 20s, probes: unknown
+      Redis (redis), since its program is postgres; looked at 4 s ago
+      ▲ not seen  redis: WRONGPASS: invalid password for 127.0.0.1:6379
+      where it is not well: wait 5 s, then restart it
+
+    1 warning, 2 critical
+    ");
+}
+
+#[test]
+fn the_page_of_health_shows_what_is_printed() {
+    let page = include_str!("../../../docs/health.md");
+    let indented = |text: &str| {
+        let lines = text.lines().map(|line| format!("    {line}").trim_end().to_owned());
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let some = only(&["db", "cache", "web"]);
+    for text in [
+        shown(&ward(), Some(80)),
+        deep::text(&Patients::of(&some, &all(&some)), Paint::Plain, Some(80)),
+        why::text(
+            &reasons::service(&ward(), &fixture::id("api")).unwrap(),
+            fixture::at(200),
+            Zone::Utc,
+            Paint::Plain,
+            None,
+        ),
+    ] {
+        assert!(page.contains(&indented(&text)), "docs/health.md lacks\n{}", indented(&text));
+    }
 }
 
 #[test]
@@ -370,8 +463,33 @@ for = "5s"
 do = "restart"
 "#;
     let kind: catalogue::Kind = toml::from_str(text).unwrap();
-    insta::assert_snapshot!(kinds::page(&kind, Paint::Plain, Some(80)), @"");
-    insta::assert_snapshot!(kinds::list(&[kind], Paint::Plain, Some(80)), @"");
+    insta::assert_snapshot!(kinds::page(&kind, Paint::Plain, Some(80)), @r"
+    Shelf (shelf)
+    known by: programs shelfd; URLs shelf://; port 7000
+    protocol: redis
+
+    A shelf keeps things.
+
+    It falls when it is full.
+
+    Checks
+      room: room left
+        warning down from 20 %, critical down from 5 %
+        → throw something away
+
+    Signs in its output
+      ✗ critical: it takes nothing more
+        /no more (room|space)/
+
+    Where it is not well, in this order
+      1. wait 5 s
+      2. restart it
+    ");
+    insta::assert_snapshot!(kinds::list(&[kind], Paint::Plain, Some(80)), @r"
+    KIND   TITLE  PROTOCOL  KNOWN BY
+    shelf  Shelf  redis     programs shelfd; URLs shelf://; port 7000
+    cas kinds KIND tells all of one
+    ");
 }
 
 #[test]

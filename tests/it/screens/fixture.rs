@@ -638,7 +638,11 @@ fn database() -> ServiceView {
         critical: Some(600.0),
         trend_per_minute: Some(60.0),
         history: vec![0.0, 60.0, 120.0],
-        ..finding("oldest-transaction", Grade::Warning, "oldest transaction: 2m 0s; pid 4711: UPDATE orders SET state = 1")
+        ..finding(
+            "oldest-transaction",
+            Grade::Warning,
+            "oldest transaction: 2m 0s; pid 4711: UPDATE orders SET state = 1",
+        )
     };
     let hits = Finding {
         value: Some(0.992),
@@ -702,7 +706,8 @@ pub(super) fn ward() -> World {
     };
     let mut api = service("demo", "api", held_by("queue", "waiting"), "waits for queue (service_healthy, now waiting)");
     api.depends_on = vec![needs("queue")];
-    let mut queue = service("demo", "queue", held_by("mail", "gave-up"), "waits for mail (service_healthy, now gave-up)");
+    let mut queue =
+        service("demo", "queue", held_by("mail", "gave-up"), "waits for mail (service_healthy, now gave-up)");
     queue.depends_on = vec![needs("mail")];
     let gave_up = Phase::GaveUp { attempts: 8, since: ago(60), exit: Exit::Code(127) };
     let mail = service("demo", "mail", gave_up, "gave up after 8 starts that never held; start it by hand");

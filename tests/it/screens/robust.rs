@@ -127,7 +127,10 @@ fn every_size_down_to_nothing_is_drawn_in_every_world() {
             (300, 100),
         ] {
             console.resize(width, height);
-            for keys in ["", "1", "3", "4", "5", "?", "<esc>", ":", "<esc>", "d", "<esc>", "h", "<esc>", "w", "<esc>", "/x", "<esc>", "q", "n"] {
+            for keys in [
+                "", "1", "3", "4", "5", "?", "<esc>", ":", "<esc>", "d", "<esc>", "h", "<esc>", "w", "<esc>", "/x",
+                "<esc>", "q", "n",
+            ] {
                 console.keys(keys).draw();
             }
         }
