@@ -114,7 +114,7 @@ impl Remote {
         Ok(stream)
     }
 
-    pub(super) fn request(&self, method: Method, path: &str) -> http::request::Builder {
+    pub(super) fn request(&self, method: Method, path: &str) -> hyper::http::request::Builder {
         let request = Request::builder().method(method).uri(path).header("host", "cas");
         // Before the greeting none is named: the greeting is for those who do not know yet.
         match self.speaks() {
@@ -126,7 +126,7 @@ impl Remote {
     /// Sends a request and waits for the head of its answer; a refusal comes back as the engine's own sentence.
     pub(super) async fn open(
         &self,
-        request: http::request::Builder,
+        request: hyper::http::request::Builder,
         body: Body,
     ) -> Result<Response<Incoming>, ConnectError> {
         let request = request.body(body).map_err(|error| self.unusable(error.to_string()))?;
@@ -155,7 +155,7 @@ impl Remote {
     /// A whole answer.
     pub(super) async fn fetch<T: DeserializeOwned>(
         &self,
-        request: http::request::Builder,
+        request: hyper::http::request::Builder,
         body: Body,
     ) -> Result<T, ConnectError> {
         let fetched = async {
