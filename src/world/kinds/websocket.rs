@@ -168,7 +168,7 @@ fn closed(frame: Option<&CloseFrame>, target: &Target) -> Trouble {
     let Some(frame) = frame else {
         return Trouble::Unready(format!("{place} ends the connection without a reason"));
     };
-    let (code, why) = (u16::from(frame.code), words::said(frame.reason.as_str()));
+    let (code, why) = (u16::from(frame.code), words::hushed(frame.reason.as_str(), target));
     match code {
         1008 | 3000 | 3003 | 4401 | 4403 => Trouble::Refused(format!("{place} refuses the connection: {code} {why}")),
         1013 => Trouble::Busy(format!("{place} has too much to do: {code} {why}")),
