@@ -214,7 +214,10 @@ fn explain(error: &Error, target: &Target) -> Trouble {
                     let moved = answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).map(words::said);
                     let moved = moved.map(|to| format!(", moved to {to}")).unwrap_or_default();
                     let path = words::said(&target.path);
-                    Trouble::Foreign(format!("{place} serves no WebSocket at /{path}: status {status}{moved}"))
+                    let wanted = target.options.get("subprotocol").map(|wanted| words::said(wanted));
+                    let wanted =
+                        wanted.map(|wanted| format!(", or none with the subprotocol {wanted}")).unwrap_or_default();
+                    Trouble::Foreign(format!("{place} serves no WebSocket at /{path}{wanted}: status {status}{moved}"))
                 }
             }
         }
