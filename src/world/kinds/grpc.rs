@@ -120,7 +120,7 @@ async fn exchange(client: client::SendRequest<bytes::Bytes>, target: &Target) ->
     let bytes = read(&mut body, target).await?;
     // Without a body the status stands in the head ("trailers only").
     let trailers = body.trailers().await.map_err(trouble)?.unwrap_or_default();
-    let status = status(&trailers).or_else(|| status(&head.headers));
+    let status = status(&trailers, target).or_else(|| status(&head.headers, target));
     let Some((code, said)) = status else {
         return Err(Trouble::Foreign(format!("{} ends its answer without grpc-status", target.place())));
     };
@@ -196,10 +196,10 @@ async fn read(body: &mut RecvStream, target: &Target) -> Result<Vec<u8>, Trouble
 }
 
 /// `grpc-status` and `grpc-message`, which is percent-encoded.
-fn status(headers: &HeaderMap) -> Option<(u32, String)> {
+fn status(headers: &HeaderMap, target: &Target) -> Option<(u32, String)> {
     let code = headers.get("grpc-status")?.to_str().ok()?.parse().ok()?;
     let said = headers.get("grpc-message").and_then(|said| said.to_str().ok()).unwrap_or_default();
-    Some((code, words::said(&words::decoded(said))))
+    Some((code, words::hushed(&words::decoded(said), target)))
 }
 
 /// Codes: <https://github.com/grpc/grpc/blob/master/doc/statuscodes.md>.

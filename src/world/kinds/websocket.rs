@@ -168,7 +168,7 @@ fn closed(frame: Option<&CloseFrame>, target: &Target) -> Trouble {
     let Some(frame) = frame else {
         return Trouble::Unready(format!("{place} ends the connection without a reason"));
     };
-    let (code, why) = (u16::from(frame.code), words::said(frame.reason.as_str()));
+    let (code, why) = (u16::from(frame.code), words::hushed(frame.reason.as_str(), target));
     match code {
         1008 | 3000 | 3003 | 4401 | 4403 => Trouble::Refused(format!("{place} refuses the connection: {code} {why}")),
         1013 => Trouble::Busy(format!("{place} has too much to do: {code} {why}")),
@@ -214,7 +214,10 @@ fn explain(error: &Error, target: &Target) -> Trouble {
                     let moved = answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).map(words::said);
                     let moved = moved.map(|to| format!(", moved to {to}")).unwrap_or_default();
                     let path = words::said(&target.path);
-                    Trouble::Foreign(format!("{place} serves no WebSocket at /{path}: status {status}{moved}"))
+                    let wanted = target.options.get("subprotocol").map(|wanted| words::said(wanted));
+                    let wanted =
+                        wanted.map(|wanted| format!(", or none with the subprotocol {wanted}")).unwrap_or_default();
+                    Trouble::Foreign(format!("{place} serves no WebSocket at /{path}{wanted}: status {status}{moved}"))
                 }
             }
         }

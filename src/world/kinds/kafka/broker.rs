@@ -127,7 +127,7 @@ impl Broker {
             other => other?,
         };
         let (error, said) = answers::authenticated(&answer).ok_or_else(|| self.strange("SaslAuthenticate"))?;
-        if error == 0 { Ok(()) } else { Err(refused(&words::said(&said))) }
+        if error == 0 { Ok(()) } else { Err(refused(&words::hushed(&said, &self.target))) }
     }
 
     /// Brokers, and where `all` the topics too.

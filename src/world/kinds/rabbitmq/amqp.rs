@@ -275,6 +275,7 @@ impl Session {
     fn closed(&self, arguments: &[u8]) -> Trouble {
         let place = self.target.place();
         let (code, text) = reason(arguments);
+        let text = words::hushed(&text, &self.target);
         if text.contains("connection limit") || text.contains("channel limit") || code == 506 {
             return Trouble::Busy(format!("{place} takes no more connections: {text}"));
         }

@@ -100,6 +100,8 @@ fn answers_other_than_101_are_told_apart() {
     assert!(matches!(answer, Err(Trouble::Unready(_))), "{answer:?}");
     let answer = ready(WEBSOCKET, &path("gone"));
     assert!(matches!(&answer, Err(Trouble::Foreign(why)) if why.contains("/gone")), "{answer:?}");
+    let answer = ready(WEBSOCKET, &with(&path("gone"), "subprotocol", "chat"));
+    assert!(matches!(&answer, Err(Trouble::Foreign(why)) if why.contains("subprotocol chat")), "{answer:?}");
     let page = speaker(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let answer = ready(WEBSOCKET, &at(page));
     assert!(matches!(answer, Err(Trouble::Foreign(_))), "{answer:?}");
