@@ -161,7 +161,7 @@ mod tests {
     fn a_password_that_a_server_repeats_is_not_passed_on() {
         let password = Some(crate::model::exam::Hidden("hunter2".to_owned()));
         let target = Target { user: Some("ann".to_owned()), password, ..Target::default() };
-        let repeated = format!("no hunter2, no {}", super::base64(b"\0ann\0hunter2"));
+        let repeated = format!("no hunter2, no {}", base64(b"\0ann\0hunter2"));
         assert_eq!(super::hushed(&repeated, &target), "no …, no …");
         assert_eq!(super::hushed("user ann may not", &target), "user ann may not");
     }
