@@ -170,10 +170,12 @@ fn answered(service: &ServiceView) -> Option<Duration> {
     readiness.or_else(|| asked.last()).map(|probe| Duration::from_micros(probe.last_took_us))
 }
 
-/// `0.4 ms`, `3 ms`, `1.2 s`.
+/// `less than 0.1 ms`, `0.4 ms`, `3 ms`, `1.2 s`.
 #[must_use]
 pub fn took_words(took: Duration) -> String {
-    if took < Duration::from_millis(1) {
+    if took < Duration::from_micros(100) {
+        "less than 0.1 ms".to_owned()
+    } else if took < Duration::from_millis(1) {
         format!("{}.{} ms", took.as_micros() / 1000, took.as_micros() % 1000 / 100)
     } else {
         short_duration(took)

@@ -246,6 +246,8 @@ pub(super) fn last_cause(snapshot: &Snapshot, view: &ServiceView) -> Option<Happ
     story(&snapshot.timeline, &view.id, OWN)
         .into_iter()
         .rev()
+        // That it is started again follows from what is wrong, and is not it.
+        .filter(|(entry, _)| !matches!(entry.what, What::RestartScheduled { .. }))
         .find(|(entry, _)| entry.severity() >= Severity::Warning || matches!(entry.what, What::Stopped))
         .map(happened)
 }

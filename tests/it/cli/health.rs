@@ -369,7 +369,7 @@ async fn a_watch_in_a_pipe_prints_a_line_for_each_change() {
     let snapshots = engine.snapshots;
     let desk = Desk::default();
     let written = desk.heard.clone();
-    let lines = || written.borrow().iter().filter(|byte| **byte == b'\n').count();
+    let lines = || String::from_utf8_lossy(&written.borrow()).lines().count();
     let script = async {
         eventually_async("the first line", || async { lines() == 1 }).await;
         snapshots.send_replace(Arc::new(ill()));
@@ -386,6 +386,7 @@ async fn a_watch_in_a_pipe_prints_a_line_for_each_change() {
 #[tokio::test]
 async fn no_colour_reaches_a_pipe_and_none_a_terminal_that_wants_none() {
     let outside = outside(ward());
+    let escape = Regex::new("\x1b\\[[0-9;]*m").unwrap();
     for line in ["cas health", "cas health --deep", "cas why", "cas why db", "cas kinds", "cas kinds redis"] {
         assert!(!run(&outside, line).await.stdout.contains('\x1b'), "{line}");
         let mut desk = Desk::terminal(80);
@@ -393,7 +394,6 @@ async fn no_colour_reaches_a_pipe_and_none_a_terminal_that_wants_none() {
         assert!(!desk.run(&outside, line).await.stdout.contains('\x1b'), "{line}");
         let coloured = Desk::terminal(80).run(&outside, line).await.stdout;
         assert!(coloured.contains("\x1b["), "{line}");
-        let escape = Regex::new("\x1b\\[[0-9;]*m").unwrap();
         let plain = escape.replace_all(&coloured, "");
         assert!(plain.lines().all(|line| text::width(line) <= 80), "{line}: {plain}");
     }

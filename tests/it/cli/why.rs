@@ -213,6 +213,16 @@ fn a_project_is_told_by_its_roots_and_not_by_everything_that_they_hold_up() {
 }
 
 #[test]
+fn what_brings_a_project_down_is_the_crash_and_not_that_it_is_healed() {
+    let backing = Phase::BackingOff { attempt: 3, since: at(60), until: at(205), exit: Exit::Code(127) };
+    let mut snapshot = with(view("mail", backing, "crashed"));
+    snapshot.services.retain(|known| known.id == id("mail"));
+    snapshot.timeline.retain(|entry| entry.seq <= 5);
+    let told: Vec<String> = why::project(&snapshot, None).led_to.iter().map(why::Happened::told).collect();
+    assert_eq!(told, ["exited with code 127 after 12 ms (2 times) — nobody asked for it"]);
+}
+
+#[test]
 fn troubles_of_cas_itself_and_a_healer_that_is_off_are_said_first() {
     let mut snapshot = only(&["site"]);
     snapshot.engine.autopilot = Autopilot::Off;
