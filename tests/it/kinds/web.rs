@@ -11,11 +11,18 @@ mod proxies;
 mod stores;
 mod tls;
 
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    thread,
+    time::Duration,
+};
+
+use super::rig::{at, free_port, look, ready};
 
 use cas::{
     config::kinds as catalogue,
-    model::exam::{Grade, Measure, Protocol, Reading, Target},
+    model::exam::{Grade, Measure, Protocol, Reading, Target, Trouble},
     world::kinds,
 };
 
@@ -45,5 +52,38 @@ fn known(kind: &str, reading: &Reading) {
     let rules = &catalogue::named(kind).unwrap().rules;
     for measure in &reading.measures {
         assert!(rules.iter().any(|rule| rule.name == measure.name), "{kind} has no rule for {}", measure.name);
+    }
+}
+
+#[test]
+fn nobody_and_somebody_else_are_told_apart_in_every_protocol() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // As Redis answers whatever it does not know (https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors).
+    let other = at(listener.local_addr().unwrap().port());
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _read = stream.read(&mut [0; 1024]);
+            let _gone = stream.write_all(b"-ERR unknown command, with args beginning with:\r\n");
+        }
+    });
+    for protocol in [
+        Protocol::Http,
+        Protocol::Prometheus,
+        Protocol::Nginx,
+        Protocol::Haproxy,
+        Protocol::PhpFpm,
+        Protocol::Influxdb,
+        Protocol::Neo4j,
+        Protocol::Qdrant,
+        Protocol::Weaviate,
+        Protocol::Registry,
+    ] {
+        let nobody = at(free_port());
+        let refused = Trouble::Unreachable(format!("connection refused: nothing listens on {}", nobody.place()));
+        assert_eq!(ready(protocol, &nobody), Err(refused.clone()), "{protocol:?}");
+        assert_eq!(look(protocol, &nobody), Err(refused), "{protocol:?}");
+        let (answer, reading) = (ready(protocol, &other), look(protocol, &other));
+        assert!(matches!(answer, Err(Trouble::Foreign(_))), "{protocol:?}: {answer:?}");
+        assert!(matches!(reading, Err(Trouble::Foreign(_))), "{protocol:?}: {reading:?}");
     }
 }
