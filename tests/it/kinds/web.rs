@@ -20,6 +20,7 @@ use std::{
 
 use super::rig::{at, free_port, look, ready};
 
+use crate::support::eventually;
 use cas::{
     config::kinds as catalogue,
     model::exam::{Grade, Measure, Protocol, Reading, Target, Trouble},
@@ -38,12 +39,13 @@ fn measure<'r>(reading: &'r Reading, name: &str) -> &'r Measure {
     reading.measures.iter().find(|measure| measure.name == name).unwrap_or_else(|| panic!("no {name} in {reading:?}"))
 }
 
-/// A server that was stopped gives no answer, neither good nor bad.
+/// A server that was stopped gives no answer, neither good nor bad. On a busy machine the last thread stops a moment later.
 #[track_caller]
 fn silent(protocol: Protocol, target: &Target) {
-    let answer =
-        super::rig::run(async { tokio::time::timeout(Duration::from_secs(2), kinds::ready(protocol, target)).await });
-    assert!(answer.is_err(), "a stopped server answers: {answer:?}");
+    eventually("a stopped server is silent", || {
+        let asked = async { tokio::time::timeout(Duration::from_secs(2), kinds::ready(protocol, target)).await };
+        super::rig::run(asked).is_err()
+    });
 }
 
 /// Every figure that is read has a rule in its kind, so that it has a title and a unit.
