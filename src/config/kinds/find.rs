@@ -9,8 +9,8 @@ use super::{
 use crate::model::exam::Protocol;
 
 /// Ports that mean one thing.
-const TELLING_PORTS: [u16; 19] =
-    [25, 53, 1883, 2181, 2379, 3306, 4222, 5432, 5672, 6333, 6379, 7687, 8086, 9092, 9200, 11211, 15672, 27017, 33060];
+const TELLING_PORTS: [u16; 17] =
+    [25, 53, 1883, 2181, 2379, 3306, 4222, 5432, 5672, 6333, 6379, 7687, 8086, 9092, 9200, 11211, 27017];
 /// Programs that run something else; what, stands behind them.
 const INTERPRETERS: [&str; 38] = [
     "python", "pypy", "node", "nodejs", "ruby", "php", "java", "perl", "bundle", "npx", "npm", "yarn", "pnpm", "bun",
