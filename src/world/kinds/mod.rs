@@ -34,6 +34,7 @@ mod weaviate;
 pub mod web;
 mod websocket;
 pub mod wire;
+mod words;
 mod zookeeper;
 
 use crate::model::exam::{Protocol, Reading, Target, Trouble};
