@@ -113,8 +113,8 @@ fn a_redis_tells_how_it_is_and_its_figures_follow_what_happens() {
     assert!(figure(&look(&target), "rejected-connections") >= 1.0);
 
     // Its snapshots fail: it says so itself, and the look tells why.
-    cli(&server, &["CONFIG", "SET", "dbfilename", "no-such-name.rdb"]);
-    std::fs::create_dir(server.dir.path().join("no-such-name.rdb")).unwrap();
+    // A directory stands where its file is to be.
+    std::fs::create_dir(server.dir.path().join("dump.rdb")).unwrap();
     cli(&server, &["BGSAVE"]);
     eventually(
         "it cannot save",
@@ -123,7 +123,7 @@ fn a_redis_tells_how_it_is_and_its_figures_follow_what_happens() {
     let failing = look(&target);
     assert_remark(&failing, "snapshot", Grade::Critical);
     assert_remark(&failing, "serving", Grade::Critical);
-    std::fs::remove_dir(server.dir.path().join("no-such-name.rdb")).unwrap();
+    std::fs::remove_dir(server.dir.path().join("dump.rdb")).unwrap();
     cli(&server, &["BGSAVE"]);
     rig::until_ready(&server, KIND, &target);
     assert_stands_still(&server, KIND, &target);
