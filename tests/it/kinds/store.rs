@@ -1,5 +1,6 @@
 //! What keeps data: databases, caches, job queues in them, object stores.
 
+mod postgres;
 mod redis;
 
 use std::{

@@ -110,7 +110,7 @@ impl Tour<'_> {
             let reply = self.ask(&words).await?;
             let [next, keys] = reply.list() else { break };
             found.extend(keys.texts());
-            cursor = next.text().unwrap_or("0").to_owned();
+            next.text().unwrap_or("0").clone_into(&mut cursor);
             if cursor == "0" || found.len() >= QUEUES {
                 break;
             }
