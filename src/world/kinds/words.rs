@@ -59,7 +59,7 @@ pub(super) fn shape(sql: &str) -> String {
             (c, false) => out.push(c),
         }
     }
-    said_in(&out, 120)
+    said_in(out.trim_end_matches([';', ' ', '\n']), 120)
 }
 
 #[cfg(test)]

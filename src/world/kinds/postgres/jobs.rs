@@ -125,11 +125,16 @@ pub(super) async fn read(session: &Session, target: &Target, reading: &mut Readi
     let there: Vec<String> = LIBRARIES
         .iter()
         .map(|library| {
+            // By name, as `to_regclass` fails in a schema that we may not use.
+            let place = match library.table.split_once('.') {
+                Some((schema, table)) => format!("n.nspname = '{schema}' AND c.relname = '{table}'"),
+                None => format!("c.relname = '{}' AND pg_table_is_visible(c.oid)", library.table),
+            };
             format!(
-                "(SELECT count(*) = {} FROM pg_attribute WHERE attrelid = to_regclass('{}') \
-                 AND attname = ANY('{{{}}}') AND NOT attisdropped)",
+                "(SELECT count(*) = {} FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+                 JOIN pg_attribute a ON a.attrelid = c.oid WHERE {place} AND c.relkind IN ('r', 'p', 'v') \
+                 AND a.attname = ANY('{{{}}}') AND NOT a.attisdropped)",
                 library.columns.split(',').count(),
-                library.table,
                 library.columns
             )
         })
