@@ -106,7 +106,12 @@ pub enum Remedy {
 }
 
 /// The files.
-const FILES: &[&str] = &[include_str!("../../assets/kinds/redis.toml")];
+const FILES: &[&str] = &[
+    include_str!("../../assets/kinds/memcached.toml"),
+    include_str!("../../assets/kinds/mysql.toml"),
+    include_str!("../../assets/kinds/postgres.toml"),
+    include_str!("../../assets/kinds/redis.toml"),
+];
 
 static KINDS: LazyLock<Vec<Kind>> =
     LazyLock::new(|| FILES.iter().filter_map(|text| toml::from_str(text).ok()).collect());

@@ -8,6 +8,7 @@
 mod clickhouse;
 mod dns;
 mod elasticsearch;
+mod encrypted;
 mod etcd;
 mod grpc;
 mod haproxy;

@@ -1,5 +1,7 @@
 //! What keeps data: databases, caches, job queues in them, object stores.
 
+mod memcached;
+mod mysql;
 mod postgres;
 mod redis;
 

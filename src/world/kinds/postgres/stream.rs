@@ -3,24 +3,17 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use rustls::{
-    DigitallySignedStruct, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::CryptoProvider,
-    pki_types::{CertificateDer, ServerName, UnixTime},
-};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::{
     model::exam::{Target, Trouble},
-    world::kinds::wire::{self, Connection},
+    world::kinds::{
+        encrypted,
+        wire::{self, Connection},
+    },
 };
 
 /// Most bytes that are read of one connection.
@@ -48,7 +41,7 @@ pub(super) async fn open(target: &Target) -> Result<Bounded, Trouble> {
         };
         match asked.await.map_err(|error| wire::broken(&error, target))? {
             b'S' if verified => wire::secure(stream, target).await?,
-            b'S' => secure_unverified(stream, target).await?,
+            b'S' => encrypted::unverified(stream, target).await?,
             b'N' => {
                 return Err(Trouble::Refused(format!(
                     "{} speaks no TLS, but it is asked for: take sslmode away",
@@ -61,61 +54,6 @@ pub(super) async fn open(target: &Target) -> Result<Bounded, Trouble> {
         Box::new(stream)
     };
     Ok(Bounded { inner, left: MOST, first: Vec::new() })
-}
-
-/// As libpq's `sslmode=require`: encrypted, with whomever (<https://www.postgresql.org/docs/current/libpq-ssl.html>). Passwords do not go over it in the clear
-/// unless the server asks for that.
-async fn secure_unverified(stream: TcpStream, target: &Target) -> Result<Connection, Trouble> {
-    let wrong = |what: String| Trouble::Foreign(format!("TLS with {} failed: {what}", target.place()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| wrong(error.to_string()))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
-        .with_no_client_auth();
-    let name = ServerName::try_from(target.host.clone()).map_err(|error| wrong(error.to_string()))?;
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    Ok(Box::new(connector.connect(name, stream).await.map_err(|error| wrong(error.to_string()))?))
-}
-
-/// Takes every certificate, but only a signature that fits it.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _end: &CertificateDer<'_>,
-        _between: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 /// A connection that fails where more comes than may, or where the first message is none of a `PostgreSQL`.
