@@ -1,4 +1,4 @@
-//! memcached 1.6.18 (Debian 12) with 2 MB and six connections, and one with a password.
+//! memcached 1.6.18 (Debian 12) with 2 MB and 64 connections, and one with a password.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -43,13 +43,13 @@ fn fill(server: &Server, count: usize) {
 
 #[test]
 fn a_memcached_tells_how_it_is_and_its_figures_follow_what_happens() {
-    let server = start(&["-m", "2", "-c", "6"]);
+    let server = start(&["-m", "2", "-c", "64"]);
     rig::until_ready(&server, KIND, &server.target());
     assert_strangers_are_known(KIND);
     let first = look(&server);
     assert_eq!(first.server.as_deref(), Some("memcached 1.6.18"));
     assert_eq!(limit(&first, "memory"), 2.0 * 1024.0 * 1024.0);
-    assert_eq!(limit(&first, "connections"), 6.0);
+    assert_eq!(limit(&first, "connections"), 64.0);
     assert_eq!(figure(&first, "evictions"), 0.0);
     assert!(!first.measures.iter().any(|measure| measure.name == "hit-share" || measure.name == "evicted-young"));
 
@@ -62,8 +62,8 @@ fn a_memcached_tells_how_it_is_and_its_figures_follow_what_happens() {
     assert!(figure(&full, "evicted-young") < 60.0);
 
     // Newcomers are told so, or wait.
-    let held: Vec<TcpStream> = (0..6).map(|_| TcpStream::connect(("127.0.0.1", server.port)).unwrap()).collect();
-    eventually("it is full", || !matches!(rig::ready(KIND, &server.target()), Ok(())));
+    let held: Vec<TcpStream> = (0..80).map(|_| TcpStream::connect(("127.0.0.1", server.port)).unwrap()).collect();
+    eventually("it is full", || matches!(rig::ready(KIND, &server.target()), Err(Trouble::Busy(_))));
     drop(held);
     rig::until_ready(&server, KIND, &server.target());
     let after = look(&server);
