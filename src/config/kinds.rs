@@ -108,6 +108,7 @@ pub enum Remedy {
 /// The files.
 const FILES: &[&str] = &[
     include_str!("../../assets/kinds/memcached.toml"),
+    include_str!("../../assets/kinds/mongo.toml"),
     include_str!("../../assets/kinds/mysql.toml"),
     include_str!("../../assets/kinds/postgres.toml"),
     include_str!("../../assets/kinds/redis.toml"),

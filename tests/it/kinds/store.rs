@@ -1,6 +1,7 @@
 //! What keeps data: databases, caches, job queues in them, object stores.
 
 mod memcached;
+mod mongo;
 mod mysql;
 mod postgres;
 mod redis;
