@@ -107,11 +107,14 @@ pub enum Remedy {
 
 /// The files.
 const FILES: &[&str] = &[
+    include_str!("../../assets/kinds/clickhouse.toml"),
+    include_str!("../../assets/kinds/elasticsearch.toml"),
     include_str!("../../assets/kinds/memcached.toml"),
     include_str!("../../assets/kinds/mongo.toml"),
     include_str!("../../assets/kinds/mysql.toml"),
     include_str!("../../assets/kinds/postgres.toml"),
     include_str!("../../assets/kinds/redis.toml"),
+    include_str!("../../assets/kinds/s3.toml"),
 ];
 
 static KINDS: LazyLock<Vec<Kind>> =

@@ -62,9 +62,25 @@ pub(super) fn shape(sql: &str) -> String {
     said_in(out.trim_end_matches([';', ' ', '\n']), 120)
 }
 
+/// All but letters, digits and `-._~` as `%XX` (RFC 3986, section 2.3); of a path the slashes stay.
+pub(super) fn encoded(text: &str, path: bool) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (path && byte == b'/') {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            for half in [byte >> 4, byte & 15] {
+                out.push(char::from_digit(u32::from(half), 16).unwrap_or('0').to_ascii_uppercase());
+            }
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{number, said, said_in, shape};
+    use super::{encoded, number, said, said_in, shape};
 
     #[test]
     fn what_a_server_says_is_one_plain_line_of_bounded_length() {
@@ -86,5 +102,11 @@ mod tests {
         assert_eq!(shape("UPDATE t\n SET a = 'secret', b = 1"), "UPDATE t SET a = '…', b = 1");
         assert_eq!(shape("SELECT 'it''s' AS x"), "SELECT '…''…' AS x");
         assert_eq!(shape("SELECT 'never ended"), "SELECT '…");
+    }
+
+    #[test]
+    fn what_may_not_be_in_a_url_is_written_in_hexadecimal() {
+        assert_eq!(encoded("a b/ä~", false), "a%20b%2F%C3%A4~");
+        assert_eq!(encoded("a/b?c", true), "a/b%3Fc");
     }
 }

@@ -1,10 +1,13 @@
 //! What keeps data: databases, caches, job queues in them, object stores.
 
+mod clickhouse;
+mod elasticsearch;
 mod memcached;
 mod mongo;
 mod mysql;
 mod postgres;
 mod redis;
+mod s3;
 
 use std::{
     io::{Read, Write},
