@@ -2,6 +2,7 @@
 
 mod clickhouse;
 mod elasticsearch;
+mod liars;
 mod memcached;
 mod mongo;
 mod mysql;
@@ -163,6 +164,19 @@ pub(crate) fn assert_stands_still(server: &rig::Server, protocol: Protocol, targ
     server.signal("CONT");
     assert!(asked.is_err(), "{asked:?}");
     rig::until_ready(server, protocol, target);
+}
+
+/// A look, of which every figure has a rule in the catalogue.
+pub(crate) fn looked(protocol: Protocol, target: &Target) -> Reading {
+    let reading = rig::look(protocol, target).unwrap();
+    let kind = cas::config::kinds::named(protocol.label()).unwrap();
+    for measure in &reading.measures {
+        let rule = kind.rules.iter().find(|rule| rule.name == measure.name);
+        let rule = rule.unwrap_or_else(|| panic!("{} has no rule {}", kind.id, measure.name));
+        let share = rule.reads == cas::model::exam::Reads::Share;
+        assert!(measure.value.is_finite() && (!share || measure.limit.is_none_or(|most| most > 0.0)), "{measure:?}");
+    }
+    reading
 }
 
 /// Something that several threads write and a test reads.

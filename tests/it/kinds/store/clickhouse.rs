@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::{about, assert_stands_still, assert_strangers_are_known, limit, with};
+use super::{about, assert_stands_still, assert_strangers_are_known, limit, looked, with};
 use crate::{
     kinds::rig::{self, Server, figure},
     support::eventually,
@@ -42,7 +42,7 @@ fn sql(server: &Server, sql: &str) {
 }
 
 fn look(target: &Target) -> Reading {
-    rig::look(KIND, target).unwrap()
+    looked(KIND, target)
 }
 
 #[test]

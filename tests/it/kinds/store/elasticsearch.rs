@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::{Page, Shared, about, assert_remark, assert_strangers_are_known, http, limit, remark, says, with};
+use super::{Page, Shared, about, assert_remark, assert_strangers_are_known, http, limit, looked, remark, says, with};
 use crate::kinds::rig::{self, figure};
 use cas::model::exam::{Grade, Protocol, Target, Trouble};
 
@@ -119,7 +119,7 @@ fn an_elasticsearch_tells_how_it_is_and_its_figures_follow_what_happens() {
 
     let (target, state) = fake(well());
     assert_eq!(rig::ready(KIND, &target), Ok(()));
-    let first = rig::look(KIND, &target).unwrap();
+    let first = looked(KIND, &target);
     assert_eq!(first.server.as_deref(), Some("Elasticsearch 8.12.0"));
     assert_eq!((figure(&first, "heap"), limit(&first, "heap")), (30.0, 100.0));
     assert_eq!((figure(&first, "disk"), limit(&first, "disk")), (20.0, 100.0));
@@ -135,7 +135,7 @@ fn an_elasticsearch_tells_how_it_is_and_its_figures_follow_what_happens() {
         (now.status, now.unassigned, now.heap, now.free, now.rejected, now.blocked) = ("yellow", 4, 97, 8, 50, true);
         now.distribution = Some("opensearch");
     }
-    let later = rig::look(KIND, &target).unwrap();
+    let later = looked(KIND, &target);
     assert_eq!(later.server.as_deref(), Some("OpenSearch 2.11.1"));
     assert_eq!(figure(&later, "heap"), 97.0);
     assert_eq!(about(&later, "heap"), "node n2");
@@ -150,11 +150,11 @@ fn an_elasticsearch_tells_how_it_is_and_its_figures_follow_what_happens() {
     assert!(remark(&later, "unassigned").is_some_and(|seen| seen.sentence.contains("NODE_LEFT")));
     assert_eq!(rig::ready(KIND, &target), Ok(()), "yellow serves");
     state.lock().unwrap().nodes = 1;
-    assert_remark(&rig::look(KIND, &target).unwrap(), "cluster", Grade::Notice);
+    assert_remark(&looked(KIND, &target), "cluster", Grade::Notice);
 
     state.lock().unwrap().status = "red";
     assert!(matches!(rig::ready(KIND, &target), Err(Trouble::Unready(why)) if why.contains("red")));
-    assert_remark(&rig::look(KIND, &target).unwrap(), "cluster", Grade::Critical);
+    assert_remark(&looked(KIND, &target), "cluster", Grade::Critical);
     state.lock().unwrap().starting = true;
     assert!(matches!(rig::ready(KIND, &target), Err(Trouble::Unready(_))));
 }

@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
 };
 
-use super::{assert_stands_still, assert_strangers_are_known, limit, with};
+use super::{assert_stands_still, assert_strangers_are_known, limit, looked, with};
 use crate::{
     kinds::rig::{self, Server, figure},
     support::eventually,
@@ -23,7 +23,7 @@ fn start(more: &[&str]) -> Server {
 }
 
 fn look(server: &Server) -> Reading {
-    rig::look(KIND, &server.target()).unwrap()
+    looked(KIND, &server.target())
 }
 
 fn fill(server: &Server, count: usize) {

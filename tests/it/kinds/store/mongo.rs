@@ -12,7 +12,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use ring::{digest, hmac, pbkdf2};
 
-use super::{Shared, about, assert_remark, assert_strangers_are_known, limit, with};
+use super::{Shared, about, assert_remark, assert_strangers_are_known, limit, looked, with};
 use crate::kinds::rig::{self, figure};
 use cas::model::exam::{Grade, Protocol, Target, Trouble};
 
@@ -289,7 +289,7 @@ fn a_mongodb_tells_how_it_is_and_its_figures_follow_what_happens() {
     assert_strangers_are_known(KIND);
     let (target, state) = fake(well());
     assert_eq!(rig::ready(KIND, &target), Ok(()));
-    let first = rig::look(KIND, &target).unwrap();
+    let first = looked(KIND, &target);
     assert_eq!(first.server.as_deref(), Some("MongoDB 7.0.5"));
     assert_eq!((figure(&first, "connections"), limit(&first, "connections")), (5.0, 100.0));
     assert_eq!((figure(&first, "cache"), limit(&first, "cache")), (300.0, 1000.0));
@@ -302,7 +302,7 @@ fn a_mongodb_tells_how_it_is_and_its_figures_follow_what_happens() {
         let mut now = state.lock().unwrap();
         (now.connections, now.dirty, now.queue, now.replica_set, now.lag) = (90, 250, 40, true, 75);
     }
-    let later = rig::look(KIND, &target).unwrap();
+    let later = looked(KIND, &target);
     assert_eq!((figure(&later, "connections"), limit(&later, "connections")), (90.0, 100.0));
     assert_eq!(figure(&later, "cache-dirty"), 250.0);
     assert_eq!(figure(&later, "lock-queue"), 40.0);
@@ -310,7 +310,7 @@ fn a_mongodb_tells_how_it_is_and_its_figures_follow_what_happens() {
     assert_eq!(about(&later, "replication-lag"), "secondary b:27017");
     assert_eq!(figure(&later, "members-down"), 0.0);
     state.lock().unwrap().primary_there = false;
-    let headless = rig::look(KIND, &target).unwrap();
+    let headless = looked(KIND, &target);
     assert_remark(&headless, "primary", Grade::Critical);
     assert_remark(&headless, "member", Grade::Warning);
     assert_eq!(figure(&headless, "members-down"), 1.0);
@@ -332,14 +332,14 @@ fn a_mongodb_with_a_password_lets_in_who_proves_it() {
     let (target, state) = fake(State { wants_password: true, ..well() });
     let probe = with(target.clone(), Some("probe"), PASSWORD);
     assert_eq!(rig::ready(KIND, &probe), Ok(()));
-    assert!(figure(&rig::look(KIND, &probe).unwrap(), "connections") > 0.0);
+    assert!(figure(&looked(KIND, &probe), "connections") > 0.0);
     let none = rig::look(KIND, &target).unwrap_err();
     assert!(matches!(&none, Trouble::Refused(why) if why.contains("check: mongodb://")), "{none:?}");
     let wrong = rig::ready(KIND, &with(target.clone(), Some("probe"), "wrong-horse")).unwrap_err();
     assert!(matches!(&wrong, Trouble::Refused(why) if why.contains("probe") && !why.contains("horse")), "{wrong:?}");
     assert!(matches!(rig::ready(KIND, &with(target, Some("nobody"), PASSWORD)), Err(Trouble::Refused(_))));
     state.lock().unwrap().monitor = false;
-    let narrow = rig::look(KIND, &probe).unwrap();
+    let narrow = looked(KIND, &probe);
     assert_remark(&narrow, "privileges", Grade::Notice);
     assert!(narrow.remarks[0].advice.as_deref().is_some_and(|advice| advice.contains("clusterMonitor")));
 }

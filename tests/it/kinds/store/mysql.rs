@@ -9,7 +9,9 @@ use std::{
 
 use ring::digest::{SHA256, digest};
 
-use super::{about, assert_remark, assert_stands_still, assert_strangers_are_known, figure_about, limit, remark, with};
+use super::{
+    about, assert_remark, assert_stands_still, assert_strangers_are_known, figure_about, limit, looked, remark, with,
+};
 use crate::{
     kinds::rig::{self, Server, figure},
     support::eventually,
@@ -92,7 +94,7 @@ impl Drop for Session {
 }
 
 fn look(target: &Target) -> Reading {
-    rig::look(KIND, target).unwrap()
+    looked(KIND, target)
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::{about, assert_remark, assert_stands_still, assert_strangers_are_known, figure_about, limit, remark, with};
+use super::{
+    about, assert_remark, assert_stands_still, assert_strangers_are_known, figure_about, limit, looked, remark, with,
+};
 use crate::{
     kinds::rig::{self, Server, figure},
     support::eventually,
@@ -134,7 +136,7 @@ impl Drop for Session {
 }
 
 fn look(target: &Target) -> Reading {
-    rig::look(KIND, target).unwrap()
+    looked(KIND, target)
 }
 
 fn option(target: &Target, key: &str, value: &str) -> Target {

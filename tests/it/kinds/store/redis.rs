@@ -5,7 +5,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{about, assert_remark, assert_stands_still, assert_strangers_are_known, figure_about, limit, remark, with};
+use super::{
+    about, assert_remark, assert_stands_still, assert_strangers_are_known, figure_about, limit, looked, remark, with,
+};
 use crate::{
     kinds::rig::{self, Server, figure},
     support::eventually,
@@ -38,7 +40,7 @@ fn cli(server: &Server, words: &[&str]) -> String {
 }
 
 fn look(target: &Target) -> Reading {
-    rig::look(KIND, target).unwrap()
+    looked(KIND, target)
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use ring::{digest, hmac};
 
-use super::{Page, Shared, about, assert_remark, assert_strangers_are_known, http, limit, says, with};
+use super::{Page, Shared, about, assert_remark, assert_strangers_are_known, http, limit, looked, says, with};
 use crate::kinds::rig::{self, figure};
 use cas::model::exam::{Grade, Protocol, Target, Trouble};
 
@@ -156,7 +156,7 @@ fn a_store_that_speaks_s3_is_asked_with_signatures_by_its_own_clock() {
     assert_eq!(rig::ready(KIND, &open), Ok(()), "AccessDenied in its own XML is an answer of S3");
     let probe = with(open.clone(), Some(KEY), SECRET);
     assert_eq!(rig::ready(KIND, &probe), Ok(()));
-    assert_eq!(figure(&rig::look(KIND, &probe).unwrap(), "buckets"), 2.0);
+    assert_eq!(figure(&looked(KIND, &probe), "buckets"), 2.0);
     let wrong = rig::ready(KIND, &with(open.clone(), Some(KEY), "wrong-horse")).unwrap_err();
     assert!(matches!(&wrong, Trouble::Refused(why) if why.contains(KEY) && !why.contains("horse")), "{wrong:?}");
     assert!(matches!(rig::ready(KIND, &with(open, Some("OTHER"), SECRET)), Err(Trouble::Refused(_))));
@@ -164,19 +164,19 @@ fn a_store_that_speaks_s3_is_asked_with_signatures_by_its_own_clock() {
     assert!(matches!(&nowhere, Trouble::Refused(why) if why.contains("no bucket nowhere")), "{nowhere:?}");
 
     let bucket = Target { path: "backups".to_owned(), ..probe.clone() };
-    let first = rig::look(KIND, &bucket).unwrap();
+    let first = looked(KIND, &bucket);
     assert_eq!(figure(&first, "objects"), 2.0);
     assert_eq!(figure(&first, "bytes"), 20.0);
     assert_eq!(figure(&first, "newest-object"), 21.0 * 86_400.0 + 3600.0, "since 2 May, 23:00");
     state.lock().unwrap().objects = 1500;
-    let later = rig::look(KIND, &bucket).unwrap();
+    let later = looked(KIND, &bucket);
     assert_eq!(figure(&later, "objects"), 1000.0);
     assert_eq!(about(&later, "objects"), "bucket backups, the first thousand of more");
     assert_eq!(figure(&later, "newest-object"), 3600.0);
     // With a prefix that must be encoded, and in a region that the server has to tell.
     state.lock().unwrap().region = "eu-central-1";
     let prefix = Target { path: "backups/daily dumps/ä".to_owned(), ..probe.clone() };
-    assert_eq!(figure(&rig::look(KIND, &prefix).unwrap(), "objects"), 1000.0);
+    assert_eq!(figure(&looked(KIND, &prefix), "objects"), 1000.0);
     state.lock().unwrap().down = true;
     assert!(matches!(rig::ready(KIND, &probe), Err(Trouble::Unready(_))));
 }
@@ -185,7 +185,7 @@ fn a_store_that_speaks_s3_is_asked_with_signatures_by_its_own_clock() {
 fn a_minio_tells_how_its_cluster_is() {
     let (target, state) = fake(true);
     assert_eq!(rig::ready(KIND, &target), Ok(()));
-    let first = rig::look(KIND, &target).unwrap();
+    let first = looked(KIND, &target);
     assert_eq!(first.server.as_deref(), Some("MinIO"));
     assert_eq!(figure(&first, "drives-offline"), 0.0);
     assert_eq!((figure(&first, "disk"), limit(&first, "disk")), (750.0, 1000.0));
@@ -194,7 +194,7 @@ fn a_minio_tells_how_its_cluster_is() {
         let mut now = state.lock().unwrap();
         (now.healthy, now.quorum, now.drives_offline) = (false, false, 3);
     }
-    let later = rig::look(KIND, &target).unwrap();
+    let later = looked(KIND, &target);
     assert_remark(&later, "cluster", Grade::Critical);
     assert_eq!(figure(&later, "drives-offline"), 3.0);
     assert!(matches!(rig::ready(KIND, &target), Err(Trouble::Unready(_))));
