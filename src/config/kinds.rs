@@ -112,6 +112,7 @@ const FILES: &[&str] = &[
     include_str!("../../assets/kinds/memcached.toml"),
     include_str!("../../assets/kinds/mongo.toml"),
     include_str!("../../assets/kinds/mysql.toml"),
+    include_str!("../../assets/kinds/opensearch.toml"),
     include_str!("../../assets/kinds/postgres.toml"),
     include_str!("../../assets/kinds/redis.toml"),
     include_str!("../../assets/kinds/s3.toml"),

@@ -69,7 +69,7 @@ async fn health(target: &Target) -> Result<Value, Trouble> {
         Some(said(error.get("reason").or(Some(error)).and_then(Value::as_str).unwrap_or_default()))
     });
     match (answer.status.as_u16(), words) {
-        (401, _) if target.user.is_none() && target.password.is_none() => Err(Trouble::Refused(format!(
+        (401, _) if target.password.is_none() => Err(Trouble::Refused(format!(
             "{place} wants a password and got none: write check: elasticsearch://USER:PASSWORD@{place}"
         ))),
         (503, Some(words)) => Err(Trouble::Unready(format!("{place} does not serve (yet): {words}"))),

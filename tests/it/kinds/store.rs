@@ -1,5 +1,8 @@
 //! What keeps data: databases, caches, job queues in them, object stores.
 
+#![allow(clippy::float_cmp, reason = "figures here are whole numbers, or the same computation")]
+#![allow(clippy::format_collect, reason = "a few short strings")]
+
 mod clickhouse;
 mod elasticsearch;
 mod liars;

@@ -74,6 +74,7 @@ fn named(items: &[(&'static str, Bson)]) -> Vec<u8> {
 
 /// How the fake is at the moment.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a fake")]
 struct State {
     writable: bool,
     secondary: bool,
@@ -213,7 +214,7 @@ fn sasl(command: &[u8], name: &str, login: &mut Login) -> Vec<(&'static str, Bso
         ]
     };
     if name == "saslStart" {
-        login.bare = said.strip_prefix("n,,").unwrap().to_owned();
+        said.strip_prefix("n,,").unwrap().clone_into(&mut login.bare);
         if !login.bare.starts_with("n=probe,") {
             return fail(18, "AuthenticationFailed");
         }

@@ -297,6 +297,8 @@ fn what_tables_are_like(server: &Server, target: &Target) {
     eventually("the archive fails", || remark(&look(target), "archiver").is_some());
     assert_remark(&look(target), "archiver", Grade::Critical);
     assert!(figure(&look(target), "archive-failures") >= 1.0);
+    sql(server, "ALTER SYSTEM SET archive_command = 'true'");
+    sql(server, "SELECT pg_reload_conf()");
 
     sql(server, "CREATE SCHEMA watch; CREATE EXTENSION pg_stat_statements SCHEMA watch");
     for _ in 0..5 {

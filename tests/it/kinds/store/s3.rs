@@ -17,6 +17,7 @@ const SECRET: &str = "right-horse";
 const DATE: &str = "Fri, 24 May 2013 00:00:00 GMT";
 
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a fake")]
 struct State {
     minio: bool,
     healthy: bool,
