@@ -141,7 +141,15 @@ impl Tour<'_> {
 
     /// <https://github.com/sidekiq/sidekiq/wiki/Job-Format>; Resque: <https://github.com/resque/resque>.
     async fn sidekiq_and_resque(&mut self) -> Result<(), Trouble> {
-        let names = self.members("queues").await?;
+        let mut names = self.members("queues").await?;
+        // A set of that name may be anybody's: Sidekiq leaves other traces as well.
+        let mut traces = vec!["stat:processed".to_owned(), "processes".to_owned()];
+        traces.extend(names.iter().map(|name| format!("queue:{name}")));
+        let mut asked = vec!["EXISTS"];
+        asked.extend(traces.iter().map(String::as_str));
+        if !names.is_empty() && self.ask(&asked).await?.number() == Some(0.0) {
+            names.clear();
+        }
         let mut waiting = 0.0;
         for name in &names {
             let about = format!("queue {} (Sidekiq)", said_in(name, 80));

@@ -141,6 +141,13 @@ fn job_queues_in_redis_are_found_and_measured() {
     assert!(remark(&empty, "queue-eviction").is_none());
     let now: i64 = cli(&server, &["TIME"]).lines().next().unwrap().parse().unwrap();
 
+    cli(&server, &["SADD", "queues", "somebody-elses"]);
+    assert!(
+        !look(&target).measures.iter().any(|measure| measure.name == "queue-depth"),
+        "not every such set is Sidekiq's"
+    );
+    cli(&server, &["DEL", "queues"]);
+
     // As Sidekiq 7 pushes: to the left, the oldest to the right.
     cli(&server, &["SADD", "queues", "default", "mail"]);
     for age in [120, 60, 5] {
@@ -249,6 +256,8 @@ fn a_replica_tells_that_it_lost_its_master_and_a_starting_redis_that_it_reads() 
     drop(master);
     eventually("the replica is cut off", || remark(&look(&replica.target()), "replication").is_some());
     assert_remark(&look(&replica.target()), "replication", Grade::Critical);
+    let cut_off = rig::ready(KIND, &replica.target()).unwrap_err();
+    assert!(matches!(&cut_off, Trouble::Unready(why) if why.contains("without its master")), "{cut_off:?}");
 
     let slow = start_in(dir, &["--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"]);
     eventually(
