@@ -2,4 +2,5 @@
 
 mod bus;
 mod rig;
+mod store;
 mod web;
