@@ -33,7 +33,7 @@ fn start() -> Server {
 fn post(server: &Server, sql: &str) -> std::process::Child {
     let url = format!("http://default:{PASSWORD}@127.0.0.1:{}/", server.port);
     let mut command = Command::new(rig::program("curl", "curl"));
-    command.args(["-sS", "--fail", "--data-binary", sql, &url]).stdin(Stdio::null()).stdout(Stdio::null());
+    command.args(["-s", "--fail", "--data-binary", sql, &url]).stdin(Stdio::null()).stdout(Stdio::null());
     command.spawn().unwrap()
 }
 

@@ -31,6 +31,17 @@ fn start() -> Server {
         .output()
         .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let (key, certificate) = (dir.path().join("key.pem"), dir.path().join("certificate.pem"));
+    let made = Command::new(rig::program("openssl", "openssl"))
+        .args(["req", "-new", "-x509", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-newkey", "rsa:2048"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let (key, certificate) = (format!("--ssl-key={}", key.display()), format!("--ssl-cert={}", certificate.display()));
     let port = rig::free_port();
     let socket = format!("--socket={}", dir.path().join("socket").display());
     let number = format!("--port={port}");
@@ -40,6 +51,8 @@ fn start() -> Server {
         &data,
         &socket,
         &number,
+        &key,
+        &certificate,
         "--bind-address=127.0.0.1",
         "--max-connections=10",
         "--innodb-buffer-pool-size=8M",
@@ -125,10 +138,10 @@ fn who_is_let_in(server: &Server, target: &Target) {
     assert!(matches!(&wrong, Trouble::Refused(why) if !why.contains("horse")), "{wrong:?}");
     let database = rig::ready(KIND, &Target { path: "nowhere".to_owned(), ..target.clone() }).unwrap_err();
     assert!(matches!(&database, Trouble::Refused(why) if why.contains("nowhere")), "{database:?}");
-    let mut tls = target.clone();
-    tls.options.insert("sslmode".to_owned(), "require".to_owned());
-    let tls = rig::ready(KIND, &tls).unwrap_err();
-    assert!(matches!(&tls, Trouble::Refused(why) if why.contains("no TLS")), "{tls:?}");
+    let mode = |mode: &str| Target { options: [("sslmode".to_owned(), mode.to_owned())].into(), ..target.clone() };
+    assert_eq!(rig::ready(KIND, &mode("require")), Ok(()));
+    let unknown = rig::ready(KIND, &mode("verify-full")).unwrap_err();
+    assert!(matches!(&unknown, Trouble::Foreign(why) if why.contains("TLS")), "nobody vouches for it: {unknown:?}");
 
     let first = look(target);
     assert_eq!(first.server.as_deref(), Some("MariaDB 10.11.19"));
@@ -341,4 +354,7 @@ fn the_login_of_mysql_8_is_spoken_without_giving_the_password_away() {
     let all = rig::ready(KIND, &at(Then::WantAll, PASSWORD)).unwrap_err();
     assert!(matches!(&all, Trouble::Refused(why) if why.contains("sslmode=require")), "{all:?}");
     assert!(matches!(rig::ready(KIND, &at(Then::SayFull, PASSWORD)), Err(Trouble::Busy(_))));
+    let mut tls = at(Then::LetIn, PASSWORD);
+    tls.options.insert("sslmode".to_owned(), "require".to_owned());
+    assert!(matches!(rig::ready(KIND, &tls), Err(Trouble::Refused(why)) if why.contains("no TLS")));
 }
