@@ -208,6 +208,7 @@ impl Engine {
             state.take(now, &outcome);
             state.last = Some(outcome);
             state.took = took;
+            state.clock(took);
             service.view = None;
             self.changed = true;
         }
@@ -219,6 +220,7 @@ impl Engine {
         if asked {
             self.arm_probe(&id, kind, next);
         }
+        self.watch_honesty(&id);
     }
 
     /// A line of output matched.

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{signal::Signal, time::human};
+use super::{own::Own, signal::Signal, time::human};
 
 /// A protocol in which a server can be asked how it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
@@ -467,6 +467,8 @@ pub enum Subject {
         /// Whom.
         target: Target,
     },
+    /// Whatever one of the project's own `checks` says.
+    Own(std::sync::Arc<Own>),
 }
 
 impl Subject {
@@ -475,6 +477,7 @@ impl Subject {
     pub fn summary(&self) -> String {
         match self {
             Self::Server { protocol, target } => format!("{} {}", protocol.label(), target.place()),
+            Self::Own(own) => own.check.summary(),
         }
     }
 }
@@ -506,7 +509,7 @@ pub struct ExamRound {
 }
 
 /// What kind of service it is, and what follows from that.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Nature {
     /// The kind's name in the catalogue: `postgres`.
     pub kind: String,
@@ -520,6 +523,8 @@ pub struct Nature {
     pub signs: Vec<Sign>,
     /// What is done where it is not well, in this order; empty: a restart.
     pub remedies: Vec<Remedy>,
+    /// What is doubtful about its probes, as far as reading them tells.
+    pub doubts: Vec<Remark>,
 }
 
 /// One thing that was found, judged.

@@ -10,6 +10,7 @@ use std::{
 use super::{encode, keyed, names, shapes};
 use crate::model::{
     exam::{Subject, Target},
+    own::OwnCheck,
     probe::Check,
     project::ProjectSpec,
     secret::{SecretSource, SecretValues},
@@ -102,11 +103,26 @@ impl Secrets {
             }
         }
         for exam in service.nature.iter().flat_map(|nature| &nature.exams) {
-            let Subject::Server { target, .. } = &exam.subject;
-            self.learn_target(target);
+            match &exam.subject {
+                Subject::Server { target, .. } => self.learn_target(target),
+                Subject::Own(own) => self.learn_own(&own.check),
+            }
         }
         if let Some(description) = &service.description {
             self.learn_text(description);
+        }
+    }
+
+    fn learn_own(&mut self, check: &OwnCheck) {
+        if let Some(target) = check.target() {
+            self.learn_target(target);
+            self.learn_text(&target.path);
+        }
+        if let Some(command) = check.command() {
+            self.learn_command(command);
+        }
+        if let OwnCheck::Webhook(webhook) = check {
+            self.learn_text(&webhook.path);
         }
     }
 

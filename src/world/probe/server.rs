@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    super::{Running, Shared, clock, kinds},
+    super::{Running, Shared, checks, clock, kinds},
     until,
 };
 use crate::model::{
@@ -38,6 +38,7 @@ pub(in crate::world) async fn examine(shared: Arc<Shared>, running: Running, rou
             Subject::Server { protocol, target } => {
                 within(exam.timeout, &target.place(), kinds::look(*protocol, target)).await
             }
+            Subject::Own(own) => checks::look(&shared, &running, run, &exam, own).await,
         }
     };
     let result = tokio::select! {

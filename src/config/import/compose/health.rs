@@ -44,7 +44,7 @@ pub(super) fn read(values: &mut Values, item: &Arc<Item>) -> Option<Told<Probe>>
     };
     let command = command(values, test)?;
     let probe =
-        Probe { check: Check::Exec(command), interval, timeout, retries, successes: 1, start_period, heals: true };
+        Probe { check: Check::Exec(command), interval, timeout, retries, successes: 1, start_period, heals: true, honest: true };
     Some(test.told(probe))
 }
 
