@@ -109,6 +109,7 @@ fn probe(check: Check) -> Probe {
         retries: 3,
         successes: 1,
         start_period: Duration::ZERO,
+        heals: false,
     }
 }
 

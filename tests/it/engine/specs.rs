@@ -48,6 +48,7 @@ pub(super) fn service(name: &str) -> ServiceSpec {
         backoff: Backoff { base: secs(1), ..Backoff::default() },
         stop: StopPlan::default(),
         hooks: cas::model::hooks::Hooks::default(),
+        nature: None,
         ports: Vec::new(),
         autostart: false,
         occasions: cas::model::occasion::Occasions::default(),
@@ -86,6 +87,7 @@ impl Build for ServiceSpec {
             retries: 3,
             successes: 1,
             start_period: Duration::ZERO,
+            heals: false,
         };
         change(&mut probe);
         self.with(|s| {

@@ -225,12 +225,13 @@ fn variable(value: &Variable) -> String {
 }
 
 fn probe(probe: &Probe) -> String {
-    let Probe { check, interval, timeout, retries, successes, start_period } = probe;
+    let Probe { check, interval, timeout, retries, successes, start_period, heals } = probe;
     format!(
-        "{}; every {}, timeout {}, {retries} retries, {successes} successes, start {}",
+        "{}; every {}, timeout {}, {retries} retries, {successes} successes, start {}{}",
         check.summary(),
         humantime::format_duration(*interval),
         humantime::format_duration(*timeout),
-        humantime::format_duration(*start_period)
+        humantime::format_duration(*start_period),
+        if *heals { ", heals" } else { "" }
     )
 }

@@ -78,7 +78,8 @@ fn candidate(service: &Candidate, root: &Path) -> String {
                 cas::model::probe::Check::Http { status: None, .. }
                 | cas::model::probe::Check::Exec(_)
                 | cas::model::probe::Check::Tcp { .. }
-                | cas::model::probe::Check::Log { .. } => String::new(),
+                | cas::model::probe::Check::Log { .. }
+                | cas::model::probe::Check::Server { .. } => String::new(),
             };
             format!(
                 "{} {}{status} every {:?} timeout {:?} retries {} successes {} start {:?}",

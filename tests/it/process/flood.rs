@@ -110,6 +110,7 @@ async fn a_declared_pattern_that_came_before_anybody_asked_is_told_at_once() {
         retries: 1,
         successes: 1,
         start_period: Duration::ZERO,
+        heals: false,
     };
     spec.probes.insert(ProbeKind::Startup, Arc::new(probe));
     let run = rig.start_spec(spec);

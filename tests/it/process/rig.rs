@@ -197,6 +197,7 @@ impl Rig {
             backoff: Backoff::default(),
             stop: StopPlan::default(),
             hooks: cas::model::hooks::Hooks::default(),
+            nature: None,
             ports: Vec::new(),
             autostart: false,
             occasions: cas::model::occasion::Occasions::default(),
@@ -301,6 +302,7 @@ impl Rig {
             retries: 3,
             successes: 1,
             start_period: Duration::ZERO,
+            heals: false,
         });
         self.world.perform(Effect::Probe(ProbeRound { run, kind: ProbeKind::Readiness, round, probe }));
         round

@@ -93,6 +93,7 @@ pub(super) fn service(project: &str, name: &str, phase: Phase, why: &str) -> Ser
         depends_on: vec![],
         dependents: vec![],
         probes: vec![],
+        checkup: None,
         restart: RestartPolicy::Always,
         autostart: true,
         occasions: cas::model::occasion::OccasionView::default(),

@@ -11,6 +11,7 @@ use std::{
 
 use cas::{
     model::{
+        exam::Grade,
         hooks::HookKind,
         ids::{ProjectName, RunId, ServiceName},
         phase::{Exit, Hold, PortHolder},
@@ -75,9 +76,14 @@ const fn number(what: &What) -> usize {
         What::RunBegun { .. } => 37,
         What::RunEnded { .. } => 38,
         What::Hook { .. } => 39,
+        What::Found { .. } => 40,
+        What::Remedied { .. } => 41,
+        What::RemedyJudged { .. } => 42,
+        What::Escalated { .. } => 43,
+        What::Maintenance { .. } => 44,
     }
 }
-const VARIANTS: usize = 40;
+const VARIANTS: usize = 45;
 
 fn every_what() -> Vec<What> {
     let odd = Duration::new(90_061, 1_002_003);
@@ -130,6 +136,12 @@ fn every_what() -> Vec<What> {
         What::ScheduleSkipped { due: text.clone() },
         What::RunBegun { command: text.clone() },
         What::RunEnded { command: text.clone(), error: Some(text.clone()) },
+        What::Found { check: text.clone(), grade: Grade::Critical, sentence: text.clone() },
+        What::Remedied { remedy: text.clone() },
+        What::RemedyJudged { remedy: text.clone(), worked: true, after: odd },
+        What::Escalated { tried: vec![text.clone(), String::new()] },
+        What::Maintenance { on: true, lasts: Some(odd) },
+        What::Maintenance { on: false, lasts: None },
         What::Trouble { text },
         What::Adopted { pid: 7, away: odd },
         What::Unverifiable { pid: 7 },
