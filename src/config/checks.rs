@@ -312,7 +312,7 @@ fn keep(reader: &mut Reader<'_>, node: &Node) -> Option<Keep> {
     reader.number("newest", newest, 1).map(Keep::Newest)
 }
 
-/// A database of PostgreSQL, and the query of its URL.
+/// A database, and the query of its URL.
 fn postgres(reader: &mut Reader<'_>, what: &str, node: &Node) -> Option<(Target, Option<String>)> {
     let (protocol, mut target) = reader.parsed(what, node, DATABASE_HINT, url_of)?;
     if protocol != Protocol::Postgres {
@@ -509,7 +509,7 @@ fn rules(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, check: &OwnCh
         OwnCheck::Figure(_) => {
             let below = fields.get("below").and_then(|node| reader.truth("below", node)).unwrap_or(false);
             let reads = if is_share { Reads::Share } else { Reads::Value };
-            vec![Rule { below, reads, ..rule(figures::VALUE, name.to_owned(), Unit::Count) }]
+            vec![Rule { reads, below, ..rule(figures::VALUE, name.to_owned(), Unit::Count) }]
         }
     })
 }

@@ -97,7 +97,7 @@ impl Service {
                 && state.tail("consumers", 1).is_some_and(|consumers| consumers[0].1 == 0.0)
             {
                 let (first, last) = (depths[0].1, depths[LOOKS - 1].1);
-                return Some(format!("the queue grew from {first:.0} to {last:.0} in {} looks and has no consumer", LOOKS));
+                return Some(format!("the queue grew from {first:.0} to {last:.0} in {LOOKS} looks and has no consumer"));
             }
             let ages = state.tail(figures::OLDEST, LOOKS)?;
             let ages_with_time = ages.windows(2).all(|two| {

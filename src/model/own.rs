@@ -136,14 +136,14 @@ pub enum Keep {
 pub enum FreshOf {
     /// The time at which a file, or the newest file of a directory, was changed.
     File(PathBuf),
-    /// The first value that a query of PostgreSQL gives.
+    /// The first value that a query of `PostgreSQL` gives.
     Postgres {
         /// Whom.
         target: Target,
         /// Which query.
         query: String,
     },
-    /// The first value that a query of a SQLite file gives.
+    /// The first value that a query of a `SQLite` file gives.
     Sqlite {
         /// The file.
         file: PathBuf,
@@ -171,7 +171,7 @@ pub enum QueueOf {
         /// Which key.
         key: String,
     },
-    /// A query of PostgreSQL: depth first, and if there is a second value, when the oldest was put there.
+    /// A query of `PostgreSQL`: depth first, and if there is a second value, when the oldest was put there.
     Postgres {
         /// Whom.
         target: Target,

@@ -48,6 +48,7 @@ fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u
             successes: 1,
             start_period: Duration::from_secs(5),
             heals: false,
+            honest: true,
         })
     };
     let mut probes = BTreeMap::new();

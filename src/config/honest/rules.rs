@@ -92,7 +92,7 @@ fn swallowed(line: &str, parts: &[Pipeline]) -> Option<Doubt> {
         ));
     };
     // What only passes where everything before it did, is fine: `curl -f x && echo ok`.
-    if previous.join == Some(Join::And) || before.iter().any(|part| is_guard(part)) {
+    if previous.join == Some(Join::And) || before.iter().any(is_guard) {
         return None;
     }
     let word = if previous.join == Some(Join::Or) { "||" } else { ";" };
@@ -260,7 +260,7 @@ fn redis(command: &Simple, is_piped: bool, text: &str, about: About<'_>, doubts:
         ));
     }
     if let Some(verb) = words.iter().find(|word| REDIS_WRITES.contains(&word.as_str())) {
-        doubts.push(writes(&format!("{}", verb.to_ascii_uppercase()), &about.check(Protocol::Redis, number(command, &["-p"]))));
+        doubts.push(writes(&verb.to_ascii_uppercase(), &about.check(Protocol::Redis, number(command, &["-p"]))));
     }
 }
 

@@ -52,7 +52,10 @@ impl Delivery {
         match &self.body {
             serde_json::Value::String(text) => text.clone().into_bytes(),
             serde_json::Value::Null => Vec::new(),
-            other => other.to_string().into_bytes(),
+            other @ (serde_json::Value::Bool(_)
+            | serde_json::Value::Number(_)
+            | serde_json::Value::Array(_)
+            | serde_json::Value::Object(_)) => other.to_string().into_bytes(),
         }
     }
 }

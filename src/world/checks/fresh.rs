@@ -31,7 +31,7 @@ pub(super) async fn look(of: &FreshOf) -> Result<Reading, Trouble> {
         FreshOf::File(file) => {
             let path = file.clone();
             let changed = blocking(move || of_file(&path)).await??;
-            return Ok(aged(changed, format!("{} was changed last", file.display())));
+            return Ok(aged(changed, &format!("{} was changed last", file.display())));
         }
         FreshOf::Postgres { target, query } => {
             let row = sql::first_row(target, query).await?;
@@ -46,7 +46,7 @@ pub(super) async fn look(of: &FreshOf) -> Result<Reading, Trouble> {
                 return Err(Trouble::Foreign(quoted(&format!("{place} has nothing at {pointer}"))));
             };
             if let Some(at) = moment_of(value) {
-                return Ok(aged(at, format!("{place} tells of data")));
+                return Ok(aged(at, &format!("{place} tells of data")));
             }
             Newest { place, text: (!value.is_null()).then(|| value.to_string()) }
         }
@@ -61,11 +61,11 @@ pub(super) async fn look(of: &FreshOf) -> Result<Reading, Trouble> {
     let Some(at) = moment(&text) else {
         return Err(Trouble::Foreign(quoted(&format!("{place} answers {text}, which is no time: ISO 8601, or seconds since 1970"))));
     };
-    Ok(aged(at, format!("{place} has data")))
+    Ok(aged(at, &format!("{place} has data")))
 }
 
-fn aged(at: i64, what: String) -> Reading {
-    let about = format!("{}, of {}", quoted(&what), told(at));
+fn aged(at: i64, what: &str) -> Reading {
+    let about = format!("{}, of {}", quoted(what), told(at));
     Reading { measures: vec![Measure::new(figures::AGE, seconds_since(at)).about(about)], ..Reading::default() }
 }
 

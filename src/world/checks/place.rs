@@ -43,7 +43,8 @@ pub(super) fn trouble(path: &Path, error: &io::Error) -> Trouble {
 
 /// Microseconds since 1970 at which a file was changed.
 pub(super) fn changed(stat: &Stat) -> i64 {
-    i64::from(stat.st_mtime).saturating_mul(1_000_000).saturating_add(stat.st_mtime_nsec as i64 / 1000)
+    let below = i64::try_from(stat.st_mtime_nsec / 1000).unwrap_or(0);
+    stat.st_mtime.saturating_mul(1_000_000).saturating_add(below)
 }
 
 /// Whether it is an ordinary file.

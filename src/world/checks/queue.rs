@@ -20,7 +20,7 @@ use crate::{
 
 /// Most entries of a directory that are counted.
 const ENTRIES: usize = 1_000_000;
-/// Keys of a job in JSON that say since when it waits: of Sidekiq, BullMQ, Celery, RQ and those who write their own.
+/// Keys of a job in JSON that say since when it waits: of Sidekiq, `BullMQ`, Celery, RQ and those who write their own.
 const SINCE: [&str; 7] = ["enqueued_at", "created_at", "timestamp", "enqueuedAt", "createdAt", "queued_at", "queuedAt"];
 
 /// Depth and age.

@@ -65,7 +65,7 @@ impl<'t> Session<'t> {
                     _ => Trouble::Foreign(text),
                 })
             }
-            answer => Ok(answer),
+            answer @ (Answer::Text(_) | Answer::Number(_) | Answer::None | Answer::List(_)) => Ok(answer),
         }
     }
 

@@ -1,4 +1,4 @@
-//! One query of PostgreSQL. Never: anything but a transaction that can only read; more than the first row.
+//! One query of `PostgreSQL`. Never: anything but a transaction that can only read; more than the first row.
 
 use futures_util::{StreamExt, pin_mut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -139,8 +139,8 @@ fn below(storage: &Storage, path: &Path, left: &mut usize) -> Result<Below, Trou
                         name: name.to_owned(),
                         size,
                         changed: place::changed(&stat),
-                        device: stat.st_dev as u64,
-                        number: stat.st_ino as u64,
+                        device: stat.st_dev,
+                        number: stat.st_ino,
                     });
                 }
             }
@@ -221,7 +221,7 @@ fn remove_one(storage: &Storage, path: &Path, seen: &Seen) -> io::Result<bool> {
     let open = place::directory(storage.within.as_deref(), &path.join(&seen.within))?;
     let Ok(stat) = rustix::fs::statat(&open, seen.name.as_c_str(), AtFlags::SYMLINK_NOFOLLOW) else { return Ok(false) };
     let is_same = place::is_file(&stat)
-        && (stat.st_dev as u64, stat.st_ino as u64) == (seen.device, seen.number)
+        && (stat.st_dev, stat.st_ino) == (seen.device, seen.number)
         && place::changed(&stat) == seen.changed;
     if is_same {
         rustix::fs::unlinkat(&open, seen.name.as_c_str(), AtFlags::empty())?;

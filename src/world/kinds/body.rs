@@ -154,7 +154,7 @@ pub fn moment_of(value: &Value) -> Option<i64> {
 }
 
 /// A moment as programs write it, in microseconds since 1970: ISO 8601 (RFC 3339, also with a blank, without a zone (taken for UTC), or as
-/// PostgreSQL prints it), RFC 2822, or a number of seconds, milliseconds, microseconds or nanoseconds since 1970.
+/// `PostgreSQL` prints it), RFC 2822, or a number of seconds, milliseconds, microseconds or nanoseconds since 1970.
 #[must_use]
 pub fn moment(text: &str) -> Option<i64> {
     let text = text.trim();

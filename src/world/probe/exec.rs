@@ -72,7 +72,7 @@ pub(super) async fn ask(
     let outcome = match done.ending {
         Ending::Over(Ok(status)) => match verdict(status, &done.tail) {
             ProbeOutcome::Passed if honest => done.tail.says_otherwise(),
-            outcome => outcome,
+            outcome @ (ProbeOutcome::Passed | ProbeOutcome::Failed(_) | ProbeOutcome::Broken(_)) => outcome,
         },
         Ending::Over(Err(error)) => ProbeOutcome::Failed(error.to_string()),
         Ending::Late => {

@@ -88,6 +88,7 @@ impl Build for ServiceSpec {
             successes: 1,
             start_period: Duration::ZERO,
             heals: false,
+            honest: true,
         };
         change(&mut probe);
         self.with(|s| {

@@ -487,7 +487,7 @@ impl World {
                 self.at(wait, Happening::Timer(key.clone(), epoch, self.serial + 1));
                 self.timers.insert(key, self.serial);
             }
-            Effect::LoadProject { .. } | Effect::Register(_) | Effect::RunBeside { .. } => {}
+            Effect::LoadProject { .. } | Effect::Register(_) | Effect::RunBeside { .. } | Effect::Fix(_) => {}
             Effect::Adopt { run, spec } => {
                 let process = self.processes.get_mut(&run).expect("only what is there can be taken over");
                 assert_eq!(process.service, spec.id);

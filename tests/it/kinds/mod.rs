@@ -1,3 +1,3 @@
 //! Kinds of services against real servers, or where none can be had here, against one that speaks their protocol as it is documented.
 
-mod rig;
+pub(crate) mod rig;

@@ -303,6 +303,7 @@ impl Rig {
             successes: 1,
             start_period: Duration::ZERO,
             heals: false,
+            honest: true,
         });
         self.world.perform(Effect::Probe(ProbeRound { run, kind: ProbeKind::Readiness, round, probe }));
         round
