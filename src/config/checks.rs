@@ -57,6 +57,10 @@ fn one(reader: &mut Reader<'_>, key: &Key, node: &Node, surroundings: Surroundin
     let given: Vec<(&str, &Node)> =
         SUBJECTS.into_iter().filter_map(|key| fields.get(key).map(|node| (key, node))).collect();
     let [(subject, of)] = given[..] else {
+        // That is said already.
+        if given.is_empty() && SUBJECTS.into_iter().any(|key| fields.misspells(key, &schema::CHECK)) {
+            return None;
+        }
         let said: Vec<&str> = given.iter().map(|(key, _)| *key).collect();
         let message = if said.is_empty() {
             format!("the check {name} does not say what to look at")

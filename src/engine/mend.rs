@@ -93,8 +93,11 @@ impl Engine {
         let by_person = is_person(service.start.who);
         for mends in service.mends.values_mut().filter(|mends| mends.run != Some(run)) {
             mends.run = Some(run);
-            mends.in_flight = None;
-            mends.to_judge = None;
+            // One whose run ended before it could be judged has not helped.
+            let (was_in_flight, was_to_judge) = (mends.in_flight.take(), mends.to_judge.take());
+            if was_in_flight.or(was_to_judge).is_some() {
+                mends.failures += 1;
+            }
             if by_person {
                 mends.failures = 0;
             }

@@ -515,7 +515,7 @@ async fn freshness_is_that_of_a_file_a_sqlite_query_or_a_page() {
     assert_eq!(bench.look(page("/none")).await.unwrap().remarks[0].check, "no-data");
     for (check, said) in [
         (sqlite("insert into orders values ('x')"), "readonly"),
-        (sqlite("select * from nothing"), "no such table"),
+        (sqlite("select * from absent"), "no such table"),
         (page("/word"), "which is no time"),
         (page("/absent"), "has nothing at /absent"),
         (OwnCheck::Fresh(FreshOf::File(root.join("absent"))), "there is no "),

@@ -10,7 +10,7 @@ use std::{
 use super::{encode, keyed, names, shapes};
 use crate::model::{
     exam::{Subject, Target},
-    own::OwnCheck,
+    own::{Fix, Mending, Own, OwnCheck},
     probe::Check,
     project::ProjectSpec,
     secret::{SecretSource, SecretValues},
@@ -105,7 +105,7 @@ impl Secrets {
         for exam in service.nature.iter().flat_map(|nature| &nature.exams) {
             match &exam.subject {
                 Subject::Server { target, .. } => self.learn_target(target),
-                Subject::Own(own) => self.learn_own(&own.check),
+                Subject::Own(own) => self.learn_own(own),
             }
         }
         if let Some(description) = &service.description {
@@ -113,7 +113,10 @@ impl Secrets {
         }
     }
 
-    fn learn_own(&mut self, check: &OwnCheck) {
+    fn learn_own(&mut self, Own { check, mending }: &Own) {
+        if let Some(Mending { fix: Fix::Run(command), .. }) = mending {
+            self.learn_command(command);
+        }
         if let Some(target) = check.target() {
             self.learn_target(target);
             self.learn_text(&target.path);

@@ -157,6 +157,7 @@ fn answered(world: &mut World, run: RunId, at: &mut usize, took: std::time::Dura
         .expect("a round is due");
     *at = round.0 + 1;
     let outcome = ProbeOutcome::Passed;
+    world.in_flight.remove(&(run, ProbeKind::Readiness));
     world.tell(Event::Probed { run, kind: ProbeKind::Readiness, round: round.1, outcome, took });
 }
 
