@@ -1,6 +1,8 @@
 //! `checks` of a service: what else is looked at, and what is done about it. Never: looks at anything; a path that leads out of the project
 //! unless that is written.
 
+mod judged;
+
 use std::{
     path::{Component, Path, PathBuf},
     sync::Arc,
@@ -11,16 +13,14 @@ use super::{
     command::{self, Surroundings},
     environment::is_name,
     kinds,
-    nature::{amount, url_target},
+    nature::url_target,
     reader::{Fields, Reader},
     schema,
     tree::{Key, Node, Shape},
 };
 use crate::model::{
-    exam::{Exam, Grade, Protocol, Reads, Rule, Subject, Target, Unit},
-    own::{
-        CertificateOf, Fix, FreshOf, Keep, Mending, Own, OwnCheck, QueueOf, Storage, TokenOf, Webhook, figures,
-    },
+    exam::{Exam, Protocol, Subject, Target},
+    own::{CertificateOf, FreshOf, Keep, Own, OwnCheck, QueueOf, Storage, TokenOf, Webhook},
     service::CommandLine,
 };
 
@@ -29,8 +29,6 @@ const SHORTEST: Duration = Duration::from_secs(1);
 /// Shortest time that a look may take.
 const BRIEFEST: Duration = Duration::from_millis(100);
 const TIMEOUT: Duration = Duration::from_secs(10);
-const COOLDOWN: Duration = Duration::from_mins(15);
-const DAY: f64 = 86_400.0;
 const SUBJECTS: [&str; 8] = ["certificate", "token", "webhook", "echo", "storage", "fresh", "queue", "exec"];
 const URL_HINT: &str = "write the URL, such as http://localhost:8080/hooks";
 const DATABASE_HINT: &str = "write postgres://user:password@localhost:5432/database";
@@ -72,8 +70,8 @@ fn one(reader: &mut Reader<'_>, key: &Key, node: &Node, surroundings: Surroundin
     };
     belongs(reader, &fields, subject);
     let check = check(reader, &fields, subject, of, surroundings)?;
-    let rules = rules(reader, &fields, name, &check);
-    let mending = mending(reader, &fields, &check, surroundings);
+    let rules = judged::rules(reader, &fields, name, &check);
+    let mending = judged::mending(reader, &fields, &check, surroundings);
     let usual = match &check {
         OwnCheck::Certificate(_) => Duration::from_hours(1),
         OwnCheck::Storage(_) => Duration::from_mins(5),
@@ -81,9 +79,8 @@ fn one(reader: &mut Reader<'_>, key: &Key, node: &Node, surroundings: Surroundin
         OwnCheck::Queue(_) => Duration::from_secs(15),
         OwnCheck::Token(_) | OwnCheck::Webhook(_) | OwnCheck::Fresh(_) | OwnCheck::Figure(_) => Duration::from_mins(1),
     };
-    let mut time = |key: &str, least, usual| {
-        fields.get(key).and_then(|node| reader.duration(key, node, least)).unwrap_or(usual)
-    };
+    let mut time =
+        |key: &str, least, usual| fields.get(key).and_then(|node| reader.duration(key, node, least)).unwrap_or(usual);
     let (interval, timeout) = (time("every", SHORTEST, usual), time("timeout", BRIEFEST, TIMEOUT));
     let subject = Subject::Own(Arc::new(Own { check, mending }));
     Some(Exam { name: name.to_owned(), subject, interval, timeout, rules: rules? })
@@ -135,12 +132,7 @@ fn check(
 }
 
 /// A line for a shell, or the words of a command.
-fn line(
-    reader: &mut Reader<'_>,
-    what: &str,
-    node: &Node,
-    surroundings: Surroundings<'_>,
-) -> Option<CommandLine> {
+fn line(reader: &mut Reader<'_>, what: &str, node: &Node, surroundings: Surroundings<'_>) -> Option<CommandLine> {
     if let Shape::List(_) = &node.shape {
         let argv = command::list(reader, what, node)?;
         command::check_program(reader, what, node.at, &argv, surroundings);
@@ -166,7 +158,11 @@ fn certificate(reader: &mut Reader<'_>, node: &Node) -> Option<CertificateOf> {
     }
     let parsed = reqwest::Url::parse(&format!("https://{text}"));
     let Some(host) = parsed.as_ref().ok().and_then(|url| url.host_str().map(str::to_owned)) else {
-        reader.error(node.at, format!("certificate: \"{text}\" is neither host:port nor a file"), "such as localhost:8443, or certs/shop.pem");
+        reader.error(
+            node.at,
+            format!("certificate: \"{text}\" is neither host:port nor a file"),
+            "such as localhost:8443, or certs/shop.pem",
+        );
         return None;
     };
     let port = parsed.ok().and_then(|url| url.port()).filter(|port| *port != 0).unwrap_or(443);
@@ -249,11 +245,12 @@ fn webhook(reader: &mut Reader<'_>, node: &Node) -> Option<Webhook> {
         webhook.secret_env = Some(variable(reader, "secret_env", node)?);
     }
     if let Some(node) = fields.get("signature") {
-        webhook.signature = reader.parsed("signature", node, "write the name of a header, such as X-Signature", |text| {
-            reqwest::header::HeaderName::from_bytes(text.as_bytes())
-                .map(|_| text.to_owned())
-                .map_err(|_| "is not the name of a header".to_owned())
-        })?;
+        webhook.signature =
+            reader.parsed("signature", node, "write the name of a header, such as X-Signature", |text| {
+                reqwest::header::HeaderName::from_bytes(text.as_bytes())
+                    .map(|_| text.to_owned())
+                    .map_err(|_| "is not the name of a header".to_owned())
+            })?;
     }
     webhook.send = fields.get("send").and_then(|node| reader.truth("send", node)).unwrap_or(false);
     if let Some(node) = fields.get("deadletter") {
@@ -362,7 +359,11 @@ fn fresh(reader: &mut Reader<'_>, node: &Node) -> Option<FreshOf> {
         ([], Some(url)) => {
             let (target, query) = postgres(reader, "query", url)?;
             let Some(query) = query else {
-                reader.error(url.at, "query: the URL has no query", "write postgres://…?query=select max(created_at) from orders");
+                reader.error(
+                    url.at,
+                    "query: the URL has no query",
+                    "write postgres://…?query=select max(created_at) from orders",
+                );
                 return None;
             };
             FreshOf::Postgres { target, query }
@@ -374,7 +375,11 @@ fn fresh(reader: &mut Reader<'_>, node: &Node) -> Option<FreshOf> {
             let (target, path) = reader.parsed("http", url, URL_HINT, plain_url)?;
             let pointer = match fields.get("pointer") {
                 Some(node) => reader.parsed("pointer", node, "such as /orders/0/created_at", |text| {
-                    if text.is_empty() || text.starts_with('/') { Ok(text.to_owned()) } else { Err("does not begin with a slash".to_owned()) }
+                    if text.is_empty() || text.starts_with('/') {
+                        Ok(text.to_owned())
+                    } else {
+                        Err("does not begin with a slash".to_owned())
+                    }
                 })?,
                 None => String::new(),
             };
@@ -439,157 +444,4 @@ fn queue(reader: &mut Reader<'_>, node: &Node) -> Option<QueueOf> {
     }
     reader.error(url.at, format!("queue: a queue of {} is not looked at", protocol.label()), HINT);
     None
-}
-
-fn rules(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, check: &OwnCheck) -> Option<Vec<Rule>> {
-    let hint = "write a number, a share such as 80%, a size such as 1G or a time such as 5s";
-    let is_share = ["warn", "critical"].into_iter().any(|key| {
-        matches!(fields.get(key).map(|node| &node.shape), Some(Shape::Scalar { text, .. }) if text.trim().ends_with('%'))
-    });
-    let mut told = |key: &str| match fields.get(key) {
-        Some(node) => reader.parsed(key, node, hint, amount).map(Some),
-        None => Some(None),
-    };
-    let (warn, critical) = (told("warn")?, told("critical")?);
-    let mut time = |key: &str| match fields.get(key) {
-        Some(node) => reader.duration(key, node, SHORTEST).map(|time| Some(time.as_secs_f64())),
-        None => Some(None),
-    };
-    let (within, oldest) = (time("within")?, time("oldest")?);
-    let rule = |figure: &str, title: String, unit| Rule {
-        name: figure.to_owned(),
-        title,
-        unit,
-        reads: Reads::Value,
-        warn,
-        critical,
-        below: false,
-        advice: None,
-    };
-    let expires = |what: &str, usual: (f64, f64), advice: &str| Rule {
-        warn: warn.or(Some(usual.0)),
-        critical: critical.or(Some(usual.1)),
-        below: true,
-        advice: Some(advice.to_owned()),
-        ..rule(figures::EXPIRES, format!("{name}: the {what} expires in"), Unit::Seconds)
-    };
-    Some(match check {
-        OwnCheck::Certificate(_) => vec![expires("certificate", (14.0 * DAY, 3.0 * DAY), "renew it, and reload whoever serves it")],
-        OwnCheck::Token(_) => vec![expires("token", (300.0, 0.0), "have a new one made")],
-        OwnCheck::Webhook(_) => vec![
-            Rule {
-                warn: warn.or(Some(1.0)),
-                critical: critical.or(Some(10.0)),
-                advice: Some("see why the receiver refused them, then send them again (fix: replay)".to_owned()),
-                ..rule(figures::FAILED, format!("{name}: failed deliveries"), Unit::Count)
-            },
-            Rule { warn: None, critical: None, ..rule(figures::LATENCY, format!("{name}: answered within"), Unit::Seconds) },
-        ],
-        OwnCheck::Echo { .. } => vec![rule(figures::LATENCY, format!("{name}: echoed within"), Unit::Seconds)],
-        OwnCheck::Storage(storage) => storage_rules(storage, name, (warn, critical), is_share),
-        OwnCheck::Fresh(_) => {
-            if within.is_none() {
-                let hint = "write within: 15m, the age from which on it is critical";
-                reader.error(fields.at, format!("the check {name} has no within"), hint);
-            }
-            vec![Rule {
-                critical: critical.or(within),
-                advice: Some("see whether whoever writes it runs, and fill in what is missing".to_owned()),
-                ..rule(figures::AGE, format!("{name}: the newest data is as old as"), Unit::Seconds)
-            }]
-        }
-        OwnCheck::Queue(_) => vec![
-            Rule {
-                advice: Some("see whether its workers run and keep up".to_owned()),
-                ..rule(figures::DEPTH, format!("{name}: waiting"), Unit::Count)
-            },
-            Rule {
-                warn: None,
-                critical: oldest,
-                advice: Some("see whether its workers run, and whether one job holds the others up".to_owned()),
-                ..rule(figures::OLDEST, format!("{name}: the oldest has waited"), Unit::Seconds)
-            },
-        ],
-        OwnCheck::Figure(_) => {
-            let below = fields.get("below").and_then(|node| reader.truth("below", node)).unwrap_or(false);
-            let reads = if is_share { Reads::Share } else { Reads::Value };
-            vec![Rule { reads, below, ..rule(figures::VALUE, name.to_owned(), Unit::Count) }]
-        }
-    })
-}
-
-fn storage_rules(
-    storage: &Storage,
-    name: &str,
-    (warn, critical): (Option<f64>, Option<f64>),
-    is_share: bool,
-) -> Vec<Rule> {
-    let written = warn.or(critical).is_some();
-    let shared = storage.quota.is_some() && (is_share || !written);
-    let size = Rule {
-        name: figures::SIZE.to_owned(),
-        title: format!("{name}: its files take"),
-        unit: Unit::Bytes,
-        reads: if shared { Reads::Share } else { Reads::Value },
-        warn: warn.or((shared && !written).then_some(0.8)),
-        critical: critical.or((shared && !written).then_some(0.95)),
-        below: false,
-        advice: Some("remove what is not needed, keep less (keep), or raise the quota".to_owned()),
-    };
-    let beyond = storage.keep.map(|_| Rule {
-        name: figures::BEYOND.to_owned(),
-        title: format!("{name}: files beyond what is kept"),
-        unit: Unit::Count,
-        reads: Reads::Value,
-        warn: Some(1.0),
-        critical: None,
-        below: false,
-        advice: Some("look at the list; fix: clean removes them".to_owned()),
-    });
-    std::iter::once(size).chain(beyond).collect()
-}
-
-fn mending(
-    reader: &mut Reader<'_>,
-    fields: &Fields<'_>,
-    check: &OwnCheck,
-    surroundings: Surroundings<'_>,
-) -> Option<Mending> {
-    let at = fields.get("fix_at").map(|node| {
-        reader.parsed("fix_at", node, "write warn or critical", |text| match text {
-            "warn" => Ok(Grade::Warning),
-            "critical" => Ok(Grade::Critical),
-            _ => Err("is neither warn nor critical".to_owned()),
-        })
-    });
-    let cooldown = fields.get("cooldown").map(|node| reader.duration("cooldown", node, SHORTEST));
-    let Some(node) = fields.get("fix") else {
-        for key in ["fix_at", "cooldown"] {
-            if let Some((key, _)) = fields.find(key) {
-                reader.error(key.at, format!("{}: there is no fix", key.text), "write fix: command, or remove it");
-            }
-        }
-        return None;
-    };
-    let word = matches!(node.shape, Shape::Scalar { .. }).then(|| reader.text("fix", node)).flatten();
-    let fix = match word.as_deref().map(str::trim) {
-        Some("replay") if matches!(check, OwnCheck::Webhook(Webhook { deadletter: Some(_), .. })) => Fix::Replay,
-        Some("replay") => {
-            let hint = "replay is for a webhook with a deadletter directory";
-            reader.error(node.at, "fix: there is nothing to replay", hint);
-            return None;
-        }
-        Some("clean") if matches!(check, OwnCheck::Storage(Storage { keep: Some(_), .. })) => Fix::Clean,
-        Some("clean") => {
-            let hint = "clean is for storage with keep: 30d, or keep: {newest: 10}";
-            reader.error(node.at, "fix: nothing says what to clean", hint);
-            return None;
-        }
-        _ => Fix::Run(line(reader, "fix", node, surroundings)?),
-    };
-    let usual = match fix {
-        Fix::Run(_) => Grade::Critical,
-        Fix::Replay | Fix::Clean => Grade::Warning,
-    };
-    Some(Mending { fix, at: at.flatten().unwrap_or(usual), cooldown: cooldown.flatten().unwrap_or(COOLDOWN) })
 }

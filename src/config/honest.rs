@@ -146,7 +146,11 @@ fn stranger(url: &str, about: About<'_>) -> Option<Doubt> {
         misses: format!(
             "it asks {host}, which is neither this machine nor a service of the project: it tells how that one is, and calls it on every round"
         ),
-        better: format!("ask the service itself, such as http://localhost:{}{}", about.port.unwrap_or(8080), url.path()),
+        better: format!(
+            "ask the service itself, such as http://localhost:{}{}",
+            about.port.unwrap_or(8080),
+            url.path()
+        ),
     })
 }
 
@@ -160,7 +164,11 @@ fn is_near(host: &str, services: Option<&BTreeSet<String>>) -> bool {
             IpAddr::V4(v4) => {
                 let [a, b, ..] = v4.octets();
                 // Shared address space (RFC 6598) is nobody's own, either.
-                v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified() || (a == 100 && b & 0xc0 == 64)
+                v4.is_loopback()
+                    || v4.is_private()
+                    || v4.is_link_local()
+                    || v4.is_unspecified()
+                    || (a == 100 && b & 0xc0 == 64)
             }
             IpAddr::V6(v6) => {
                 let first = v6.segments()[0];

@@ -324,7 +324,11 @@ pub(crate) const CHECK: Table = Table {
             "warn, critical",
             "From where on the fix is run. Default: `critical`; of `replay` and `clean` `warn`.",
         ),
-        word("cooldown", "duration", "A fix is run at most once in this time, and three times an hour. Default: `15m`."),
+        word(
+            "cooldown",
+            "duration",
+            "A fix is run at most once in this time, and three times an hour. Default: `15m`.",
+        ),
     ],
     foreign: &[],
 };
@@ -350,7 +354,11 @@ pub(crate) const WEBHOOK: Table = Table {
         word("body", "text", "The body of a ping. Default: `{\"event\":\"ping\"}`."),
         word("secret_env", "text", "A variable of the service, secrets among them, whose value signs bodies."),
         word("signature", "text", "The header of the signature. Default: `X-Hub-Signature-256`."),
-        word("deadletter", "directory", "Deliveries that failed: one JSON file each, `{\"headers\": {}, \"body\": …}`."),
+        word(
+            "deadletter",
+            "directory",
+            "Deliveries that failed: one JSON file each, `{\"headers\": {}, \"body\": …}`.",
+        ),
     ],
     foreign: &[],
 };
@@ -361,7 +369,11 @@ pub(crate) const STORAGE: Table = Table {
     words: &[
         word("paths", "text or list", "Directories below the project's. Required."),
         word("quota", "size", "The most that they may take together. Default: no limit."),
-        word("keep", "duration, or newest", "What is kept: `30d`, or `{newest: 10}` of each path. Default: everything."),
+        word(
+            "keep",
+            "duration, or newest",
+            "What is kept: `30d`, or `{newest: 10}` of each path. Default: everything.",
+        ),
         word("outside", "true or false", "Paths may be outside of the project's directory. Default: `false`."),
     ],
     foreign: &[],

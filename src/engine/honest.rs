@@ -97,7 +97,9 @@ impl Service {
                 && state.tail("consumers", 1).is_some_and(|consumers| consumers[0].1 == 0.0)
             {
                 let (first, last) = (depths[0].1, depths[LOOKS - 1].1);
-                return Some(format!("the queue grew from {first:.0} to {last:.0} in {LOOKS} looks and has no consumer"));
+                return Some(format!(
+                    "the queue grew from {first:.0} to {last:.0} in {LOOKS} looks and has no consumer"
+                ));
             }
             let ages = state.tail(figures::OLDEST, LOOKS)?;
             let ages_with_time = ages.windows(2).all(|two| {
@@ -106,7 +108,10 @@ impl Service {
             });
             ages_with_time.then(|| {
                 let age = Duration::try_from_secs_f64(ages[LOOKS - 1].1.max(0.0)).unwrap_or_default();
-                format!("the oldest job waits since {} and grows older as time passes: nothing is taken out", short_duration(age))
+                format!(
+                    "the oldest job waits since {} and grows older as time passes: nothing is taken out",
+                    short_duration(age)
+                )
             })
         })
     }
@@ -116,9 +121,11 @@ impl Service {
         let mut doubts: Vec<Doubt> = run.probes.iter().filter_map(|(kind, state)| state.is_slow(*kind)).collect();
         let (Some(nature), Some(kind)) = (&self.spec.nature, self.passing()) else { return doubts };
         let label = kind.label();
-        let sign = nature.signs.iter().filter(|sign| sign.grade == Grade::Critical).find(|sign| {
-            self.signs.get(&sign.pattern).is_some_and(|seen| now.since(seen.at()) < LATELY)
-        });
+        let sign = nature
+            .signs
+            .iter()
+            .filter(|sign| sign.grade == Grade::Critical)
+            .find(|sign| self.signs.get(&sign.pattern).is_some_and(|seen| now.since(seen.at()) < LATELY));
         if let Some(sign) = sign {
             doubts.push(Doubt {
                 check: format!("{label}-contradicted"),
@@ -126,10 +133,11 @@ impl Service {
                 advice: "ask for what the service is there for, not only whether it answers",
             });
         }
-        let critical = nature.exams.iter().filter(|exam| matches!(exam.subject, Subject::Server { .. })).find_map(|exam| {
-            let mut found = self.exams.get(&exam.name)?.found();
-            found.find(|(finding, seen)| finding.grade == Grade::Critical && *seen == Grade::Critical)
-        });
+        let critical =
+            nature.exams.iter().filter(|exam| matches!(exam.subject, Subject::Server { .. })).find_map(|exam| {
+                let mut found = self.exams.get(&exam.name)?.found();
+                found.find(|(finding, seen)| finding.grade == Grade::Critical && *seen == Grade::Critical)
+            });
         if let Some((finding, _)) = critical {
             doubts.push(Doubt {
                 check: format!("{label}-overlooks"),

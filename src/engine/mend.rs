@@ -168,7 +168,8 @@ impl Engine {
             HookOutcome::CalledOff => return,
         };
         mends.to_judge = Some(now);
-        let found = service.spec.nature.as_ref().and_then(|nature| nature.exams.iter().find(|known| known.name == exam));
+        let found =
+            service.spec.nature.as_ref().and_then(|nature| nature.exams.iter().find(|known| known.name == exam));
         let words = found.and_then(|found| match &found.subject {
             Subject::Own(own) => own.mending.as_ref().map(|mending| mending.fix.words()),
             Subject::Server { .. } => None,

@@ -198,7 +198,9 @@ impl OwnCheck {
                 let paths: Vec<String> = storage.paths.iter().map(|path| path.display().to_string()).collect();
                 format!("storage {}", paths.join(", "))
             }
-            Self::Fresh(FreshOf::File(file) | FreshOf::Sqlite { file, .. }) => format!("freshness of {}", file.display()),
+            Self::Fresh(FreshOf::File(file) | FreshOf::Sqlite { file, .. }) => {
+                format!("freshness of {}", file.display())
+            }
             Self::Fresh(FreshOf::Postgres { target, .. } | FreshOf::Http { target, .. }) => {
                 format!("freshness of {}", target.place())
             }

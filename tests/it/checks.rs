@@ -25,7 +25,8 @@ use cas::model::{
     hooks::{HookOutcome, HookResult},
     ids::RunId,
     own::{
-        CertificateOf, Fix, FixRound, FreshOf, Keep, Mending, Own, OwnCheck, QueueOf, Storage, TokenOf, Webhook, figures,
+        CertificateOf, Fix, FixRound, FreshOf, Keep, Mending, Own, OwnCheck, QueueOf, Storage, TokenOf, Webhook,
+        figures,
     },
     probe::{Check, Probe, ProbeKind, ProbeOutcome, ProbeRound},
     service::CommandLine,
@@ -225,7 +226,17 @@ http.server.HTTPServer(('127.0.0.1',int(sys.argv[1])),H).serve_forever()\n";
 fn certificate(within: &Path, days: u32) -> (PathBuf, PathBuf) {
     let (certificate, key) = (within.join(format!("{days}.pem")), within.join(format!("{days}.key")));
     let done = Command::new(program("openssl", "openssl"))
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=shop.test"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-subj",
+            "/CN=shop.test",
+        ])
         .args(["-days", &days.to_string()])
         .arg("-keyout")
         .arg(&key)
@@ -255,7 +266,8 @@ async fn a_certificate_tells_when_it_expires_in_a_file_and_from_a_server() {
     let (short, key) = (short.display().to_string(), key.display().to_string());
     let arguments = ["s_server", "-accept", &text, "-cert", &short, "-key", &key, "-quiet", "-Verify", "1"];
     let server = Server::start(dir(), port, &program("openssl", "openssl"), &arguments);
-    eventually_async("it listens", || async { tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() }).await;
+    eventually_async("it listens", || async { tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() })
+        .await;
     // It wants a certificate of ours, and nobody trusts its own: its dates are read all the same.
     let reading = bench.look(OwnCheck::Certificate(CertificateOf::Server(server.target()))).await;
     assert!((figure(&reading, figures::EXPIRES).value / DAY - 2.0).abs() < 0.1, "{reading:?}");
@@ -350,7 +362,9 @@ async fn failed_deliveries_are_counted_and_replayed_oldest_first_and_only_once()
     fs::create_dir(&dead).unwrap();
     let letter = |name: &str, body: &str, age: u64| {
         let path = dead.join(name);
-        let text = format!("{{\"url\": \"http://evil.example\", \"headers\": {{\"X-Event\": \"order\", \"Host\": \"evil.example\", \"x-hub-signature-256\": \"old\"}}, \"body\": {body}}}");
+        let text = format!(
+            "{{\"url\": \"http://evil.example\", \"headers\": {{\"X-Event\": \"order\", \"Host\": \"evil.example\", \"x-hub-signature-256\": \"old\"}}, \"body\": {body}}}"
+        );
         fs::write(&path, text).unwrap();
         aged(&path, age);
     };
@@ -411,7 +425,8 @@ async fn echoes(limit: usize) -> u16 {
             }
         })
     };
-    serve(Router::new().route("/echo", any(upgrade)).route("/mute", any(mute)).route("/page", get(|| async { "page" }))).await
+    serve(Router::new().route("/echo", any(upgrade)).route("/mute", any(mute)).route("/page", get(|| async { "page" })))
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -427,7 +442,10 @@ async fn a_websocket_echoes_also_after_a_dropped_connection_or_that_is_told() {
     assert_eq!(reading.unwrap().remarks, []);
     let once = echoes(1).await;
     let reading = bench.look(echo(once, "/echo")).await.unwrap();
-    assert!(reading.remarks[0].sentence.contains("there is no second one") && reading.remarks[0].sentence.contains("503"), "{reading:?}");
+    assert!(
+        reading.remarks[0].sentence.contains("there is no second one") && reading.remarks[0].sentence.contains("503"),
+        "{reading:?}"
+    );
     for (path, said) in [("/mute", "does not send back what it is sent"), ("/page", "does not turn to WebSocket")] {
         let trouble = bench.look(echo(port, path)).await.unwrap_err().to_string();
         assert!(trouble.contains(said), "{trouble}");
@@ -462,7 +480,10 @@ async fn storage_is_measured_listed_and_cleaned_by_its_policy_and_never_elsewher
     assert_eq!(figure(&newest, figures::BEYOND).value as u64, 2);
     assert_eq!(fs::read_dir(&data).unwrap().count(), 6, "a look removes nothing");
     let result = bench.fix(month(), Fix::Clean).await;
-    assert_eq!((result.outcome, result.output), (HookOutcome::Passed, vec!["3 files of 3000 bytes removed".to_owned()]));
+    assert_eq!(
+        (result.outcome, result.output),
+        (HookOutcome::Passed, vec!["3 files of 3000 bytes removed".to_owned()])
+    );
     assert!(data.join("new").exists() && data.join("link").exists() && precious.exists());
     assert!(!data.join("old").exists() && !data.join("deep/er/oldest").exists());
     // A declared directory that a link leads out of the project is not looked at, let alone cleaned.
@@ -470,7 +491,8 @@ async fn storage_is_measured_listed_and_cleaned_by_its_policy_and_never_elsewher
     let trouble = bench.look(linked()).await.unwrap_err().to_string();
     assert!(trouble.contains("a symbolic link leads there, which is not followed"), "{trouble}");
     assert!(matches!(bench.fix(linked(), Fix::Clean).await.outcome, HookOutcome::Failed(_)));
-    let away = || OwnCheck::Storage(Storage { paths: vec![outside.path().to_owned()], ..storage(Some(Keep::For(LONG))) });
+    let away =
+        || OwnCheck::Storage(Storage { paths: vec![outside.path().to_owned()], ..storage(Some(Keep::For(LONG))) });
     assert!(bench.look(away()).await.is_err());
     assert!(matches!(bench.fix(away(), Fix::Clean).await.outcome, HookOutcome::Failed(_)));
     assert!(precious.exists());
@@ -492,7 +514,9 @@ async fn freshness_is_that_of_a_file_a_sqlite_query_or_a_page() {
         .unwrap();
     let port = serve(Router::new().route(
         "/last",
-        get(|| async { "{\"orders\": [{\"created_at\": \"2020-01-01T00:00:00Z\"}], \"none\": null, \"word\": \"soon\"}" }),
+        get(|| async {
+            "{\"orders\": [{\"created_at\": \"2020-01-01T00:00:00Z\"}], \"none\": null, \"word\": \"soon\"}"
+        }),
     ))
     .await;
     let sqlite = |query: &str| OwnCheck::Fresh(FreshOf::Sqlite { file: database.clone(), query: query.to_owned() });
@@ -541,7 +565,10 @@ async fn freshness_is_that_of_a_file_a_sqlite_query_or_a_page() {
             _ => None,
         })
         .await;
-    assert!(matches!(&result, Err(Trouble::Unreachable(why)) if why.contains("was not answered within 300 ms")), "{result:?}");
+    assert!(
+        matches!(&result, Err(Trouble::Unreachable(why)) if why.contains("was not answered within 300 ms")),
+        "{result:?}"
+    );
 }
 
 /// A PostgreSQL of one's own, which does not run as root.
@@ -603,7 +630,8 @@ async fn freshness_and_depth_are_those_of_a_query_of_postgresql_that_can_only_re
     assert_eq!(figure(&reading, figures::DEPTH).value as u64, 17);
     assert!((299.0..400.0).contains(&figure(&reading, figures::OLDEST).value), "{reading:?}");
     let stranger = Target { user: Some("nobody".to_owned()), ..target.clone() };
-    let refused = bench.look(OwnCheck::Fresh(FreshOf::Postgres { target: stranger, query: "select 1".to_owned() })).await;
+    let refused =
+        bench.look(OwnCheck::Fresh(FreshOf::Postgres { target: stranger, query: "select 1".to_owned() })).await;
     assert!(matches!(&refused, Err(Trouble::Refused(why)) if why.contains("28000")), "{refused:?}");
 }
 
@@ -622,7 +650,9 @@ async fn a_queue_tells_its_depth_and_age_in_redis_and_in_a_directory() {
     put(&["set", "word", "x"]);
     let target = Target { password: Some(Hidden("pw".to_owned())), ..server.target() };
     let queue = |key: &str| OwnCheck::Queue(QueueOf::Redis { target: target.clone(), key: key.to_owned() });
-    for (key, depth, oldest) in [("mail", 3, Some(500.0)), ("events", 1, Some(200.0)), ("later", 1, None), ("absent", 0, Some(0.0))] {
+    for (key, depth, oldest) in
+        [("mail", 3, Some(500.0)), ("events", 1, Some(200.0)), ("later", 1, None), ("absent", 0, Some(0.0))]
+    {
         let reading = bench.look(queue(key)).await;
         assert_eq!(figure(&reading, figures::DEPTH).value as u64, depth, "{key}");
         match oldest {
@@ -665,5 +695,8 @@ async fn a_command_gives_any_other_figure_and_mends_it_as_the_service() {
     assert_eq!((result.outcome, result.output), (HookOutcome::Passed, vec!["mended".to_owned()]));
     assert_eq!(fs::read_to_string(bench.path().join("mended")).unwrap(), "test/web\n");
     let result = bench.fix(look("echo 1"), Fix::Run(shell("echo no luck; exit 4"))).await;
-    assert_eq!((result.outcome, result.output), (HookOutcome::Failed("exit status: 4".to_owned()), vec!["no luck".to_owned()]));
+    assert_eq!(
+        (result.outcome, result.output),
+        (HookOutcome::Failed("exit status: 4".to_owned()), vec!["no luck".to_owned()])
+    );
 }

@@ -13,13 +13,15 @@ use crate::model::exam::{Grade, Protocol};
 
 /// Programs that end with 0 whatever they read.
 const READERS: [&str; 17] = [
-    "cat", "tee", "head", "tail", "wc", "sort", "uniq", "tr", "cut", "rev", "nl", "column", "fold", "less", "more", "echo",
-    "true",
+    "cat", "tee", "head", "tail", "wc", "sort", "uniq", "tr", "cut", "rev", "nl", "column", "fold", "less", "more",
+    "echo", "true",
 ];
 
 /// Statements that change something.
 static WRITES: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(insert\s+into|update\s+\S+\s+set|delete\s+from|replace\s+into|truncate\s|drop\s|create\s+(?:table|index|database)|alter\s|insertOne|insertMany|updateOne|deleteOne)")
+    Regex::new(
+        r"(?i)\b(insert\s+into|update\s+\S+\s+set|delete\s+from|replace\s+into|truncate\s|drop\s|create\s+(?:table|index|database)|alter\s|insertOne|insertMany|updateOne|deleteOne)",
+    )
 });
 
 /// Commands of Redis that change something.
@@ -50,9 +52,10 @@ pub(super) fn of_line(line: &str, about: About<'_>) -> Vec<Doubt> {
     if let Some(doubt) = swallowed(line, &parts) {
         doubts.push(doubt);
     }
-    let has_pipefail = parts.iter().flat_map(|part| &part.commands).any(|command| {
-        command.program() == "set" && command.has("pipefail")
-    });
+    let has_pipefail = parts
+        .iter()
+        .flat_map(|part| &part.commands)
+        .any(|command| command.program() == "set" && command.has("pipefail"));
     for part in &parts {
         of_pipeline(part, line.get(part.begins..part.ends).unwrap_or(line).trim(), has_pipefail, about, &mut doubts);
     }
@@ -135,7 +138,10 @@ fn of_pipeline(part: &Pipeline, text: &str, has_pipefail: bool, about: About<'_>
         && let Some(pattern) = commands.iter().find(|command| matches!(command.program(), "grep" | "egrep" | "fgrep"))
         && let Some(word) = pattern.arguments().iter().find(|word| !word.starts_with('-'))
         && !word.contains('[')
-        && !commands.iter().any(|command| command.program() == "grep" && command.arguments().iter().any(|flag| flag.starts_with('-') && flag.contains('v')))
+        && !commands.iter().any(|command| {
+            command.program() == "grep"
+                && command.arguments().iter().any(|flag| flag.starts_with('-') && flag.contains('v'))
+        })
     {
         doubts.push(warning(
             format!("`ps | grep {word}` finds the grep itself, so it ends with 0 also where nothing of that name runs"),
@@ -143,8 +149,14 @@ fn of_pipeline(part: &Pipeline, text: &str, has_pipefail: bool, about: About<'_>
         ));
     } else if !has_pipefail && ends_well(last) && last.program() != "true" && last.program() != "echo" {
         doubts.push(warning(
-            format!("only the exit code of the last command of a pipe counts, and `{}` ends with 0 whatever it reads", last.program()),
-            format!("put `grep -q WORD` at the end, or let bash look at all of them: bash -o pipefail -c {}", quoted(text)),
+            format!(
+                "only the exit code of the last command of a pipe counts, and `{}` ends with 0 whatever it reads",
+                last.program()
+            ),
+            format!(
+                "put `grep -q WORD` at the end, or let bash look at all of them: bash -o pipefail -c {}",
+                quoted(text)
+            ),
         ));
     }
 }
@@ -186,7 +198,9 @@ fn stripped(command: &Simple) -> Simple {
             },
             _ => words.get(1..).unwrap_or_default(),
         };
-        while let Some(flag) = rest.first().filter(|word| word.starts_with('-') || (name == "env" && word.contains('='))) {
+        while let Some(flag) =
+            rest.first().filter(|word| word.starts_with('-') || (name == "env" && word.contains('=')))
+        {
             let taken = if skips_values.contains(&flag.as_str()) { 2 } else { 1 };
             rest = rest.get(taken..).unwrap_or_default();
         }
@@ -206,7 +220,10 @@ fn of_command(command: &Simple, is_piped: bool, text: &str, about: About<'_>, do
         "wget" => wget(command, about, doubts),
         "mysqladmin" | "mariadb-admin" if command.has("ping") && !is_piped => {
             doubts.push(warning(
-                format!("`{} ping` ends with 0 although it prints \"Access denied\": any server that answers is well to it", command.program()),
+                format!(
+                    "`{} ping` ends with 0 although it prints \"Access denied\": any server that answers is well to it",
+                    command.program()
+                ),
                 about.check(Protocol::Mysql, number(command, &["-P", "--port"])),
             ));
         }
@@ -223,7 +240,10 @@ fn of_command(command: &Simple, is_piped: bool, text: &str, about: About<'_>, do
         "psql" | "mysql" | "mariadb" | "sqlite3" | "mongosh" | "mongo" | "clickhouse-client" => {
             let statement = command.arguments().iter().find_map(|word| WRITES.as_ref().ok()?.find(word));
             if let Some(found) = statement {
-                doubts.push(writes(&format!("its statement ({} …)", found.as_str()), "select 1, or a count of what is there"));
+                doubts.push(writes(
+                    &format!("its statement ({} …)", found.as_str()),
+                    "select 1, or a count of what is there",
+                ));
             }
         }
         "touch" if !command.arguments().is_empty() => {
@@ -233,7 +253,8 @@ fn of_command(command: &Simple, is_piped: bool, text: &str, about: About<'_>, do
     }
     for file in &command.writes {
         let is_harmless = matches!(file.as_str(), "/dev/null" | "/dev/stdout" | "/dev/stderr" | "/dev/tty")
-            || file.starts_with("/proc/") || file.starts_with("/dev/fd/");
+            || file.starts_with("/proc/")
+            || file.starts_with("/dev/fd/");
         if !is_harmless {
             doubts.push(writes(&format!("`> {file}`"), "> /dev/null, or nothing: what a probe prints is kept"));
         }
@@ -298,7 +319,10 @@ fn curl(command: &Simple, is_piped: bool, text: &str, about: About<'_>, doubts: 
         doubts.push(warning(misses, text.replacen(&command.words[0], &format!("{} -f", command.words[0]), 1)));
     }
     let method = command.value(&["-X", "--request"]).map(str::to_ascii_uppercase).or_else(|| {
-        command.arguments().iter().find_map(|word| word.strip_prefix("-X").filter(|m| !m.is_empty()).map(str::to_ascii_uppercase))
+        command
+            .arguments()
+            .iter()
+            .find_map(|word| word.strip_prefix("-X").filter(|m| !m.is_empty()).map(str::to_ascii_uppercase))
     });
     let sends = curl_has(command, 'd', &["data", "data-raw", "data-binary", "data-urlencode", "json"])
         || curl_has(command, 'F', &["form"])

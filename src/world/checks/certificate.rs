@@ -50,7 +50,8 @@ fn read(place: &str, chain: &[Vec<u8>]) -> Result<Reading, Trouble> {
     let about = format!("the certificate{whose}{link}: {ends} {}", told(first.until));
     reading.measure(Measure::new(figures::EXPIRES, seconds_until(first.until)).about(about));
     for (_, certificate) in certificates.iter().filter(|(_, certificate)| certificate.from > now) {
-        let sentence = format!("the certificate of {} holds only from {} on", quoted(&certificate.name), told(certificate.from));
+        let sentence =
+            format!("the certificate of {} holds only from {} on", quoted(&certificate.name), told(certificate.from));
         let advice = "wait until then, or see whether the clock of this machine is right";
         reading.remark("not-yet", Grade::Critical, sentence, Some(advice));
     }

@@ -105,7 +105,13 @@ impl Letters {
         let done = rustix::fs::openat(&self.open, DONE, flags, Mode::empty())?;
         let mut name = letter.name.clone();
         for number in 1..1000 {
-            let moved = rustix::fs::renameat_with(&self.open, letter.name.as_c_str(), &done, name.as_c_str(), RenameFlags::NOREPLACE);
+            let moved = rustix::fs::renameat_with(
+                &self.open,
+                letter.name.as_c_str(),
+                &done,
+                name.as_c_str(),
+                RenameFlags::NOREPLACE,
+            );
             match moved {
                 Ok(()) => return Ok(()),
                 Err(rustix::io::Errno::EXIST) => {

@@ -59,7 +59,9 @@ pub(super) async fn look(of: &FreshOf) -> Result<Reading, Trouble> {
         return Ok(reading);
     };
     let Some(at) = moment(&text) else {
-        return Err(Trouble::Foreign(quoted(&format!("{place} answers {text}, which is no time: ISO 8601, or seconds since 1970"))));
+        return Err(Trouble::Foreign(quoted(&format!(
+            "{place} answers {text}, which is no time: ISO 8601, or seconds since 1970"
+        ))));
     };
     Ok(aged(at, &format!("{place} has data")))
 }
@@ -75,8 +77,12 @@ fn of_file(path: &Path) -> Result<i64, Trouble> {
     if place::is_file(&stat) {
         return Ok(place::changed(&stat));
     }
-    let open = rustix::fs::open(path, rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty())
-        .map_err(|error| place::trouble(path, &error.into()))?;
+    let open = rustix::fs::open(
+        path,
+        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )
+    .map_err(|error| place::trouble(path, &error.into()))?;
     let entries = rustix::fs::Dir::read_from(&open).map_err(|error| place::trouble(path, &error.into()))?;
     let times = entries.flatten().take(ENTRIES).filter_map(|entry| {
         let stat = rustix::fs::statat(&open, entry.file_name(), rustix::fs::AtFlags::SYMLINK_NOFOLLOW).ok()?;

@@ -69,15 +69,15 @@ impl Whose<'_> {
         let done = self.run(command, timeout).await.map_err(Trouble::Foreign)?;
         let last = done.tail.lines(1).pop().map_or_else(String::new, |line| format!(": {line}"));
         match done.ending {
-            Ending::Over(Ok(status)) if status.success() => done
-                .tail
-                .whole()
-                .ok_or_else(|| Trouble::Foreign(format!("{what} wrote more than 4 KiB, which is no figure and no token"))),
+            Ending::Over(Ok(status)) if status.success() => done.tail.whole().ok_or_else(|| {
+                Trouble::Foreign(format!("{what} wrote more than 4 KiB, which is no figure and no token"))
+            }),
             Ending::Over(Ok(status)) => Err(Trouble::Foreign(format!("{what} ended with {status}{last}"))),
             Ending::Over(Err(error)) => Err(Trouble::Foreign(format!("{what}: {error}"))),
-            Ending::Late => {
-                Err(Trouble::Unreachable(format!("{what} was not over within {}; it was ended", short_duration(timeout))))
-            }
+            Ending::Late => Err(Trouble::Unreachable(format!(
+                "{what} was not over within {}; it was ended",
+                short_duration(timeout)
+            ))),
             Ending::CalledOff => Err(Trouble::Unreachable("the run has ended".to_owned())),
         }
     }
@@ -111,7 +111,11 @@ pub(super) async fn look(
     // A command is ended at its time, and says so: that is waited for.
     let bound = if own.check.command().is_some() { timeout.saturating_add(Duration::from_secs(5)) } else { timeout };
     tokio::time::timeout(bound, looked).await.unwrap_or_else(|_| {
-        Err(Trouble::Unreachable(format!("{} was not answered within {}", own.check.summary(), short_duration(timeout))))
+        Err(Trouble::Unreachable(format!(
+            "{} was not answered within {}",
+            own.check.summary(),
+            short_duration(timeout)
+        )))
     })
 }
 

@@ -34,7 +34,9 @@ pub(super) fn trouble(path: &Path, error: &io::Error) -> Trouble {
     let shown = path.display();
     Trouble::Foreign(match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
         Some(rustix::io::Errno::LOOP | rustix::io::Errno::NOTDIR) => {
-            format!("{shown} is no directory, or a symbolic link leads there, which is not followed: write the real path")
+            format!(
+                "{shown} is no directory, or a symbolic link leads there, which is not followed: write the real path"
+            )
         }
         Some(rustix::io::Errno::NOENT) => format!("there is no {shown}"),
         _ => format!("{shown} cannot be looked at: {error}"),

@@ -45,7 +45,8 @@ pub(super) async fn look(of: &QueueOf) -> Result<Reading, Trouble> {
 
 async fn of_redis(target: &Target, key: &str) -> Result<(f64, Option<i64>), Trouble> {
     let mut session = Session::open(target).await?;
-    let foreign = |what: &str| Trouble::Foreign(quoted(&format!("{} has {what} at {key}, which is no queue", target.place())));
+    let foreign =
+        |what: &str| Trouble::Foreign(quoted(&format!("{} has {what} at {key}, which is no queue", target.place())));
     let Answer::Text(kind) = session.ask(&["TYPE", key]).await? else { return Err(foreign("something unknown")) };
     let (count, oldest) = match kind.as_str() {
         "none" => return Ok((0.0, None)),

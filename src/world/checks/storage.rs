@@ -79,7 +79,9 @@ fn measure(storage: &Storage) -> Result<Reading, Trouble> {
         None => size,
     });
     if left == 0 {
-        let sentence = format!("there are more than {ENTRIES} files and directories: the rest was not looked at, and nothing is cleaned");
+        let sentence = format!(
+            "there are more than {ENTRIES} files and directories: the rest was not looked at, and nothing is cleaned"
+        );
         reading.remark("entries", Grade::Warning, sentence, Some("name smaller directories under paths"));
     }
     if storage.keep.is_some() {

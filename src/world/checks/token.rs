@@ -29,9 +29,7 @@ pub(super) async fn look(whose: &Whose<'_>, of: &TokenOf, timeout: Duration) -> 
             let value = value.ok_or_else(|| Trouble::Foreign(format!("{name} is not set, so there is no token")))?;
             (name.clone(), value, clock::now().wall_us)
         }
-        TokenOf::Command(command) => {
-            (command.display(), whose.output(command, timeout).await?, clock::now().wall_us)
-        }
+        TokenOf::Command(command) => (command.display(), whose.output(command, timeout).await?, clock::now().wall_us),
     };
     let Some(expires) = expiry(&text, since) else {
         return Err(Trouble::Foreign(format!(
@@ -40,7 +38,8 @@ pub(super) async fn look(whose: &Whose<'_>, of: &TokenOf, timeout: Duration) -> 
     };
     let mut reading = Reading::default();
     let left = seconds_until(expires);
-    let about = if left > 0.0 { format!("it holds until {}", told(expires)) } else { format!("it expired {}", told(expires)) };
+    let about =
+        if left > 0.0 { format!("it holds until {}", told(expires)) } else { format!("it expired {}", told(expires)) };
     reading.measure(Measure::new(figures::EXPIRES, left).about(about));
     Ok(reading)
 }
@@ -60,7 +59,9 @@ fn expiry(text: &str, since: i64) -> Option<i64> {
     let named = |names: &[&str]| {
         map.iter().find(|(key, _)| names.contains(&key.to_ascii_lowercase().replace(['_', '-'], "").as_str()))
     };
-    if let Some(at) = named(&["expiresat", "expiry", "expiration", "expires", "exp"]).and_then(|(_, value)| moment_of(value)) {
+    if let Some(at) =
+        named(&["expiresat", "expiry", "expiration", "expires", "exp"]).and_then(|(_, value)| moment_of(value))
+    {
         return Some(at);
     }
     if let Some((_, seconds)) = named(&["expiresin"]) {
@@ -130,7 +131,9 @@ mod tests {
 
     #[test]
     fn base64url_is_read_as_the_standard_writes_it() {
-        for (text, bytes) in [("", &b""[..]), ("Zg", b"f"), ("Zg==", b"f"), ("Zm9vYmFy", b"foobar"), ("-_8", &[0xfb, 0xff])] {
+        for (text, bytes) in
+            [("", &b""[..]), ("Zg", b"f"), ("Zg==", b"f"), ("Zm9vYmFy", b"foobar"), ("-_8", &[0xfb, 0xff])]
+        {
             assert_eq!(base64url(text).as_deref(), Some(bytes), "{text}");
         }
         assert_eq!(base64url("a b"), None);

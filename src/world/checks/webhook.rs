@@ -43,7 +43,9 @@ pub(super) async fn look(whose: &Whose<'_>, webhook: &Webhook, timeout: Duration
     let asked = if webhook.send {
         let headers = signed(whose, webhook, webhook.body.as_bytes());
         match headers {
-            Ok(headers) => tokio::time::timeout(patience, send(webhook, &headers, webhook.body.clone().into_bytes())).await,
+            Ok(headers) => {
+                tokio::time::timeout(patience, send(webhook, &headers, webhook.body.clone().into_bytes())).await
+            }
             Err(why) => return Err(Trouble::Foreign(why)),
         }
     } else {
@@ -79,7 +81,8 @@ pub(super) async fn look(whose: &Whose<'_>, webhook: &Webhook, timeout: Duration
 /// How many wait, and since when the oldest.
 fn letters(path: &Path) -> Result<(usize, Option<i64>), Trouble> {
     let letters = Letters::open(path)?;
-    Ok(letters.map_or((0, None), |letters| (letters.waiting.len(), letters.waiting.first().map(|letter| letter.changed))))
+    Ok(letters
+        .map_or((0, None), |letters| (letters.waiting.len(), letters.waiting.first().map(|letter| letter.changed))))
 }
 
 /// What a status means; none where all is well.

@@ -76,8 +76,9 @@ static SIGNS: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| {
     ))
 });
 
-static COUNTS_NONE: LazyLock<Result<Regex, regex::Error>> =
-    LazyLock::new(|| Regex::new(r#"(?i)(?:\b(?:0|no|not|never)\s+unhealthy\b|\bunhealthy"?\s*[:=]\s*"?(?:0|no|none|false)\b)"#));
+static COUNTS_NONE: LazyLock<Result<Regex, regex::Error>> = LazyLock::new(|| {
+    Regex::new(r#"(?i)(?:\b(?:0|no|not|never)\s+unhealthy\b|\bunhealthy"?\s*[:=]\s*"?(?:0|no|none|false)\b)"#)
+});
 
 /// Whether a line that a check printed says that it is not well.
 #[must_use]
@@ -169,7 +170,8 @@ pub fn moment(text: &str) -> Option<i64> {
         Some(at) if at > 10 && text.len() - at == 3 => format!("{text}00"),
         _ => text.to_owned(),
     };
-    for form in ["%Y-%m-%d %H:%M:%S%.f%z", "%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f %z", "%Y-%m-%d %H:%M:%S %z"] {
+    for form in ["%Y-%m-%d %H:%M:%S%.f%z", "%Y-%m-%dT%H:%M:%S%.f%z", "%Y-%m-%d %H:%M:%S%.f %z", "%Y-%m-%d %H:%M:%S %z"]
+    {
         if let Ok(at) = DateTime::parse_from_str(&padded, form) {
             return Some(at.timestamp_micros());
         }
@@ -255,7 +257,9 @@ mod tests {
         ] {
             assert!(line_ails(line), "{line}");
         }
-        for line in ["PONG", "ok", "unhealthy: 0", "0 unhealthy", "{\"unhealthy\": 0}", "{\"status\":\"up\"}", "health", ""] {
+        for line in
+            ["PONG", "ok", "unhealthy: 0", "0 unhealthy", "{\"unhealthy\": 0}", "{\"status\":\"up\"}", "health", ""]
+        {
             assert!(!line_ails(line), "{line}");
         }
     }

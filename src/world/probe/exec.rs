@@ -217,10 +217,11 @@ impl Tail {
     fn says_otherwise(&self) -> ProbeOutcome {
         let text = String::from_utf8_lossy(&self.kept);
         let said = text.lines().find(|line| body::line_ails(line));
-        let said = said.map(|line| plain(line).trim().chars().take(QUOTED_CHARACTERS).collect::<String>()).or_else(|| {
-            // JSON over several lines.
-            serde_json::from_str(text.trim()).ok().and_then(|value| body::ailing(&value))
-        });
+        let said =
+            said.map(|line| plain(line).trim().chars().take(QUOTED_CHARACTERS).collect::<String>()).or_else(|| {
+                // JSON over several lines.
+                serde_json::from_str(text.trim()).ok().and_then(|value| body::ailing(&value))
+            });
         said.map_or(ProbeOutcome::Passed, |said| ProbeOutcome::Failed(format!("exit code 0, but it printed {said}")))
     }
 

@@ -30,7 +30,9 @@ fn a_certificate_is_of_a_server_or_a_file_and_has_its_thresholds() {
     assert_eq!(server.rules[0].warn, Some(14.0 * 86_400.0));
     assert!(server.rules[0].below);
     let file = exam("{certificate: certs/shop.pem, warn: 30d, critical: 5d, every: 5m}");
-    assert!(matches!(&own(&file).check, OwnCheck::Certificate(CertificateOf::File(path)) if path.ends_with("certs/shop.pem")));
+    assert!(
+        matches!(&own(&file).check, OwnCheck::Certificate(CertificateOf::File(path)) if path.ends_with("certs/shop.pem"))
+    );
     assert_eq!((file.rules[0].warn, file.rules[0].critical), (Some(30.0 * 86_400.0), Some(5.0 * 86_400.0)));
     assert_eq!(file.interval, Duration::from_mins(5));
 }
@@ -39,10 +41,15 @@ fn a_certificate_is_of_a_server_or_a_file_and_has_its_thresholds() {
 fn every_subject_is_understood() {
     let token = exam("{token: {env: API_TOKEN}}");
     assert!(matches!(&own(&token).check, OwnCheck::Token(TokenOf::Env(name)) if name == "API_TOKEN"));
-    let webhook = exam("{webhook: {url: 'http://localhost:9/hooks?a=1', secret_env: S, send: true, deadletter: dead}, fix: replay}");
+    let webhook = exam(
+        "{webhook: {url: 'http://localhost:9/hooks?a=1', secret_env: S, send: true, deadletter: dead}, fix: replay}",
+    );
     let OwnCheck::Webhook(hook) = &own(&webhook).check else { panic!("{webhook:?}") };
     assert_eq!((hook.path.as_str(), hook.method.as_str(), hook.send), ("/hooks?a=1", "POST", true));
-    assert_eq!(own(&webhook).mending.as_ref().map(|mending| (mending.fix.clone(), mending.at)), Some((Fix::Replay, Grade::Warning)));
+    assert_eq!(
+        own(&webhook).mending.as_ref().map(|mending| (mending.fix.clone(), mending.at)),
+        Some((Fix::Replay, Grade::Warning))
+    );
     let echo = exam("{echo: 'wss://localhost/socket', text: hello}");
     let OwnCheck::Echo { target, text } = &own(&echo).check else { panic!("{echo:?}") };
     assert_eq!((target.port, target.tls, target.path.as_str(), text.as_str()), (443, true, "/socket", "hello"));
@@ -51,7 +58,9 @@ fn every_subject_is_understood() {
     assert_eq!((files.paths.len(), files.quota, files.keep), (2, Some(10 << 30), Some(Keep::Newest(3))));
     assert_eq!((storage.rules[0].reads, storage.rules[0].warn), (Reads::Share, Some(0.8)));
     assert_eq!(own(&storage).mending.as_ref().map(|mending| mending.cooldown), Some(Duration::from_hours(1)));
-    let fresh = exam("{fresh: {query: 'postgres://shop:pw@localhost:5432/shop?query=select max(created_at) from orders'}, within: 15m}");
+    let fresh = exam(
+        "{fresh: {query: 'postgres://shop:pw@localhost:5432/shop?query=select max(created_at) from orders'}, within: 15m}",
+    );
     let OwnCheck::Fresh(FreshOf::Postgres { target, query }) = &own(&fresh).check else { panic!("{fresh:?}") };
     assert_eq!((target.path.as_str(), query.as_str()), ("shop", "select max(created_at) from orders"));
     assert_eq!(fresh.rules[0].critical, Some(900.0));
@@ -119,9 +128,15 @@ fn a_dishonest_probe_is_a_note_and_stays_with_the_service() {
          fine: {command: sleep 1, readiness: {http: '8080/health'}}, far: {command: sleep 1, readiness: {http: 'https://shop.example.com/up'}}}",
     );
     let notes: Vec<String> = loaded.notes.iter().map(ToString::to_string).collect();
-    assert!(notes.iter().any(|note| note.contains("web: the readiness probe is doubtful: `|| true` at its end")), "{notes:?}");
+    assert!(
+        notes.iter().any(|note| note.contains("web: the readiness probe is doubtful: `|| true` at its end")),
+        "{notes:?}"
+    );
     assert!(notes.iter().any(|note| note.contains("curl ends with 0 on 404")), "{notes:?}");
-    assert!(notes.iter().any(|note| note.contains("far: the readiness probe is doubtful: it asks shop.example.com")), "{notes:?}");
+    assert!(
+        notes.iter().any(|note| note.contains("far: the readiness probe is doubtful: it asks shop.example.com")),
+        "{notes:?}"
+    );
     assert!(!notes.iter().any(|note| note.contains("fine")), "{notes:?}");
     let services = loaded.project.unwrap().services;
     let doubts = |at: usize| services[at].nature.as_ref().map_or(0, |nature| nature.doubts.len());
@@ -130,7 +145,8 @@ fn a_dishonest_probe_is_a_note_and_stays_with_the_service() {
 
 #[test]
 fn a_probe_says_that_it_is_not_to_be_doubted() {
-    let spec = sound("services: {web: {command: sleep 1, readiness: {http: '1/x', honest: false}, liveness: {tcp: 1}}}");
+    let spec =
+        sound("services: {web: {command: sleep 1, readiness: {http: '1/x', honest: false}, liveness: {tcp: 1}}}");
     let honest: Vec<bool> = spec.services[0].probes.values().map(|probe| probe.honest).collect();
     assert_eq!(honest, [false, true]);
 }

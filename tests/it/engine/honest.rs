@@ -65,7 +65,10 @@ fn looks(world: &mut World, count: usize, reading: impl Fn(usize) -> Reading) {
 }
 
 fn queue(depth: f64, consumers: f64) -> Reading {
-    Reading { measures: vec![Measure::new("queue-depth", depth), Measure::new("consumers", consumers)], ..Reading::default() }
+    Reading {
+        measures: vec![Measure::new("queue-depth", depth), Measure::new("consumers", consumers)],
+        ..Reading::default()
+    }
 }
 
 fn found(world: &mut World, name: &str) -> Vec<String> {
