@@ -48,6 +48,8 @@ pub struct Explained {
     pub values: Vec<Value>,
     /// What is told differently.
     pub conflicts: Vec<Conflict>,
+    /// What is doubtful about its probes: a sentence, and what to write instead.
+    pub doubts: Vec<(String, String)>,
 }
 
 /// One telling.
@@ -118,7 +120,7 @@ pub fn explain(loaded: &Loaded, environment: &BTreeMap<String, String>) -> Expla
         let sources = vec![told_by(&root, &account, false)];
         let values = told_values(&account.candidate);
         let name = account.candidate.name.value;
-        Explained { name, is_taken: false, runs: false, sources, values, conflicts: Vec::new() }
+        Explained { name, is_taken: false, runs: false, sources, values, conflicts: Vec::new(), doubts: Vec::new() }
     }));
     let mut explanation = Explanation { root, services: explained, needs };
     explanation.redact(loaded, environment);
@@ -188,7 +190,12 @@ fn of_merged(root: &Path, merged: &Merged, specs: &BTreeMap<&str, &Arc<ServiceSp
     if let Some(spec) = spec.filter(|_| runs) {
         built_in(spec, &mut values);
     }
-    Explained { name, is_taken: true, runs, sources, values, conflicts: merged.conflicts.clone() }
+    let nature = spec.filter(|_| runs).and_then(|spec| spec.nature.as_ref());
+    let doubts = nature.map(|nature| {
+        nature.doubts.iter().map(|doubt| (doubt.sentence.clone(), doubt.advice.clone().unwrap_or_default())).collect()
+    });
+    let conflicts = merged.conflicts.clone();
+    Explained { name, is_taken: true, runs, sources, values, conflicts, doubts: doubts.unwrap_or_default() }
 }
 
 /// What a service has that nobody said.
@@ -410,6 +417,10 @@ impl Explanation {
         for service in &mut self.services {
             for told in &mut service.sources {
                 redactor.own(&mut told.what);
+            }
+            for (misses, better) in &mut service.doubts {
+                redactor.own(misses);
+                redactor.own(better);
             }
             for value in &mut service.values {
                 if value.key.starts_with("secrets.") {

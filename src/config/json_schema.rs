@@ -16,7 +16,7 @@ const SIGNAL: &str = "^([Ss][Ii][Gg])?[A-Za-z0-9+-]+$";
 const SERVICE_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
 /// Maps that other maps refer to by name.
-const SHARED: [(&str, &Table); 22] = [
+const SHARED: [(&str, &Table); 29] = [
     ("service", &schema::SERVICE),
     ("defaults", &schema::DEFAULTS),
     ("logs", &schema::LOGS),
@@ -29,6 +29,13 @@ const SHARED: [(&str, &Table); 22] = [
     ("deep", &schema::DEEP),
     ("threshold", &schema::THRESHOLD),
     ("remedy", &schema::REMEDY),
+    ("check", &schema::CHECK),
+    ("token", &schema::TOKEN),
+    ("webhook", &schema::WEBHOOK),
+    ("storage", &schema::STORAGE),
+    ("keep", &schema::KEEP),
+    ("fresh", &schema::FRESH),
+    ("queue", &schema::QUEUE),
     ("healthcheck", &schema::HEALTHCHECK),
     ("hook", &schema::HOOK),
     ("dependency", &schema::DEPENDENCY),
@@ -164,7 +171,14 @@ fn form(word: &Word) -> Option<Value> {
         (_, "kind, or none") => scalar(),
         (_, "true, false or map") => any_of(vec![json!({ "type": "boolean" }), matching(TRUTH), reference("deep")]),
         (_, "map of figure to thresholds") => any_of(vec![map_to(&reference("threshold"))]),
-        (_, "number, share, size or time") => scalar(),
+        (_, "number, share, size or time" | "host:port, or file") => scalar(),
+        (_, "map of name to check") => any_of(vec![map_to(&reference("check"))]),
+        (_, "map of source") => reference("token"),
+        (_, "URL, or webhook") => any_of(vec![scalar(), reference("webhook")]),
+        (_, "map of storage") => reference("storage"),
+        (_, "map of data") => reference("fresh"),
+        (_, "URL, or queue") => any_of(vec![scalar(), reference("queue")]),
+        (_, "duration, or newest") => any_of(vec![json!({ "type": "number" }), matching(DURATION), reference("keep")]),
         (_, "list of remedies") => {
             let words = json!({ "enum": ["restart", "restart-with-dependents", "recreate"] });
             any_of(vec![list_of(&json!({ "anyOf": [words, reference("remedy")] }))])

@@ -3,6 +3,7 @@
 
 mod attributes;
 mod check;
+mod checks;
 mod command;
 pub mod detect;
 mod dotenv;
@@ -16,6 +17,7 @@ mod found;
 mod gather;
 pub mod git;
 mod graph;
+mod honest;
 mod hooks;
 pub mod import;
 mod init;

@@ -18,7 +18,7 @@ use crate::model::{
     service::CommandLine,
 };
 
-pub(crate) use keys::{read, url_target};
+pub(crate) use keys::{amount, read, url_target};
 
 /// Time between two deep looks, and the most that one may take.
 pub(crate) const RHYTHM: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(10));
@@ -51,6 +51,8 @@ pub(crate) struct Asked {
     pub(crate) thresholds_at: Option<Place>,
     /// `remedies`.
     pub(crate) remedies: Option<Vec<Remedy>>,
+    /// `checks`.
+    pub(crate) checks: Vec<Arc<Exam>>,
 }
 
 /// Finds out of each draft what kind it is, and gives it what that brings.
@@ -79,6 +81,11 @@ pub(crate) fn settle(reader: &mut super::reader::Reader<'_>, drafts: &mut [Draft
             }
         }
         add_probes(draft);
+        if !draft.asked.checks.is_empty() {
+            let nature = draft.nature.take().map_or_else(super::honest::plain_process, |nature| (*nature).clone());
+            let exams = nature.exams.iter().chain(&draft.asked.checks).cloned().collect();
+            draft.nature = Some(Arc::new(Nature { exams, ..nature }));
+        }
     }
 }
 
@@ -123,6 +130,7 @@ fn of(draft: &Draft, hints: &[Target]) -> Option<Nature> {
         exams: exams.into_iter().collect(),
         signs: kind.signs.clone(),
         remedies: asked.remedies.clone().unwrap_or_else(|| kind.remedies.clone()),
+        doubts: Vec::new(),
     })
 }
 
@@ -200,7 +208,7 @@ fn flag(words: &[String], flags: &[String]) -> Option<String> {
 fn add_probes(draft: &mut Draft) {
     let Some(nature) = &draft.nature else { return };
     let server = draft.asked.check.clone().or_else(|| {
-        let Subject::Server { protocol, target } = &nature.exams.first()?.subject;
+        let Subject::Server { protocol, target } = &nature.exams.first()?.subject else { return None };
         Some((*protocol, target.clone()))
     });
     let Some((protocol, target)) = server else { return };
@@ -212,6 +220,7 @@ fn add_probes(draft: &mut Draft) {
         successes: 1,
         start_period,
         heals: false,
+        honest: true,
     };
     if !draft.has_health && draft.probes.is_empty() && draft.ready_log_line.is_none() {
         draft.probes.insert(ProbeKind::Readiness, Arc::new(probe(Duration::ZERO)));

@@ -62,12 +62,13 @@ struct Rhythm {
     successes: u32,
     start_period: Duration,
     heals: bool,
+    honest: bool,
 }
 
 impl Rhythm {
     fn with(self, check: Check) -> Probe {
-        let Self { interval, timeout, retries, successes, start_period, heals } = self;
-        Probe { check, interval, timeout, retries, successes, start_period, heals }
+        let Self { interval, timeout, retries, successes, start_period, heals, honest } = self;
+        Probe { check, interval, timeout, retries, successes, start_period, heals, honest }
     }
 }
 
@@ -102,7 +103,8 @@ fn rhythm(reader: &mut Reader<'_>, kind: ProbeKind, fields: &Fields<'_>) -> Rhyt
     }
     let heals =
         kind == ProbeKind::Readiness && fields.get("heals").and_then(|node| reader.truth("heals", node)) == Some(true);
-    Rhythm { interval, timeout, retries, successes, start_period, heals }
+    let honest = fields.get("honest").and_then(|node| reader.truth("honest", node)) != Some(false);
+    Rhythm { interval, timeout, retries, successes, start_period, heals, honest }
 }
 
 fn check(

@@ -11,7 +11,7 @@ use super::{
     dotenv::Assigned,
     draft::Draft,
     environment::{self, EnvFile, Named},
-    find, foreign, graph, layers,
+    find, foreign, graph, honest, layers,
     logs::PartialLogs,
     nature,
     problems::{Fault, Place},
@@ -77,6 +77,7 @@ fn read_kind(mut reader: Reader<'_>, file: PathBuf, kind: FileKind, name: Option
         }
     }
     nature::settle(&mut reader, &mut drafts);
+    honest::settle(&mut reader, &mut drafts);
     graph::check(&mut reader, &mut drafts);
     let name = name.or(written_name).unwrap_or_else(|| name_of(&reader.root));
     give(reader, file, Some(name), drafts)

@@ -101,6 +101,7 @@ pub(crate) const SERVICE: Table = Table {
             "map of figure to thresholds",
             "From where on a figure is a warning, or critical; see *Kinds*.",
         ),
+        word("checks", "map of name to check", "Whatever else is looked at, and what is done about it; see *Checks*."),
         word("remedies", "list of remedies", "What the healer does where it is not well, in this order; see *Kinds*."),
         word("healthcheck", "map", "Compose's probe: a readiness probe that runs a command; see *healthcheck*."),
         word("startup", "probe", "Has it come up? Until it has, the other probes wait; failing for good ends the run."),
@@ -281,6 +282,136 @@ pub(crate) const REMEDY: Table = Table {
     foreign: &[],
 };
 
+/// One of `checks`.
+pub(crate) const CHECK: Table = Table {
+    owner: "a check",
+    words: &[
+        word("certificate", "host:port, or file", "When the certificate of a server, or in a file, expires."),
+        word("token", "map of source", "When a token expires: `{file}`, `{env}` or `{command}`."),
+        word("webhook", "URL, or webhook", "Whether a webhook's receiver answers, and what was not delivered."),
+        word("echo", "URL", "Whether a WebSocket server sends `text` back, also after a dropped connection."),
+        word("storage", "map of storage", "What files take, and which are beyond what is kept."),
+        word("fresh", "map of data", "How old the newest data is; `within` is the limit."),
+        word("queue", "URL, or queue", "How much waits, and for how long."),
+        word("exec", "text or list", "A command that prints a number, or `{\"value\": 3, \"limit\": 10}`."),
+        word("text", "text", "Of `echo`: what is sent. Default: `cas`."),
+        word("within", "duration", "Of `fresh`: data that is older is critical. Required there."),
+        word("oldest", "duration", "Of `queue`: what has waited so long is critical. Default: never."),
+        word("below", "true or false", "Of `exec`: little is bad. Default: `false`."),
+        word(
+            "warn",
+            "number, share, size or time",
+            "From here on it is a warning. Default: `14d` of a certificate, `5m` of a token, 1 failed delivery, `80%` of a quota.",
+        ),
+        word(
+            "critical",
+            "number, share, size or time",
+            "From here on it is critical. Default: `3d` of a certificate, `0s` of a token, 10 failed deliveries, `95%` of a quota.",
+        ),
+        word(
+            "every",
+            "duration",
+            "From the start of one look to the start of the next, at least `1s`. Default: `1m`; certificate `1h`, storage `5m`, echo `30s`, queue `15s`.",
+        ),
+        word("timeout", "duration", "A look that has not ended by then has failed. Default: `10s`."),
+        word(
+            "fix",
+            "text or list",
+            "What is done where it is critical: a command, `replay` (of a webhook's failed deliveries) or `clean` (of storage). Default: nothing.",
+        ),
+        word(
+            "fix_at",
+            "warn, critical",
+            "From where on the fix is run. Default: `critical`; of `replay` and `clean` `warn`.",
+        ),
+        word(
+            "cooldown",
+            "duration",
+            "A fix is run at most once in this time, and three times an hour. Default: `15m`.",
+        ),
+    ],
+    foreign: &[],
+};
+
+/// `token` of a check.
+pub(crate) const TOKEN: Table = Table {
+    owner: "a token",
+    words: &[
+        word("file", "file", "Has the token, or JSON with `expires_at`, `expires_in` or a token."),
+        word("env", "text", "A variable of the service, secrets among them."),
+        word("command", "text or list", "Writes it to its standard output, at most 4 KiB."),
+    ],
+    foreign: &[],
+};
+
+/// `webhook` of a check, written as a map.
+pub(crate) const WEBHOOK: Table = Table {
+    owner: "a webhook",
+    words: &[
+        word("url", "URL", "The receiver. Required."),
+        word("send", "true or false", "Each look sends a ping; false: it only asks with OPTIONS. Default: `false`."),
+        word("method", "text", "The method of a ping and of what is sent again. Default: `POST`."),
+        word("body", "text", "The body of a ping. Default: `{\"event\":\"ping\"}`."),
+        word("secret_env", "text", "A variable of the service, secrets among them, whose value signs bodies."),
+        word("signature", "text", "The header of the signature. Default: `X-Hub-Signature-256`."),
+        word(
+            "deadletter",
+            "directory",
+            "Deliveries that failed: one JSON file each, `{\"headers\": {}, \"body\": …}`.",
+        ),
+    ],
+    foreign: &[],
+};
+
+/// `storage` of a check.
+pub(crate) const STORAGE: Table = Table {
+    owner: "storage",
+    words: &[
+        word("paths", "text or list", "Directories below the project's. Required."),
+        word("quota", "size", "The most that they may take together. Default: no limit."),
+        word(
+            "keep",
+            "duration, or newest",
+            "What is kept: `30d`, or `{newest: 10}` of each path. Default: everything.",
+        ),
+        word("outside", "true or false", "Paths may be outside of the project's directory. Default: `false`."),
+    ],
+    foreign: &[],
+};
+
+/// `keep` of storage, written as a map.
+pub(crate) const KEEP: Table = Table {
+    owner: "keep",
+    words: &[word("newest", "number from 1", "So many files of each path, those changed last.")],
+    foreign: &[],
+};
+
+/// `fresh` of a check.
+pub(crate) const FRESH: Table = Table {
+    owner: "fresh",
+    words: &[
+        word("file", "file", "When it, or the newest file in it, was changed."),
+        word("postgres", "URL", "The database that `query` is put to."),
+        word("sqlite", "file", "The file that `query` is put to."),
+        word("query", "text", "Gives the newest time as its first value; or `postgres://…?query=select …`."),
+        word("http", "URL", "Answers JSON that has the newest time."),
+        word("pointer", "text", "Of `http`: where in it (RFC 6901), such as `/last/created_at`. Default: the whole."),
+    ],
+    foreign: &[],
+};
+
+/// `queue` of a check, written as a map.
+pub(crate) const QUEUE: Table = Table {
+    owner: "a queue",
+    words: &[
+        word("url", "URL", "Redis or PostgreSQL."),
+        word("list", "text", "Of Redis: the key of the list, stream, set or sorted set."),
+        word("query", "text", "Of PostgreSQL: gives how many wait, and then, if it likes, since when the oldest."),
+        word("dir", "directory", "Each file of it waits."),
+    ],
+    foreign: &[],
+};
+
 /// `logs`.
 pub(crate) const LOGS: Table = Table {
     owner: "logs",
@@ -427,6 +558,11 @@ pub(crate) const PROBE: Table = Table {
             "Failures this soon after the start, and before the first success, do not count. Default: `0s`.",
         ),
         word("heals", "true or false", "Of `readiness`: the healer acts where it fails for good. Default: `false`."),
+        word(
+            "honest",
+            "true or false",
+            "A command that ends with 0 and prints `NOAUTH` and the like, or a page of status 200 that says `degraded`, has failed. Default: `true`.",
+        ),
     ],
     foreign: &[],
 };
@@ -450,6 +586,7 @@ pub(crate) const HEALTHCHECK: Table = Table {
         word("timeout", "duration", "As in a probe. Default: `5s`."),
         word("retries", "number from 1", "As in a probe. Default: 3."),
         word("start_period", "duration", "As in a probe. Default: `0s`."),
+        word("honest", "true or false", "As in a probe. Default: `true`."),
         word("disable", "true or false", "True: as if it were not there."),
     ],
     foreign: &[("start_interval", Unused("write a startup probe, whose interval is 1s"))],
@@ -640,11 +777,17 @@ pub(crate) fn below(name: &str) -> Option<&'static Table> {
         "watch" => &WATCH,
         "action" => &ACTION,
         "api" => &API,
+        "token" => &TOKEN,
+        "webhook" => &WEBHOOK,
+        "storage" => &STORAGE,
+        "keep" => &KEEP,
+        "fresh" => &FRESH,
+        "queue" => &QUEUE,
         _ => return None,
     })
 }
 
-const TABLES: [(&str, &Table); 24] = [
+const TABLES: [(&str, &Table); 31] = [
     ("Project", &PROJECT),
     ("Service", &SERVICE),
     ("Defaults", &DEFAULTS),
@@ -655,6 +798,13 @@ const TABLES: [(&str, &Table); 24] = [
     ("deep", &DEEP),
     ("thresholds", &THRESHOLD),
     ("remedies", &REMEDY),
+    ("Checks", &CHECK),
+    ("token of a check", &TOKEN),
+    ("webhook of a check", &WEBHOOK),
+    ("storage of a check", &STORAGE),
+    ("keep of storage", &KEEP),
+    ("fresh of a check", &FRESH),
+    ("queue of a check", &QUEUE),
     ("Hooks", &HOOK),
     ("backoff", &BACKOFF),
     ("schedule", &SCHEDULE),

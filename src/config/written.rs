@@ -199,7 +199,7 @@ fn dependencies(text: &mut String, candidate: &Candidate, runs: &foreign::Runnin
 }
 
 fn probe(probe: &Probe) -> String {
-    let Probe { check, interval, timeout, retries, successes, start_period, heals } = probe;
+    let Probe { check, interval, timeout, retries, successes, start_period, heals, honest } = probe;
     let ask = match check {
         Check::Exec(CommandLine::Shell(shell)) => format!("exec: {}", string(shell)),
         Check::Exec(CommandLine::Argv(argv)) => format!("exec: {}", list(argv)),
@@ -214,8 +214,9 @@ fn probe(probe: &Probe) -> String {
     };
     let (interval, timeout, start_period) = (time(*interval), time(*timeout), time(*start_period));
     let heals = if *heals { ", heals: true" } else { "" };
+    let honest = if *honest { "" } else { ", honest: false" };
     format!(
-        "{{{ask}, interval: {interval}, timeout: {timeout}, retries: {retries}, successes: {successes}, start_period: {start_period}{heals}}}"
+        "{{{ask}, interval: {interval}, timeout: {timeout}, retries: {retries}, successes: {successes}, start_period: {start_period}{heals}{honest}}}"
     )
 }
 

@@ -14,7 +14,9 @@ use std::{
 use crate::model::{
     effect::Effect,
     event::TimerKey,
-    exam::{Checkup, Exam, ExamRound, Finding, Grade, Measure, Reading, Reads, Remark, Remedy, Rule, Trouble, Unit},
+    exam::{
+        Checkup, Exam, ExamRound, Finding, Grade, Measure, Nature, Reading, Reads, Remark, Remedy, Rule, Trouble, Unit,
+    },
     figure::{amount, number},
     ids::{RunId, ServiceId},
     phase::Phase,
@@ -123,6 +125,20 @@ impl Series {
     }
 }
 
+/// Whether of several figures of one name (a queue each, say) this is the one to be judged: the first of the worst.
+fn is_worst(rule: &Rule, measure: &Measure, all: &[Measure]) -> bool {
+    let weight = |measure: &Measure| {
+        let value = match rule.reads {
+            Reads::Share => measure.value / measure.limit.filter(|limit| *limit > 0.0).unwrap_or(f64::INFINITY),
+            Reads::Value | Reads::Rate => measure.value,
+        };
+        if rule.below { -value } else { value }
+    };
+    let same = || all.iter().filter(|other| other.name == measure.name);
+    let worst = same().map(weight).fold(f64::NEG_INFINITY, f64::max);
+    same().find(|other| weight(other) >= worst).is_some_and(|first| std::ptr::eq(first, measure))
+}
+
 /// Where a value stands by its rule.
 fn grade(rule: &Rule, value: f64) -> Grade {
     let is_past = |threshold: f64| if rule.below { value <= threshold } else { value >= threshold };
@@ -149,7 +165,31 @@ fn shown(rule: &Rule, measure: &Measure, value: f64) -> String {
     }
 }
 
+impl Seen {
+    /// When it was seen last.
+    pub(super) const fn at(&self) -> Timestamp {
+        self.at
+    }
+}
+
 impl ExamState {
+    /// What counts, each with the grade that the last look saw.
+    pub(super) fn found(&self) -> impl Iterator<Item = (&Finding, Grade)> {
+        self.checks.values().map(|check| (&check.finding, check.seen.0))
+    }
+
+    /// Whether the world owes an answer.
+    pub(super) const fn is_in_flight(&self) -> bool {
+        self.in_flight
+    }
+
+    /// The last values of a figure, oldest first; none where there are fewer.
+    pub(super) fn tail(&self, name: &str, count: usize) -> Option<Vec<(Timestamp, f64)>> {
+        let values = &self.series.get(name)?.values;
+        let first = values.len().checked_sub(count)?;
+        Some(values.iter().skip(first).copied().collect())
+    }
+
     fn take(&mut self, now: Timestamp, exam: &Exam, reading: Reading) -> Vec<Finding> {
         self.at = Some(now);
         self.failed = None;
@@ -157,6 +197,9 @@ impl ExamState {
         let mut seen: Vec<(Finding, u32)> = Vec::new();
         for measure in &reading.measures {
             let Some(rule) = exam.rules.iter().find(|rule| rule.name == measure.name) else { continue };
+            if !is_worst(rule, measure, &reading.measures) {
+                continue;
+            }
             let series = self.series.entry(measure.name).or_default();
             let Some(value) = series.take(now, measure, rule.reads) else { continue };
             let grade = grade(rule, value);
@@ -259,7 +302,12 @@ impl ExamState {
 impl Service {
     /// What deep looks have found of its present run; none where it is of no known kind and none was made.
     pub(super) fn checkup(&self, now: Timestamp) -> Option<Checkup> {
-        let nature = self.spec.nature.as_ref()?;
+        let plain = Nature { kind: "process".to_owned(), title: "process".to_owned(), ..Nature::default() };
+        let nature = match &self.spec.nature {
+            Some(nature) => nature,
+            None if self.doubts.is_empty() => return None,
+            None => &Arc::new(plain),
+        };
         let mut findings: Vec<Finding> =
             self.exams.values().flat_map(|state| state.checks.values().map(|check| check.finding.clone())).collect();
         for sign in &nature.signs {
@@ -284,6 +332,20 @@ impl Service {
                 since: seen.since,
             });
         }
+        let since = self.run.as_ref().map_or(now, |run| run.since);
+        findings.extend(self.doubts.iter().cloned());
+        findings.extend(nature.doubts.iter().map(|remark| Finding {
+            exam: "probes".to_owned(),
+            check: remark.check.clone(),
+            grade: remark.grade,
+            sentence: remark.sentence.clone(),
+            advice: remark.advice.clone(),
+            value: None,
+            unit: Unit::Count,
+            trend_per_minute: None,
+            history: Vec::new(),
+            since,
+        }));
         findings.sort_by(|a, b| b.grade.cmp(&a.grade).then_with(|| a.check.cmp(&b.check)));
         let failed = self.exams.iter().filter_map(|(name, state)| Some((name.clone(), state.failed.clone()?)));
         Some(Checkup {
@@ -306,6 +368,8 @@ impl Engine {
         if !matches!(service.phase, Phase::Running { .. }) {
             return;
         }
+        self.begin_mends(id);
+        let Some(service) = self.services.get_mut(id) else { return };
         let Some(nature) = service.spec.nature.clone() else { return service.exams.clear() };
         service.exams.retain(|name, _| nature.exams.iter().any(|exam| exam.name == *name));
         for exam in &nature.exams {
@@ -315,7 +379,7 @@ impl Engine {
         }
     }
 
-    fn arm_exam(&mut self, id: &ServiceId, name: &str, at: Timestamp) {
+    pub(super) fn arm_exam(&mut self, id: &ServiceId, name: &str, at: Timestamp) {
         let Some(service) = self.services.get_mut(id) else { return };
         service.exams.entry(name.to_owned()).or_default().due = Some(at);
         self.arm(id, at, TimerKey::ExamDue(id.clone(), name.to_owned()));
@@ -359,7 +423,9 @@ impl Engine {
             return;
         };
         state.in_flight = false;
-        let next = state.begun.unwrap_or(now).plus(exam.interval);
+        let begun = state.begun.unwrap_or(now);
+        let next = begun.plus(exam.interval);
+        let is_read = result.is_ok();
         let news = match result {
             Ok(reading) => state.take(now, &exam, reading),
             Err(trouble) => {
@@ -380,6 +446,10 @@ impl Engine {
         }
         let next = if next.mono_us > now.mono_us { next } else { now.plus(Duration::from_millis(100)) };
         self.arm_exam(&id, name, next);
+        if is_read {
+            self.mend(&id, &exam, begun);
+        }
+        self.watch_honesty(&id);
     }
 
     /// A line of output is a known sign.
@@ -414,6 +484,7 @@ impl Engine {
             let about = about.map_or(About::Service(id), |run| About::Run(id, run));
             self.record(about, Origin::System, what, sign.advice.clone().unwrap_or_default());
         }
+        self.watch_honesty(id);
     }
 }
 

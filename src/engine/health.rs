@@ -213,6 +213,7 @@ impl Engine {
             state.take(now, &outcome);
             state.last = Some(outcome);
             state.took = took;
+            state.clock(took);
             service.view = None;
             self.changed = true;
         }
@@ -230,6 +231,7 @@ impl Engine {
         if asked {
             self.arm_probe(&id, kind, next);
         }
+        self.watch_honesty(&id);
     }
 
     /// A line of output matched.

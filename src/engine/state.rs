@@ -2,7 +2,11 @@
 //!
 //! Never: seen outside the engine.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     clock::Clock,
@@ -11,10 +15,12 @@ use super::{
     flap::Flap,
     heal::{Ladder, Maintenance},
     learn::Learnt,
+    mend::Mends,
     revision::Revisions,
     still::Still,
 };
 use crate::model::{
+    exam::Finding,
     history::History,
     ids::{Epoch, RunId, ServiceId, ServiceName},
     mark::SpecMark,
@@ -143,6 +149,8 @@ pub(super) struct ProbeState {
     pub(super) standing: Standing,
     pub(super) last: Option<ProbeOutcome>,
     pub(super) took: Duration,
+    /// How long the last rounds took.
+    pub(super) rounds: VecDeque<Duration>,
     /// When its round in flight, or the last, was sent.
     pub(super) sent: Timestamp,
     /// When the first round of the present row of failures was sent.
@@ -166,6 +174,7 @@ impl ProbeState {
             standing: Standing::Untold,
             last: None,
             took: Duration::ZERO,
+            rounds: VecDeque::new(),
             sent: since,
             failing_since: None,
             eager_until: None,
@@ -271,6 +280,10 @@ pub(super) struct Service {
     pub(super) exams: BTreeMap<String, ExamState>,
     /// Known signs in the output of its present run, by pattern.
     pub(super) signs: BTreeMap<String, Seen>,
+    /// What is done where checks of its own are not well, by exam.
+    pub(super) mends: BTreeMap<String, Mends>,
+    /// What its probes of the present run were caught at.
+    pub(super) doubts: Vec<Finding>,
     /// Which of its limits do not hold for its run, and why.
     pub(super) lacking: Option<String>,
     /// Bytes of output that could not be kept and were not told about yet.
@@ -340,6 +353,8 @@ impl Service {
             silence: 0,
             exams: BTreeMap::new(),
             signs: BTreeMap::new(),
+            mends: BTreeMap::new(),
+            doubts: Vec::new(),
             dropped: 0,
             alarm: None,
             lacking: None,

@@ -98,6 +98,7 @@ impl Engine {
             }
             Event::FilesChanged { service, change } => self.files_changed(&service, change),
             Event::RanBeside { run, outcome } => self.ran_beside(run, outcome),
+            Event::Fixed(fixed) => self.fixed(fixed),
             Event::Stalled { gap } => self.stalled(gap),
             Event::RegistryRead(records) => {
                 if self.registry != records {

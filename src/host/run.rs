@@ -323,6 +323,7 @@ impl Loop {
             | Effect::Adopt { .. }
             | Effect::EndStray { .. }
             | Effect::RunBeside { .. }
+            | Effect::Fix(_)
             | Effect::WatchLog { .. } => self.world.perform(effect),
             Effect::Remember { service, record } => match self.projects.remember(&service, &record) {
                 Kept::AsBefore => {}

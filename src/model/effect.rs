@@ -7,6 +7,7 @@ use super::{
     exam::ExamRound,
     hooks::{HookKind, HookRound},
     ids::{Epoch, ProjectName, RequestId, RunId, ServiceId},
+    own::FixRound,
     policy::Reply,
     probe::{ProbeKind, ProbeRound},
     project::ProjectRecord,
@@ -113,6 +114,8 @@ pub enum Effect {
         /// What.
         command: CommandLine,
     },
+    /// Do what a check of one's own says is to be done where it is not well → `Fixed`. Ends with the run.
+    Fix(FixRound),
     /// Run the commands of a hook → `HookEnded`, always once.
     RunHook(HookRound),
     /// End a hook that runs; its `HookEnded` comes as soon as nothing of it is left. One that is over is not an error.

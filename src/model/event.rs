@@ -10,6 +10,7 @@ use super::{
     hooks::{HookKind, HookResult},
     ids::{Epoch, ProjectName, RequestId, RunId, ServiceId},
     metric::Sample,
+    own::Fixed,
     phase::{Exit, PortHolder},
     policy::{Asker, Origin, Request},
     probe::{ProbeKind, ProbeOutcome},
@@ -245,6 +246,8 @@ pub enum Event {
         /// How it ended.
         outcome: ProbeOutcome,
     },
+    /// Answer to `Effect::Fix`; none comes where the run ended first.
+    Fixed(Fixed),
     /// The engine's task did not run for so long (suspend, SIGSTOP, starved).
     Stalled {
         /// How long.

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
+    own::Own,
     signal::Signal,
     time::{human, short_duration},
 };
@@ -490,6 +491,8 @@ pub enum Subject {
         /// Whom.
         target: Target,
     },
+    /// Whatever one of the project's own `checks` says.
+    Own(std::sync::Arc<Own>),
 }
 
 impl Subject {
@@ -498,6 +501,7 @@ impl Subject {
     pub fn summary(&self) -> String {
         match self {
             Self::Server { protocol, target } => format!("{} {}", protocol.label(), target.place()),
+            Self::Own(own) => own.check.summary(),
         }
     }
 }
@@ -529,7 +533,7 @@ pub struct ExamRound {
 }
 
 /// What kind of service it is, and what follows from that.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Nature {
     /// The kind's name in the catalogue: `postgres`.
     pub kind: String,
@@ -543,6 +547,8 @@ pub struct Nature {
     pub signs: Vec<Sign>,
     /// What is done where it is not well, in this order; empty: a restart.
     pub remedies: Vec<Remedy>,
+    /// What is doubtful about its probes, as far as reading them tells.
+    pub doubts: Vec<Remark>,
 }
 
 /// One thing that was found, judged.

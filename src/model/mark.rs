@@ -166,6 +166,7 @@ mod tests {
             successes: 1,
             start_period: Duration::ZERO,
             heals: false,
+            honest: true,
         };
         ServiceSpec {
             id: ServiceId { project: ProjectName::new("shop").unwrap(), service: ServiceName::new("web").unwrap() },

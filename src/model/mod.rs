@@ -17,6 +17,7 @@ pub mod log;
 pub mod mark;
 pub mod metric;
 pub mod occasion;
+pub mod own;
 pub mod phase;
 pub mod policy;
 pub mod probe;

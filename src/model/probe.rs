@@ -109,6 +109,14 @@ pub struct Probe {
     /// Of a readiness probe: the service is healed where it fails for good, as a `healthcheck` wants it. Startup and liveness heal always.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub heals: bool,
+    /// What it answers is believed only as far as it fits: a command that ends with 0 and prints `NOAUTH`, or a page with status 200 that says
+    /// `degraded`, has failed. Default true.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub honest: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// What one round found.

@@ -1,6 +1,7 @@
 //! Every contact with the outside, each turning effects into events. Never decides anything.
 
 pub mod cgroup;
+mod checks;
 pub mod clock;
 pub mod files;
 mod hook;
@@ -263,6 +264,13 @@ impl World {
                     && let Some(spec) = running.spec.clone()
                 {
                     self.runtime.spawn(probe::run_beside(Arc::clone(&self.shared), running, spec, run, command));
+                }
+            }
+            Effect::Fix(round) => {
+                if let Some(running) = self.shared.running(round.run)
+                    && let Some(spec) = running.spec.clone()
+                {
+                    self.runtime.spawn(checks::fix(Arc::clone(&self.shared), running, spec, round));
                 }
             }
             Effect::RunHook(round) => {

@@ -5,6 +5,7 @@
 mod api;
 mod architecture;
 mod cgroup;
+mod checks;
 mod cli;
 mod config;
 mod daemon;

@@ -413,7 +413,7 @@ impl House {
                 self.after(soon, Happening::Told(Box::new(event)));
             }
             // None of its services has one.
-            Effect::RunHook(_) | Effect::EndHook { .. } => {}
+            Effect::RunHook(_) | Effect::EndHook { .. } | Effect::Examine(_) | Effect::Fix(_) => {}
             // The intake watches for what the spec asks, and answers by itself.
             Effect::WatchLog { .. } | Effect::RunBeside { .. } => {}
             // None of its services is of a kind.

@@ -48,6 +48,7 @@ fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u
             successes: 1,
             start_period: Duration::from_secs(5),
             heals: false,
+            honest: true,
         })
     };
     let mut probes = BTreeMap::new();
@@ -83,6 +84,7 @@ fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u
         backoff: Backoff { base: Duration::from_secs(1), ..Backoff::default() },
         stop: StopPlan::default(),
         hooks: cas::model::hooks::Hooks::default(),
+        nature: None,
         ports: Vec::new(),
         autostart: true,
         occasions: cas::model::occasion::Occasions::default(),

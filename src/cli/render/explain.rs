@@ -57,6 +57,10 @@ fn one(text: &mut String, root: &Path, service: &Explained, paint: Paint, column
         );
         let _ = writeln!(text, "  {} {}", paint.text(Tone::Warning, "▲"), plain(&line));
     }
+    for (misses, better) in &service.doubts {
+        let line = format!("{misses}; better: {better}");
+        let _ = writeln!(text, "  {} {}", paint.text(Tone::Warning, "▲"), plain(&line));
+    }
     let mut table = Table::new(&[("  KEY", Side::Left), ("FROM", Side::Left), ("VALUE", Side::Left)]);
     for value in &service.values {
         let from = match (&value.source, value.is_default) {
@@ -133,6 +137,10 @@ pub fn document(explanation: &Explanation, listening: &[PortHolder]) -> Json {
                 "value": value.value,
                 "source": value.source.as_ref().map(source),
                 "default": value.is_default,
+            })).collect::<Vec<_>>(),
+            "doubts": service.doubts.iter().map(|(misses, better)| json!({
+                "misses": misses,
+                "better": better,
             })).collect::<Vec<_>>(),
             "conflicts": service.conflicts.iter().map(|conflict| json!({
                 "key": conflict.key,

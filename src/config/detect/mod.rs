@@ -196,6 +196,7 @@ impl Service<'_> {
                 successes: 1,
                 start_period: Duration::ZERO,
                 heals: false,
+                honest: true,
             };
             candidate.probes.insert(ProbeKind::Readiness, Told { value: probe, source: port.source.clone() });
             let used = PortUse { address: None, host: Some(port.value), target: port.value, is_udp: false };

@@ -33,6 +33,7 @@ impl Reader<'_, '_> {
             successes: 1,
             start_period: Duration::ZERO,
             heals: false,
+            honest: true,
         };
         for (key, node) in self.page.map(what, node).unwrap_or_default() {
             let what = format!("{what}.{}", key.text);

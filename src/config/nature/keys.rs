@@ -44,6 +44,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, surroundings: S
         asked.thresholds = thresholds(reader, node);
         asked.thresholds_at = Some(key.at);
     }
+    asked.checks = super::super::checks::read(reader, fields, surroundings);
     asked.remedies = fields.get("remedies").map(|node| remedies(reader, node, surroundings));
     asked
 }
@@ -78,7 +79,7 @@ fn thresholds(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<String, (Option<
 }
 
 /// A plain number, a share, a size, or a time in seconds.
-fn amount(text: &str) -> Result<f64, String> {
+pub(crate) fn amount(text: &str) -> Result<f64, String> {
     let text = text.trim();
     let found = if let Some(percent) = text.strip_suffix('%') {
         percent.trim().parse::<f64>().ok().map(|percent| percent / 100.0)

@@ -10,6 +10,7 @@ use std::{
 use super::{encode, keyed, names, shapes};
 use crate::model::{
     exam::{Subject, Target},
+    own::{Fix, Mending, Own, OwnCheck},
     probe::Check,
     project::ProjectSpec,
     secret::{SecretSource, SecretValues},
@@ -102,11 +103,29 @@ impl Secrets {
             }
         }
         for exam in service.nature.iter().flat_map(|nature| &nature.exams) {
-            let Subject::Server { target, .. } = &exam.subject;
-            self.learn_target(target);
+            match &exam.subject {
+                Subject::Server { target, .. } => self.learn_target(target),
+                Subject::Own(own) => self.learn_own(own),
+            }
         }
         if let Some(description) = &service.description {
             self.learn_text(description);
+        }
+    }
+
+    fn learn_own(&mut self, Own { check, mending }: &Own) {
+        if let Some(Mending { fix: Fix::Run(command), .. }) = mending {
+            self.learn_command(command);
+        }
+        if let Some(target) = check.target() {
+            self.learn_target(target);
+            self.learn_text(&target.path);
+        }
+        if let Some(command) = check.command() {
+            self.learn_command(command);
+        }
+        if let OwnCheck::Webhook(webhook) = check {
+            self.learn_text(&webhook.path);
         }
     }
 

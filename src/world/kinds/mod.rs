@@ -5,6 +5,7 @@
 //!
 //! Never: changes anything of whom it asks; reads without a bound; takes silence for an answer.
 
+pub mod body;
 mod clickhouse;
 mod cursor;
 mod dns;

@@ -15,6 +15,7 @@ use crate::{
     },
     world::{
         Running, Shared, clock,
+        kinds::body,
         output::{Spout, open_pipe, wait_for},
         process::{
             environment_of,
@@ -54,14 +55,14 @@ pub(in crate::world) struct Done {
     pub(in crate::world) took: Duration,
 }
 
-/// Runs the command where and as the service runs; none where the run ended first.
+/// Runs the command where and as the service runs; none where the run ended first. `honest`: what it prints is looked at where it ends with 0.
 pub(super) async fn ask(
     shared: &Arc<Shared>,
     running: &Running,
     spec: &ServiceSpec,
     run: RunId,
     command: &CommandLine,
-    timeout: Duration,
+    (timeout, honest): (Duration, bool),
 ) -> Option<(ProbeOutcome, Duration)> {
     let job = Job { spec, environment: environment_of(run, spec, &running.secrets), command, timeout };
     let done = match self::run(shared, job, running.ended.cancelled()).await {
@@ -69,7 +70,10 @@ pub(super) async fn ask(
         Err(why) => return Some((ProbeOutcome::Broken(why), Duration::ZERO)),
     };
     let outcome = match done.ending {
-        Ending::Over(Ok(status)) => verdict(status, &done.tail),
+        Ending::Over(Ok(status)) => match verdict(status, &done.tail) {
+            ProbeOutcome::Passed if honest => done.tail.says_otherwise(),
+            outcome @ (ProbeOutcome::Passed | ProbeOutcome::Failed(_) | ProbeOutcome::Broken(_)) => outcome,
+        },
         Ending::Over(Err(error)) => ProbeOutcome::Failed(error.to_string()),
         Ending::Late => {
             let quoted = done.tail.quoted();
@@ -202,6 +206,23 @@ impl Tail {
         let surplus = lines.len().saturating_sub(most);
         lines.drain(..surplus);
         lines
+    }
+
+    /// All that was written, safe to be looked at; none where its beginning was not kept.
+    pub(in crate::world) fn whole(&self) -> Option<String> {
+        (!self.is_cut).then(|| String::from_utf8_lossy(&self.kept).into_owned())
+    }
+
+    /// A command that ended with 0 has failed where it says so itself.
+    fn says_otherwise(&self) -> ProbeOutcome {
+        let text = String::from_utf8_lossy(&self.kept);
+        let said = text.lines().find(|line| body::line_ails(line));
+        let said =
+            said.map(|line| plain(line).trim().chars().take(QUOTED_CHARACTERS).collect::<String>()).or_else(|| {
+                // JSON over several lines.
+                serde_json::from_str(text.trim()).ok().and_then(|value| body::ailing(&value))
+            });
+        said.map_or(ProbeOutcome::Passed, |said| ProbeOutcome::Failed(format!("exit code 0, but it printed {said}")))
     }
 
     /// `: last line`, or nothing.

@@ -12,7 +12,10 @@ use std::{
 use futures_util::StreamExt;
 use reqwest::{Client, ClientBuilder, Response, StatusCode, Url, header::LOCATION, redirect::Policy};
 
-use crate::model::{probe::ProbeOutcome, text::plain};
+use crate::{
+    model::{probe::ProbeOutcome, text::plain},
+    world::kinds::body,
+};
 
 /// Most redirects that are followed.
 const REDIRECTS: usize = 5;
@@ -63,8 +66,8 @@ fn unsecured() -> Result<Client, String> {
     builder().tls_backend_preconfigured(tls).build().map_err(|error| format!("no HTTP client: {}", innermost(&error)))
 }
 
-/// Asks, follows redirects, judges. The caller bounds the time.
-pub(super) async fn ask(clients: &Clients, url: &str, wanted: Option<u16>) -> ProbeOutcome {
+/// Asks, follows redirects, judges; `honest`: a page of a good status that says it is not well has failed. The caller bounds the time.
+pub(super) async fn ask(clients: &Clients, url: &str, wanted: Option<u16>, honest: bool) -> ProbeOutcome {
     let mut url = match Url::parse(url) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => url,
         Ok(_) => return ProbeOutcome::Broken(format!("{url} is not a URL that begins with http:// or https://")),
@@ -82,7 +85,7 @@ pub(super) async fn ask(clients: &Clients, url: &str, wanted: Option<u16>) -> Pr
         let status = response.status();
         match next_url(&url, &response).filter(|_| wanted != Some(status.as_u16())) {
             Some(next) => url = next,
-            None => return judge(response, status, wanted, &url).await,
+            None => return judge(response, status, wanted, &url, honest).await,
         }
     }
     ProbeOutcome::Failed(format!("more than {REDIRECTS} redirects, the last to {url}"))
@@ -96,15 +99,19 @@ fn next_url(url: &Url, response: &Response) -> Option<Url> {
     url.join(place).ok().filter(|next| matches!(next.scheme(), "http" | "https"))
 }
 
-async fn judge(response: Response, status: StatusCode, wanted: Option<u16>, url: &Url) -> ProbeOutcome {
+async fn judge(response: Response, status: StatusCode, wanted: Option<u16>, url: &Url, honest: bool) -> ProbeOutcome {
     let is_well = wanted.map_or_else(|| (200..400).contains(&status.as_u16()), |wanted| status.as_u16() == wanted);
     // Read also when all is well: a server that is hung up on in the middle of its answer may call that an error.
-    let body = read(response).await;
+    let read = read(response).await;
     if is_well {
-        return ProbeOutcome::Passed;
+        let said = serde_json::from_slice(&read).ok().filter(|_| honest && status.is_success());
+        return match said.and_then(|value| body::ailing(&value)) {
+            Some(said) => ProbeOutcome::Failed(format!("status {status} from {url}, but it says {said}")),
+            None => ProbeOutcome::Passed,
+        };
     }
     let expected = wanted.map_or_else(String::new, |wanted| format!(", expected {wanted}"));
-    let text = String::from_utf8_lossy(&body);
+    let text = String::from_utf8_lossy(&read);
     let first = text.lines().map(|line| plain(line).trim().to_owned()).find(|line| !line.is_empty());
     let quoted = first
         .map_or_else(String::new, |line| format!(": {}", line.chars().take(QUOTED_CHARACTERS).collect::<String>()));

@@ -16,7 +16,7 @@ use super::{
 use crate::model::{
     event::Event,
     ids::RunId,
-    probe::{Check, ProbeOutcome, ProbeRound},
+    probe::{Check, ProbeKind, ProbeOutcome, ProbeRound},
     service::{CommandLine, ServiceSpec},
     time::short_duration,
 };
@@ -27,9 +27,12 @@ pub(super) async fn ask(shared: Arc<Shared>, running: Running, spec: Arc<Service
     let _turn = shared.asking.acquire().await;
     let timeout = round.probe.timeout;
     let answer = match &round.probe.check {
-        Check::Exec(command) => exec::ask(&shared, &running, &spec, round.run, command, timeout).await,
+        Check::Exec(command) => {
+            exec::ask(&shared, &running, &spec, round.run, command, (timeout, round.probe.honest)).await
+        }
         Check::Http { url, status } => {
-            let asked = http::ask(&shared.clients, url, *status);
+            let honest = round.probe.honest && round.kind == ProbeKind::Readiness;
+            let asked = http::ask(&shared.clients, url, *status, honest);
             until(&running, timeout, asked, || format!("no answer from {url}")).await
         }
         Check::Tcp { host, port } => {
@@ -62,7 +65,7 @@ pub(super) async fn beside(
     run: RunId,
     command: &CommandLine,
 ) -> Option<ProbeOutcome> {
-    exec::ask(shared, running, spec, run, command, LONGEST_BESIDE).await.map(|(outcome, _)| outcome)
+    exec::ask(shared, running, spec, run, command, (LONGEST_BESIDE, false)).await.map(|(outcome, _)| outcome)
 }
 
 /// Runs a command beside a run → `RanBeside`; silent where the run ended first.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    super::{Running, Shared, clock, kinds, lock, ports},
+    super::{Running, Shared, checks, clock, kinds, lock, ports},
     until,
 };
 use crate::model::{
@@ -85,6 +85,7 @@ pub(in crate::world) async fn examine(shared: Arc<Shared>, running: Running, rou
                 let looked = asked.of(target, |target| async move { kinds::look(protocol, &target).await });
                 within(exam.timeout, &target.place(), looked).await
             }
+            Subject::Own(own) => checks::look(&shared, &running, run, &exam, own).await,
         }
     };
     let result = tokio::select! {

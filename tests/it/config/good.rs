@@ -110,6 +110,7 @@ fn probe(check: Check) -> Probe {
         successes: 1,
         start_period: Duration::ZERO,
         heals: false,
+        honest: true,
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) fn service(name: &str) -> ServiceSpec {
         backoff: Backoff { base: secs(1), ..Backoff::default() },
         stop: StopPlan::default(),
         hooks: cas::model::hooks::Hooks::default(),
+        nature: None,
         ports: Vec::new(),
         autostart: false,
         occasions: cas::model::occasion::Occasions::default(),
@@ -88,6 +89,7 @@ impl Build for ServiceSpec {
             successes: 1,
             start_period: Duration::ZERO,
             heals: false,
+            honest: true,
         };
         change(&mut probe);
         self.with(|s| {

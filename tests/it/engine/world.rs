@@ -470,6 +470,8 @@ impl World {
                 let result = HookResult { outcome, output: vec!["a line of the hook".to_owned()], took: wait };
                 self.at(wait, Happening::Told(Event::HookEnded { service, run, hook, result }));
             }
+            // None of its services has a kind that is known.
+            Effect::Examine(_) => {}
             Effect::EndHook { run, hook } => {
                 let is_it = |told: &Happening| matches!(told, Happening::Told(Event::HookEnded { run: r, hook: h, .. }) if *r == run && *h == hook);
                 let found = self.agenda.iter().find(|(_, told)| is_it(told)).map(|(key, _)| *key);
@@ -493,6 +495,7 @@ impl World {
             | Effect::Register(_)
             | Effect::RunBeside { .. }
             | Effect::Examine(_)
+            | Effect::Fix(_)
             | Effect::EndOrphan { .. } => {}
             Effect::Remedy { run, .. } => {
                 let event = Event::RemedyDone { run, error: None, note: String::new() };

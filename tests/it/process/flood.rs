@@ -111,6 +111,7 @@ async fn a_declared_pattern_that_came_before_anybody_asked_is_told_at_once() {
         successes: 1,
         start_period: Duration::ZERO,
         heals: false,
+        honest: true,
     };
     spec.probes.insert(ProbeKind::Startup, Arc::new(probe));
     let run = rig.start_spec(spec);

@@ -198,6 +198,7 @@ impl Rig {
             backoff: Backoff::default(),
             stop: StopPlan::default(),
             hooks: cas::model::hooks::Hooks::default(),
+            nature: None,
             ports: Vec::new(),
             autostart: false,
             occasions: cas::model::occasion::Occasions::default(),
@@ -303,6 +304,7 @@ impl Rig {
             successes: 1,
             start_period: Duration::ZERO,
             heals: false,
+            honest: true,
         });
         self.world.perform(Effect::Probe(ProbeRound { run, kind: ProbeKind::Readiness, round, probe }));
         round

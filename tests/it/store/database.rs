@@ -11,6 +11,7 @@ use std::{
 
 use cas::{
     model::{
+        exam::Grade,
         hooks::HookKind,
         ids::{ProjectName, RunId, ServiceName},
         phase::{Exit, Hold, PortHolder},
@@ -135,11 +136,11 @@ fn every_what() -> Vec<What> {
         What::ScheduleSkipped { due: text.clone() },
         What::RunBegun { command: text.clone() },
         What::RunEnded { command: text.clone(), error: Some(text.clone()) },
-        What::Found { check: text.clone(), grade: cas::model::exam::Grade::Critical, sentence: text.clone() },
         What::Remedied { remedy: text.clone() },
-        What::RemedyJudged { remedy: text.clone(), worked: false, after: odd },
-        What::Escalated { tried: vec![text.clone()] },
-        What::Maintenance { on: true, lasts: Some(odd) },
+        What::Found { check: text.clone(), grade: Grade::Critical, sentence: text.clone() },
+        What::RemedyJudged { remedy: text.clone(), worked: true, after: odd },
+        What::Escalated { tried: vec![text.clone(), String::new()] },
+        What::Maintenance { on: false, lasts: None },
         What::Trouble { text },
         What::Adopted { pid: 7, away: odd },
         What::Unverifiable { pid: 7 },

@@ -43,8 +43,16 @@ pub(super) fn read(values: &mut Values, item: &Arc<Item>) -> Option<Told<Probe>>
         return None;
     };
     let command = command(values, test)?;
-    let probe =
-        Probe { check: Check::Exec(command), interval, timeout, retries, successes: 1, start_period, heals: true };
+    let probe = Probe {
+        check: Check::Exec(command),
+        interval,
+        timeout,
+        retries,
+        successes: 1,
+        start_period,
+        heals: true,
+        honest: true,
+    };
     Some(test.told(probe))
 }
 
