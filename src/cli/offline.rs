@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::outside::Left;
 use crate::model::{
+    alarm::AlertsView,
     occasion::OccasionView,
     phase::{Health, Phase},
     project::{ProjectRecord, ProjectSpec},
@@ -38,6 +39,7 @@ pub fn snapshot(
         timeline: entries.iter().cloned().map(Arc::new).collect(),
         troubles: BTreeMap::new(),
         problems: Arc::from([]),
+        alerts: AlertsView::default(),
     }
 }
 
@@ -175,6 +177,11 @@ const fn is_an_end(what: &What) -> bool {
         | What::RunBegun { .. }
         | What::RunEnded { .. }
         | What::OutputDropped { .. }
+        | What::AlarmFired { .. }
+        | What::AlarmResolved { .. }
+        | What::NotSent { .. }
+        | What::Silenced { .. }
+        | What::Unsilenced
         | What::Trouble { .. } => false,
     }
 }

@@ -16,7 +16,7 @@ const SIGNAL: &str = "^([Ss][Ii][Gg])?[A-Za-z0-9+-]+$";
 const SERVICE_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
 /// Maps that other maps refer to by name.
-const SHARED: [(&str, &Table); 19] = [
+const SHARED: [(&str, &Table); 29] = [
     ("service", &schema::SERVICE),
     ("defaults", &schema::DEFAULTS),
     ("logs", &schema::LOGS),
@@ -36,7 +36,21 @@ const SHARED: [(&str, &Table); 19] = [
     ("env_file", &schema::ENV_FILE),
     ("port", &schema::PORT),
     ("api", &schema::API),
+    ("alerts", &schema::ALERTS),
+    ("route", &schema::ROUTE),
+    ("rule", &schema::RULE),
+    ("webhook", &schema::WEBHOOK),
+    ("pager", &schema::PAGER),
+    ("telegram", &schema::TELEGRAM),
+    ("ntfy", &schema::NTFY),
+    ("email", &schema::EMAIL),
+    ("quiet_hours", &schema::QUIET_HOURS),
+    ("send_to", &schema::SEND_TO),
 ];
+
+/// Those of them that the user's file has, too.
+const OF_USERS: [&str; 11] =
+    ["api", "alerts", "route", "rule", "webhook", "pager", "telegram", "ntfy", "email", "quiet_hours", "send_to"];
 
 /// The schema of `cas.yaml`, or with `user` that of the user's `config.yaml`.
 #[must_use]
@@ -50,7 +64,9 @@ pub fn json_schema(user: bool) -> Value {
     if let (Some(root), Some(body)) = (root.as_object_mut(), body.as_object_mut()) {
         if user {
             root.append(body);
-            root.insert("$defs".to_owned(), json!({ "api": map_of(&schema::API) }));
+            let shared = SHARED.iter().filter(|(name, _)| OF_USERS.contains(name));
+            let defs: Map<String, Value> = shared.map(|(name, table)| ((*name).to_owned(), map_of(table))).collect();
+            root.insert("$defs".to_owned(), Value::Object(defs));
         } else {
             body.insert("required".to_owned(), json!(["services"]));
             root.append(body);
@@ -159,6 +175,24 @@ fn form(word: &Word) -> Option<Value> {
         ("schedule", "text or map") => any_of(vec![scalar(), reference("schedule")]),
         ("watch", "text, list or map") => any_of(vec![scalar(), list_of(&scalar()), reference("watch")]),
         ("action", _) => any_of(vec![json!({ "enum": ["restart"] }), reference("action")]),
+        (_, "map of name to route") => {
+            any_of(vec![map_to(&json!({ "anyOf": [reference("route"), json!({ "enum": ["off", false, null] })] }))])
+        }
+        (_, "map of rule to change" | "map of pattern to change") => {
+            any_of(vec![map_to(&json!({ "anyOf": [scalar(), reference("rule")] }))])
+        }
+        (_, "map of name to value") => any_of(vec![map_to(&scalar())]),
+        (_, "list, or {warning, critical}") => any_of(vec![scalar(), list_of(&scalar()), reference("send_to")]),
+        (_, "hours, or {hours, days, timezone}") => any_of(vec![scalar(), reference("quiet_hours")]),
+        (_, "key, or {key, url}") => any_of(vec![scalar(), reference("pager")]),
+        (_, "URL, or {url, method, headers, body}") => any_of(vec![scalar(), reference("webhook")]),
+        (_, "URL, or {url, token}") => any_of(vec![scalar(), reference("ntfy")]),
+        ("telegram" | "email", _) => any_of(vec![reference(word.name)]),
+        (_, "hours" | "duration, or off" | "address" | "host, or host:port") => scalar(),
+        ("desktop" | "severity", form) => {
+            let words: Vec<Value> = form.split(", ").map(|word| json!(word)).chain([json!(false)]).collect();
+            any_of(vec![json!({ "enum": words })])
+        }
         (_, "list") => any_of(vec![list_of(&scalar())]),
         (name, "map") => reference(name),
         (_, "probe") => reference("probe"),

@@ -1,6 +1,7 @@
 //! Project and user files: find, read, check, explain. Promise: every problem at once, each with file, line, column, value and
 //! what to write instead. Never: starts anything, changes the environment, or writes a file other than by [`init`].
 
+pub(crate) mod alerts;
 mod attributes;
 mod check;
 mod command;
@@ -26,7 +27,7 @@ pub mod layers;
 mod limits;
 mod logs;
 pub mod merge;
-mod nearest;
+pub(crate) mod nearest;
 mod node;
 mod occasions;
 mod offers;

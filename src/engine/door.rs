@@ -104,6 +104,8 @@ impl Engine {
             | Command::Stop { .. }
             | Command::Restart { .. }
             | Command::Kill { .. }
+            | Command::Silence { .. }
+            | Command::Unsilence { .. }
             | Command::Signal { .. } => targets,
         };
         let agreed = matches!(request.consent, Consent::Given(_));
@@ -163,6 +165,10 @@ impl Engine {
             Command::Close { project } => self.close(project, by, &whom),
             // Answered later, by what it brings.
             Command::Open { .. } => {}
+            Command::Silence { lasting, because, .. } => {
+                self.silence(&draft.touched, *lasting, because.as_deref(), (by, asker.as_ref()));
+            }
+            Command::Unsilence { .. } => self.unsilence(&draft.touched, by, asker.as_ref()),
             Command::Autopilot { mode } => self.set_autopilot(*mode, by, asker.as_ref()),
         }
     }
@@ -192,6 +198,8 @@ const fn starts_something(command: &Command) -> bool {
         | Command::Kill { .. }
         | Command::Signal { .. }
         | Command::Close { .. }
+        | Command::Silence { .. }
+        | Command::Unsilence { .. }
         | Command::Autopilot { .. } => false,
     }
 }

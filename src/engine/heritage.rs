@@ -90,6 +90,7 @@ impl Engine {
             let known = record.as_ref().map(|record| &record.state);
             if let Some(service) = self.services.get_mut(id) {
                 service.learnt = Learnt::recall(known.and_then(|known| known.learnt));
+                service.muted = known.filter(|known| !known.closed).and_then(|known| known.silence.clone());
                 service.clock.recall(known.filter(|known| !known.closed).and_then(|known| known.clock.as_ref()));
             }
             match fate {

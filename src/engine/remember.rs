@@ -137,6 +137,7 @@ fn state_of(service: &Service, closed: bool) -> ServiceState {
         withheld: service.withheld,
         clock: service.clock.kept(),
         learnt: service.learnt.kept(),
+        silence: service.muted.clone(),
     }
 }
 

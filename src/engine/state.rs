@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{clock::Clock, files::Touched, flap::Flap, learn::Learnt, revision::Revisions, still::Still};
 use crate::model::{
+    alarm::Silence,
     history::History,
     ids::{Epoch, RunId, ServiceId, ServiceName},
     mark::SpecMark,
@@ -251,6 +252,8 @@ pub(super) struct Service {
     pub(super) lacking: Option<String>,
     /// Bytes of output that could not be kept and were not told about yet.
     pub(super) dropped: u64,
+    /// Nobody is told of its alarms for a while.
+    pub(super) muted: Option<Silence>,
     /// The run for which its `on_failure` runs, and why.
     pub(super) alarm: Option<(RunId, String)>,
     /// When such a loss was told last.
@@ -313,6 +316,7 @@ impl Service {
             memory: History::default(),
             silence: 0,
             dropped: 0,
+            muted: None,
             alarm: None,
             lacking: None,
             dropped_told: None,

@@ -3,12 +3,14 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
+    alarm::Notice,
     event::TimerKey,
     hooks::{HookKind, HookRound},
     ids::{Epoch, ProjectName, RequestId, RunId, ServiceId},
     policy::Reply,
     probe::{ProbeKind, ProbeRound},
     project::ProjectRecord,
+    route::Route,
     service::{BaseEnvironment, CommandLine, Port, ServiceSpec},
     signal::Signal,
     time::Timestamp,
@@ -143,6 +145,15 @@ pub enum Effect {
         request: RequestId,
         /// The answer.
         reply: Reply,
+    },
+    /// Send this message by this route → `Notified`.
+    Notify {
+        /// Comes back in the answer.
+        ticket: u64,
+        /// By which route.
+        route: Arc<Route>,
+        /// What; without secrets.
+        notice: Arc<Notice>,
     },
     /// Everything has been stopped after `ShutdownAsked`: end.
     Quit,

@@ -10,6 +10,7 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use super::{
+    alarm::Silence,
     ids::{RunId, ServiceId},
     mark::SpecMark,
     phase::{AfterStop, Exit, Phase},
@@ -164,6 +165,9 @@ pub struct ServiceState {
     /// What its starts have taught.
     #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Option::is_none")]
     pub learnt: Option<LearntState>,
+    /// Nobody is told of its alarms for a while.
+    #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Option::is_none")]
+    pub silence: Option<Silence>,
 }
 
 /// How long a service takes until it is ready.

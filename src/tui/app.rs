@@ -12,6 +12,7 @@ use tokio::{
 use super::{
     carry::Carrier,
     clipboard::Between,
+    notify,
     input::{FromTerminal, Input},
     keymap::Keymap,
     message::{Message, UiEffect},
@@ -29,6 +30,7 @@ use crate::{
     host::handle::{Handle, Link, LogSubscription},
     model::{
         alert::AlertLevel,
+        route::DesktopWay,
         ids::{ProjectName, ServiceId},
         log::{LogBatch, LogNews},
         query::{Answer, Query},
@@ -350,6 +352,15 @@ impl App {
                 }
             }
             UiEffect::Ring => self.screen.ring()?,
+            UiEffect::Notify(notice) => {
+                let variable = |name: &str| std::env::var(name).ok();
+                let auto = notice.way == DesktopWay::Auto;
+                if !(auto && notify::is_on_a_desktop(variable)) {
+                    let way = if auto { notify::way_of(variable) } else { notice.way };
+                    let between = Between::of_environment(|name| std::env::var_os(name).is_some());
+                    self.screen.say(&notify::sequence(&notice, way, between))?;
+                }
+            }
             UiEffect::CaptureMouse(mouse) => self.screen.capture_mouse(mouse)?,
             UiEffect::Repaint => {
                 test_panic();

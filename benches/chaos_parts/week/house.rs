@@ -415,7 +415,7 @@ impl House {
             // None of its services has one.
             Effect::RunHook(_) | Effect::EndHook { .. } => {}
             // The intake watches for what the spec asks, and answers by itself.
-            Effect::WatchLog { .. } | Effect::RunBeside { .. } => {}
+            Effect::WatchLog { .. } | Effect::RunBeside { .. } | Effect::Notify { .. } => {}
             Effect::Timer { at, key, epoch } => {
                 let wait = at.since(self.now());
                 self.after(wait, Happening::Timer(key.clone(), epoch, self.serial + 1));

@@ -71,6 +71,8 @@ pub(in crate::cli) async fn act(
         | Command::Reload
         | Command::Open { .. }
         | Command::Close { .. }
+        | Command::Silence { .. }
+        | Command::Unsilence { .. }
         | Command::Autopilot { .. } => Vec::new(),
     };
     let mut reply = ask_at(handle, &command, consent, if_rev).await?;
@@ -179,6 +181,8 @@ fn absolute(ctx: &Context<'_>, command: &Command) -> Command {
         | Command::Signal { .. }
         | Command::Reload
         | Command::Close { .. }
+        | Command::Silence { .. }
+        | Command::Unsilence { .. }
         | Command::Autopilot { .. } => command.clone(),
     }
 }
@@ -316,6 +320,8 @@ impl Goal {
             | Command::Reload
             | Command::Open { .. }
             | Command::Close { .. }
+            | Command::Silence { .. }
+            | Command::Unsilence { .. }
             | Command::Autopilot { .. } => Want::Nothing,
         };
         let run = |id: &ServiceId| before.service(id).and_then(|view| view.phase.run());
