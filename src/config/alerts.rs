@@ -18,7 +18,7 @@ use super::{
 use crate::model::{
     alarm::{Level, Rule},
     alert::AlertLevel,
-    route::{AlertPlan, Destination, DesktopWay, QuietHours, Route, RuleChange, SendTo},
+    route::{AlertPlan, DesktopWay, Destination, QuietHours, Route, RuleChange, SendTo},
     schedule::Zone,
 };
 
@@ -54,7 +54,10 @@ impl Written {
     pub(crate) fn read(reader: &mut Reader<'_>, node: &Node, below: &Self) -> Self {
         let Some(fields) = reader.fields("alerts", node, &schema::ALERTS) else { return Self::default() };
         let mut written = Self {
-            desktop: fields.find("desktop").filter(|(_, node)| !node.is_null()).and_then(|(_, node)| desktop(reader, node)),
+            desktop: fields
+                .find("desktop")
+                .filter(|(_, node)| !node.is_null())
+                .and_then(|(_, node)| desktop(reader, node)),
             routes: fields.get("routes").map(|node| routes(reader, node)).unwrap_or_default(),
             rules: fields.get("rules").map(|node| rules(reader, node)).unwrap_or_default(),
             send_to: None,
@@ -93,9 +96,10 @@ impl Written {
     /// With what is built in for all that is not written.
     pub(crate) fn complete(self, level: AlertLevel) -> AlertPlan {
         let built_in = AlertPlan::default();
-        let desktop = self.desktop.unwrap_or(Some(DesktopWay::Auto)).map(|way| {
-            Arc::new(Route { name: DESKTOP.to_owned(), to: Destination::Desktop(way), throttle: None })
-        });
+        let desktop = self
+            .desktop
+            .unwrap_or(Some(DesktopWay::Auto))
+            .map(|way| Arc::new(Route { name: DESKTOP.to_owned(), to: Destination::Desktop(way), throttle: None }));
         AlertPlan {
             level,
             routes: desktop.into_iter().chain(self.routes.into_values().flatten()).collect(),
@@ -110,7 +114,9 @@ impl Written {
 
 /// What the user's file and the environment say, with variables filled in. What is wrong in it is a note: that part of it holds not.
 pub(crate) fn of_user(reader: &mut Reader<'_>) -> (AlertLevel, Written) {
-    let Some(file) = Paths::user_config_of(reader.environment) else { return (AlertLevel::default(), Written::default()) };
+    let Some(file) = Paths::user_config_of(reader.environment) else {
+        return (AlertLevel::default(), Written::default());
+    };
     let level = layers::effective_user(&file, reader.environment).config.alert_level;
     let Ok(text) = std::fs::read_to_string(&file) else { return (level, Written::default()) };
     let root = file.parent().map(std::path::Path::to_owned).unwrap_or_default();
@@ -182,7 +188,11 @@ fn is_name(reader: &mut Reader<'_>, key: &Key) -> bool {
     let name = &*key.text;
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name == DESKTOP {
-        reader.error(key.at, "routes: desktop is the route that is always there", "write alerts.desktop, or another name");
+        reader.error(
+            key.at,
+            "routes: desktop is the route that is always there",
+            "write alerts.desktop, or another name",
+        );
         return false;
     }
     if name.is_empty() || name.len() > 63 || !name.chars().all(fine) {
@@ -215,7 +225,8 @@ fn rules(reader: &mut Reader<'_>, node: &Node) -> Vec<RuleChange> {
 
 /// `off`, a severity, or a map.
 fn change(reader: &mut Reader<'_>, rule: Rule, services: Option<&str>, node: &Node, rules: &mut Vec<RuleChange>) {
-    let blank = RuleChange { rule, services: services.map(str::to_owned), level: None, hold: None, resolve_after: None };
+    let blank =
+        RuleChange { rule, services: services.map(str::to_owned), level: None, hold: None, resolve_after: None };
     if matches!(node.shape, Shape::Scalar { .. }) {
         if let Some(level) = level(reader, rule.label(), node) {
             rules.push(RuleChange { level: Some(level), ..blank });
@@ -226,7 +237,9 @@ fn change(reader: &mut Reader<'_>, rule: Rule, services: Option<&str>, node: &No
     let own = RuleChange {
         level: fields.get("severity").and_then(|node| level(reader, "severity", node)),
         hold: fields.get("for").and_then(|node| reader.duration("for", node, Duration::ZERO)),
-        resolve_after: fields.get("resolve_after").and_then(|node| reader.duration("resolve_after", node, Duration::ZERO)),
+        resolve_after: fields
+            .get("resolve_after")
+            .and_then(|node| reader.duration("resolve_after", node, Duration::ZERO)),
         ..blank
     };
     rules.push(own);
@@ -239,7 +252,11 @@ fn change(reader: &mut Reader<'_>, rule: Rule, services: Option<&str>, node: &No
         if services.is_some() {
             reader.error(key.at, "services: a pattern has no patterns below it", "write it one level above");
         } else if rule == Rule::Trouble {
-            reader.error(key.at, "services: trouble is of cas itself, not of a service", "write the keys beside severity");
+            reader.error(
+                key.at,
+                "services: trouble is of cas itself, not of a service",
+                "write the keys beside severity",
+            );
         } else {
             change(reader, rule, Some(&key.text), node, rules);
         }
@@ -334,7 +351,11 @@ fn send_to(reader: &mut Reader<'_>, node: &Node, known: &[String]) -> SendTo {
         };
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         for name in names.iter().filter(|name| !known.contains(&name.as_str())) {
-            let hint = if known.is_empty() { "there is none: write one below routes".to_owned() } else { did_you_mean(name, &known) };
+            let hint = if known.is_empty() {
+                "there is none: write one below routes".to_owned()
+            } else {
+                did_you_mean(name, &known)
+            };
             reader.error(node.at, format!("{what}: there is no route \"{name}\""), hint);
         }
         Some(names)

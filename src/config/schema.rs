@@ -572,7 +572,11 @@ pub(crate) const ALERTS: Table = Table {
             "auto, osc9, osc777, osc99, notify-send, off",
             "How the route `desktop`, which is always there, tells: the terminals of open consoles and `notify-send`. Default: `auto`.",
         ),
-        word("routes", "map of name to route", "Other ways to people; see *Routes of alerts*. `off` takes away one of the user's file."),
+        word(
+            "routes",
+            "map of name to route",
+            "Other ways to people; see *Routes of alerts*. `off` takes away one of the user's file.",
+        ),
         word("rules", "map of rule to change", "What is an alarm, and when; see *Rules of alerts*."),
         word("send_to", "list, or {warning, critical}", "Routes that are told. Default: all."),
         word(
@@ -580,8 +584,16 @@ pub(crate) const ALERTS: Table = Table {
             "hours, or {hours, days, timezone}",
             "Only what is critical is sent, such as `22:00-07:00`; the rest when they end. Default: none.",
         ),
-        word("reminder", "duration, or off", "What is critical and goes on is told again after so long, at least `1m`. Default: `4h`."),
-        word("throttle", "duration", "At most one message about an incident by each route in this time. Default: `5m`."),
+        word(
+            "reminder",
+            "duration, or off",
+            "What is critical and goes on is told again after so long, at least `1m`. Default: `4h`.",
+        ),
+        word(
+            "throttle",
+            "duration",
+            "At most one message about an incident by each route in this time. Default: `5m`.",
+        ),
     ],
     foreign: &[],
 };
@@ -590,7 +602,11 @@ pub(crate) const ALERTS: Table = Table {
 pub(crate) const ROUTE: Table = Table {
     owner: "a route",
     words: &[
-        word("slack", "URL", "Of an incoming webhook of Slack. Any URL, key, token or password here may be `file:PATH`."),
+        word(
+            "slack",
+            "URL",
+            "Of an incoming webhook of Slack. Any URL, key, token or password here may be `file:PATH`.",
+        ),
         word("discord", "URL", "Of a webhook of Discord."),
         word("teams", "URL", "Of a Workflows webhook of Microsoft Teams."),
         word("webhook", "URL, or {url, method, headers, body}", "Any HTTP endpoint; see *webhook*."),
@@ -661,8 +677,16 @@ pub(crate) const NTFY: Table = Table {
 pub(crate) const EMAIL: Table = Table {
     owner: "email",
     words: &[
-        word("server", "host, or host:port", "The mail server. Port where none is given: 587, with `tls` 465, with `none` 25. Required."),
-        word("security", "starttls, tls, none", "How it is spoken to. Default: `starttls`; for a server on this machine `none`."),
+        word(
+            "server",
+            "host, or host:port",
+            "The mail server. Port where none is given: 587, with `tls` 465, with `none` 25. Required.",
+        ),
+        word(
+            "security",
+            "starttls, tls, none",
+            "How it is spoken to. Default: `starttls`; for a server on this machine `none`.",
+        ),
         word("user", "text", "As whom; with `password`."),
         word("password", "text", "With which password."),
         word("from", "address", "Who writes. Required."),

@@ -40,7 +40,7 @@ use crate::{
         service::Containment,
         snapshot::Snapshot,
     },
-    world::{self, Learner, World, clock, notify::Notifier, log_files::archive::Archivist, store::Store},
+    world::{self, Learner, World, clock, log_files::archive::Archivist, notify::Notifier, store::Store},
 };
 
 /// Facts that may wait for the engine; more make the world wait (back-pressure).

@@ -303,7 +303,8 @@ impl AlertsView {
     /// How many fire and are not merely symptoms, by level: critical, warning.
     #[must_use]
     pub fn firing(&self) -> (usize, usize) {
-        let firing = self.alarms.iter().filter(|alarm| alarm.state == AlarmState::Firing && alarm.follows_from.is_none());
+        let firing =
+            self.alarms.iter().filter(|alarm| alarm.state == AlarmState::Firing && alarm.follows_from.is_none());
         let critical = firing.clone().filter(|alarm| alarm.severity == Level::Critical).count();
         (critical, firing.count() - critical)
     }

@@ -202,7 +202,9 @@ pub const LONGEST_SILENCE: Duration = Duration::from_hours(30 * 24);
 fn silence_time(text: &str) -> Result<Duration, String> {
     let lasting = human::parse(text)?;
     if lasting > LONGEST_SILENCE {
-        return Err("longer than 30 days: what is to be silent for ever is a rule that is off (alerts.rules)".to_owned());
+        return Err(
+            "longer than 30 days: what is to be silent for ever is a rule that is off (alerts.rules)".to_owned()
+        );
     }
     if lasting < Duration::from_secs(1) {
         return Err("shorter than a second: \"unsilence\" ends a silence".to_owned());

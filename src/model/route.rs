@@ -331,11 +331,7 @@ pub struct AlertPlan {
 
 impl Default for AlertPlan {
     fn default() -> Self {
-        let desktop = Route {
-            name: "desktop".to_owned(),
-            to: Destination::Desktop(DesktopWay::Auto),
-            throttle: None,
-        };
+        let desktop = Route { name: "desktop".to_owned(), to: Destination::Desktop(DesktopWay::Auto), throttle: None };
         Self {
             level: AlertLevel::default(),
             routes: vec![Arc::new(desktop)],

@@ -63,7 +63,8 @@ mod tests {
     fn what_a_service_says_stays_a_text_in_json() {
         let mut notice = Notice::test("hook", "shop", Timestamp::default());
         notice.text = "he said \"no\"\n\\ }{{ title }}".to_owned();
-        let body = filled(r#"{"a": "{{ text }}", "b": {{ text | tojson }}, "c": {{ symptoms }}}"#, &notice, true).unwrap();
+        let body =
+            filled(r#"{"a": "{{ text }}", "b": {{ text | tojson }}, "c": {{ symptoms }}}"#, &notice, true).unwrap();
         let read: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!((read["a"].as_str(), read["b"].as_str()), (Some(notice.text.as_str()), Some(notice.text.as_str())));
         assert!(read["c"].as_array().unwrap().is_empty());

@@ -12,11 +12,10 @@ use tokio::{
 use super::{
     carry::Carrier,
     clipboard::Between,
-    notify,
     input::{FromTerminal, Input},
     keymap::Keymap,
     message::{Message, UiEffect},
-    patience,
+    notify, patience,
     placed::placed,
     signals::{self, Signals, Woken},
     terminal::Screen,
@@ -30,10 +29,10 @@ use crate::{
     host::handle::{Handle, Link, LogSubscription},
     model::{
         alert::AlertLevel,
-        route::DesktopWay,
         ids::{ProjectName, ServiceId},
         log::{LogBatch, LogNews},
         query::{Answer, Query},
+        route::DesktopWay,
         tty::Parted,
     },
 };

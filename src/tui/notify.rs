@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn a_terminal_is_told_in_its_own_words() {
-        let of = |name: &'static str, value: &'static str| way_of(move |asked| (asked == name).then(|| value.to_owned()));
+        let of =
+            |name: &'static str, value: &'static str| way_of(move |asked| (asked == name).then(|| value.to_owned()));
         assert_eq!(of("TERM", "xterm-kitty"), DesktopWay::Osc99);
         assert_eq!(of("TERM_PROGRAM", "iTerm.app"), DesktopWay::Osc9);
         assert_eq!(of("TERM", "foot"), DesktopWay::Osc777);

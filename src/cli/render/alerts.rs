@@ -72,8 +72,14 @@ fn plain(text: &str) -> String {
 
 fn rows(alarms: &[&AlarmView], snapshot: &Snapshot, paint: Paint, width: Option<u16>) -> String {
     let left = Side::Left;
-    let headings =
-        [("STATE", left), ("SEVERITY", left), ("SERVICE", left), ("SINCE", Side::Right), ("TOLD", left), ("WHAT", left)];
+    let headings = [
+        ("STATE", left),
+        ("SEVERITY", left),
+        ("SERVICE", left),
+        ("SINCE", Side::Right),
+        ("TOLD", left),
+        ("WHAT", left),
+    ];
     let mut table = Table::new(&headings);
     let with_project = has_several_projects(snapshot);
     for alarm in alarms {
@@ -82,10 +88,10 @@ fn rows(alarms: &[&AlarmView], snapshot: &Snapshot, paint: Paint, width: Option<
             (AlarmState::Firing, Level::Warning) => Tone::Warning,
             (AlarmState::Pending | AlarmState::Resolved, _) => Tone::Dim,
         };
-        let name = alarm.service.as_ref().map_or_else(
-            || "cas".to_owned(),
-            |id| if with_project { id.to_string() } else { id.service.to_string() },
-        );
+        let name = alarm
+            .service
+            .as_ref()
+            .map_or_else(|| "cas".to_owned(), |id| if with_project { id.to_string() } else { id.service.to_string() });
         table.push(vec![
             Cell::new(tone, alarm.state.label()),
             Cell::new(tone, alarm.severity.label()),

@@ -17,7 +17,11 @@ use crate::{
         text,
     },
     config::nearest::did_you_mean,
-    model::{alarm::Notice, redact::{Redactor, Secrets}, route::Destination},
+    model::{
+        alarm::Notice,
+        redact::{Redactor, Secrets},
+        route::Destination,
+    },
 };
 
 pub(in crate::cli) async fn alerts(
@@ -44,12 +48,7 @@ pub(in crate::cli) async fn alerts(
 }
 
 /// The route is that of the project's file as it is now, so that it can be tried out before an engine has it.
-async fn test(
-    ctx: &mut Context<'_>,
-    outside: &impl Outside,
-    place: &Place,
-    name: &str,
-) -> Result<Outcome, Failure> {
+async fn test(ctx: &mut Context<'_>, outside: &impl Outside, place: &Place, name: &str) -> Result<Outcome, Failure> {
     let file = place.find(ctx, outside)?;
     let project = load(ctx, outside, &file)?;
     let routes = &project.alerts.routes;

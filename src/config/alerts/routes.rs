@@ -19,7 +19,17 @@ use crate::{
 };
 
 const KINDS: [&str; 11] = [
-    "slack", "discord", "teams", "webhook", "pagerduty", "opsgenie", "telegram", "ntfy", "email", "command", "desktop",
+    "slack",
+    "discord",
+    "teams",
+    "webhook",
+    "pagerduty",
+    "opsgenie",
+    "telegram",
+    "ntfy",
+    "email",
+    "command",
+    "desktop",
 ];
 
 const METHODS: [&str; 4] = ["POST", "PUT", "PATCH", "GET"];
@@ -156,7 +166,8 @@ fn webhook(reader: &mut Reader<'_>, node: &Node) -> Option<Destination> {
         Some(node) => {
             let template = reader.text("body", node)?;
             if let Err(why) = template::check(&template) {
-                let hint = "names: title, text, severity, kind, service, project, group, rule, since, at, symptoms, host";
+                let hint =
+                    "names: title, text, severity, kind, service, project, group, rule, since, at, symptoms, host";
                 reader.error(node.at, format!("body: the template cannot be filled in: {why}"), hint);
                 return None;
             }
@@ -175,7 +186,8 @@ fn headers(reader: &mut Reader<'_>, node: &Node) -> Option<BTreeMap<String, Conc
     let mut headers = BTreeMap::new();
     for (key, node) in entries {
         let name = &*key.text;
-        let is_token = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c));
+        let is_token =
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c));
         if !is_token {
             reader.error(key.at, format!("headers: \"{name}\" is not a header's name"), "such as Authorization");
             return None;

@@ -31,7 +31,9 @@ pub(in crate::engine) fn conditions(service: &Service) -> Vec<Condition> {
 
 fn down(service: &Service) -> Option<Condition> {
     let text = match &service.phase {
-        Phase::GaveUp { attempts, exit, .. } => format!("gave up after {attempts} starts that never held; last: {exit}"),
+        Phase::GaveUp { attempts, exit, .. } => {
+            format!("gave up after {attempts} starts that never held; last: {exit}")
+        }
         Phase::Exited { exit: Exit::Rebooted, .. } => return None,
         Phase::Exited { exit, .. } if !exit.is_success() && service.stopped_by.is_none() => {
             format!("{exit}, and it is not started again")
@@ -97,7 +99,10 @@ fn restarting(service: &Service) -> Option<Condition> {
     if let Phase::Waiting { holds, .. } = &service.phase
         && holds.contains(&Hold::RestartBudget)
     {
-        return Some(Condition::of(Rule::Restarting, "waits for the restart budget: many services are being restarted"));
+        return Some(Condition::of(
+            Rule::Restarting,
+            "waits for the restart budget: many services are being restarted",
+        ));
     }
     let again = service.is_active() && service.attempt >= MANY_RESTARTS;
     again.then(|| Condition::of(Rule::Restarting, format!("{} restarts in a row, none of them held", service.attempt)))

@@ -226,7 +226,8 @@ impl Engine {
         if let Some(told) = told {
             told.route = route.clone();
             told.alarms.retain(|name, _| self.alerts.alarms.get(name).is_some_and(|alarm| alarm.fires));
-            let is_news = |(name, alarm): &&&(String, &Alarm)| told.alarms.get(name).is_none_or(|level| *level < alarm.level);
+            let is_news =
+                |(name, alarm): &&&(String, &Alarm)| told.alarms.get(name).is_none_or(|level| *level < alarm.level);
             let news = alarms.iter().filter(is_news).count();
             let is_worse = told.open && loudest > told.level;
             let next = told.at.plus(route.throttle.unwrap_or(plan.throttle));
@@ -298,7 +299,9 @@ impl Engine {
         let headline = main.headline();
         notice.title = match kind {
             NoticeKind::Reminder => format!("STILL {word}: {headline}, for {}", short_duration(self.now.since(since))),
-            NoticeKind::Firing | NoticeKind::Resolved | NoticeKind::Digest | NoticeKind::Test => format!("{word}: {headline}"),
+            NoticeKind::Firing | NoticeKind::Resolved | NoticeKind::Digest | NoticeKind::Test => {
+                format!("{word}: {headline}")
+            }
         };
         let mut lines: Vec<String> =
             alarms.iter().map(|(_, alarm)| format!("{}: {}", alarm.headline(), alarm.text)).collect();

@@ -66,7 +66,8 @@ impl Engine {
         }
         self.alerts.last_ticket += 1;
         let (ticket, notice) = (self.alerts.last_ticket, Arc::new(notice));
-        let letter = Letter { project: project.cloned(), route: route.clone(), notice: notice.clone(), tries: 0, again: None };
+        let letter =
+            Letter { project: project.cloned(), route: route.clone(), notice: notice.clone(), tries: 0, again: None };
         self.alerts.letters.insert(ticket, letter);
         self.effects.push(Effect::Notify { ticket, route: route.clone(), notice });
     }

@@ -189,7 +189,9 @@ impl Engine {
     /// cas's own troubles, told to the people of the first open project.
     fn judge_itself(&mut self) {
         let first = self.projects.iter().find(|(_, project)| project.closing.is_none());
-        let Some((name, plan)) = first.map(|(name, project)| (name.clone(), project.spec.alerts.clone())) else { return };
+        let Some((name, plan)) = first.map(|(name, project)| (name.clone(), project.spec.alerts.clone())) else {
+            return;
+        };
         let found = self.troubles.iter().map(|(slot, text)| Condition {
             key: format!("{slot:?}").to_ascii_lowercase(),
             ..Condition::of(Rule::Trouble, text.clone())
@@ -203,7 +205,13 @@ impl Engine {
     }
 
     /// Takes in what is wrong with one service, or with cas, now.
-    fn take_conditions(&mut self, id: Option<&ServiceId>, project: Option<&ProjectName>, plan: &AlertPlan, found: Vec<Condition>) {
+    fn take_conditions(
+        &mut self,
+        id: Option<&ServiceId>,
+        project: Option<&ProjectName>,
+        plan: &AlertPlan,
+        found: Vec<Condition>,
+    ) {
         let now = self.now;
         let mut present = BTreeSet::new();
         for condition in found {
@@ -288,7 +296,9 @@ impl Engine {
             .alerts
             .alarms
             .iter()
-            .map(|(name, alarm)| (name.clone(), alarm.service.as_ref().and_then(|id| self.root_of(id, alarm.level, &loud))))
+            .map(|(name, alarm)| {
+                (name.clone(), alarm.service.as_ref().and_then(|id| self.root_of(id, alarm.level, &loud)))
+            })
             .collect();
         for (name, root) in follows {
             let Some(alarm) = self.alerts.alarms.get_mut(&name) else { continue };

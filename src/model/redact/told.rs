@@ -16,8 +16,20 @@ use crate::model::{
 impl Redactor {
     /// A message to people.
     pub fn notice(&self, notice: &mut Notice) {
-        let Notice { kind: _, severity: _, group: _, title, text, project: _, service: _, rule: _, since: _, at: _, symptoms: _, host: _ } =
-            notice;
+        let Notice {
+            kind: _,
+            severity: _,
+            group: _,
+            title,
+            text,
+            project: _,
+            service: _,
+            rule: _,
+            since: _,
+            at: _,
+            symptoms: _,
+            host: _,
+        } = notice;
         self.own(title);
         self.own(text);
     }

@@ -95,7 +95,9 @@ pub(super) async fn teams(url: &Concealed, notice: &Notice) -> Result<String, No
         "wrap": true,
     })];
     blocks.extend(notice.text.lines().take(20).map(line));
-    blocks.push(json!({ "type": "TextBlock", "text": format!("cas on {}", notice.host), "isSubtle": true, "wrap": true }));
+    blocks.push(
+        json!({ "type": "TextBlock", "text": format!("cas on {}", notice.host), "isSubtle": true, "wrap": true }),
+    );
     let body = json!({
         "type": "message",
         "attachments": [{
@@ -130,7 +132,9 @@ pub(super) async fn telegram(token: &Concealed, chat: &str, url: &str, notice: &
 pub(super) async fn ntfy(url: &Concealed, token: Option<&Concealed>, notice: &Notice) -> Result<String, NotSent> {
     let url = reveal(url).await?;
     let whole = url.0.trim_end_matches('/');
-    let parts = whole.rsplit_once('/').filter(|(server, topic)| server.contains("://") && !server.ends_with('/') && !topic.is_empty());
+    let parts = whole
+        .rsplit_once('/')
+        .filter(|(server, topic)| server.contains("://") && !server.ends_with('/') && !topic.is_empty());
     let Some((server, topic)) = parts else {
         return Err(NotSent::for_good("its URL has no topic: write it like https://ntfy.sh/my-topic"));
     };

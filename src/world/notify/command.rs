@@ -53,8 +53,7 @@ pub(super) async fn send(
             shell
         }
         CommandLine::Argv(words) => {
-            let (program, arguments) =
-                words.split_first().ok_or_else(|| NotSent::for_good("its command is empty"))?;
+            let (program, arguments) = words.split_first().ok_or_else(|| NotSent::for_good("its command is empty"))?;
             let mut command = Command::new(program);
             command.args(arguments);
             command
@@ -102,7 +101,8 @@ pub(super) async fn send(
     if status.success() {
         return Ok("ended with code 0".to_owned());
     }
-    let how = status.code().map_or_else(|| "was ended by a signal".to_owned(), |code| format!("ended with code {code}"));
+    let how =
+        status.code().map_or_else(|| "was ended by a signal".to_owned(), |code| format!("ended with code {code}"));
     let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     let said = String::from_utf8_lossy(&kept);
     let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();

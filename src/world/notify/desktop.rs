@@ -24,9 +24,10 @@ pub(super) async fn send(way: DesktopWay, notice: &Notice, environment: &Environ
     };
     let urgency = match (notice.kind, notice.severity) {
         (NoticeKind::Firing | NoticeKind::Reminder, Level::Critical) => "critical",
-        (NoticeKind::Firing | NoticeKind::Reminder | NoticeKind::Resolved | NoticeKind::Digest | NoticeKind::Test, _) => {
-            "normal"
-        }
+        (
+            NoticeKind::Firing | NoticeKind::Reminder | NoticeKind::Resolved | NoticeKind::Digest | NoticeKind::Test,
+            _,
+        ) => "normal",
     };
     let child = Command::new(program)
         .env_clear()

@@ -61,7 +61,11 @@ pub(super) async fn send(mail: &Mail, notice: &Notice) -> Result<String, NotSent
                     why = format!("{why}: {cause}");
                 }
             }
-            Err(NotSent { why: format!("{place}: {}", cut(&why, 160)), retry_after: None, is_final: error.is_permanent() })
+            Err(NotSent {
+                why: format!("{place}: {}", cut(&why, 160)),
+                retry_after: None,
+                is_final: error.is_permanent(),
+            })
         }
     }
 }

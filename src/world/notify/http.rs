@@ -3,7 +3,11 @@
 use std::{error::Error, io, sync::LazyLock, time::Duration};
 
 use futures_util::StreamExt;
-use reqwest::{Client, Method, RequestBuilder, StatusCode, Url, header::{CONTENT_TYPE, RETRY_AFTER}, redirect::Policy};
+use reqwest::{
+    Client, Method, RequestBuilder, StatusCode, Url,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+    redirect::Policy,
+};
 use serde_json::Value;
 
 use super::cut;
@@ -43,8 +47,7 @@ pub(super) fn request(method: Method, url: &str) -> Result<RequestBuilder, NotSe
 
 /// Posts JSON.
 pub(super) async fn post(url: &str, headers: &[(&str, &str)], body: &Value) -> Result<String, NotSent> {
-    let mut request =
-        request(Method::POST, url)?.header(CONTENT_TYPE, "application/json").body(body.to_string());
+    let mut request = request(Method::POST, url)?.header(CONTENT_TYPE, "application/json").body(body.to_string());
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -19,7 +19,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use crate::model::{
-    alarm::{Notice, NotSent},
+    alarm::{NotSent, Notice},
     event::Event,
     exam::Hidden,
     route::{Concealed, Destination, Route},

@@ -116,6 +116,7 @@ pub(crate) fn snapshot() -> Snapshot {
         timeline: entries().into_iter().map(Arc::new).collect(),
         troubles: BTreeMap::new(),
         problems: Arc::from([]),
+        alerts: cas::model::alarm::AlertsView::default(),
     }
 }
 
