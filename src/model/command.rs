@@ -179,7 +179,7 @@ pub enum Command {
         targets: Targets,
         /// How long, such as 2h, at most 30 days
         #[arg(long = "for", value_name = "TIME", value_parser = silence_time, default_value = "1h")]
-        #[serde(with = "human")]
+        #[serde(default = "an_hour", with = "human")]
         #[schemars(with = "String")]
         lasting: Duration,
         /// Why, for whoever reads it later
@@ -198,6 +198,10 @@ pub enum Command {
 
 /// A silence lasts no longer.
 pub const LONGEST_SILENCE: Duration = Duration::from_hours(30 * 24);
+
+const fn an_hour() -> Duration {
+    Duration::from_hours(1)
+}
 
 fn silence_time(text: &str) -> Result<Duration, String> {
     let lasting = human::parse(text)?;

@@ -153,7 +153,8 @@ async fn every_command_and_its_reply_are_in_the_document() {
             Verb::Open => ask["directory"] = json!("/nowhere"),
             Verb::Close => ask["project"] = json!("shop"),
             Verb::Autopilot => ask["mode"] = json!("off"),
-            Verb::Start | Verb::Stop | Verb::Restart | Verb::Kill | Verb::Reload => {}
+            Verb::Silence => ask["because"] = json!("disks"),
+            Verb::Start | Verb::Stop | Verb::Restart | Verb::Kill | Verb::Reload | Verb::Unsilence => {}
         }
         assert_eq!(faults(&document, body, &ask, verb.label()), Vec::<String>::new());
     }

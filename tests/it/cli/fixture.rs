@@ -207,7 +207,7 @@ pub(crate) fn project() -> ProjectSpec {
             spec("cache", 15, &[]),
             spec("migrate", 18, &[]),
         ],
-        alerts: std::sync::Arc::default(),
+        alerts: Arc::default(),
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
 
 use cas::{
     model::{
+        alarm::{Level, Rule},
         hooks::HookKind,
         ids::{ProjectName, RunId, ServiceName},
         phase::{Exit, Hold, PortHolder},
@@ -75,9 +76,14 @@ const fn number(what: &What) -> usize {
         What::RunBegun { .. } => 37,
         What::RunEnded { .. } => 38,
         What::Hook { .. } => 39,
+        What::AlarmFired { .. } => 40,
+        What::AlarmResolved { .. } => 41,
+        What::NotSent { .. } => 42,
+        What::Silenced { .. } => 43,
+        What::Unsilenced => 44,
     }
 }
-const VARIANTS: usize = 40;
+const VARIANTS: usize = 45;
 
 fn every_what() -> Vec<What> {
     let odd = Duration::new(90_061, 1_002_003);
@@ -88,6 +94,12 @@ fn every_what() -> Vec<What> {
     vec![
         What::Requested { line: text.clone(), from: None },
         What::ProjectOpened { services: 3 },
+        What::AlarmFired { rule: Rule::Down, level: Level::Critical, text: text.clone() },
+        What::AlarmResolved { rule: Rule::Unhealthy, after: odd },
+        What::NotSent { route: "ops".to_owned(), error: text.clone(), again: Some(odd) },
+        What::NotSent { route: "ops".to_owned(), error: text.clone(), again: None },
+        What::Silenced { until_us: i64::MAX },
+        What::Unsilenced,
         What::Started { pid: u32::MAX, attempt: 0 },
         What::Ready { after: odd },
         What::Unhealthy { probe: ProbeKind::Liveness, detail: text.clone() },
