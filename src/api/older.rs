@@ -68,6 +68,11 @@ fn changed(entry: &Entry) -> Option<Entry> {
         | What::RemedyJudged { .. }
         | What::Escalated { .. }
         | What::Maintenance { .. }
+        | What::AlarmFired { .. }
+        | What::AlarmResolved { .. }
+        | What::NotSent { .. }
+        | What::Silenced { .. }
+        | What::Unsilenced
         | What::OutputDropped { .. } => What::Trouble { text: entry.sentence() },
         What::Exited { exit, after, last_words } if self::exit(exit) != *exit => {
             What::Exited { exit: self::exit(exit), after: *after, last_words: last_words.clone() }

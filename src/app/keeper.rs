@@ -164,7 +164,13 @@ mod tests {
     fn spec(name: &str) -> Arc<ProjectSpec> {
         let root = PathBuf::from("/srv").join(name);
         let file = root.join("cas.yaml");
-        Arc::new(ProjectSpec { name: ProjectName::new(name).unwrap(), root, file, services: Vec::new() })
+        Arc::new(ProjectSpec {
+            name: ProjectName::new(name).unwrap(),
+            root,
+            file,
+            services: Vec::new(),
+            alerts: Arc::default(),
+        })
     }
 
     #[test]

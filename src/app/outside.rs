@@ -35,10 +35,12 @@ use crate::{
     engine::Budget,
     host::{self, Host, handle::Handle},
     model::{
+        alarm::Notice,
         ids::{ProjectName, ServiceId},
         log::LogBatch,
         phase::PortHolder,
         project::{ProjectRecord, ProjectSpec},
+        route::Route,
         service::{Port, RestartPolicy, ServiceSpec},
         snapshot::{ProjectView, Snapshot},
         time::Timestamp,
@@ -53,7 +55,7 @@ use crate::{
     world::{
         clock,
         log_files::Slots,
-        ports,
+        notify, ports,
         store::{self, EntryFilter, Store},
     },
 };
@@ -344,6 +346,15 @@ fn newest_place(projects: &Path, name: &ProjectName) -> Option<PathBuf> {
 impl Outside for Real {
     fn now(&self) -> Timestamp {
         clock::now()
+    }
+
+    async fn send_notice(
+        &self,
+        route: &Route,
+        notice: &Notice,
+        env: &BTreeMap<String, String>,
+    ) -> Result<String, String> {
+        notify::deliver(route, notice, &Arc::new(env.clone())).await.map_err(|error| error.why)
     }
 
     fn port_holders(&self, ports: &[Port]) -> Vec<PortHolder> {

@@ -5,9 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
 
+mod alerts;
 mod looks;
 mod projects;
 
+pub use self::alerts::{Alerts, AlertsAction};
 pub use self::looks::{Health, Kinds, Why};
 pub use self::projects::{Projects, ProjectsAction, Scan};
 use super::{act::Act, demo::DemoService, setting::ConfigAction, verbs::explain::Explain, when::When};
@@ -92,6 +94,9 @@ pub enum Verb {
     Logs(Logs),
     /// Print what happened: who, what, why
     Events(Events),
+    /// List alarms, silences and routes, or try a route out
+    #[command(after_help = alerts::EXAMPLES)]
+    Alerts(Alerts),
     /// Print who depends on whom
     Graph(Graph),
     /// Say where every value of a service comes from, and what else is told of it
@@ -443,6 +448,7 @@ impl Verb {
             Self::Import(import) if import.write => Some("import --write writes a file"),
             Self::Import(import) if import.evaluate => Some("import --evaluate runs the file"),
             Self::Projects(Projects { action: Some(action), .. }) => action.change(),
+            Self::Alerts(Alerts { action: Some(AlertsAction::Test { .. }), .. }) => Some("alerts test sends a message"),
             Self::Attach(_) => Some("attach types into a service"),
             Self::Logs(logs) if logs.raw => Some("logs --raw shows secrets"),
             Self::Daemon { action } => action.change(),
@@ -454,6 +460,7 @@ impl Verb {
             | Self::Kinds(_)
             | Self::Logs(_)
             | Self::Events(_)
+            | Self::Alerts(Alerts { action: None, .. })
             | Self::Graph(_)
             | Self::Explain(_)
             | Self::Check(_)
@@ -497,6 +504,7 @@ impl Cli {
                 | Verb::Kinds(_)
                 | Verb::Logs(_)
                 | Verb::Events(_)
+                | Verb::Alerts(_)
                 | Verb::Graph(_)
                 | Verb::Explain(_)
                 | Verb::Check(_)

@@ -79,6 +79,7 @@ mod tests {
             root: format!("/srv/{name}").into(),
             file: format!("/srv/{name}/cas.yaml").into(),
             services: Vec::new(),
+            alerts: std::sync::Arc::default(),
         }
     }
 

@@ -293,6 +293,10 @@ const fn is_told(entry: &Entry) -> bool {
         | What::ProjectOpened { .. }
         | What::Stable { .. }
         | What::Stopping { .. }
+        | What::AlarmFired { .. }
+        | What::AlarmResolved { .. }
+        | What::Silenced { .. }
+        | What::Unsilenced
         | What::Hook { failed: None, .. } => false,
         What::Started { .. }
         | What::Ready { .. }
@@ -334,6 +338,7 @@ const fn is_told(entry: &Entry) -> bool {
         | What::RunBegun { .. }
         | What::RunEnded { .. }
         | What::OutputDropped { .. }
+        | What::NotSent { .. }
         | What::Trouble { .. } => true,
     }
 }

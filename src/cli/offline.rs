@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::outside::Left;
 use crate::model::{
+    alarm::AlertsView,
     occasion::OccasionView,
     phase::{Health, Phase},
     project::{ProjectRecord, ProjectSpec},
@@ -38,6 +39,7 @@ pub fn snapshot(
         timeline: entries.iter().cloned().map(Arc::new).collect(),
         troubles: BTreeMap::new(),
         problems: Arc::from([]),
+        alerts: AlertsView::default(),
     }
 }
 
@@ -183,6 +185,11 @@ const fn is_an_end(what: &What) -> bool {
         | What::Escalated { .. }
         | What::Maintenance { .. }
         | What::OutputDropped { .. }
+        | What::AlarmFired { .. }
+        | What::AlarmResolved { .. }
+        | What::NotSent { .. }
+        | What::Silenced { .. }
+        | What::Unsilenced
         | What::Trouble { .. } => false,
     }
 }

@@ -16,11 +16,13 @@ use crate::{
     config,
     host::handle::Handle,
     model::{
+        alarm::Notice,
         command::Starts,
         ids::{ProjectName, RunId, ServiceId, ServiceName},
         log::LogBatch,
         phase::PortHolder,
         project::{Problem, ProjectRecord, ProjectSpec},
+        route::Route,
         secret::SecretValues,
         service::Port,
         time::Timestamp,
@@ -194,6 +196,17 @@ pub trait Outside {
             Err(error) => Ran::Badly(error.to_string()),
         }
     }
+
+    /// Sends a message by a route, from this process, and says as a clause what took it.
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    fn send_notice(
+        &self,
+        route: &Route,
+        notice: &Notice,
+        env: &BTreeMap<String, String>,
+    ) -> impl Future<Output = Result<String, String>>;
 
     /// Who listens on these ports of this machine now.
     fn port_holders(&self, ports: &[Port]) -> Vec<PortHolder>;

@@ -226,7 +226,7 @@ fn webhook(reader: &mut Reader<'_>, node: &Node) -> Option<Webhook> {
     if let Shape::Scalar { .. } = &node.shape {
         return reader.parsed("webhook", node, URL_HINT, plain_url).map(usual);
     }
-    let fields = reader.fields("webhook", node, &schema::WEBHOOK)?;
+    let fields = reader.fields("webhook", node, &schema::RECEIVER)?;
     let Some(url) = fields.get("url") else {
         reader.error(node.at, "webhook: it has no url", URL_HINT);
         return None;

@@ -16,7 +16,7 @@ const SIGNAL: &str = "^([Ss][Ii][Gg])?[A-Za-z0-9+-]+$";
 const SERVICE_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
 /// Maps that other maps refer to by name.
-const SHARED: [(&str, &Table); 29] = [
+const SHARED: [(&str, &Table); 39] = [
     ("service", &schema::SERVICE),
     ("defaults", &schema::DEFAULTS),
     ("logs", &schema::LOGS),
@@ -31,7 +31,7 @@ const SHARED: [(&str, &Table); 29] = [
     ("remedy", &schema::REMEDY),
     ("check", &schema::CHECK),
     ("token", &schema::TOKEN),
-    ("webhook", &schema::WEBHOOK),
+    ("receiver", &schema::RECEIVER),
     ("storage", &schema::STORAGE),
     ("keep", &schema::KEEP),
     ("fresh", &schema::FRESH),
@@ -46,7 +46,21 @@ const SHARED: [(&str, &Table); 29] = [
     ("env_file", &schema::ENV_FILE),
     ("port", &schema::PORT),
     ("api", &schema::API),
+    ("alerts", &schema::ALERTS),
+    ("route", &schema::ROUTE),
+    ("rule", &schema::RULE),
+    ("webhook", &schema::WEBHOOK),
+    ("pager", &schema::PAGER),
+    ("telegram", &schema::TELEGRAM),
+    ("ntfy", &schema::NTFY),
+    ("email", &schema::EMAIL),
+    ("quiet_hours", &schema::QUIET_HOURS),
+    ("send_to", &schema::SEND_TO),
 ];
+
+/// Those of them that the user's file has, too.
+const OF_USERS: [&str; 11] =
+    ["api", "alerts", "route", "rule", "webhook", "pager", "telegram", "ntfy", "email", "quiet_hours", "send_to"];
 
 /// The schema of `cas.yaml`, or with `user` that of the user's `config.yaml`.
 #[must_use]
@@ -60,7 +74,9 @@ pub fn json_schema(user: bool) -> Value {
     if let (Some(root), Some(body)) = (root.as_object_mut(), body.as_object_mut()) {
         if user {
             root.append(body);
-            root.insert("$defs".to_owned(), json!({ "api": map_of(&schema::API) }));
+            let shared = SHARED.iter().filter(|(name, _)| OF_USERS.contains(name));
+            let defs: Map<String, Value> = shared.map(|(name, table)| ((*name).to_owned(), map_of(table))).collect();
+            root.insert("$defs".to_owned(), Value::Object(defs));
         } else {
             body.insert("required".to_owned(), json!(["services"]));
             root.append(body);
@@ -174,7 +190,7 @@ fn form(word: &Word) -> Option<Value> {
         (_, "number, share, size or time" | "host:port, or file") => scalar(),
         (_, "map of name to check") => any_of(vec![map_to(&reference("check"))]),
         (_, "map of source") => reference("token"),
-        (_, "URL, or webhook") => any_of(vec![scalar(), reference("webhook")]),
+        (_, "URL, or webhook") => any_of(vec![scalar(), reference("receiver")]),
         (_, "map of storage") => reference("storage"),
         (_, "map of data") => reference("fresh"),
         (_, "URL, or queue") => any_of(vec![scalar(), reference("queue")]),
@@ -184,6 +200,24 @@ fn form(word: &Word) -> Option<Value> {
             any_of(vec![list_of(&json!({ "anyOf": [words, reference("remedy")] }))])
         }
         ("action", _) => any_of(vec![json!({ "enum": ["restart"] }), reference("action")]),
+        (_, "map of name to route") => {
+            any_of(vec![map_to(&json!({ "anyOf": [reference("route"), json!({ "enum": ["off", false, null] })] }))])
+        }
+        (_, "map of rule to change" | "map of pattern to change") => {
+            any_of(vec![map_to(&json!({ "anyOf": [scalar(), reference("rule")] }))])
+        }
+        (_, "map of name to value") => any_of(vec![map_to(&scalar())]),
+        (_, "list, or {warning, critical}") => any_of(vec![scalar(), list_of(&scalar()), reference("send_to")]),
+        (_, "hours, or {hours, days, timezone}") => any_of(vec![scalar(), reference("quiet_hours")]),
+        (_, "key, or {key, url}") => any_of(vec![scalar(), reference("pager")]),
+        (_, "URL, or {url, method, headers, body}") => any_of(vec![scalar(), reference("webhook")]),
+        (_, "URL, or {url, token}") => any_of(vec![scalar(), reference("ntfy")]),
+        ("telegram" | "email", _) => any_of(vec![reference(word.name)]),
+        (_, "hours" | "duration, or off" | "address" | "host, or host:port") => scalar(),
+        ("desktop" | "severity", form) => {
+            let words: Vec<Value> = form.split(", ").map(|word| json!(word)).chain([json!(false)]).collect();
+            any_of(vec![json!({ "enum": words })])
+        }
         (_, "list") => any_of(vec![list_of(&scalar())]),
         (name, "map") => reference(name),
         (_, "probe") => reference("probe"),

@@ -1,6 +1,7 @@
 //! Project and user files: find, read, check, explain. Promise: every problem at once, each with file, line, column, value and
 //! what to write instead. Never: starts anything, changes the environment, or writes a file other than by [`init`].
 
+pub(crate) mod alerts;
 mod attributes;
 mod check;
 mod checks;
@@ -29,7 +30,7 @@ mod limits;
 mod logs;
 pub mod merge;
 mod nature;
-mod nearest;
+pub(crate) mod nearest;
 mod node;
 mod occasions;
 mod offers;

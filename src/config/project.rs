@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    FileKind, Loaded,
+    FileKind, Loaded, alerts,
     dotenv::Assigned,
     draft::Draft,
     environment::{self, EnvFile, Named},
@@ -21,7 +21,7 @@ use super::{
     settings::Settings,
     tree::{self, Shape},
 };
-use crate::model::{ids::ProjectName, project::ProjectSpec, redact::Redactor};
+use crate::model::{ids::ProjectName, project::ProjectSpec, redact::Redactor, route::AlertPlan};
 
 /// Reads a project file and checks everything that can be checked without running anything.
 ///
@@ -46,7 +46,7 @@ pub fn load(file: &Path, name: Option<ProjectName>, env: &BTreeMap<String, Strin
         read_dot_env(&mut reader);
         return read_kind(reader, file, kind, name, "");
     }
-    let Some(text) = read_file(&mut reader, &file) else { return give(reader, file, None, Vec::new()) };
+    let Some(text) = read_file(&mut reader, &file) else { return give(reader, file, None, Vec::new(), Arc::default()) };
     read_dot_env(&mut reader);
     read_kind(reader, file, kind, name, &text)
 }
@@ -63,8 +63,10 @@ pub(crate) fn load_text(file: &Path, text: &str, env: &BTreeMap<String, String>)
 
 fn read_kind(mut reader: Reader<'_>, file: PathBuf, kind: FileKind, name: Option<ProjectName>, text: &str) -> Loaded {
     let outer = layers::around(&mut reader);
+    let (level, of_user) = alerts::of_user(&mut reader);
+    let mut written = alerts::Written::default();
     let (written_name, mut drafts) = match kind {
-        FileKind::CasYaml => read_yaml(&mut reader, text, outer, name.as_ref()),
+        FileKind::CasYaml => read_yaml(&mut reader, text, outer, name.as_ref(), (&of_user, &mut written)),
         FileKind::Procfile => (None, procfile::read(&mut reader, text)),
         FileKind::ProcessCompose | FileKind::Mprocs | FileKind::Pm2 | FileKind::Supervisord | FileKind::Compose => {
             foreign::read(&mut reader, &file, text)
@@ -80,7 +82,8 @@ fn read_kind(mut reader: Reader<'_>, file: PathBuf, kind: FileKind, name: Option
     honest::settle(&mut reader, &mut drafts);
     graph::check(&mut reader, &mut drafts);
     let name = name.or(written_name).unwrap_or_else(|| name_of(&reader.root));
-    give(reader, file, Some(name), drafts)
+    let alerts = Arc::new(written.over(of_user).complete(level));
+    give(reader, file, Some(name), drafts, alerts)
 }
 
 /// The real directory, the name as it was given.
@@ -93,7 +96,13 @@ fn absolute(file: &Path) -> PathBuf {
     file.file_name().map_or_else(|| parent.clone(), |name| parent.join(name))
 }
 
-fn give(reader: Reader<'_>, file: PathBuf, name: Option<ProjectName>, drafts: Vec<Draft>) -> Loaded {
+fn give(
+    reader: Reader<'_>,
+    file: PathBuf,
+    name: Option<ProjectName>,
+    drafts: Vec<Draft>,
+    alerts: Arc<AlertPlan>,
+) -> Loaded {
     let Reader { root, problems, environment, dot_env, mut secrets, .. } = reader;
     let (mut notes, mut errors) = problems.finish();
     let mut understood: Vec<_> = drafts.iter().map(|draft| draft.understood(&root, &file)).collect();
@@ -102,6 +111,7 @@ fn give(reader: Reader<'_>, file: PathBuf, name: Option<ProjectName>, drafts: Ve
         name,
         root,
         file: file.clone(),
+        alerts,
     });
     // What was filled in stands in messages, too.
     secrets.learn_environment(environment);
@@ -162,6 +172,7 @@ fn read_yaml(
     text: &str,
     outer: layers::Outer,
     given: Option<&ProjectName>,
+    (of_user, written): (&alerts::Written, &mut alerts::Written),
 ) -> (Option<ProjectName>, Vec<Draft>) {
     let tree = tree::parse(text);
     let was_cut = tree.root.is_none() && !tree.faults.is_empty();
@@ -184,6 +195,9 @@ fn read_yaml(
     });
     reader.project =
         Some(given.or(name.as_ref()).map_or_else(|| name_of(&reader.root).to_string(), ProjectName::to_string));
+    if let Some(node) = fields.get("alerts") {
+        *written = alerts::Written::read(reader, node, of_user);
+    }
     let logs = PartialLogs::read(reader, &fields);
     let defaults = match fields.get("defaults") {
         Some(node) => match reader.fields("defaults", node, &schema::DEFAULTS) {

@@ -108,6 +108,11 @@ impl<'a> Reader<'a> {
         Self { interpolates: false, ..self }
     }
 
+    /// Whether variables are filled in; where they are not, a value with a dollar sign is not yet what it will be.
+    pub(crate) const fn interpolates(&self) -> bool {
+        self.interpolates
+    }
+
     pub(crate) fn error(&mut self, at: Place, message: impl Into<String>, hint: impl Into<String>) {
         self.error_in(None, at, message, hint);
     }

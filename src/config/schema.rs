@@ -50,6 +50,7 @@ pub(crate) const PROJECT: Table = Table {
         word("services", "map of name to service", "The services, in the order in which they are shown. Required."),
         word("defaults", "map", "What every service has unless it says otherwise; see *Defaults*."),
         word("logs", "map", "How output is kept, below `defaults` and the services' own; see *logs*."),
+        word("alerts", "map", "How people are told of what goes wrong, over what your own file says; see *alerts*."),
     ],
     foreign: &[
         ("version", Unused("it has no meaning any more")),
@@ -345,7 +346,7 @@ pub(crate) const TOKEN: Table = Table {
 };
 
 /// `webhook` of a check, written as a map.
-pub(crate) const WEBHOOK: Table = Table {
+pub(crate) const RECEIVER: Table = Table {
     owner: "a webhook",
     words: &[
         word("url", "URL", "The receiver. Required."),
@@ -742,6 +743,7 @@ pub(crate) const USER: Table = Table {
             "Whether engines learn how long each service takes to be ready, and say when a start is slow. Default: `on`.",
         ),
         word("api", "map", "Who else may read; its key is `group`."),
+        word("alerts", "map", "How you are told of what goes wrong where a project does not say; see *alerts*."),
     ],
     foreign: &[],
 };
@@ -754,6 +756,171 @@ pub(crate) const API: Table = Table {
         "text",
         "A group of this machine whose members may use the read-only socket. Default: nobody.",
     )],
+    foreign: &[],
+};
+
+/// `alerts`, of a project and of the user.
+pub(crate) const ALERTS: Table = Table {
+    owner: "alerts",
+    words: &[
+        word(
+            "desktop",
+            "auto, osc9, osc777, osc99, notify-send, off",
+            "How the route `desktop`, which is always there, tells: the terminals of open consoles and `notify-send`. Default: `auto`.",
+        ),
+        word(
+            "routes",
+            "map of name to route",
+            "Other ways to people; see *Routes of alerts*. `off` takes away one of the user's file.",
+        ),
+        word("rules", "map of rule to change", "What is an alarm, and when; see *Rules of alerts*."),
+        word("send_to", "list, or {warning, critical}", "Routes that are told. Default: all."),
+        word(
+            "quiet_hours",
+            "hours, or {hours, days, timezone}",
+            "Only what is critical is sent, such as `22:00-07:00`; the rest when they end. Default: none.",
+        ),
+        word(
+            "reminder",
+            "duration, or off",
+            "What is critical and goes on is told again after so long, at least `1m`. Default: `4h`.",
+        ),
+        word(
+            "throttle",
+            "duration",
+            "At most one message about an incident by each route in this time. Default: `5m`.",
+        ),
+    ],
+    foreign: &[],
+};
+
+/// A route of `alerts`.
+pub(crate) const ROUTE: Table = Table {
+    owner: "a route",
+    words: &[
+        word(
+            "slack",
+            "URL",
+            "Of an incoming webhook of Slack. Any URL, key, token or password here may be `file:PATH`.",
+        ),
+        word("discord", "URL", "Of a webhook of Discord."),
+        word("teams", "URL", "Of a Workflows webhook of Microsoft Teams."),
+        word("webhook", "URL, or {url, method, headers, body}", "Any HTTP endpoint; see *webhook*."),
+        word("pagerduty", "key, or {key, url}", "Integration key of PagerDuty's Events API v2."),
+        word("opsgenie", "key, or {key, url}", "API key of Opsgenie."),
+        word("telegram", "{token, chat, url}", "A bot of Telegram; see *telegram*."),
+        word("ntfy", "URL, or {url, token}", "A topic of ntfy, such as `https://ntfy.sh/my-topic`."),
+        word("email", "{server, security, user, password, from, to}", "E-mail over SMTP; see *email*."),
+        word(
+            "command",
+            "text or list",
+            "A command that reads the message as JSON; text is a shell line, a list is executed as it is.",
+        ),
+        word("desktop", "auto, osc9, osc777, osc99, notify-send", "A desktop, as the route `desktop` is."),
+        word("throttle", "duration", "As `alerts.throttle`, for this route."),
+    ],
+    foreign: &[],
+};
+
+/// `webhook` of a route, written as a map.
+pub(crate) const WEBHOOK: Table = Table {
+    owner: "webhook",
+    words: &[
+        word("url", "URL", "Where. Required."),
+        word("method", "POST, PUT, PATCH, GET", "Default: `POST`."),
+        word("headers", "map of name to value", "Headers; their values are never shown."),
+        word(
+            "body",
+            "text",
+            "A template such as `{\"text\": \"{{ title }}\"}`; its names are the fields of the message. Default: the message as JSON.",
+        ),
+    ],
+    foreign: &[],
+};
+
+/// `pagerduty` and `opsgenie` of a route, written as maps.
+pub(crate) const PAGER: Table = Table {
+    owner: "a pager",
+    words: &[
+        word("key", "text", "The key. Required."),
+        word("url", "URL", "Of another region, such as `https://api.eu.opsgenie.com`. Default: the vendor's own."),
+    ],
+    foreign: &[],
+};
+
+/// `telegram` of a route.
+pub(crate) const TELEGRAM: Table = Table {
+    owner: "telegram",
+    words: &[
+        word("token", "text", "Of the bot. Required."),
+        word("chat", "text", "Chat id or `@channel`. Required."),
+        word("url", "URL", "Of a Bot API server of your own. Default: `https://api.telegram.org`."),
+    ],
+    foreign: &[],
+};
+
+/// `ntfy` of a route, written as a map.
+pub(crate) const NTFY: Table = Table {
+    owner: "ntfy",
+    words: &[
+        word("url", "URL", "Server and topic. Required."),
+        word("token", "text", "An access token. Default: none."),
+    ],
+    foreign: &[],
+};
+
+/// `email` of a route.
+pub(crate) const EMAIL: Table = Table {
+    owner: "email",
+    words: &[
+        word(
+            "server",
+            "host, or host:port",
+            "The mail server. Port where none is given: 587, with `tls` 465, with `none` 25. Required.",
+        ),
+        word(
+            "security",
+            "starttls, tls, none",
+            "How it is spoken to. Default: `starttls`; for a server on this machine `none`.",
+        ),
+        word("user", "text", "As whom; with `password`."),
+        word("password", "text", "With which password."),
+        word("from", "address", "Who writes. Required."),
+        word("to", "text or list", "To whom. Required."),
+    ],
+    foreign: &[],
+};
+
+/// A rule of `alerts`, and what it is for some services.
+pub(crate) const RULE: Table = Table {
+    owner: "a rule",
+    words: &[
+        word("severity", "warning, critical, off", "How bad it is; `off`: it is no alarm."),
+        word("for", "duration", "How long it must last until it is told."),
+        word("resolve_after", "duration", "How long it must be gone until it is over. Default: `15s`."),
+        word("services", "map of pattern to change", "The same keys for services of a name, or of a pattern with `*`."),
+    ],
+    foreign: &[],
+};
+
+/// `alerts.quiet_hours`, written as a map.
+pub(crate) const QUIET_HOURS: Table = Table {
+    owner: "quiet_hours",
+    words: &[
+        word("hours", "hours", "From and to, such as `22:00-07:00`; `00:00-24:00` is a whole day. Required."),
+        word("days", "list", "Days on which they begin: mon, tue, wed, thu, fri, sat, sun. Default: all."),
+        word("timezone", "text", "Zone of their clocks, such as `Europe/Berlin`. Default: that of the machine."),
+    ],
+    foreign: &[],
+};
+
+/// `alerts.send_to`, written as a map.
+pub(crate) const SEND_TO: Table = Table {
+    owner: "send_to",
+    words: &[
+        word("warning", "list", "Routes for warnings (sent where `alert_level` is `warning` or `all`). Default: all."),
+        word("critical", "list", "Routes for what is critical. Default: all."),
+    ],
     foreign: &[],
 };
 
@@ -778,16 +945,17 @@ pub(crate) fn below(name: &str) -> Option<&'static Table> {
         "action" => &ACTION,
         "api" => &API,
         "token" => &TOKEN,
-        "webhook" => &WEBHOOK,
+        "webhook" => &RECEIVER,
         "storage" => &STORAGE,
         "keep" => &KEEP,
         "fresh" => &FRESH,
         "queue" => &QUEUE,
+        "alerts" => &ALERTS,
         _ => return None,
     })
 }
 
-const TABLES: [(&str, &Table); 31] = [
+const TABLES: [(&str, &Table); 41] = [
     ("Project", &PROJECT),
     ("Service", &SERVICE),
     ("Defaults", &DEFAULTS),
@@ -800,7 +968,7 @@ const TABLES: [(&str, &Table); 31] = [
     ("remedies", &REMEDY),
     ("Checks", &CHECK),
     ("token of a check", &TOKEN),
-    ("webhook of a check", &WEBHOOK),
+    ("webhook of a check", &RECEIVER),
     ("storage of a check", &STORAGE),
     ("keep of storage", &KEEP),
     ("fresh of a check", &FRESH),
@@ -819,6 +987,16 @@ const TABLES: [(&str, &Table); 31] = [
     ("Ports as maps", &PORT),
     ("User file", &USER),
     ("api of the user file", &API),
+    ("alerts", &ALERTS),
+    ("Routes of alerts", &ROUTE),
+    ("Rules of alerts", &RULE),
+    ("webhook", &WEBHOOK),
+    ("pagerduty and opsgenie", &PAGER),
+    ("telegram", &TELEGRAM),
+    ("ntfy", &NTFY),
+    ("email", &EMAIL),
+    ("quiet_hours", &QUIET_HOURS),
+    ("send_to", &SEND_TO),
 ];
 
 /// The tables of `docs/cas-yaml.md`, in Markdown, from the table that the reader itself uses: pairs of heading and table.

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
+    alerts,
     nearest::did_you_mean,
     problems::Place,
     project::read_file,
@@ -76,6 +77,8 @@ pub struct UserConfig {
     pub max_restarts: Option<u32>,
     /// The group of this machine whose members may use the read-only socket; none: nobody.
     pub api_group: Option<String>,
+    /// How its user is told of what goes wrong, as far as that is written.
+    pub(crate) alerts: alerts::Written,
     /// Where values were written: `theme`, `detach_key`, `api.group`, and `keys.ACTION`; so that who knows themes and actions can point at a wrong one.
     pub sources: BTreeMap<String, Source>,
 }
@@ -94,6 +97,7 @@ impl Default for UserConfig {
             retry_strategy: None,
             max_restarts: None,
             api_group: None,
+            alerts: alerts::Written::default(),
             sources: BTreeMap::new(),
         }
     }
@@ -191,6 +195,9 @@ pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, co
         config.sources.insert("detach_key".to_owned(), node.at.in_file(file));
     }
     api(reader, fields, file, config);
+    if let Some(node) = fields.get("alerts") {
+        config.alerts = alerts::Written::read(reader, node, &alerts::Written::default());
+    }
     bindings(reader, fields, file, config);
 }
 

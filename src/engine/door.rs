@@ -106,6 +106,8 @@ impl Engine {
             | Command::Restart { .. }
             | Command::Kill { .. }
             | Command::Maintenance { .. }
+            | Command::Silence { .. }
+            | Command::Unsilence { .. }
             | Command::Signal { .. } => targets,
         };
         let agreed = matches!(request.consent, Consent::Given(_));
@@ -169,6 +171,10 @@ impl Engine {
             Command::Close { project } => self.close(project, by, &whom),
             // Answered later, by what it brings.
             Command::Open { .. } => {}
+            Command::Silence { lasting, because, .. } => {
+                self.silence(&draft.touched, *lasting, because.as_deref(), (by, asker.as_ref()));
+            }
+            Command::Unsilence { .. } => self.unsilence(&draft.touched, by, asker.as_ref()),
             Command::Autopilot { mode } => self.set_autopilot(*mode, by, asker.as_ref()),
         }
     }
@@ -199,6 +205,8 @@ const fn starts_something(command: &Command) -> bool {
         | Command::Signal { .. }
         | Command::Close { .. }
         | Command::Maintenance { .. }
+        | Command::Silence { .. }
+        | Command::Unsilence { .. }
         | Command::Autopilot { .. } => false,
     }
 }

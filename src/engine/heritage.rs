@@ -96,6 +96,7 @@ impl Engine {
                     .and_then(|known| known.maintenance)
                     .map(|kept| Maintenance::recalled(kept, now));
                 self.effects.extend(service.maintenance.and_then(|it| it.timer(id)));
+                service.muted = known.filter(|known| !known.closed).and_then(|known| known.silence.clone());
                 service.clock.recall(known.filter(|known| !known.closed).and_then(|known| known.clock.as_ref()));
             }
             match fate {

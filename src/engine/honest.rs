@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::model::{
-    exam::{Finding, Grade, Subject, Unit},
+    exam::{Finding, Grade, Reads, Subject, Unit},
     ids::{RunId, ServiceId},
     own::figures,
     phase::Phase,
@@ -204,6 +204,10 @@ impl Engine {
                 advice: Some(advice.to_owned()),
                 value: None,
                 unit: Unit::Count,
+                reads: Reads::Value,
+                warn: None,
+                critical: None,
+                below: false,
                 trend_per_minute: None,
                 history: Vec::new(),
                 since: known.map_or(now, |known| known.since),

@@ -5,6 +5,7 @@
 //!
 //! Never: I/O, a clock, a thread, a runtime, an error that escapes (a failure of the world is an event).
 
+mod alerts;
 mod budget;
 mod census;
 mod clock;
@@ -197,6 +198,7 @@ pub struct Engine {
     /// Files as they were read for the plan of a reload.
     read: BTreeMap<ProjectName, Reading>,
     troubles: BTreeMap<TroubleSlot, String>,
+    alerts: alerts::Alerts,
     /// What it says passes through this first.
     redactor: Arc<Redactor>,
     host: HostView,
@@ -238,6 +240,7 @@ impl Engine {
             problems: Arc::from([]),
             read: BTreeMap::new(),
             troubles: BTreeMap::new(),
+            alerts: alerts::Alerts::default(),
             redactor: Arc::new(Redactor::default()),
             host: HostView::default(),
             revision: 0,

@@ -83,6 +83,27 @@ impl Engine {
             Command::Reload => self.draft_reload(),
             Command::Open { directory, .. } => self.draft_open(directory),
             Command::Close { project } => self.draft_close(project),
+            Command::Silence { lasting, because, .. } => {
+                let touched = targets.to_vec();
+                let why = because.as_ref().map(|because| format!(": {because}")).unwrap_or_default();
+                let lasting = short_duration(*lasting);
+                let step =
+                    |id: &ServiceId| format!("tell nobody of the alarms of {} for {lasting}{why}", self.short(id));
+                let steps = touched.iter().map(step).collect();
+                let title = format!("silence {} for {lasting}", self.subject(&touched));
+                Draft { touched, title, steps, idle: String::new() }
+            }
+            Command::Unsilence { .. } => {
+                let touched = self.chosen(targets, |service| service.silenced_until(self.now).is_some());
+                let steps =
+                    touched.iter().map(|id| format!("tell of the alarms of {} again", self.short(id))).collect();
+                let title = format!("unsilence {}", self.subject(&touched));
+                let idle = match targets {
+                    [only] => format!("{} is not silenced", self.short(only)),
+                    many => format!("none of {} services is silenced", many.len()),
+                };
+                Draft { touched, title, steps, idle }
+            }
             Command::Autopilot { mode } => {
                 let title = format!("autopilot {}", mode.label());
                 let idle = format!("autopilot is {} already", mode.label());

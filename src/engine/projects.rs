@@ -5,7 +5,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::model::{
-    command::{Command, Starts},
+    command::{Command, LONGEST_SILENCE, Starts},
     effect::Effect,
     heritage::Heritage,
     ids::{ProjectName, RequestId, ServiceId},
@@ -223,7 +223,13 @@ impl Engine {
                 let project = targets.iter().map(|id| &id.project).find(|name| self.is_leaving(name))?;
                 Some(being_closed(project))
             }
+            Command::Silence { lasting, .. } if *lasting > LONGEST_SILENCE => Some(Unresolved {
+                reason: "a silence lasts 30 days at most".to_owned(),
+                hint: Some("what is to be silent for ever is a rule that is off (alerts.rules)".to_owned()),
+            }),
             Command::Close { .. }
+            | Command::Silence { .. }
+            | Command::Unsilence { .. }
             | Command::Stop { .. }
             | Command::Kill { .. }
             | Command::Signal { .. }

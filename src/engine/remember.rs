@@ -140,6 +140,7 @@ fn state_of(service: &Service, closed: bool) -> ServiceState {
         clock: service.clock.kept(),
         learnt: service.learnt.kept(),
         maintenance: service.maintenance.map(|it| MaintenanceState { until: it.until, by: it.by, missed: it.missed }),
+        silence: service.muted.clone(),
     }
 }
 

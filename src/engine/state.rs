@@ -20,6 +20,7 @@ use super::{
     still::Still,
 };
 use crate::model::{
+    alarm::Silence,
     exam::Finding,
     history::History,
     ids::{Epoch, RunId, ServiceId, ServiceName},
@@ -288,6 +289,8 @@ pub(super) struct Service {
     pub(super) lacking: Option<String>,
     /// Bytes of output that could not be kept and were not told about yet.
     pub(super) dropped: u64,
+    /// Nobody is told of its alarms for a while.
+    pub(super) muted: Option<Silence>,
     /// The run for which its `on_failure` runs, and why.
     pub(super) alarm: Option<(RunId, String)>,
     /// When such a loss was told last.
@@ -356,6 +359,7 @@ impl Service {
             mends: BTreeMap::new(),
             doubts: Vec::new(),
             dropped: 0,
+            muted: None,
             alarm: None,
             lacking: None,
             dropped_told: None,

@@ -41,6 +41,7 @@ impl Engine {
         }
         self.settle();
         self.let_go();
+        self.watch_alarms();
         if self.life == Life::Leaving && self.is_quiet() {
             self.write_marked();
             self.life = Life::Ended;
@@ -51,7 +52,10 @@ impl Engine {
 
     fn learn(&mut self, event: Event) {
         match event {
-            Event::ProjectLoaded { project, heritage, request } => self.project_loaded(&project, heritage, request),
+            Event::ProjectLoaded { project, heritage, request } => {
+                self.project_loaded(&project, heritage, request);
+                self.alerts_planned();
+            }
             Event::OpenRefused { request, reason, hint } => {
                 self.answer_open(request, &Reply::Refused { reason, hint });
             }
@@ -107,6 +111,7 @@ impl Engine {
                 }
             }
             Event::Trouble { slot, text } => self.trouble(slot, text),
+            Event::Notified { ticket, outcome } => self.notified(ticket, outcome),
             Event::ShutdownAsked => self.shut_down(),
             Event::HaltAsked => self.halt(),
             Event::RawLogsAsked { service, origin, asker } => self.raw_logs_asked(service.as_ref(), origin, asker),
@@ -128,7 +133,10 @@ impl Engine {
             | TimerKey::VerdictDue(id)
             | TimerKey::PortsAgain(id) => Some(id),
             // These have an epoch of their own.
-            TimerKey::BudgetRefilled | TimerKey::ScheduleDue(_) | TimerKey::MaintenanceOver(_) => None,
+            TimerKey::BudgetRefilled
+            | TimerKey::ScheduleDue(_)
+            | TimerKey::MaintenanceOver(_)
+            | TimerKey::AlertsDue => None,
         };
         if service.is_some_and(|id| !self.is_current(id, epoch)) {
             return;
@@ -144,6 +152,7 @@ impl Engine {
             TimerKey::ExamDue(id, name) => self.exam_due(&id, &name),
             TimerKey::PortsAgain(id) => self.ports_again(&id),
             TimerKey::ScheduleDue(id) => self.clock_fired(&id, epoch),
+            TimerKey::AlertsDue => self.alerts_due(epoch),
             TimerKey::BudgetRefilled => {
                 if self.bucket.fired(epoch) {
                     self.budget_refilled();
@@ -210,6 +219,7 @@ impl Engine {
 
     pub(super) fn trouble(&mut self, slot: TroubleSlot, text: Option<String>) {
         self.changed = true;
+        self.alerts_changed();
         let Some(text) = text else {
             self.troubles.remove(&slot);
             return;

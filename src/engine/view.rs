@@ -44,6 +44,7 @@ impl Engine {
             timeline: self.journal.entries.iter().cloned().collect(),
             troubles: self.troubles.iter().map(|(slot, text)| (*slot, self.redactor.text(text).into_owned())).collect(),
             problems: self.problems.clone(),
+            alerts: self.alerts_view(),
         })
     }
 

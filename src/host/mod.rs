@@ -41,7 +41,7 @@ use crate::{
         service::Containment,
         snapshot::Snapshot,
     },
-    world::{self, Learner, World, clock, log_files::archive::Archivist, store::Store},
+    world::{self, Learner, World, clock, log_files::archive::Archivist, notify::Notifier, store::Store},
 };
 
 /// Facts that may wait for the engine; more make the world wait (back-pressure).
@@ -210,6 +210,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     );
 
     config.projects.iter().for_each(|project| veil.learn(project));
+    let notifier = Notifier::start(events.clone(), config.environment.clone());
     let feed = LogFeed::behind(veil.clone());
     let taking = Arc::clone(&store);
     let sink = Box::new(move |intake| taking.take_in(intake));
@@ -256,6 +257,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
             snapshots,
             events,
             troubles,
+            notifier,
             pending: run::Pending::default(),
             _sampler: sampler,
             _link: link,

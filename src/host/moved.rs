@@ -137,7 +137,13 @@ mod tests {
 
         fn follow(&self, remote: Option<&str>) -> Option<String> {
             let (root, file) = (self.root("new"), self.root("new").join("cas.yaml"));
-            let spec = ProjectSpec { name: ProjectName::new("shop").unwrap(), root, file, services: Vec::new() };
+            let spec = ProjectSpec {
+                name: ProjectName::new("shop").unwrap(),
+                root,
+                file,
+                services: Vec::new(),
+                alerts: Arc::default(),
+            };
             follow(&self.paths, &self.store, &spec, remote)
         }
 

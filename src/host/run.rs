@@ -37,6 +37,7 @@ use crate::{
     },
     world::{
         World, clock,
+        notify::Notifier,
         store::{EntryFilter, Store},
     },
 };
@@ -84,6 +85,7 @@ pub(super) struct Loop {
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) troubles: Troubles,
+    pub(super) notifier: Notifier,
     pub(super) pending: Pending,
     pub(super) _sampler: sampler::Running,
     pub(super) _link: watch::Sender<Link>,
@@ -351,6 +353,7 @@ impl Loop {
                     let _left = asker.send(reply);
                 }
             }
+            Effect::Notify { ticket, route, notice } => self.notifier.send(ticket, route, notice),
             Effect::Quit => return Turn::Quit,
         }
         Turn::GoOn

@@ -206,6 +206,49 @@ pub enum Command {
         /// on or off
         mode: Autopilot,
     },
+    /// Tell nobody of the alarms of services for a while; they are watched and shown as ever
+    Silence {
+        /// Which.
+        #[command(flatten)]
+        #[serde(flatten)]
+        targets: Targets,
+        /// How long, such as 2h, at most 30 days
+        #[arg(long = "for", value_name = "TIME", value_parser = silence_time, default_value = "1h")]
+        #[serde(default = "an_hour", with = "human")]
+        #[schemars(with = "String")]
+        lasting: Duration,
+        /// Why, for whoever reads it later
+        #[arg(long, value_name = "TEXT")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
+    },
+    /// Tell of the alarms of services again
+    Unsilence {
+        /// Which.
+        #[command(flatten)]
+        #[serde(flatten)]
+        targets: Targets,
+    },
+}
+
+/// A silence lasts no longer.
+pub const LONGEST_SILENCE: Duration = Duration::from_hours(30 * 24);
+
+const fn an_hour() -> Duration {
+    Duration::from_hours(1)
+}
+
+fn silence_time(text: &str) -> Result<Duration, String> {
+    let lasting = human::parse(text)?;
+    if lasting > LONGEST_SILENCE {
+        return Err(
+            "longer than 30 days: what is to be silent for ever is a rule that is off (alerts.rules)".to_owned()
+        );
+    }
+    if lasting < Duration::from_secs(1) {
+        return Err("shorter than a second: \"unsilence\" ends a silence".to_owned());
+    }
+    Ok(lasting)
 }
 
 /// The verbs without their arguments: for keys, footers and help.
@@ -231,11 +274,15 @@ pub enum Verb {
     Maintenance,
     /// [`Command::Autopilot`].
     Autopilot,
+    /// [`Command::Silence`].
+    Silence,
+    /// [`Command::Unsilence`].
+    Unsilence,
 }
 
 impl Verb {
     /// Every verb, in the order in which help shows them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Start,
         Self::Stop,
         Self::Restart,
@@ -246,6 +293,8 @@ impl Verb {
         Self::Close,
         Self::Maintenance,
         Self::Autopilot,
+        Self::Silence,
+        Self::Unsilence,
     ];
 
     /// The word, as typed.
@@ -262,6 +311,8 @@ impl Verb {
             Self::Close => "close",
             Self::Maintenance => "maintenance",
             Self::Autopilot => "autopilot",
+            Self::Silence => "silence",
+            Self::Unsilence => "unsilence",
         }
     }
 
@@ -306,7 +357,7 @@ impl Verb {
             },
             Self::Signal => matches!(phase, Phase::Running { .. } | Phase::Stopping { .. }),
             Self::Maintenance => true,
-            Self::Reload | Self::Open | Self::Close | Self::Autopilot => false,
+            Self::Reload | Self::Open | Self::Close | Self::Autopilot | Self::Silence | Self::Unsilence => false,
         }
     }
 }
@@ -326,6 +377,8 @@ impl Command {
             Self::Close { .. } => Verb::Close,
             Self::Maintenance { .. } => Verb::Maintenance,
             Self::Autopilot { .. } => Verb::Autopilot,
+            Self::Silence { .. } => Verb::Silence,
+            Self::Unsilence { .. } => Verb::Unsilence,
         }
     }
 
@@ -338,6 +391,8 @@ impl Command {
             | Self::Restart { targets, .. }
             | Self::Kill { targets }
             | Self::Maintenance { targets, .. }
+            | Self::Silence { targets, .. }
+            | Self::Unsilence { targets }
             | Self::Signal { targets, .. } => Some(targets),
             Self::Reload | Self::Open { .. } | Self::Close { .. } | Self::Autopilot { .. } => None,
         }
@@ -347,9 +402,12 @@ impl Command {
     #[must_use]
     pub const fn risk(&self, count: usize) -> Risk {
         match self {
-            Self::Start { .. } | Self::Open { .. } | Self::Autopilot { .. } | Self::Maintenance { .. } => {
-                Risk::Reversible
-            }
+            Self::Start { .. }
+            | Self::Open { .. }
+            | Self::Autopilot { .. }
+            | Self::Maintenance { .. }
+            | Self::Silence { .. }
+            | Self::Unsilence { .. } => Risk::Reversible,
             Self::Restart { .. } if count <= 1 => Risk::Reversible,
             Self::Reload if count == 0 => Risk::Reversible,
             Self::Signal {
@@ -416,6 +474,11 @@ impl Command {
         if let Self::Maintenance { lasts: Some(lasts), .. } = self {
             words.push("--for".to_owned());
             words.push(humantime::format_duration(*lasts).to_string().replace(' ', ""));
+        }
+        if let Self::Silence { lasting, because, .. } = self {
+            words.push("--for".to_owned());
+            words.push(humantime::format_duration(*lasting).to_string().replace(' ', ""));
+            words.extend(because.iter().flat_map(|because| ["--because".to_owned(), because.clone()]));
         }
         shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
     }
@@ -494,6 +557,12 @@ mod tests {
             Command::Open { directory: "/srv/shop".into(), environment: None, starts: Starts::Nothing },
             Command::Close { project: crate::model::ids::ProjectName::new("shop").unwrap() },
             Command::Autopilot { mode: Autopilot::Off },
+            Command::Silence {
+                targets: on(&["web", "w-*"]),
+                lasting: std::time::Duration::from_mins(150),
+                because: Some("we move the disks".to_owned()),
+            },
+            Command::Unsilence { targets: on(&["web"]) },
         ];
         for command in commands {
             assert_eq!(Command::parse_line(&command.to_line()).as_ref(), Ok(&command), "{}", command.to_line());

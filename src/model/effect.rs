@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
+    alarm::Notice,
     event::TimerKey,
     exam::ExamRound,
     hooks::{HookKind, HookRound},
@@ -11,6 +12,7 @@ use super::{
     policy::Reply,
     probe::{ProbeKind, ProbeRound},
     project::ProjectRecord,
+    route::Route,
     service::{BaseEnvironment, CommandLine, Port, ServiceSpec},
     signal::Signal,
     time::Timestamp,
@@ -172,6 +174,15 @@ pub enum Effect {
         request: RequestId,
         /// The answer.
         reply: Reply,
+    },
+    /// Send this message by this route → `Notified`.
+    Notify {
+        /// Comes back in the answer.
+        ticket: u64,
+        /// By which route.
+        route: Arc<Route>,
+        /// What; without secrets.
+        notice: Arc<Notice>,
     },
     /// Everything has been stopped after `ShutdownAsked`: end.
     Quit,

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    alarm::NotSent,
     exam::{Reading, Trouble},
     heritage::Heritage,
     hooks::{HookKind, HookResult},
@@ -52,6 +53,8 @@ pub enum TimerKey {
     BudgetRefilled,
     /// The clock of a service starts it.
     ScheduleDue(ServiceId),
+    /// An alarm may fire or be over, or a message may go out.
+    AlertsDue,
 }
 
 /// Files that changed.
@@ -290,6 +293,13 @@ pub enum Event {
     /// The machine or the session of its user goes down: stop everything, keep on record what was wanted, for the next engine to start again,
     /// then answer with `Effect::Quit`.
     HaltAsked,
+    /// Answer to `Effect::Notify`, always once.
+    Notified {
+        /// The number of the message.
+        ticket: u64,
+        /// Whether it was taken.
+        outcome: Result<(), NotSent>,
+    },
     /// Somebody reads output as it was written, secrets included.
     RawLogsAsked {
         /// Of which service; none: of all.

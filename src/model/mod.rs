@@ -1,6 +1,7 @@
 //! Nouns that everyone shares: plain data, no I/O, no clock, nothing of ours above it.
 
 pub mod account;
+pub mod alarm;
 pub mod alert;
 pub mod attributes;
 pub mod command;
@@ -26,12 +27,14 @@ pub mod query;
 pub mod record;
 pub mod redact;
 pub mod registry;
+pub mod route;
 pub mod schedule;
 pub mod secret;
 pub mod service;
 pub mod signal;
 pub mod snapshot;
 pub mod standing;
+pub mod template;
 pub mod text;
 pub mod time;
 pub mod timeline;

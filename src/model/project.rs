@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ids::{ProjectName, ServiceName},
+    route::AlertPlan,
     service::{ServiceSpec, Source},
 };
 
@@ -20,6 +21,8 @@ pub struct ProjectSpec {
     pub file: PathBuf,
     /// Its services in the order of the file.
     pub services: Vec<Arc<ServiceSpec>>,
+    /// How its people are told of what goes wrong.
+    pub alerts: Arc<AlertPlan>,
 }
 
 impl ProjectSpec {

@@ -10,6 +10,7 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use super::{
+    alarm::Silence,
     ids::{RunId, ServiceId},
     mark::SpecMark,
     phase::{AfterStop, Exit, Phase},
@@ -167,6 +168,9 @@ pub struct ServiceState {
     /// A person works on it.
     #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<MaintenanceState>,
+    /// Nobody is told of its alarms for a while.
+    #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Option::is_none")]
+    pub silence: Option<Silence>,
 }
 
 /// A person works on a service.

@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use croner::{
     Cron,
     parser::{CronParser, Seconds, Year},
@@ -38,6 +38,13 @@ impl Zone {
     #[must_use]
     pub fn name(self) -> &'static str {
         self.0.name()
+    }
+
+    /// Day of the week (0: Monday) and second of the day (0 to 86 399) that its clocks show at an instant.
+    #[must_use]
+    pub fn clock(self, wall_us: i64) -> (usize, u32) {
+        let there = instant(wall_us).with_timezone(&self.0);
+        (there.weekday().num_days_from_monday() as usize, there.num_seconds_from_midnight())
     }
 
     /// An instant as its clocks show it: `2026-11-29 12:15:00 CET`.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    alarm::AlertsView,
     event::TroubleSlot,
     history::History,
     ids::{ProjectName, RunId, ServiceId, ServiceName},
@@ -40,6 +41,9 @@ pub struct Snapshot {
     /// Why the last reading of a project file was refused; empty when all is well.
     #[schemars(with = "Vec<Problem>")]
     pub problems: Arc<[Problem]>,
+    /// Alarms, silences, and how people are told.
+    #[serde(default)]
+    pub alerts: AlertsView,
 }
 
 /// Entries that a snapshot carries; older ones are in the store.

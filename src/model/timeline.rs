@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    alarm::{Level, Rule},
     exam::Grade,
     hooks::HookKind,
     ids::{ProjectName, RunId, ServiceName},
@@ -315,6 +316,24 @@ pub enum What {
         #[schemars(with = "String")]
         after: Duration,
     },
+    /// An alarm has lasted long enough to be told.
+    AlarmFired {
+        /// By which rule.
+        rule: Rule,
+        /// How bad.
+        level: Level,
+        /// Why, a clause.
+        text: String,
+    },
+    /// An alarm is over.
+    AlarmResolved {
+        /// By which rule.
+        rule: Rule,
+        /// It held for so long.
+        #[serde(with = "human")]
+        #[schemars(with = "String")]
+        after: Duration,
+    },
     /// All that the healer may do was done and has not helped: a person is needed.
     Escalated {
         /// What was tried, in this order.
@@ -329,6 +348,24 @@ pub enum What {
         #[schemars(with = "Option<String>")]
         lasts: Option<Duration>,
     },
+    /// A message to people could not be sent.
+    NotSent {
+        /// By which route.
+        route: String,
+        /// Why not, a clause.
+        error: String,
+        /// It is tried again; none: it is given up.
+        #[serde(default, with = "human::option", skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
+        again: Option<Duration>,
+    },
+    /// Nobody is told of the alarms of a service for a while.
+    Silenced {
+        /// Until then, microseconds since the Unix epoch.
+        until_us: i64,
+    },
+    /// They are told again.
+    Unsilenced,
     /// Something of cas's own is in trouble (its store, its logs); services are not.
     Trouble {
         /// A sentence with what, where, and what next.
@@ -385,6 +422,8 @@ impl Entry {
             | What::Released { .. }
             | What::RunBegun { .. }
             | What::Maintenance { .. }
+            | What::Silenced { .. }
+            | What::Unsilenced
             | What::RunEnded { error: None, .. }
             | What::Found { grade: Grade::Notice, .. }
             | What::Hook { failed: None, .. }
@@ -395,6 +434,7 @@ impl Entry {
             | What::Steady
             | What::RemedyJudged { worked: true, .. }
             | What::Found { grade: Grade::Good, .. }
+            | What::AlarmResolved { .. }
             | What::Continued { .. } => Severity::Good,
             What::Exited { exit, .. } => match exit {
                 Exit::Code(0) => Severity::Info,
@@ -402,7 +442,9 @@ impl Entry {
                 Exit::Rebooted => Severity::Info,
                 Exit::Code(_) | Exit::Signal(_) | Exit::SpawnFailed(_) | Exit::Unknown => Severity::Warning,
             },
-            What::RestartScheduled { .. }
+            What::AlarmFired { level: Level::Warning, .. }
+            | What::NotSent { .. }
+            | What::RestartScheduled { .. }
             | What::Killed { .. }
             | What::Forked { .. }
             | What::Stalled { .. }
@@ -415,7 +457,8 @@ impl Entry {
             | What::Remedied { .. }
             | What::RemedyJudged { worked: false, .. }
             | What::ShimReplaced => Severity::Warning,
-            What::Unhealthy { .. }
+            What::AlarmFired { level: Level::Critical, .. }
+            | What::Unhealthy { .. }
             | What::Flapping { .. }
             | What::SpawnFailed { .. }
             | What::GaveUp { .. }
@@ -520,6 +563,19 @@ impl Entry {
             What::RunBegun { command } => format!("runs {command}"),
             What::RunEnded { command, error: None } => format!("{command} ended well"),
             What::RunEnded { command, error: Some(error) } => format!("{command} failed: {error}"),
+            What::AlarmFired { rule, level, text } => format!("alarm ({}): {}: {text}", level.label(), rule.clause()),
+            What::AlarmResolved { rule, after } => {
+                format!("alarm over: {} no more, after {}", rule.label(), short_duration(*after))
+            }
+            What::NotSent { route, error, again: Some(again) } => {
+                format!("alert not sent by {route}: {error}; tried again in {}", short_duration(*again))
+            }
+            What::NotSent { route, error, again: None } => format!("alert not sent by {route}, given up: {error}"),
+            What::Silenced { until_us } => {
+                let until = Timestamp { mono_us: 0, wall_us: *until_us }.wall();
+                format!("alerts silenced until {}", until.format("%Y-%m-%d %H:%M UTC"))
+            }
+            What::Unsilenced => "alerts no longer silenced".to_owned(),
             What::Trouble { text } => text.clone(),
         }
     }

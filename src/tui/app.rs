@@ -15,7 +15,7 @@ use super::{
     input::{FromTerminal, Input},
     keymap::Keymap,
     message::{Message, UiEffect},
-    patience,
+    notify, patience,
     placed::placed,
     signals::{self, Signals, Woken},
     terminal::Screen,
@@ -32,6 +32,7 @@ use crate::{
         ids::{ProjectName, ServiceId},
         log::{LogBatch, LogNews},
         query::{Answer, Query},
+        route::DesktopWay,
         tty::Parted,
     },
 };
@@ -350,6 +351,15 @@ impl App {
                 }
             }
             UiEffect::Ring => self.screen.ring()?,
+            UiEffect::Notify(notice) => {
+                let variable = |name: &str| std::env::var(name).ok();
+                let auto = notice.way == DesktopWay::Auto;
+                if !(auto && notify::is_on_a_desktop(variable)) {
+                    let way = if auto { notify::way_of(variable) } else { notice.way };
+                    let between = Between::of_environment(|name| std::env::var_os(name).is_some());
+                    self.screen.say(&notify::sequence(&notice, way, between))?;
+                }
+            }
             UiEffect::CaptureMouse(mouse) => self.screen.capture_mouse(mouse)?,
             UiEffect::Repaint => {
                 test_panic();

@@ -34,6 +34,10 @@ pub(crate) fn header(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
     left.push(Span::styled(format!("{title}  "), ui.theme.style(Role::Title)));
     left.extend(tally(ui, &counts, area.width >= ROOM_FOR_WORDS));
     left.push(Span::raw(" "));
+    if let Some((text, role)) = firing(ui) {
+        left.push(Span::styled(text, ui.theme.style(role)));
+        left.push(Span::raw(" "));
+    }
     if ui.access == Access::Looking {
         left.push(badge("read-only", ui.theme.style(Role::Info), &ui.theme));
         left.push(Span::raw(" "));
@@ -67,6 +71,13 @@ pub(crate) fn header(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
         })
         .collect();
     frame.render_widget(justified(left, separated, area.width).style(bar), area);
+}
+
+/// How many alarms fire, coloured by the worst of them; none where none does.
+fn firing(ui: &Ui) -> Option<(String, Role)> {
+    let (critical, warning) = ui.snapshot.alerts.firing();
+    let role = if critical > 0 { Role::Error } else { Role::Warning };
+    (critical + warning > 0).then(|| (format!("▲{}", critical + warning), role))
 }
 
 /// Width from which the counts of the header say in words what they count.

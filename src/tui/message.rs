@@ -9,6 +9,7 @@ use super::theme::Theme;
 use crate::{
     host::handle::{EngineGone, Link},
     model::{
+        alarm::DesktopNotice,
         ids::ServiceId,
         log::{LogBatch, LogNews},
         policy::{Reply, Request},
@@ -76,6 +77,8 @@ pub enum UiEffect {
     Copy(String),
     /// Ring the terminal's bell.
     Ring,
+    /// Have the terminal tell its desktop.
+    Notify(DesktopNotice),
     /// Load every theme; they come as [`Message::Themes`].
     LoadThemes,
     /// Take (true) or release (false) the mouse.

@@ -24,6 +24,7 @@ pub mod logs;
 mod message;
 mod modals;
 mod motion;
+mod notify;
 mod panes;
 mod patience;
 pub mod pattern;

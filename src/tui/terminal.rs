@@ -150,6 +150,13 @@ impl Screen {
         Write::flush(out)
     }
 
+    /// Writes a control sequence that leaves the picture as it is.
+    pub(crate) fn say(&mut self, sequence: &str) -> io::Result<()> {
+        let out = self.terminal.backend_mut();
+        out.write_all(sequence.as_bytes())?;
+        Write::flush(out)
+    }
+
     /// Puts text on the terminal's clipboard by OSC 52, through what is between.
     pub(crate) fn copy(&mut self, text: &str, between: Between) -> io::Result<()> {
         let sequence = clipboard::sequence(text, between)

@@ -312,6 +312,8 @@ pub(crate) struct Alerts {
     pub(crate) level: Option<AlertLevel>,
     /// Number of the newest entry that was looked at.
     pub(crate) seen: Option<u64>,
+    /// Number of the newest sentence for terminals that was looked at.
+    pub(crate) told: Option<u64>,
 }
 
 impl Ui {

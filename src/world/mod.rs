@@ -9,6 +9,7 @@ pub mod journal;
 pub mod kinds;
 pub mod limits;
 pub mod log_files;
+pub mod notify;
 pub mod output;
 pub mod peer;
 pub mod ports;
@@ -294,6 +295,7 @@ impl World {
             | Effect::Record(_)
             | Effect::Register(_)
             | Effect::Reply { .. }
+            | Effect::Notify { .. }
             | Effect::Quit => {}
         }
     }

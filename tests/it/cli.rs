@@ -1,5 +1,6 @@
 //! The command line: sentences that are typed, forms that are printed, codes that are returned.
 
+mod alerts;
 mod args;
 mod config;
 mod daemon;

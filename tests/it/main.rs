@@ -20,6 +20,7 @@ mod import;
 mod journal;
 mod keys;
 mod kinds;
+mod notify;
 mod output;
 mod picture;
 mod probes;

@@ -415,9 +415,8 @@ impl House {
             // None of its services has one.
             Effect::RunHook(_) | Effect::EndHook { .. } | Effect::Examine(_) | Effect::Fix(_) => {}
             // The intake watches for what the spec asks, and answers by itself.
-            Effect::WatchLog { .. } | Effect::RunBeside { .. } => {}
-            // None of its services is of a kind.
-            Effect::Examine(_) | Effect::Remedy { .. } | Effect::EndOrphan { .. } => {}
+            Effect::WatchLog { .. } | Effect::RunBeside { .. } | Effect::Notify { .. } => {}
+            Effect::Remedy { .. } | Effect::EndOrphan { .. } => {}
             Effect::Timer { at, key, epoch } => {
                 let wait = at.since(self.now());
                 self.after(wait, Happening::Timer(key.clone(), epoch, self.serial + 1));

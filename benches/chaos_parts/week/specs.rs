@@ -27,7 +27,7 @@ pub(crate) fn project(root: &Path, name: &str, services: usize, edition: u64) ->
     // Every other edition lacks the last one, on which nobody depends.
     let there = if edition.is_multiple_of(2) { services } else { services.saturating_sub(1).max(1) };
     let services = (0..there).map(|n| Arc::new(service(&project, &root, &file, n, edition))).collect();
-    Arc::new(ProjectSpec { name: project, root, file, services })
+    Arc::new(ProjectSpec { name: project, root, file, services, alerts: Arc::default() })
 }
 
 fn name(n: usize) -> ServiceName {

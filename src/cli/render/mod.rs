@@ -1,5 +1,6 @@
 //! Pictures and lines to text and JSON: pure, so that every form can be compared to an exact string. Never reads or writes.
 
+pub mod alerts;
 pub mod checkup;
 pub mod deep;
 pub mod events;

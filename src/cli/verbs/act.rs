@@ -72,6 +72,8 @@ pub(in crate::cli) async fn act(
         | Command::Open { .. }
         | Command::Close { .. }
         | Command::Maintenance { .. }
+        | Command::Silence { .. }
+        | Command::Unsilence { .. }
         | Command::Autopilot { .. } => Vec::new(),
     };
     let mut reply = ask_at(handle, &command, consent, if_rev).await?;
@@ -181,6 +183,8 @@ fn absolute(ctx: &Context<'_>, command: &Command) -> Command {
         | Command::Reload
         | Command::Close { .. }
         | Command::Maintenance { .. }
+        | Command::Silence { .. }
+        | Command::Unsilence { .. }
         | Command::Autopilot { .. } => command.clone(),
     }
 }
@@ -319,6 +323,8 @@ impl Goal {
             | Command::Open { .. }
             | Command::Close { .. }
             | Command::Maintenance { .. }
+            | Command::Silence { .. }
+            | Command::Unsilence { .. }
             | Command::Autopilot { .. } => Want::Nothing,
         };
         let run = |id: &ServiceId| before.service(id).and_then(|view| view.phase.run());

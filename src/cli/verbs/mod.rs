@@ -1,6 +1,7 @@
 //! One file per verb, or per family of verbs that share a source. Never formats (the renderers do).
 
 pub(super) mod act;
+pub(super) mod alerts;
 pub(super) mod attach;
 pub(super) mod config;
 pub(super) mod daemon;

@@ -68,6 +68,9 @@ impl Reached {
         let mut part = (**snapshot).clone();
         part.services.retain(|service| self.is_about(&service.id.project));
         part.timeline.retain(|entry| self.concerns(entry));
+        part.alerts.alarms.retain(|alarm| alarm.service.as_ref().is_none_or(|id| self.is_about(&id.project)));
+        part.alerts.silences.retain(|silence| self.is_about(&silence.service.project));
+        part.alerts.routes.retain(|route| self.is_about(&route.project));
         Arc::new(part)
     }
 
@@ -94,6 +97,8 @@ impl Reached {
             | Command::Restart { targets, .. }
             | Command::Kill { targets }
             | Command::Maintenance { targets, .. }
+            | Command::Silence { targets, .. }
+            | Command::Unsilence { targets }
             | Command::Signal { targets, .. } => name_fully(targets, project),
             Command::Reload | Command::Open { .. } | Command::Close { .. } | Command::Autopilot { .. } => {}
         }

@@ -83,6 +83,15 @@ impl Secrets {
             }
             self.learn_service(service);
         }
+        for route in &project.alerts.routes {
+            for secret in route.to.secrets() {
+                self.add(&route.name, secret);
+                // The secret of a webhook is its path.
+                if let Some((_, path)) = secret.split_once("://").and_then(|(_, rest)| rest.split_once('/')) {
+                    self.add(&route.name, path);
+                }
+            }
+        }
         self.forms.len() > before
     }
 

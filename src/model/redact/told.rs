@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Redactor;
 use crate::model::{
+    alarm::Notice,
     phase::{Exit, Health, Hold, Phase, PortHolder},
     policy::{Plan, Reply},
     probe::ProbeOutcome,
@@ -13,6 +14,26 @@ use crate::model::{
 };
 
 impl Redactor {
+    /// A message to people.
+    pub fn notice(&self, notice: &mut Notice) {
+        let Notice {
+            kind: _,
+            severity: _,
+            group: _,
+            title,
+            text,
+            project: _,
+            service: _,
+            rule: _,
+            since: _,
+            at: _,
+            symptoms: _,
+            host: _,
+        } = notice;
+        self.own(title);
+        self.own(text);
+    }
+
     /// An entry of the timeline.
     pub fn entry(&self, entry: &mut Entry) {
         self.own(&mut entry.why);
@@ -34,7 +55,10 @@ impl Redactor {
             What::Held { holds } => self.holds(holds),
             What::Blocked { holders } => self.holders(holders),
             What::ReloadRefused { problems: _, first } => self.own(first),
-            What::Trouble { text } | What::Found { sentence: text, .. } => self.own(text),
+            What::Trouble { text }
+            | What::Found { sentence: text, .. }
+            | What::AlarmFired { rule: _, level: _, text } => self.own(text),
+            What::NotSent { route: _, error, again: _ } => self.own(error),
             What::RunBegun { command } => self.own(command),
             What::RunEnded { command, error } => {
                 self.own(command);
@@ -47,6 +71,9 @@ impl Redactor {
             What::Maintenance { .. }
             | What::ProjectOpened { .. }
             | What::Started { .. }
+            | What::AlarmResolved { .. }
+            | What::Silenced { .. }
+            | What::Unsilenced
             | What::Ready { .. }
             | What::Recovered { .. }
             | What::Flapping { .. }

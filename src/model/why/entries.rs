@@ -87,7 +87,9 @@ fn is_of(entry: &Entry, id: &ServiceId) -> bool {
 
 /// Whether an entry can be a cause of how its service stands.
 fn matters(entry: &Entry) -> bool {
-    if entry.severity() >= Severity::Warning {
+    // Alarms say again what other entries have said.
+    let is_alarm = matches!(entry.what, What::AlarmFired { .. } | What::AlarmResolved { .. } | What::NotSent { .. });
+    if entry.severity() >= Severity::Warning && !is_alarm {
         return true;
     }
     match &entry.what {
@@ -133,6 +135,11 @@ fn matters(entry: &Entry) -> bool {
         | What::RunBegun { .. }
         | What::RunEnded { .. }
         | What::Found { .. }
+        | What::AlarmFired { .. }
+        | What::AlarmResolved { .. }
+        | What::NotSent { .. }
+        | What::Silenced { .. }
+        | What::Unsilenced
         | What::Remedied { .. }
         | What::RemedyJudged { .. }
         | What::Escalated { .. }
@@ -188,6 +195,11 @@ fn theme(entry: &Entry) -> String {
         | What::ScheduleSkipped { .. }
         | What::RunBegun { .. }
         | What::RunEnded { .. }
+        | What::AlarmFired { .. }
+        | What::AlarmResolved { .. }
+        | What::NotSent { .. }
+        | What::Silenced { .. }
+        | What::Unsilenced
         | What::Remedied { .. }
         | What::RemedyJudged { .. }
         | What::Escalated { .. }

@@ -51,6 +51,7 @@ const fn is_wish(effect: &UiEffect) -> bool {
         | UiEffect::Attach(_) => true,
         UiEffect::Copy(_)
         | UiEffect::Ring
+        | UiEffect::Notify(_)
         | UiEffect::LoadThemes
         | UiEffect::CaptureMouse(_)
         | UiEffect::Repaint
@@ -75,7 +76,8 @@ fn take(ui: &mut Ui, message: Message) -> Vec<UiEffect> {
         }
         Message::Snapshot(snapshot) => {
             take_snapshot(ui, snapshot);
-            alert(ui).into_iter().collect()
+            let told = desktop_news(ui);
+            alert(ui).into_iter().chain(told).collect()
         }
         Message::Link(link) => {
             ui.link = link;
@@ -200,6 +202,16 @@ fn alert(ui: &mut Ui) -> Option<UiEffect> {
     let (severity, text) = (entry.severity(), format!("{who}{}", entry.sentence()));
     say(ui, severity, text, None);
     Some(UiEffect::Ring)
+}
+
+/// Sentences for this terminal's desktop that are new. Those from before this console was opened were told to others.
+fn desktop_news(ui: &mut Ui) -> Vec<UiEffect> {
+    let news = &ui.snapshot.alerts.desktop;
+    let newest = news.last().map_or(0, |notice| notice.seq);
+    let Some(before) = ui.alerts.told.replace(newest) else { return Vec::new() };
+    // Another engine counts anew.
+    let since = if newest < before { 0 } else { before };
+    news.iter().filter(|notice| notice.seq > since).cloned().map(UiEffect::Notify).collect()
 }
 
 /// Brings every selection back to something that exists and can be seen.

@@ -154,7 +154,8 @@ async fn every_command_and_its_reply_are_in_the_document() {
             Verb::Close => ask["project"] = json!("shop"),
             Verb::Maintenance => ask["switch"] = json!("on"),
             Verb::Autopilot => ask["mode"] = json!("off"),
-            Verb::Start | Verb::Stop | Verb::Restart | Verb::Kill | Verb::Reload => {}
+            Verb::Silence => ask["because"] = json!("disks"),
+            Verb::Start | Verb::Stop | Verb::Restart | Verb::Kill | Verb::Reload | Verb::Unsilence => {}
         }
         assert_eq!(faults(&document, body, &ask, verb.label()), Vec::<String>::new());
     }

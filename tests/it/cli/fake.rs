@@ -21,6 +21,7 @@ use cas::{
     },
     host::handle::{Call, Departure, Handle, Link, LogFeed},
     model::{
+        alarm::Notice,
         command::Command,
         ids::{ProjectName, ServiceId},
         log::LogBatch,
@@ -28,6 +29,7 @@ use cas::{
         policy::{Reply, Request},
         project::{Problem, ProjectRecord, ProjectSpec},
         query::{Answer, Query},
+        route::Route,
         service::Port,
         snapshot::Snapshot,
         time::Timestamp,
@@ -171,6 +173,8 @@ pub(crate) struct Fake {
     pub(crate) interrupts: RefCell<Vec<mpsc::Sender<Interrupt>>>,
     /// How much of what is stored was asked for.
     pub(crate) tails: RefCell<Vec<Option<usize>>>,
+    /// Messages that were sent, each with its route.
+    pub(crate) notices: RefCell<Vec<(String, Notice)>>,
 }
 
 impl Outside for Fake {
@@ -260,6 +264,16 @@ impl Outside for Fake {
 
     async fn host_later(&self, _file: &Path) -> Result<Handle, String> {
         self.host.clone().ok_or_else(|| "no engine today".to_owned())
+    }
+
+    async fn send_notice(
+        &self,
+        route: &Route,
+        notice: &Notice,
+        _env: &BTreeMap<String, String>,
+    ) -> Result<String, String> {
+        self.notices.borrow_mut().push((route.name.clone(), notice.clone()));
+        if route.name == "broken" { Err("answered 500".to_owned()) } else { Ok("taken with status 200".to_owned()) }
     }
 
     fn port_holders(&self, ports: &[Port]) -> Vec<PortHolder> {

@@ -119,6 +119,7 @@ pub(crate) fn snapshot() -> Snapshot {
         timeline: entries().into_iter().map(Arc::new).collect(),
         troubles: BTreeMap::new(),
         problems: Arc::from([]),
+        alerts: cas::model::alarm::AlertsView::default(),
     }
 }
 
@@ -211,6 +212,7 @@ pub(crate) fn project() -> ProjectSpec {
             spec("cache", 15, &[]),
             spec("migrate", 18, &[]),
         ],
+        alerts: Arc::default(),
     }
 }
 

@@ -26,7 +26,13 @@ fn hint(exists: bool) -> String {
         moved_from: None,
     }]));
     let (root, file) = ("/new/shop".into(), "/new/shop/cas.yaml".into());
-    let twin = ProjectSpec { name: ProjectName::new("shop").unwrap(), root, file, services: Vec::new() };
+    let twin = ProjectSpec {
+        name: ProjectName::new("shop").unwrap(),
+        root,
+        file,
+        services: Vec::new(),
+        alerts: Arc::default(),
+    };
     world.tell(Event::ProjectLoaded { project: Arc::new(twin), heritage: Heritage::default(), request: None });
     let timeline = world.engine.snapshot(world.now).timeline.clone();
     let told = timeline.iter().rev().find(|entry| matches!(entry.what, What::Trouble { .. })).unwrap();

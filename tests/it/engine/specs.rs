@@ -107,5 +107,6 @@ pub(super) fn project(name: &str, services: Vec<ServiceSpec>) -> Arc<ProjectSpec
         root: PathBuf::from("/srv").join(name),
         file: PathBuf::from("/srv").join(name).join("cas.yaml"),
         services: services.into_iter().map(Arc::new).collect(),
+        alerts: Arc::default(),
     })
 }

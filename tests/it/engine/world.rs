@@ -10,6 +10,7 @@ use std::{
 use cas::{
     engine::{Engine, Settings},
     model::{
+        alarm::{NotSent, Notice},
         command::{Command, ServiceRef},
         effect::Effect,
         event::{Event, Input, TimerKey},
@@ -65,6 +66,10 @@ pub(super) struct World {
     pub(super) tokens_at: Timestamp,
     serial: u64,
     pub(super) succession: Succession,
+    /// What was sent: when, by which route, what.
+    pub(super) letters: Vec<(Timestamp, String, Arc<Notice>)>,
+    /// Routes that answer otherwise than well.
+    pub(super) mail: BTreeMap<String, Result<(), NotSent>>,
 }
 
 impl World {
@@ -106,6 +111,8 @@ impl World {
             tokens_at: now,
             serial: 0,
             succession: Succession::new(settings),
+            letters: Vec::new(),
+            mail: BTreeMap::new(),
         }
     }
 
@@ -500,6 +507,11 @@ impl World {
             Effect::Remedy { run, .. } => {
                 let event = Event::RemedyDone { run, error: None, note: String::new() };
                 self.at(MS, Happening::Told(event));
+            }
+            Effect::Notify { ticket, route, notice } => {
+                let outcome = self.mail.get(&route.name).cloned().unwrap_or(Ok(()));
+                self.letters.push((self.now, route.name.clone(), notice));
+                self.at(MS, Happening::Told(Event::Notified { ticket, outcome }));
             }
             Effect::Adopt { run, spec } => {
                 let process = self.processes.get_mut(&run).expect("only what is there can be taken over");

@@ -11,6 +11,7 @@ use std::{
 
 use cas::{
     model::{
+        alarm::{Level, Rule},
         exam::Grade,
         hooks::HookKind,
         ids::{ProjectName, RunId, ServiceName},
@@ -81,9 +82,14 @@ const fn number(what: &What) -> usize {
         What::RemedyJudged { .. } => 42,
         What::Escalated { .. } => 43,
         What::Maintenance { .. } => 44,
+        What::AlarmFired { .. } => 45,
+        What::AlarmResolved { .. } => 46,
+        What::NotSent { .. } => 47,
+        What::Silenced { .. } => 48,
+        What::Unsilenced => 49,
     }
 }
-const VARIANTS: usize = 45;
+const VARIANTS: usize = 50;
 
 fn every_what() -> Vec<What> {
     let odd = Duration::new(90_061, 1_002_003);
@@ -94,6 +100,12 @@ fn every_what() -> Vec<What> {
     vec![
         What::Requested { line: text.clone(), from: None },
         What::ProjectOpened { services: 3 },
+        What::AlarmFired { rule: Rule::Down, level: Level::Critical, text: text.clone() },
+        What::AlarmResolved { rule: Rule::Unhealthy, after: odd },
+        What::NotSent { route: "ops".to_owned(), error: text.clone(), again: Some(odd) },
+        What::NotSent { route: "ops".to_owned(), error: text.clone(), again: None },
+        What::Silenced { until_us: i64::MAX },
+        What::Unsilenced,
         What::Started { pid: u32::MAX, attempt: 0 },
         What::Ready { after: odd },
         What::Unhealthy { probe: ProbeKind::Liveness, detail: text.clone() },
