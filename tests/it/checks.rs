@@ -571,7 +571,7 @@ async fn freshness_is_that_of_a_file_a_sqlite_query_or_a_page() {
     );
 }
 
-/// A PostgreSQL of one's own, which does not run as root.
+/// A `PostgreSQL` of one's own, which does not run as root.
 fn postgres() -> Server {
     let place = dir();
     let user = Command::new("id").args(["-u", "postgres"]).output().unwrap();
@@ -699,4 +699,52 @@ async fn a_command_gives_any_other_figure_and_mends_it_as_the_service() {
         (result.outcome, result.output),
         (HookOutcome::Failed("exit status: 4".to_owned()), vec!["no luck".to_owned()])
     );
+}
+
+const YAML: &str = r#"
+services:
+  web:
+    command: sleep 1000
+    readiness: {exec: "test -e depth || true"}
+    checks:
+      mails: {exec: cat depth, critical: 5, every: 1s, cooldown: 1s, fix: "echo 0 > depth; echo drained for $$CAS_SERVICE"}
+"#;
+
+#[test]
+fn the_program_names_a_dishonest_probe_and_mends_what_a_check_of_ones_own_finds() {
+    let place = dir();
+    let project = place.path().join("shop");
+    fs::create_dir(&project).unwrap();
+    fs::create_dir(place.path().join("config")).unwrap();
+    fs::write(project.join("cas.yaml"), YAML).unwrap();
+    fs::write(project.join("depth"), "17\n").unwrap();
+    let cas = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cas"));
+        command.args(args).current_dir(&project).stdin(std::process::Stdio::null());
+        for (name, directory) in [("STATE", "state"), ("RUNTIME", "run"), ("CONFIG", "config")] {
+            command.env(format!("CAS_{name}_DIR"), place.path().join(directory));
+        }
+        command
+    };
+    let said = |args: &[&str]| {
+        let output = cas(args).output().unwrap();
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    };
+    for verb in ["check", "explain"] {
+        let text = said(&[verb]);
+        assert!(text.contains("`|| true` at its end makes it end with 0 whatever comes before"), "{verb}: {text}");
+        assert!(text.contains("leave that out: test -e depth"), "{verb}: {text}");
+    }
+    let mut engine = cas(&["up", "--no-tui", "web"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut events = String::new();
+    crate::support::eventually("it is mended and judged", || {
+        events = said(&["events"]);
+        events.contains("well again")
+    });
+    let _ended = Command::new("kill").arg(engine.id().to_string()).status();
+    let _status = engine.wait();
+    for told in ["remedy: mails: echo 0 > depth", "drained for shop/web", "ended well"] {
+        assert!(events.contains(told), "{told:?} is not in\n{events}");
+    }
+    assert_eq!(fs::read_to_string(project.join("depth")).unwrap(), "0\n");
 }

@@ -273,7 +273,7 @@ mod tests {
                 .commands
                 .iter()
                 .map(|command| {
-                    let writes: String = command.writes.iter().map(|file| format!(" >{file}")).collect();
+                    let writes = command.writes.iter().fold(String::new(), |text, file| text + " >" + file);
                     format!("{}{writes}", command.words.join("·"))
                 })
                 .collect();
