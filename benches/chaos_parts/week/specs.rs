@@ -84,7 +84,6 @@ fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u
         backoff: Backoff { base: Duration::from_secs(1), ..Backoff::default() },
         stop: StopPlan::default(),
         hooks: cas::model::hooks::Hooks::default(),
-        nature: None,
         ports: Vec::new(),
         autostart: true,
         occasions: cas::model::occasion::Occasions::default(),

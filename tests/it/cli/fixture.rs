@@ -190,7 +190,6 @@ fn spec(service: &str, line: u32, depends_on: &[(&str, Condition)]) -> Arc<Servi
         backoff: Backoff::default(),
         stop: StopPlan::default(),
         hooks: cas::model::hooks::Hooks::default(),
-        nature: None,
         ports: Vec::new(),
         autostart: true,
         occasions: cas::model::occasion::Occasions::default(),

@@ -25,9 +25,8 @@ fn nature(remedies: Vec<Remedy>) -> Nature {
         kind: "redis".to_owned(),
         title: "Redis".to_owned(),
         how: "its program is redis-server".to_owned(),
-        exams: Vec::new(),
-        signs: Vec::new(),
         remedies,
+        ..Nature::default()
     }
 }
 

@@ -49,7 +49,6 @@ pub(super) fn service(name: &str) -> ServiceSpec {
         backoff: Backoff { base: secs(1), ..Backoff::default() },
         stop: StopPlan::default(),
         hooks: cas::model::hooks::Hooks::default(),
-        nature: None,
         ports: Vec::new(),
         autostart: false,
         occasions: cas::model::occasion::Occasions::default(),

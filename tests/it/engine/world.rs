@@ -478,7 +478,6 @@ impl World {
                 self.at(wait, Happening::Told(Event::HookEnded { service, run, hook, result }));
             }
             // None of its services has a kind that is known.
-            Effect::Examine(_) => {}
             Effect::EndHook { run, hook } => {
                 let is_it = |told: &Happening| matches!(told, Happening::Told(Event::HookEnded { run: r, hook: h, .. }) if *r == run && *h == hook);
                 let found = self.agenda.iter().find(|(_, told)| is_it(told)).map(|(key, _)| *key);

@@ -225,7 +225,7 @@ fn variable(value: &Variable) -> String {
 }
 
 fn probe(probe: &Probe) -> String {
-    let Probe { check, interval, timeout, retries, successes, start_period, heals, honest: _ } = probe;
+    let Probe { check, interval, timeout, retries, successes, start_period, heals: _, honest: _ } = probe;
     format!(
         "{}; every {}, timeout {}, {retries} retries, {successes} successes, start {}",
         check.summary(),

@@ -40,7 +40,6 @@ pub(crate) fn spec(ready: Option<&str>) -> ServiceSpec {
         backoff: Backoff::default(),
         stop: StopPlan::default(),
         hooks: cas::model::hooks::Hooks::default(),
-        nature: None,
         ports: Vec::new(),
         autostart: false,
         occasions: cas::model::occasion::Occasions::default(),

@@ -198,7 +198,6 @@ impl Rig {
             backoff: Backoff::default(),
             stop: StopPlan::default(),
             hooks: cas::model::hooks::Hooks::default(),
-            nature: None,
             ports: Vec::new(),
             autostart: false,
             occasions: cas::model::occasion::Occasions::default(),
