@@ -78,7 +78,7 @@ fn came_from(known: &[ProjectRecord], spec: &ProjectSpec, remote: Option<&str>) 
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf};
+    use std::{fs, path::PathBuf, sync::Arc};
 
     use rustix::fs::{FlockOperation, flock};
 

@@ -43,6 +43,8 @@ fn every_command_of_the_model_is_a_verb_with_the_same_words_as_in_the_palette() 
         "close shop",
         "maintenance on web --for 30m",
         "autopilot off",
+        "silence web --for 2h --because disks",
+        "unsilence web",
     ];
     assert_eq!(lines.len(), Wish::ALL.len());
     for line in lines {

@@ -303,7 +303,7 @@ fn row_10_a_taken_port_blocks_and_burns_no_restart() {
     assert!(view.why.starts_with("port 8080 is held by nginx (pid 1234)"), "{}", view.why);
     assert_eq!((view.restarts, world.spawns("web").len()), (0, 0));
     world.assert_told("web", "port 8080 is held by nginx");
-    assert_eq!(world.story("web").len(), 2, "asked, and told once: {:?}", world.story("web"));
+    assert_eq!(world.story("web").len(), 3, "asked, told once, and its alarm: {:?}", world.story("web"));
     world.held_ports.clear();
     world.run_for(secs(3));
     assert_eq!(world.phase("web"), "running");

@@ -477,7 +477,6 @@ impl World {
                 let result = HookResult { outcome, output: vec!["a line of the hook".to_owned()], took: wait };
                 self.at(wait, Happening::Told(Event::HookEnded { service, run, hook, result }));
             }
-            // None of its services has a kind that is known.
             Effect::EndHook { run, hook } => {
                 let is_it = |told: &Happening| matches!(told, Happening::Told(Event::HookEnded { run: r, hook: h, .. }) if *r == run && *h == hook);
                 let found = self.agenda.iter().find(|(_, told)| is_it(told)).map(|(key, _)| *key);
