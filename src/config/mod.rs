@@ -4,6 +4,7 @@
 mod attributes;
 mod check;
 mod command;
+mod container;
 pub mod detect;
 mod dotenv;
 mod draft;

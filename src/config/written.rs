@@ -207,6 +207,8 @@ fn probe(probe: &Probe) -> String {
         Check::Http { url, status: Some(status) } => format!("http: {{url: {}, status: {status}}}", string(url)),
         Check::Tcp { host, port } => format!("tcp: {}", string(&format!("{host}:{port}"))),
         Check::Log { pattern } => format!("log: {}", string(pattern)),
+        // Nobody writes it: it is what a container has that says nothing else.
+        Check::Container => "exec: [\"true\"]".to_owned(),
     };
     let (interval, timeout, start_period) = (time(*interval), time(*timeout), time(*start_period));
     format!(

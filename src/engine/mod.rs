@@ -44,6 +44,7 @@ use std::{
 };
 
 use crate::model::{
+    container::{ContainerView, Reach},
     effect::Effect,
     event::TroubleSlot,
     ids::{ProjectName, RunId, ServiceId},
@@ -193,6 +194,8 @@ pub struct Engine {
     /// Files as they were read for the plan of a reload.
     read: BTreeMap<ProjectName, Reading>,
     troubles: BTreeMap<TroubleSlot, String>,
+    docker: Reach,
+    containers: Arc<[Arc<ContainerView>]>,
     /// What it says passes through this first.
     redactor: Arc<Redactor>,
     host: HostView,
@@ -234,6 +237,8 @@ impl Engine {
             problems: Arc::from([]),
             read: BTreeMap::new(),
             troubles: BTreeMap::new(),
+            docker: Reach::default(),
+            containers: Arc::default(),
             redactor: Arc::new(Redactor::default()),
             host: HostView::default(),
             revision: 0,

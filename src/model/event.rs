@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    container::{ContainerView, Reach},
     heritage::Heritage,
     hooks::{HookKind, HookResult},
     ids::{Epoch, ProjectName, RequestId, RunId, ServiceId},
@@ -14,6 +15,7 @@ use super::{
     probe::{ProbeKind, ProbeOutcome},
     project::{Problem, ProjectRecord, ProjectSpec},
     service::Containment,
+    time::Timestamp,
 };
 
 /// What the engine is stepped with.
@@ -121,6 +123,19 @@ pub enum Event {
         /// Its main process, also the id of its process group.
         pid: u32,
     },
+    /// Of a service that has no run, something is there that others started: a container that was made for it.
+    RunFound {
+        /// Whose.
+        service: ServiceId,
+        /// Its main process.
+        pid: u32,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The engine of containers can be reached, or cannot any more; told where that is news.
+    DockerKnown(Reach),
+    /// All its containers, by id; told where anything of them is news.
+    ContainersListed(Arc<[Arc<ContainerView>]>),
     /// A run could not come to exist.
     SpawnFailed {
         /// Which.
@@ -280,4 +295,6 @@ pub enum TroubleSlot {
     Journal,
     /// Who looks whether files of services change.
     Files,
+    /// The engine of containers.
+    Docker,
 }

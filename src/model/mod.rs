@@ -4,6 +4,7 @@ pub mod account;
 pub mod alert;
 pub mod attributes;
 pub mod command;
+pub mod container;
 pub mod effect;
 pub mod event;
 pub mod exam;

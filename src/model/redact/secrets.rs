@@ -96,7 +96,7 @@ impl Secrets {
             match &probe.check {
                 Check::Exec(command) => self.learn_command(command),
                 Check::Http { url, .. } => self.learn_text(url),
-                Check::Tcp { .. } | Check::Log { .. } => {}
+                Check::Tcp { .. } | Check::Log { .. } | Check::Container => {}
             }
         }
         if let Some(description) = &service.description {

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 use super::{
-    Running, Shared, clock,
+    Running, Shared, clock, docker,
     slot::{Order, RunOrder},
 };
 use crate::model::{
@@ -24,6 +24,10 @@ use crate::model::{
 pub(super) async fn ask(shared: Arc<Shared>, running: Running, spec: Arc<ServiceSpec>, round: ProbeRound) {
     let timeout = round.probe.timeout;
     let answer = match &round.probe.check {
+        Check::Container => docker::ask(&shared, &running, round.run, None, timeout).await,
+        Check::Exec(command) if spec.container.is_some() => {
+            docker::ask(&shared, &running, round.run, Some(command), timeout).await
+        }
         Check::Exec(command) => exec::ask(&shared, &running, &spec, round.run, command, timeout).await,
         Check::Http { url, status } => {
             let asked = http::ask(&shared.clients, url, *status);
@@ -53,7 +57,11 @@ pub(super) async fn run_beside(
     run: RunId,
     command: CommandLine,
 ) {
-    let answer = exec::ask(&shared, &running, &spec, run, &command, LONGEST_BESIDE).await;
+    let answer = if spec.container.is_some() {
+        docker::ask(&shared, &running, run, Some(&command), LONGEST_BESIDE).await
+    } else {
+        exec::ask(&shared, &running, &spec, run, &command, LONGEST_BESIDE).await
+    };
     let Some((outcome, _)) = answer else { return };
     shared.tell(Event::RanBeside { run, outcome }).await;
 }
