@@ -12,7 +12,7 @@ use super::{
     import::{self, Candidate, Container, PortUse, Told, Variable, compose},
     nearest::did_you_mean,
     problems::Place,
-    reader::{Fields, Reader, bytes},
+    reader::{Fields, Reader},
     schema,
     tree::{Node, Shape},
 };
@@ -432,11 +432,6 @@ fn published(text: &str) -> Result<Vec<Publish>, String> {
     }
     let port = |(host, target)| Publish { address: address.clone(), host, target, is_udp };
     Ok(hosts.into_iter().zip(targets).map(port).collect())
-}
-
-/// A size in compose's words.
-pub(crate) fn size(text: &str) -> Option<u64> {
-    bytes(text)
 }
 
 #[cfg(test)]

@@ -49,11 +49,6 @@ impl Failure {
         matches!(self, Self::Refused { status: 404, .. })
     }
 
-    /// True where the engine itself is the trouble.
-    pub(super) const fn is_away(&self) -> bool {
-        matches!(self, Self::Away(_))
-    }
-
     /// For a sentence: `Docker refused it: no such image`.
     pub(super) fn told(&self) -> String {
         match self {

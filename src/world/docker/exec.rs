@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 use super::{
     Docker,
     call::{ANSWER, Failure, quoted},
+    look::OwnHealth,
 };
 use crate::{
     model::{ids::RunId, probe::ProbeOutcome, service::CommandLine, time::short_duration},
@@ -19,14 +20,10 @@ use crate::{
 
 /// Of what it writes, so much of the end is kept.
 const KEPT_BYTES: usize = 4096;
+/// Between two looks at what was heard.
+const HEARD_EVERY: Duration = Duration::from_millis(200);
 
 /// What its own health check says of the container of a run, as was heard last; none where it is not there.
-fn own_health(docker: &Docker, run: RunId) -> ProbeOutcome {
-    lock(&docker.health).get(&run).map_or_else(
-        || ProbeOutcome::Failed("Docker has not been asked yet".to_owned()),
-        super::look::OwnHealth::outcome,
-    )
-}
 
 /// Carries a round out that is put in the container of a run; none where the run ended first.
 pub(in crate::world) async fn ask(
@@ -37,7 +34,9 @@ pub(in crate::world) async fn ask(
     timeout: Duration,
 ) -> Option<(ProbeOutcome, Duration)> {
     let docker = &shared.docker;
-    let Some(command) = command else { return Some((own_health(docker, run), Duration::ZERO)) };
+    let Some(command) = command else {
+        return Some((settled_health(docker, running, run, timeout).await?, Duration::ZERO));
+    };
     let id = lock(&docker.owners).iter().find(|(_, (_, of))| *of == run).map(|(id, _)| id.clone());
     let Some(id) = id else {
         return Some((ProbeOutcome::Failed("its container is not there".to_owned()), Duration::ZERO));

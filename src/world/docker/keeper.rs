@@ -534,7 +534,7 @@ impl Keeper {
                     self.look_for_strangers(None);
                 }
             }
-            Happening::Of { id, action, labels, exit_code: _ } => {
+            Happening::Of { id, action, labels } => {
                 if self.run.as_ref().is_some_and(|run| run.container == id) {
                     self.look();
                 } else if self.run.is_none()

@@ -227,10 +227,5 @@ fn happening_of(event: EventMessage) -> Option<Happening> {
     if action.starts_with("exec_") || action == "top" || action == "resize" {
         return None;
     }
-    Some(Happening::Of {
-        id: actor.id?,
-        action,
-        labels: labels::of_compose(&attributes),
-        exit_code: attributes.get("exitCode").and_then(|code| code.parse().ok()),
-    })
+    Some(Happening::Of { id: actor.id?, action, labels: labels::of_compose(&attributes) })
 }

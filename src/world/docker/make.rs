@@ -57,6 +57,7 @@ pub(super) async fn make(
     before: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Made, String> {
     let container = wish.container;
+    docker.settled(ANSWER).await.map_err(|why| format!("Docker cannot be reached: {why}"))?;
     let there = of_service(docker, container).await.map_err(|failure| failure.told())?;
     // What runs is taken over, whatever it was made from: a second is never started.
     if let Some(running) = there.iter().find(|one| is_up(one)) {

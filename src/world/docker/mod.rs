@@ -70,8 +70,6 @@ pub(super) enum Happening {
         action: String,
         /// Compose's project, service and number by its labels, where it has them.
         labels: Option<(String, String, u32)>,
-        /// With which code it ended, of `die`.
-        exit_code: Option<i64>,
     },
 }
 
