@@ -23,7 +23,22 @@ const KEPT_BYTES: usize = 4096;
 /// Between two looks at what was heard.
 const HEARD_EVERY: Duration = Duration::from_millis(200);
 
-/// What its own health check says of the container of a run, as was heard last; none where it is not there.
+/// What its own health check says of the container of a run, once it is no longer that it has yet to pass, or after `within`; none where the run
+/// ended first.
+async fn settled_health(docker: &Docker, running: &Running, run: RunId, within: Duration) -> Option<ProbeOutcome> {
+    let deadline = clock::now().plus(within);
+    loop {
+        let health = lock(&docker.health).get(&run).cloned();
+        if clock::now().has_reached(deadline) || !matches!(health, None | Some(OwnHealth::Starting)) {
+            let unasked = || ProbeOutcome::Failed("Docker has not been asked yet".to_owned());
+            return Some(health.map_or_else(unasked, |health| health.outcome()));
+        }
+        tokio::select! {
+            () = running.ended.cancelled() => return None,
+            () = tokio::time::sleep(HEARD_EVERY) => {}
+        }
+    }
+}
 
 /// Carries a round out that is put in the container of a run; none where the run ended first.
 pub(in crate::world) async fn ask(

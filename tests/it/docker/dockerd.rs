@@ -57,7 +57,8 @@ impl Dockerd {
             dockerd --data-root {at}/data --exec-root {at}/exec --pidfile {at}/pid -H unix://{at}/docker.sock \
                 --iptables=false --bridge=none --shutdown-timeout 3 >>{at}/log 2>&1 &
             dockerd=$!
-            trap 'kill $dockerd; wait $dockerd; rm -rf {at}; exit' TERM
+            trap 'kill $dockerd; wait $dockerd
+                grep {at}/ /proc/mounts | cut -d\" \" -f2 | sort -r | xargs -r umount -l; rm -rf {at}; exit' TERM
             wait $dockerd"
         );
         let (sender, receiver) = std::sync::mpsc::channel();
