@@ -33,6 +33,44 @@ const HEARD_EVERY: Duration = Duration::from_secs(1);
 /// A container whose own check has not passed yet is waited for.
 const HEARD_WITHIN: Duration = Duration::from_mins(10);
 
+/// Keys that mean something to containers alone.
+const ONLY: [&str; 22] = [
+    "entrypoint",
+    "volumes",
+    "networks",
+    "network_mode",
+    "labels",
+    "container_name",
+    "hostname",
+    "platform",
+    "pull_policy",
+    "extra_hosts",
+    "dns",
+    "group_add",
+    "cap_add",
+    "cap_drop",
+    "security_opt",
+    "privileged",
+    "read_only",
+    "stdin_open",
+    "init",
+    "shm_size",
+    "tmpfs",
+    "sysctls",
+];
+
+/// Keys of containers that a process has.
+fn tell_unused(reader: &mut Reader<'_>, fields: &Fields<'_>) {
+    for (key, _) in ONLY.into_iter().filter_map(|key| fields.find(key)) {
+        let (at, message) = (key.at, format!("{}: not used", key.text));
+        if &*key.text == "entrypoint" {
+            reader.error(at, "entrypoint: a process has none", "put the whole line into command, or give it an image:");
+        } else {
+            reader.note(at, message, "only a container has it, which is what has image: or build:");
+        }
+    }
+}
+
 /// True where the keys of a service in `cas.yaml` make it a container.
 pub(crate) fn is_one(fields: &Fields<'_>) -> bool {
     KEYS.into_iter().any(|key| fields.get(key).is_some())
@@ -165,6 +203,7 @@ fn mount(text: &str) -> Mount {
 /// From `cas.yaml`; none where it is a process, or after an error that leaves nothing to run.
 pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<ContainerSpec> {
     if !is_one(fields) {
+        tell_unused(reader, fields);
         return None;
     }
     let mut spec = blank();

@@ -51,8 +51,8 @@ pub(crate) const PROJECT: Table = Table {
     ],
     foreign: &[
         ("version", Unused("it has no meaning any more")),
-        ("networks", Unused("processes share the network of this machine")),
-        ("volumes", Unused("processes see the files of this machine")),
+        ("networks", Unused("the networks that containers join are made plainly")),
+        ("volumes", Unused("the volumes that containers name are made plainly")),
         ("configs", Unused("use environment or env_file")),
         ("secrets", Unused("use environment or env_file")),
         ("include", Refused("copy the services into this file")),
