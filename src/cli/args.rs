@@ -75,6 +75,8 @@ pub enum Verb {
     /// Show where services stand, and why
     #[command(alias = "ps")]
     Status(Status),
+    /// List the containers of Docker or Podman: those of services, and all others
+    Containers(Containers),
     /// Print what services wrote
     #[command(after_help = LOGS_EXAMPLES)]
     Logs(Logs),
@@ -269,6 +271,17 @@ pub struct Status {
     pub exit_code: bool,
 }
 
+/// `cas containers`.
+#[derive(Debug, Args)]
+pub struct Containers {
+    /// Also those that do not run
+    #[arg(short = 'a', long)]
+    pub all: bool,
+    /// JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `cas logs`.
 #[derive(Debug, Args)]
 pub struct Logs {
@@ -437,6 +450,7 @@ impl Verb {
             Self::Config { action } => action.change(),
             Self::Up(_)
             | Self::Status(_)
+            | Self::Containers(_)
             | Self::Logs(_)
             | Self::Events(_)
             | Self::Graph(_)
@@ -477,6 +491,7 @@ impl Cli {
                 Verb::Down
                 | Verb::Act(_)
                 | Verb::Status(_)
+                | Verb::Containers(_)
                 | Verb::Logs(_)
                 | Verb::Events(_)
                 | Verb::Graph(_)

@@ -93,6 +93,7 @@ async fn verb<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Resul
         Some(Verb::Down) => verbs::down::down(ctx, outside, &place).await,
         Some(Verb::Act(act)) => verbs::act::act(ctx, outside, &place, &act).await,
         Some(Verb::Status(status)) => verbs::status::status(ctx, outside, &place, &status).await,
+        Some(Verb::Containers(containers)) => verbs::containers::containers(ctx, outside, &place, &containers).await,
         Some(Verb::Logs(logs)) => verbs::logs::logs(ctx, outside, &place, &logs).await,
         Some(Verb::Events(events)) => verbs::events::events(ctx, outside, &place, &events).await,
         Some(Verb::Graph(graph)) => verbs::files::graph(ctx, outside, &place, &graph),

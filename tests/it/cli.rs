@@ -2,6 +2,7 @@
 
 mod args;
 mod config;
+mod containers;
 mod daemon;
 mod fake;
 mod fixture;

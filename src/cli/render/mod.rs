@@ -1,5 +1,6 @@
 //! Pictures and lines to text and JSON: pure, so that every form can be compared to an exact string. Never reads or writes.
 
+pub mod containers;
 pub mod events;
 pub mod explain;
 pub mod graph;

@@ -3,6 +3,7 @@
 pub(super) mod act;
 pub(super) mod attach;
 pub(super) mod config;
+pub(super) mod containers;
 pub(super) mod daemon;
 pub(super) mod demo;
 pub(super) mod down;

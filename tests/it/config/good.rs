@@ -302,9 +302,9 @@ fn a_compose_file_s_other_keys_are_noted_and_not_used() {
         [
             "version: not used",
             "networks: not used",
-            "logging: not used",
+            "container_name: not used",
             "labels: not used",
-            "container_name: not used"
+            "logging: not used"
         ]
     );
 }

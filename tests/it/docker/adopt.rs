@@ -170,3 +170,44 @@ async fn one_that_hangs_is_known_to_and_orders_wait_for_it() {
     assert_eq!(rig.exited(run).await.exit, Exit::Signal(9));
     tokio::task::spawn_blocking(move || drop(docker)).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_container_is_listed_and_those_of_runs_say_of_which() {
+    let docker = dockerd::shared();
+    let mut rig = rig();
+    docker.ask(&[
+        "run",
+        "-d",
+        "--network=none",
+        "--name=loose",
+        "--restart=always",
+        "-e",
+        "SECRET=x",
+        IMAGE,
+        "sleep",
+        "1000",
+    ]);
+    let run = rig.start_spec(spec(&rig, "listed", "sleep 1000"));
+    rig.spawned(run).await;
+    let views = rig
+        .event("both are listed", |event| match event {
+            Event::ContainersListed(views) => {
+                let own = views.iter().find(|view| view.run == Some(run) && view.usage.is_some())?;
+                let loose = views.iter().find(|view| view.name == "loose")?;
+                Some((own.clone(), loose.clone()))
+            }
+            _ => None,
+        })
+        .await;
+    let (own, loose) = views;
+    assert_eq!(
+        (own.name.as_str(), own.state.as_str(), own.made_by.as_deref()),
+        ("listed-web-1", "running", Some("cas"))
+    );
+    assert_eq!(loose.of, None);
+    assert_eq!(loose.healer, cas::model::container::Healer::Docker);
+    assert!(loose.environment_names.contains("SECRET"));
+    assert!(!format!("{loose:?}").contains("SECRET=x"));
+    docker.ask(&["rm", "-f", "loose"]);
+    rig.end(run, Duration::ZERO).await;
+}
