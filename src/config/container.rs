@@ -110,7 +110,7 @@ pub(crate) fn finish(
         Some(replica) => (replica.of.to_string(), replica.number),
         None => (service.to_owned(), 1),
     };
-    spec.root = root.to_owned();
+    root.clone_into(&mut spec.root);
     spec.files = vec![file.to_owned()];
     if spec.network_mode.is_none() && spec.networks.is_empty() {
         spec.networks.push(Join { network: "default".to_owned(), aliases: Vec::new(), ipv4_address: None });

@@ -9,7 +9,7 @@ use crate::model::text::plain;
 /// An engine that is asked something answers within this time.
 pub(super) const ANSWER: Duration = Duration::from_secs(5);
 /// What it is told to do may take longer: to make, start or remove a container.
-pub(super) const WORK: Duration = Duration::from_secs(60);
+pub(super) const WORK: Duration = Duration::from_mins(1);
 /// A message of the engine's is cut to so many characters.
 const QUOTED: usize = 200;
 
@@ -30,6 +30,7 @@ pub(in crate::world) enum Failure {
 }
 
 impl Failure {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "an enum of others: whatever they add is a broken connection")]
     pub(super) fn of(error: &Error) -> Self {
         match error {
             Error::DockerResponseServerError { status_code, message } => {

@@ -29,7 +29,7 @@ pub(super) struct Kill {
     /// Signals that an engine that was away did not deliver.
     owed: Option<Signal>,
     /// When SIGKILL is due.
-    kill_at: Option<Timestamp>,
+    due_at: Option<Timestamp>,
     /// When it is given up.
     give_up_at: Option<Timestamp>,
     /// Somebody waits to hear that nothing is left.
@@ -38,7 +38,7 @@ pub(super) struct Kill {
 
 impl Kill {
     pub(super) fn due(&self) -> Option<Timestamp> {
-        [self.kill_at, self.give_up_at].into_iter().flatten().min_by_key(|at| at.mono_us)
+        [self.due_at, self.give_up_at].into_iter().flatten().min_by_key(|at| at.mono_us)
     }
 }
 
@@ -76,7 +76,7 @@ impl Keeper {
         self.signal(signal);
     }
 
-    pub(super) fn signalled(&mut self, signal: Signal, result: Result<(), Failure>) {
+    pub(super) fn signalled(&mut self, signal: Signal, result: &Result<(), Failure>) {
         let Some(run) = &mut self.run else { return };
         match result {
             Ok(()) => {
@@ -110,10 +110,10 @@ impl Keeper {
         run.kill.is_awaited = true;
         run.kill.give_up_at = Some(now.plus(patience + GIVE_UP));
         if patience.is_zero() {
-            run.kill.kill_at = Some(now.plus(AGAIN));
+            run.kill.due_at = Some(now.plus(AGAIN));
             self.stop(Signal::Kill);
         } else {
-            run.kill.kill_at = Some(now.plus(patience));
+            run.kill.due_at = Some(now.plus(patience));
             self.stop(Signal::Term);
         }
     }
@@ -128,8 +128,8 @@ impl Keeper {
             }
         }
         let Some(run) = &mut self.run else { return };
-        if run.kill.kill_at.is_some_and(|at| now.has_reached(at)) {
-            run.kill.kill_at = Some(now.plus(AGAIN));
+        if run.kill.due_at.is_some_and(|at| now.has_reached(at)) {
+            run.kill.due_at = Some(now.plus(AGAIN));
             self.stop(Signal::Kill);
         }
     }
@@ -193,7 +193,7 @@ async fn end_container(shared: &Shared, id: &str) {
     loop {
         match shared.docker.inspect(id).await {
             Ok(inspected) => {
-                if !inspected.state.is_some_and(|state| state.running == Some(true)) {
+                if inspected.state.is_none_or(|state| state.running != Some(true)) {
                     return;
                 }
                 if !is_sent {

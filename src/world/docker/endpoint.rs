@@ -115,7 +115,7 @@ fn parse(host: &str, certs: Option<PathBuf>) -> Result<Endpoint, String> {
     match (scheme, certs) {
         ("unix", _) => Ok(Endpoint::Unix(PathBuf::from(rest))),
         ("ssh", _) => Ok(Endpoint::Ssh(address)),
-        ("https", Some(certs)) | ("tcp" | "http", Some(certs)) => Ok(Endpoint::Tls(address, certs)),
+        ("https" | "tcp" | "http", Some(certs)) => Ok(Endpoint::Tls(address, certs)),
         ("tcp" | "http", None) => Ok(Endpoint::Tcp(address)),
         _ => Err(format!("is \"{}\", and {}:// is not spoken here", plain(host), plain(scheme))),
     }

@@ -73,7 +73,8 @@ pub(super) struct Run {
     follow: Option<AbortOnDropHandle<()>>,
     follow_again: Option<Timestamp>,
     usage: Option<AbortOnDropHandle<()>>,
-    _making: Option<AbortOnDropHandle<()>>,
+    /// What makes it: ended with the run.
+    making: Option<AbortOnDropHandle<()>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -174,7 +175,7 @@ impl Keeper {
                     }
                     reads_on = self.read().await;
                 }
-                Wake::Happening(happening) => self.hear(happening).await,
+                Wake::Happening(happening) => self.hear(happening),
                 Wake::Place(Some(place)) => self.capture.hand_on(place),
                 Wake::Place(None) => self.capture.drop_pending(),
                 Wake::ReadOn => reads_on = self.read().await,
@@ -295,7 +296,7 @@ impl Keeper {
             follow: None,
             follow_again: None,
             usage: None,
-            _making: None,
+            making: None,
         });
     }
 
@@ -332,7 +333,7 @@ impl Keeper {
             let _gone = news.send(News::Made(id, Box::new(made))).await;
         });
         if let Some(run) = &mut self.run {
-            run._making = Some(AbortOnDropHandle::new(making));
+            run.making = Some(AbortOnDropHandle::new(making));
         }
     }
 
@@ -348,7 +349,7 @@ impl Keeper {
             },
             News::FollowEnded(run) if self.has(run) => self.follow_ended().await,
             News::Looked(run, looked) if self.has(run) => self.looked(*looked).await,
-            News::Signalled(run, signal, result) if self.has(run) => self.signalled(signal, result),
+            News::Signalled(run, signal, result) if self.has(run) => self.signalled(signal, &result),
             News::Stranger(look) => self.meet(*look).await,
             News::StrayGone(run) => {
                 self.shared.forget(run);
@@ -523,7 +524,7 @@ impl Keeper {
         }
     }
 
-    async fn hear(&mut self, happening: Happening) {
+    fn hear(&mut self, happening: Happening) {
         match happening {
             Happening::Anew => {
                 if self.run.is_some() {
@@ -553,12 +554,11 @@ impl Keeper {
         let (shared, spec, news) = (Arc::clone(&self.shared), Arc::clone(&self.spec), self.tell_news.clone());
         tokio::spawn(async move {
             let Some(container) = Self::container(&spec) else { return };
-            let id = match id {
-                Some(id) => Some(id),
-                None => {
-                    let Ok(there) = make::of_service(&shared.docker, container).await else { return };
-                    there.into_iter().filter(make::is_up).find_map(|one| one.id)
-                }
+            let id = if id.is_some() {
+                id
+            } else {
+                let Ok(there) = make::of_service(&shared.docker, container).await else { return };
+                there.into_iter().filter(make::is_up).find_map(|one| one.id)
             };
             let Some(id) = id else { return };
             if let Ok(look) = make::look_at(&shared.docker, &spec, &id).await

@@ -80,10 +80,8 @@ async fn connect(docker: &Docker) -> Result<Standing, Reach> {
     if let Endpoint::Unix(path) = &endpoint {
         // In the system's own words: hyper says less.
         if let Err(error) = tokio::net::UnixStream::connect(path).await {
-            let hint = match error.kind() {
-                std::io::ErrorKind::PermissionDenied => " (the group docker may be missing: see docs/containers.md)",
-                _ => "",
-            };
+            let is_refused = error.kind() == std::io::ErrorKind::PermissionDenied;
+            let hint = if is_refused { " (the group docker may be missing: see docs/containers.md)" } else { "" };
             return Err(Reach::Absent { why: format!("{endpoint}: {error}{hint}") });
         }
     }

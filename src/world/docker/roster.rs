@@ -32,7 +32,7 @@ const MOST: usize = 500;
 /// So many ports, mounts and names of variables of one.
 const MOST_PARTS: usize = 100;
 /// For ever, as far as anybody waits.
-const NEVER: Duration = Duration::from_secs(24 * 3600);
+const NEVER: Duration = Duration::from_hours(24);
 /// While something is shown whose use changes.
 const USAGE: Duration = Duration::from_secs(1);
 
@@ -143,7 +143,7 @@ fn view_of(inspected: ContainerInspectResponse) -> ContainerView {
     let health = state.health.and_then(|health| health.status).map(|status| status.to_string());
     let of = labels::of_compose(&labelled);
     let mounts = inspected.mounts.unwrap_or_default().into_iter().map(|mount| {
-        let kind = mount.typ.map(|kind| kind.to_string()).unwrap_or_default();
+        let kind = mount.typ.unwrap_or_default();
         let source = mount.name.or(mount.source).unwrap_or_default();
         quoted(&format!("{kind} {source} -> {}", mount.destination.unwrap_or_default()))
     });

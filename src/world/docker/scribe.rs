@@ -137,13 +137,11 @@ impl Scribe {
 
     /// Where the output ends.
     pub(super) fn end(&self) -> Position {
-        match &self.segment {
-            Some(segment) => Position { segment: segment.number, offset: segment.offset },
-            None => {
-                let length = fs::metadata(self.file("log", self.newest)).map_or(0, |about| about.len());
-                Position { segment: self.newest, offset: length }
-            }
+        if let Some(segment) = &self.segment {
+            return Position { segment: segment.number, offset: segment.offset };
         }
+        let length = fs::metadata(self.file("log", self.newest)).map_or(0, |about| about.len());
+        Position { segment: self.newest, offset: length }
     }
 
     /// Sees to it that there is a segment with room.

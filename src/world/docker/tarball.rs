@@ -53,7 +53,7 @@ pub(super) fn of_directory(
     let root = directory.to_owned();
     tokio::task::spawn_blocking(move || {
         let mut archive = Archive { chunks, pending: Vec::with_capacity(CHUNK) };
-        if let Err(error) = archive.add_all(&root, rules) {
+        if let Err(error) = archive.add_all(&root, &rules) {
             // An error means that Docker takes no more.
             let _gone = archive.chunks.blocking_send(Err(error));
         }
@@ -67,7 +67,7 @@ struct Archive {
 }
 
 impl Archive {
-    fn add_all(&mut self, root: &Path, rules: Gitignore) -> io::Result<()> {
+    fn add_all(&mut self, root: &Path, rules: &Gitignore) -> io::Result<()> {
         let below = root.to_owned();
         let walk = WalkBuilder::new(root)
             .standard_filters(false)

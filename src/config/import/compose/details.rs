@@ -72,12 +72,14 @@ fn resources(values: &mut Values, root: &Item, section: &str) -> BTreeMap<String
     let mut all = BTreeMap::new();
     for (name, item) in item.entries().iter().filter(|(name, _)| !name.text.starts_with("x-")) {
         let path = format!("{section}.{}", name.text);
-        let mut own = Resource::default();
-        own.name = item.get("name").and_then(|item| values.text(&format!("{path}.name"), item));
-        own.driver = item.get("driver").and_then(|item| values.text(&format!("{path}.driver"), item));
-        own.driver_opts =
-            item.get("driver_opts").map(|item| pairs(values, &format!("{path}.driver_opts"), item)).unwrap_or_default();
-        own.is_internal = item.get("internal").and_then(|item| values.truth("internal", item)).unwrap_or(false);
+        let options = item.get("driver_opts");
+        let mut own = Resource {
+            name: item.get("name").and_then(|item| values.text(&format!("{path}.name"), item)),
+            is_external: false,
+            driver: item.get("driver").and_then(|item| values.text(&format!("{path}.driver"), item)),
+            driver_opts: options.map(|item| pairs(values, &format!("{path}.driver_opts"), item)).unwrap_or_default(),
+            is_internal: item.get("internal").and_then(|item| values.truth("internal", item)).unwrap_or(false),
+        };
         if let Some(external) = item.get("external") {
             // An older form has the name below it.
             own.is_external = match &external.form {
