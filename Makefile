@@ -15,7 +15,7 @@ demo: ## build and open the console on the bundled demo project
 	$(CARGO) run --release --locked -- demo
 
 test-needs: ## install what the tests need
-	@missing=""; for c in python3:python3 pgrep:procps setpriv:util-linux script:bsdutils ssh:openssh-client ssh-keygen:openssh-client sshd:openssh-server faketime:faketime; do PATH="$$PATH:/usr/sbin:/sbin" command -v "$${c%%:*}" >/dev/null || missing="$$missing $${c##*:}"; done; \
+	@missing=""; for c in dockerd:docker.io docker:docker.io busybox:busybox-static iptables:iptables python3:python3 pgrep:procps setpriv:util-linux script:bsdutils ssh:openssh-client ssh-keygen:openssh-client sshd:openssh-server faketime:faketime; do PATH="$$PATH:/usr/sbin:/sbin" command -v "$${c%%:*}" >/dev/null || missing="$$missing $${c##*:}"; done; \
 	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && $(SUDO) apt-get install -yq --no-install-recommends $$missing; fi
 
 test: test-needs ## install what the tests need and run all of them

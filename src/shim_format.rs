@@ -75,7 +75,7 @@ pub struct IndexRecord {
     pub wall_us: i64,
     /// The newest run then.
     pub run: u64,
-    /// Bytes dropped or removed; 0 for data.
+    /// Bytes dropped or removed; of data 0, or, of a container, when its last line was written in nanoseconds since the Unix epoch.
     pub count: u64,
 }
 

@@ -42,7 +42,7 @@ fn with_older_exit(service: &ServiceView) -> ServiceView {
 fn exit(exit: &Exit) -> Exit {
     match exit {
         Exit::OutOfMemory { .. } => Exit::Signal(9),
-        Exit::Rebooted => Exit::Unknown,
+        Exit::Rebooted | Exit::Removed => Exit::Unknown,
         Exit::Code(_) | Exit::Signal(_) | Exit::SpawnFailed(_) | Exit::Unknown => exit.clone(),
     }
 }

@@ -89,6 +89,8 @@ pub enum Verb {
     Why(Why),
     /// List the kinds of services that are known, or all that is known of one
     Kinds(Kinds),
+    /// List the containers of Docker or Podman: those of services, and all others
+    Containers(Containers),
     /// Print what services wrote
     #[command(after_help = LOGS_EXAMPLES)]
     Logs(Logs),
@@ -286,6 +288,17 @@ pub struct Status {
     pub exit_code: bool,
 }
 
+/// `cas containers`.
+#[derive(Debug, Args)]
+pub struct Containers {
+    /// Also those that do not run
+    #[arg(short = 'a', long)]
+    pub all: bool,
+    /// JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `cas logs`.
 #[derive(Debug, Args)]
 pub struct Logs {
@@ -458,6 +471,7 @@ impl Verb {
             | Self::Health(_)
             | Self::Why(_)
             | Self::Kinds(_)
+            | Self::Containers(_)
             | Self::Logs(_)
             | Self::Events(_)
             | Self::Alerts(Alerts { action: None, .. })
@@ -502,6 +516,7 @@ impl Cli {
                 | Verb::Health(_)
                 | Verb::Why(_)
                 | Verb::Kinds(_)
+                | Verb::Containers(_)
                 | Verb::Logs(_)
                 | Verb::Events(_)
                 | Verb::Alerts(_)

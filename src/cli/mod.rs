@@ -96,6 +96,7 @@ async fn verb<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Resul
         Some(Verb::Health(health)) => verbs::health::health(ctx, outside, &place, &health).await,
         Some(Verb::Why(why)) => verbs::why::why(ctx, outside, &place, &why).await,
         Some(Verb::Kinds(kinds)) => verbs::kinds::kinds(ctx, &kinds),
+        Some(Verb::Containers(containers)) => verbs::containers::containers(ctx, outside, &place, &containers).await,
         Some(Verb::Logs(logs)) => verbs::logs::logs(ctx, outside, &place, &logs).await,
         Some(Verb::Events(events)) => verbs::events::events(ctx, outside, &place, &events).await,
         Some(Verb::Alerts(alerts)) => verbs::alerts::alerts(ctx, outside, &place, &alerts).await,

@@ -38,6 +38,8 @@ pub fn snapshot(
         host: HostView::default(),
         timeline: entries.iter().cloned().map(Arc::new).collect(),
         troubles: BTreeMap::new(),
+        docker: crate::model::container::Reach::default(),
+        containers: Vec::new(),
         problems: Arc::from([]),
         alerts: AlertsView::default(),
     }

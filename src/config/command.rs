@@ -33,7 +33,7 @@ pub(crate) enum Programs {
     Here,
     /// Another service that it waits for may build them.
     MayBeBuilt,
-    /// They are in a container, which is reported already.
+    /// They are in a container.
     InContainer,
 }
 
@@ -41,7 +41,7 @@ impl Programs {
     /// Where the programs of a service with these keys come from.
     pub(crate) fn of(fields: &Fields<'_>, edges: &[Edge]) -> Self {
         let has = |key: &str| fields.get(key).is_some();
-        if CONTAINER_KEYS.into_iter().any(has) && !has("command") && !has("shell") {
+        if CONTAINER_KEYS.into_iter().any(has) {
             Self::InContainer
         } else if edges.iter().any(|edge| edge.dependency.condition == Condition::ServiceCompletedSuccessfully) {
             Self::MayBeBuilt
@@ -59,15 +59,6 @@ pub(crate) fn read(
     surroundings: Surroundings<'_>,
 ) -> Option<CommandLine> {
     let given = (fields.get("command"), fields.get("shell"));
-    if let (Some(_), _) | (_, Some(_)) = given {
-        for key in CONTAINER_KEYS.into_iter().filter_map(|key| fields.find(key)) {
-            reader.note(
-                key.0.at,
-                format!("{}: not used", key.0.text),
-                "containers come later; the command runs as a process of this machine",
-            );
-        }
-    }
     match given {
         (Some(_), Some(shell)) => {
             reader.error(shell.at, "shell: there is a command, too", "keep one of the two");
@@ -104,19 +95,11 @@ fn missing(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, at: Place) 
     if ["command", "shell"].into_iter().any(|key| fields.misspells(key, &schema::SERVICE)) {
         return;
     }
-    let container = CONTAINER_KEYS.into_iter().find_map(|key| fields.find(key));
-    match container {
-        Some((key, _)) => reader.error(
-            key.at,
-            format!("{name}: it has {} and no command", key.text),
-            "containers come later: give it a \"command:\" that runs on this machine",
-        ),
-        None => reader.error(
-            at,
-            format!("{name}: it has no command"),
-            "give it \"command: program argument …\", or \"shell: line\"",
-        ),
-    }
+    reader.error(
+        at,
+        format!("{name}: it has no command"),
+        "give it \"command: program argument …\", or \"shell: line\"; a container has image: or build:",
+    );
 }
 
 /// A list of words, the first of which is not empty.

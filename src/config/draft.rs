@@ -9,6 +9,7 @@ use std::{
 use super::{
     check::Understood,
     command::{self, Programs, Surroundings},
+    container,
     nature::{self, Asked},
     nearest::did_you_mean,
     occasions, ports,
@@ -19,6 +20,7 @@ use super::{
     tree::{Key, Node, Shape},
 };
 use crate::model::{
+    container::ContainerSpec,
     exam::Nature,
     hooks::Hooks,
     ids::{ProjectName, ServiceId, ServiceName},
@@ -57,6 +59,8 @@ pub(crate) struct Draft {
     pub(crate) file: Option<PathBuf>,
     /// None after an error.
     pub(crate) command: Option<CommandLine>,
+    /// What its container is made from; none of a process.
+    pub(crate) container: Option<ContainerSpec>,
     pub(crate) settings: Settings,
     pub(crate) edges: Vec<Edge>,
     pub(crate) probes: BTreeMap<ProbeKind, Arc<Probe>>,
@@ -130,10 +134,15 @@ impl Draft {
         let stop = StopPlan::default();
         let depends_on =
             self.edges.iter().filter_map(|edge| Some((ServiceName::new(&edge.to).ok()?, edge.dependency))).collect();
+        let name = self.name.to_string();
         Some(ServiceSpec {
             id: ServiceId { project: project.clone(), service: self.name },
-            kind: ServiceKind::Process,
+            kind: if self.container.is_some() { ServiceKind::Container } else { ServiceKind::Process },
             command: self.command?,
+            container: self.container.map(|spec| {
+                let declared = self.file.as_deref().unwrap_or(file);
+                container::finish(spec, project, &name, &self.occasions, (root, declared))
+            }),
             working_dir: self.settings.working_dir.unwrap_or_else(|| PathBuf::from(root)),
             environment: self.settings.environment,
             secrets: self.settings.secrets,
@@ -187,8 +196,18 @@ fn read_within(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &Setti
         environment: &settings.environment,
         programs: Programs::of(&fields, &edges),
     };
-    let command = command::read(reader, &fields, (&key.text, key.at), surroundings);
-    let probes = super::probes::read(reader, &fields, surroundings);
+    let container = container::read(reader, &fields);
+    let command = match &container {
+        Some(container) => Some(container::shown(container)),
+        // What is wrong with it was told.
+        None if container::is_one(&fields) => None,
+        None => command::read(reader, &fields, (&key.text, key.at), surroundings),
+    };
+    let mut probes = super::probes::read(reader, &fields, surroundings);
+    let has_none = fields.get("healthcheck").is_some_and(is_disabled);
+    if container.is_some() && !has_none && !probes.contains_key(&ProbeKind::Readiness) {
+        probes.extend([container::own_health()]);
+    }
     let tty = fields.get("tty").and_then(|node| reader.truth("tty", node)).unwrap_or(false);
     if let Some((key, _)) = fields.find("tty").filter(|_| tty && settings.logs.asks_for_split()) {
         let message = "tty: split_streams has no effect";
@@ -205,12 +224,16 @@ fn read_within(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &Setti
         hooks: super::hooks::read(reader, &fields, surroundings),
         asked: nature::read(reader, &fields, surroundings),
         nature: None,
-        has_health: is_probed || is_checked,
+        has_health: is_probed || is_checked || (container.is_some() && !has_none),
         probes,
         ready_log_line: fields
             .get("ready_log_line")
             .map(|node| reader.pattern("ready_log_line", node).unwrap_or_default()),
-        ports: fields.get("ports").map(|node| ports::read(reader, node)).unwrap_or_default(),
+        ports: match &container {
+            Some(container) => container::host_ports(container).into_iter().map(|port| (port, key.at)).collect(),
+            None => fields.get("ports").map(|node| ports::read(reader, node)).unwrap_or_default(),
+        },
+        container,
         tty,
         occasions,
         description: fields.get("description").and_then(|node| reader.text("description", node)),

@@ -180,22 +180,21 @@ fn told_by(root: &Path, account: &merge::Account, is_run: bool) -> ToldBy {
 
 fn of_merged(root: &Path, merged: &Merged, specs: &BTreeMap<&str, &Arc<ServiceSpec>>, file: &OwnFile) -> Explained {
     let name = merged.candidate.name.value.clone();
-    let runs = matches!(merged.candidate.runtime, Runtime::Process(_));
     let accounts = merged.accounts.iter().enumerate();
-    let sources = accounts.map(|(index, account)| told_by(root, account, runs && index == merged.runs)).collect();
+    let sources = accounts.map(|(index, account)| told_by(root, account, index == merged.runs)).collect();
     let is_own = merged.accounts.first().is_some_and(|account| account.tool == Tool::Cas);
     let mut values = if is_own { file.values(&name) } else { told_values(&merged.candidate) };
     // Of several copies the first speaks for all.
     let spec = specs.get(name.as_str()).or_else(|| specs.get(format!("{name}-1").as_str()));
-    if let Some(spec) = spec.filter(|_| runs) {
+    if let Some(spec) = spec {
         built_in(spec, &mut values);
     }
-    let nature = spec.filter(|_| runs).and_then(|spec| spec.nature.as_ref());
+    let nature = spec.and_then(|spec| spec.nature.as_ref());
     let doubts = nature.map(|nature| {
         nature.doubts.iter().map(|doubt| (doubt.sentence.clone(), doubt.advice.clone().unwrap_or_default())).collect()
     });
     let conflicts = merged.conflicts.clone();
-    Explained { name, is_taken: true, runs, sources, values, conflicts, doubts: doubts.unwrap_or_default() }
+    Explained { name, is_taken: true, runs: true, sources, values, conflicts, doubts: doubts.unwrap_or_default() }
 }
 
 /// What a service has that nobody said.

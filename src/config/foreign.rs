@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    FileKind, attributes,
+    FileKind, attributes, container,
     dotenv::Assigned,
     draft::{Draft, Edge},
     environment::{self, EnvFile, Named},
@@ -25,6 +25,7 @@ use super::{
 };
 use crate::model::{
     attributes::Attributes,
+    container::ContainerSpec,
     hooks::Hooks,
     ids::{ProjectName, ServiceName},
     occasion::Occasions,
@@ -64,6 +65,11 @@ pub(super) type Running = BTreeMap<String, Vec<String>>;
 pub(super) fn running(services: &[Candidate]) -> Running {
     let processes = services.iter().filter(|candidate| is_process(candidate));
     processes.map(|candidate| (candidate.name.value.clone(), copies(candidate))).collect()
+}
+
+/// All of them.
+fn all(services: &[Candidate]) -> Running {
+    services.iter().map(|candidate| (candidate.name.value.clone(), copies(candidate))).collect()
 }
 
 /// Which tool a file is of, and what it says; none for a project file of cas, and where no tool is known that has such a file. Why it cannot be read otherwise.
@@ -111,32 +117,20 @@ pub(crate) fn read_found(reader: &mut Reader<'_>) -> (Option<ProjectName>, Vec<D
 }
 
 fn drafts(reader: &mut Reader<'_>, services: Vec<Candidate>) -> Vec<Draft> {
-    let runs = running(&services);
+    let runs = all(&services);
     let mut drafts = Vec::new();
-    let mut containers: Vec<Source> = Vec::new();
     for candidate in services {
         match &candidate.runtime {
             Runtime::Process(command) => {
                 ready::note(reader, &candidate, command);
                 let command = command.value.clone();
-                drafts.extend(drafts_of(reader, &candidate, &command, &runs));
+                drafts.extend(drafts_of(reader, &candidate, (&command, None), &runs));
             }
-            Runtime::Container(_) => {
-                let message = format!("{}: a container, which is not run from here", candidate.name.value);
-                note_at(
-                    reader,
-                    &candidate.name.source,
-                    message,
-                    "start it with the engine of containers; what needs it does not wait for it",
-                );
-                containers.push(candidate.name.source);
+            Runtime::Container(told) => {
+                let spec = container::of_candidate(&candidate, told, &|name| reader.variable(name));
+                drafts.extend(drafts_of(reader, &candidate, (&container::shown(&spec), Some(spec)), &runs));
             }
         }
-    }
-    if let Some(first) = containers.first().filter(|_| drafts.is_empty()) {
-        let message = format!("all {} services are containers, which are not run from here", containers.len());
-        let hint = "start them with docker compose; a cas.yaml beside this file can name processes";
-        error_at(reader, first, message, hint);
     }
     drafts
 }
@@ -249,12 +243,20 @@ pub(super) fn usable(name: &str) -> String {
     safe[..safe.len().min(56)].to_owned()
 }
 
-fn drafts_of(reader: &mut Reader<'_>, candidate: &Candidate, command: &CommandLine, runs: &Running) -> Vec<Draft> {
+fn drafts_of(
+    reader: &mut Reader<'_>,
+    candidate: &Candidate,
+    (command, container): (&CommandLine, Option<ContainerSpec>),
+    runs: &Running,
+) -> Vec<Draft> {
     tell_what_is_lost(reader, candidate);
     let settings = settings(reader, candidate);
     let edges = edges(reader, candidate, runs);
     let at = Place { line: candidate.name.source.line, column: candidate.name.source.column };
-    let ports = ports(candidate);
+    let ports = match &container {
+        Some(spec) => container::host_ports(spec).into_iter().map(|port| (port, at)).collect(),
+        None => ports(candidate),
+    };
     let (count, base) = (copy_count(candidate), ServiceName::new(&usable(&candidate.name.value)).ok());
     let profiles = candidate.profiles.iter().map(|told| told.value.clone()).collect();
     let occasions = Occasions {
@@ -262,8 +264,11 @@ fn drafts_of(reader: &mut Reader<'_>, candidate: &Candidate, command: &CommandLi
         schedule: pace(candidate).map(|pace| occasions::at_pace(pace, occasions::local_zone(reader))),
         ..Occasions::default()
     };
-    let probes: BTreeMap<_, _> =
+    let mut probes: BTreeMap<_, _> =
         candidate.probes.iter().map(|(kind, told)| (*kind, Arc::new(told.value.clone()))).collect();
+    if container.is_some() && probes.is_empty() {
+        probes.extend([container::own_health()]);
+    }
     let mut drafts = Vec::new();
     for (number, name) in (1..).zip(copies(candidate)) {
         let name = match ServiceName::new(&name) {
@@ -278,6 +283,7 @@ fn drafts_of(reader: &mut Reader<'_>, candidate: &Candidate, command: &CommandLi
             at,
             file: Some(candidate.name.source.file.clone()),
             command: Some(command.clone()),
+            container: container.clone(),
             settings: settings.clone(),
             edges: edges.clone(),
             hooks: Hooks::default(),
@@ -321,7 +327,7 @@ fn tell_what_is_lost(reader: &mut Reader<'_>, candidate: &Candidate) {
         };
         note_at(reader, source, format!("{name}: not started {when}"), "it starts when it is asked for");
     }
-    if let Some(Told { value, source }) = &candidate.user
+    if let Some(Told { value, source }) = candidate.user.as_ref().filter(|_| is_process(candidate))
         && let Some((why, _)) = attributes::hindrance(value)
     {
         note_at(reader, source, format!("{name}: user {value} is not carried over: {why}"), "it runs as you");
@@ -337,7 +343,11 @@ fn tell_what_is_lost(reader: &mut Reader<'_>, candidate: &Candidate) {
 fn settings(reader: &mut Reader<'_>, candidate: &Candidate) -> Settings {
     let bounds = &candidate.bounds;
     Settings {
-        working_dir: candidate.working_dir.as_ref().map(|told| existing(reader, &candidate.name.value, told)),
+        working_dir: candidate
+            .working_dir
+            .as_ref()
+            .filter(|_| is_process(candidate))
+            .map(|told| existing(reader, &candidate.name.value, told)),
         environment: variables(reader, candidate),
         restart: restart(candidate),
         backoff: candidate.restart_delay.as_ref().map(|told| PartialBackoff::fixed(told.value)).unwrap_or_default(),
@@ -353,6 +363,7 @@ fn settings(reader: &mut Reader<'_>, candidate: &Candidate) -> Settings {
             user: candidate
                 .user
                 .as_ref()
+                .filter(|_| is_process(candidate))
                 .map(|told| told.value.clone())
                 .filter(|user| attributes::hindrance(user).is_none()),
             ..Attributes::default()

@@ -37,7 +37,7 @@ pub(super) fn service(text: &mut String, root: &Path, candidate: &Candidate, lin
             Check::Tcp { port, .. } => {
                 let _ = writeln!(text, "    readiness: {{tcp: {port}}}");
             }
-            Check::Exec(_) | Check::Log { .. } | Check::Server { .. } => {}
+            Check::Exec(_) | Check::Log { .. } | Check::Server { .. } | Check::Container => {}
         }
     }
 }

@@ -99,7 +99,7 @@ fn of_draft(draft: &Draft, names: &BTreeSet<String>) -> Vec<(ProbeKind, Doubt)> 
             Check::Exec(command) => of_command(command, about),
             Check::Http { url, .. } => stranger(url, about).into_iter().collect(),
             Check::Tcp { .. } => port_only(about).into_iter().collect(),
-            Check::Log { .. } | Check::Server { .. } => Vec::new(),
+            Check::Log { .. } | Check::Server { .. } | Check::Container => Vec::new(),
         };
         found.into_iter().map(|doubt| (*kind, doubt))
     });

@@ -101,7 +101,6 @@ fn map_of(table: &Table) -> Value {
     for (name, foreign) in table.foreign {
         let about = match foreign {
             Foreign::Unused(why) => format!("Not used: {why}."),
-            Foreign::Container => "Part of a container: not used beside a command.".to_owned(),
             Foreign::Refused(_) => continue,
         };
         properties.insert((*name).to_owned(), json!({ "description": about, "deprecated": true }));

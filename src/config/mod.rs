@@ -6,6 +6,7 @@ mod attributes;
 mod check;
 mod checks;
 mod command;
+mod container;
 pub mod detect;
 mod dotenv;
 mod draft;

@@ -103,7 +103,10 @@ fn of(draft: &Draft, hints: &[Target]) -> Option<Nature> {
     {
         (kind, "its check says so".to_owned())
     } else {
-        kinds::find(None, argv.as_deref(), &ports)?
+        let image = draft.container.as_ref().and_then(|container| container.image.as_deref());
+        // What a container executes is told by its image; what it is given besides are only words.
+        let argv = argv.as_deref().filter(|_| draft.container.is_none());
+        kinds::find(image, argv, &ports)?
     };
     let found = target(kind, draft, argv.as_deref().unwrap_or_default(), &ports, hints);
     let asks = asked.check.clone().or_else(|| Some((kind.protocol?, found?)));
@@ -148,8 +151,11 @@ fn target(kind: &Kind, draft: &Draft, argv: &[String], ports: &[u16], hints: &[T
     let given = draft.settings.environment.get("PORT").and_then(|port| port.parse().ok());
     let protocol = kind.protocol?;
     // A port that many things listen on is nobody's usual one.
-    let usual = kind.port.filter(|_| !matches!(protocol, Protocol::Http));
-    let known = ports.first().copied().or(told).or(given);
+    let usual = kind.port.filter(|_| !matches!(protocol, Protocol::Http) && draft.container.is_none());
+    // Of several published ports, the one behind which the kind listens.
+    let published = draft.container.iter().flat_map(|container| &container.ports);
+    let own = published.filter(|port| Some(port.target) == kind.port && !port.is_udp).find_map(|port| port.host);
+    let known = own.or_else(|| ports.first().copied()).or(told).or(given);
     let port = known.or(usual)?;
     let mut options = kind.options.clone();
     let mut target = Target {
@@ -226,7 +232,8 @@ fn add_probes(draft: &mut Draft) {
         draft.probes.insert(ProbeKind::Readiness, Arc::new(probe(Duration::ZERO)));
         draft.has_health = true;
     }
-    let heals = draft.probes.values().any(|probe| probe.heals);
+    // Of a container without a health check of its own, Docker knows no more than that it runs.
+    let heals = draft.probes.values().any(|probe| probe.heals && probe.check != Check::Container);
     if !heals && !draft.probes.contains_key(&ProbeKind::Liveness) {
         draft.probes.insert(ProbeKind::Liveness, Arc::new(probe(SLOWEST_START)));
     }

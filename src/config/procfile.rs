@@ -91,6 +91,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, text: &str) -> Vec<Draft> {
             given.push(format!("{name} {port}"));
         }
         drafts.push(Draft {
+            container: None,
             name,
             at,
             file: None,

@@ -249,7 +249,7 @@ fn no_services(reader: &mut Reader<'_>, at: Place, message: &str) {
 }
 
 /// The directory's name with what a name cannot hold replaced.
-fn name_of(root: &Path) -> ProjectName {
+pub(super) fn name_of(root: &Path) -> ProjectName {
     let directory = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let safe: String = directory
         .chars()

@@ -184,7 +184,6 @@ impl<'a> Reader<'a> {
                 Some((_, Foreign::Refused(instead))) => {
                     self.error(key.at, format!("{name}: not supported yet"), *instead);
                 }
-                Some((_, Foreign::Container)) => {}
                 None => self.unknown_key(key, table),
             }
         }

@@ -19,8 +19,6 @@ pub(crate) struct Word {
 pub(crate) enum Foreign {
     /// It changes nothing here; the words say why, or what to do instead.
     Unused(&'static str),
-    /// Part of a container, which comes later; `command` decides whether that is an error.
-    Container,
     /// The file means something that cannot be done; the words say what to do instead.
     Refused(&'static str),
 }
@@ -40,7 +38,7 @@ const fn word(name: &'static str, form: &'static str, about: &'static str) -> Wo
     Word { name, form, about }
 }
 
-use Foreign::{Container, Refused, Unused};
+use Foreign::{Refused, Unused};
 
 /// The file.
 pub(crate) const PROJECT: Table = Table {
@@ -54,8 +52,8 @@ pub(crate) const PROJECT: Table = Table {
     ],
     foreign: &[
         ("version", Unused("it has no meaning any more")),
-        ("networks", Unused("processes share the network of this machine")),
-        ("volumes", Unused("processes see the files of this machine")),
+        ("networks", Unused("the networks that containers join are made plainly")),
+        ("volumes", Unused("the volumes that containers name are made plainly")),
         ("configs", Unused("use environment or env_file")),
         ("secrets", Unused("use environment or env_file")),
         ("include", Refused("copy the services into this file")),
@@ -151,58 +149,71 @@ pub(crate) const SERVICE: Table = Table {
         word("mem_limit", "size", "Short for `deploy.resources.limits.memory`."),
         word("pids_limit", "number from 1", "Short for `deploy.resources.limits.pids`."),
         word("description", "text", "For people."),
+        word(
+            "image",
+            "text",
+            "Its image: it is a container. See docs/containers.md for all keys down to `sysctls`, which only containers have.",
+        ),
+        word(
+            "build",
+            "text or map",
+            "How its image is made, in place of `image`, or under that name: a directory, or `{context, dockerfile, target, args}`.",
+        ),
+        word(
+            "entrypoint",
+            "text or list",
+            "What the container executes in place of the image's; `command` follows it.",
+        ),
+        word("volumes", "list", "What the container sees: `./data:/var/lib/data:ro`, `name:/path`, `/path`."),
+        word("networks", "list or map", "Networks of the project that the container joins. Default: `default`."),
+        word("network_mode", "text", "`host`, `none`, `service:NAME` or `container:NAME`, in place of networks."),
+        word("labels", "map or list", "Labels of the container."),
+        word("container_name", "text", "Its name. Default: `project-service-1`."),
+        word("hostname", "text", "Its host name."),
+        word("platform", "text", "Such as `linux/amd64`."),
+        word("pull_policy", "missing, always, never, build", "When its image is fetched. Default: `missing`."),
+        word("extra_hosts", "list", "`name:address`."),
+        word("dns", "text or list", "Its servers of names."),
+        word("group_add", "list", "More groups of its user."),
+        word("cap_add", "list", "Capabilities that it gets."),
+        word("cap_drop", "list", "Capabilities that it loses."),
+        word("security_opt", "list", "Options of the kernel's security modules."),
+        word("privileged", "true or false", "It gets all capabilities and devices. Default: `false`."),
+        word("read_only", "true or false", "It cannot write to its own file system. Default: `false`."),
+        word("stdin_open", "true or false", "Its standard input stays open. Default: `false`."),
+        word("init", "true or false", "A process 1 that passes signals on and waits for orphans."),
+        word("shm_size", "size", "Size of its `/dev/shm`."),
+        word("tmpfs", "text or list", "Where it sees memory as a file system."),
+        word("sysctls", "map or list", "Settings of the kernel that are its own."),
     ],
     foreign: &[
-        ("image", Container),
-        ("build", Container),
         ("extends", Refused("use a YAML anchor and \"<<: *name\", or defaults")),
-        ("entrypoint", Refused("put the whole line into command")),
-        ("group_add", Unused("it has the groups of its user")),
         ("expose", Unused("use ports")),
-        ("container_name", Unused("it is not a container")),
-        ("labels", Unused("nothing reads them")),
         ("label_file", Unused("nothing reads them")),
         ("annotations", Unused("nothing reads them")),
         ("logging", Unused("output is always kept; use logs")),
         ("attach", Unused("output is always kept")),
-        ("networks", Unused("it shares the network of this machine")),
-        ("network_mode", Unused("it shares the network of this machine")),
         ("links", Unused("use depends_on")),
         ("external_links", Unused("it shares the network of this machine")),
-        ("extra_hosts", Unused("it shares the network of this machine")),
-        ("hostname", Unused("it shares the network of this machine")),
         ("domainname", Unused("it shares the network of this machine")),
-        ("dns", Unused("it shares the network of this machine")),
         ("dns_opt", Unused("it shares the network of this machine")),
         ("dns_search", Unused("it shares the network of this machine")),
         ("mac_address", Unused("it shares the network of this machine")),
-        ("volumes", Unused("it sees the files of this machine")),
         ("volumes_from", Unused("it sees the files of this machine")),
-        ("tmpfs", Unused("it sees the files of this machine")),
         ("configs", Unused("use environment or env_file")),
         ("develop", Unused("use watch")),
-        ("platform", Unused("it is not a container")),
-        ("pull_policy", Unused("it is not a container")),
         ("runtime", Unused("it is not a container")),
-        ("privileged", Unused("it is not a container")),
-        ("init", Unused("it is not a container")),
         ("ipc", Unused("it is not a container")),
         ("pid", Unused("it is not a container")),
         ("uts", Unused("it is not a container")),
         ("userns_mode", Unused("it is not a container")),
         ("cgroup", Unused("it is not a container")),
         ("cgroup_parent", Unused("it is not a container")),
-        ("cap_add", Unused("it is not a container")),
-        ("cap_drop", Unused("it is not a container")),
-        ("security_opt", Unused("it is not a container")),
         ("devices", Unused("it is not a container")),
         ("device_cgroup_rules", Unused("it is not a container")),
         ("gpus", Unused("it is not a container")),
         ("isolation", Unused("it is not a container")),
-        ("read_only", Unused("it is not a container")),
-        ("shm_size", Unused("it is not a container")),
         ("storage_opt", Unused("it is not a container")),
-        ("sysctls", Unused("it is not a container")),
         ("blkio_config", Unused("only cpus, mem_limit and pids_limit are set")),
         ("cpu_count", Unused("use cpus")),
         ("cpu_percent", Unused("use cpus")),
@@ -217,8 +228,45 @@ pub(crate) const SERVICE: Table = Table {
         ("memswap_limit", Unused("what is limited by mem_limit does not swap")),
         ("oom_kill_disable", Unused("only cpus, mem_limit and pids_limit are set")),
         ("oom_score_adj", Unused("only cpus, mem_limit and pids_limit are set")),
-        ("stdin_open", Unused("use tty")),
     ],
+};
+
+/// One of `ports` of a container.
+pub(crate) const PUBLISHED: Table = Table {
+    owner: "a container's port",
+    words: &[
+        word("target", "port", "The port of the container. Required."),
+        word("published", "port", "The port of this machine. Default: any that is free."),
+        word("host_ip", "text", "The address of this machine. Default: all."),
+        word("protocol", "tcp or udp", "Default: `tcp`."),
+    ],
+    foreign: &[
+        ("mode", Unused("nothing is balanced here")),
+        ("name", Unused("nothing reads it")),
+        ("app_protocol", Unused("nothing reads it")),
+    ],
+};
+
+/// `build`.
+pub(crate) const BUILD: Table = Table {
+    owner: "build",
+    words: &[
+        word("context", "directory", "What is built from; relative to the file. Default: `.`."),
+        word("dockerfile", "file", "Relative to the context. Default: `Dockerfile`."),
+        word("target", "text", "The stage that is built."),
+        word("args", "map or list", "Arguments of the build."),
+    ],
+    foreign: &[],
+};
+
+/// One of `networks` of a service.
+pub(crate) const JOINED: Table = Table {
+    owner: "a network",
+    words: &[
+        word("aliases", "list", "More names under which others find it there."),
+        word("ipv4_address", "text", "Its address there."),
+    ],
+    foreign: &[],
 };
 
 /// `defaults`.

@@ -91,11 +91,13 @@ impl PartialBackoff {
 impl Settings {
     /// What these keys of a map say; values of `environment` may name what is `below`.
     pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, below: &Self) -> Self {
+        let is_container = super::container::is_one(fields);
         let secrets = secrets::read(reader, fields);
         let mut environment = environment::read(reader, fields, &below.environment);
         secrets::win(reader, fields, &secrets, &mut environment);
         Self {
-            working_dir: fields.get("working_dir").and_then(|node| directory(reader, node)),
+            // Of a container both are meant inside of it.
+            working_dir: fields.get("working_dir").filter(|_| !is_container).and_then(|node| directory(reader, node)),
             environment,
             secrets,
             restart: fields.get("restart").and_then(|node| restart(reader, node)),
@@ -106,7 +108,7 @@ impl Settings {
                 .and_then(|node| reader.duration("stop_grace_period", node, Duration::ZERO)),
             autostart: fields.get("autostart").and_then(|node| reader.truth("autostart", node)),
             limits: limits::read(reader, fields),
-            attributes: attributes::read(reader, fields),
+            attributes: if is_container { Attributes::default() } else { attributes::read(reader, fields) },
             logs: PartialLogs::read(reader, fields),
         }
     }

@@ -42,7 +42,7 @@ pub(super) fn cas_yaml(root: &Path, imported: &Imported) -> (String, usize) {
                 let place = place(root, &candidate.name.source);
                 let _ = writeln!(
                     text,
-                    "\n  # {} is a container and is not run from here ({place})",
+                    "\n  # {} is a container ({place}); image: and the keys of docs/containers.md would run it from here",
                     flat(&candidate.name.value)
                 );
             }
@@ -112,9 +112,10 @@ pub(super) fn aside(root: &Path, whole: &Whole) -> String {
     let containers: String = containers.filter(|it| matches!(it.runtime, Runtime::Container(_))).map(&line).collect();
     let others: String = whole.aside.iter().map(|account| line(&account.candidate)).collect();
     let mut text = String::new();
-    for (title, lines) in
-        [("Containers, which are not run from here:", containers), ("Told as well, and left out:", others)]
-    {
+    for (title, lines) in [
+        ("Containers; image: and the keys of docs/containers.md would run them from here:", containers),
+        ("Told as well, and left out:", others),
+    ] {
         if !lines.is_empty() {
             let _ = write!(text, "\n  # {title}\n{lines}");
         }
@@ -211,6 +212,8 @@ fn probe(probe: &Probe) -> String {
         Check::Server { protocol, target } => {
             format!("check: {}", string(&format!("{}://{}/{}", protocol.label(), target.place(), target.path)))
         }
+        // Nobody writes it: it is what a container has that says nothing else.
+        Check::Container => "exec: [\"true\"]".to_owned(),
     };
     let (interval, timeout, start_period) = (time(*interval), time(*timeout), time(*start_period));
     let heals = if *heals { ", heals: true" } else { "" };

@@ -31,6 +31,7 @@ pub fn changed_keys(old: &ServiceSpec, new: &ServiceSpec) -> Vec<String> {
         id: _,
         kind,
         command,
+        container,
         working_dir,
         environment,
         secrets,
@@ -57,6 +58,7 @@ pub fn changed_keys(old: &ServiceSpec, new: &ServiceSpec) -> Vec<String> {
     let mut keys: Vec<String> = [
         ("kind", *kind != new.kind),
         (if is_shell { "shell" } else { "command" }, *command != new.command),
+        ("image", *container != new.container),
         ("working_dir", *working_dir != new.working_dir),
     ]
     .into_iter()

@@ -312,6 +312,24 @@ impl Engine {
         }
     }
 
+    /// Others started what is a run of a service that has none: it is taken over, unless it is on its way to be started or ended.
+    pub(super) fn run_found(&mut self, id: &ServiceId, pid: u32, since: Timestamp) {
+        let Some(service) = self.services.get(id) else { return };
+        let is_free = service.run.is_none() && service.due.is_none() && !service.is_undeclared();
+        if !is_free || self.life != super::Life::Working {
+            return;
+        }
+        let run = RunId(self.next_run);
+        self.next_run += 1;
+        self.adopt(id, None, Run::found(&self.services[id], run, Some(pid), since), Duration::ZERO);
+        let because = "started by someone else, and taken over".to_owned();
+        if let Some(service) = self.services.get_mut(id) {
+            service.start.because.clone_from(&because);
+            service.why = because;
+            service.view = None;
+        }
+    }
+
     /// Counts and run of a service whose run was found.
     fn install(&mut self, id: &ServiceId, known: Option<&ServiceState>, mut run: Run) {
         let now = self.now;

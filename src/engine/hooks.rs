@@ -222,7 +222,7 @@ pub(super) fn reason(id: &ServiceId, exit: &Exit, failed_probe: Option<ProbeKind
     match (failed_probe, exit) {
         (Some(kind), _) => format!("{name} was ended: its {} probe failed", kind.label()),
         (None, Exit::Code(_) | Exit::Signal(_)) => format!("{name} ended: {exit}"),
-        (None, Exit::OutOfMemory { .. } | Exit::Rebooted | Exit::SpawnFailed(_) | Exit::Unknown) => {
+        (None, Exit::OutOfMemory { .. } | Exit::Rebooted | Exit::SpawnFailed(_) | Exit::Removed | Exit::Unknown) => {
             format!("{name} {exit}")
         }
     }

@@ -49,6 +49,7 @@ use std::{
 };
 
 use crate::model::{
+    container::{ContainerView, Reach},
     effect::Effect,
     event::TroubleSlot,
     ids::{ProjectName, RunId, ServiceId},
@@ -199,6 +200,8 @@ pub struct Engine {
     read: BTreeMap<ProjectName, Reading>,
     troubles: BTreeMap<TroubleSlot, String>,
     alerts: alerts::Alerts,
+    docker: Reach,
+    containers: Arc<[Arc<ContainerView>]>,
     /// What it says passes through this first.
     redactor: Arc<Redactor>,
     host: HostView,
@@ -241,6 +244,8 @@ impl Engine {
             read: BTreeMap::new(),
             troubles: BTreeMap::new(),
             alerts: alerts::Alerts::default(),
+            docker: Reach::default(),
+            containers: Arc::default(),
             redactor: Arc::new(Redactor::default()),
             host: HostView::default(),
             revision: 0,

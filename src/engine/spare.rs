@@ -62,6 +62,7 @@ fn undeclared(project: &ProjectSpec, id: &ServiceId, care: RunCare) -> ServiceSp
     ServiceSpec {
         id: id.clone(),
         kind: ServiceKind::Process,
+        container: None,
         command: CommandLine::Shell("(gone from the project file)".to_owned()),
         working_dir: project.root.clone(),
         environment: std::collections::BTreeMap::new(),

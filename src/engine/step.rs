@@ -73,6 +73,15 @@ impl Engine {
                     self.ports_checked(&service, holders);
                 }
             }
+            Event::RunFound { service, pid, since } => self.run_found(&service, pid, since),
+            Event::DockerKnown(reach) => {
+                self.changed |= self.docker != reach;
+                self.docker = reach;
+            }
+            Event::ContainersListed(containers) => {
+                self.changed = true;
+                self.containers = containers;
+            }
             Event::Spawned { run, pid } => self.spawned(run, pid),
             Event::SpawnFailed { run, error } => self.spawn_failed(run, error),
             Event::Exited { run, exit, last_words, leftover } => {

@@ -171,7 +171,8 @@ impl Engine {
         }
         let Some(service) = self.service(id) else { return };
         let ports = service.spec.ports.clone();
-        if ports.is_empty() || matches!(service.phase, Phase::Blocked { .. }) {
+        let needs_docker = service.spec.container.is_some();
+        if (ports.is_empty() && !needs_docker) || matches!(service.phase, Phase::Blocked { .. }) {
             return self.spawn(id);
         }
         self.enter_starting(id, Stage::Checking);
@@ -293,7 +294,11 @@ impl Engine {
             run.probes.iter().filter(|(_, state)| state.standing != Standing::Well).filter_map(|(kind, state)| {
                 match &state.probe.check {
                     Check::Log { pattern } => Some((Some(*kind), pattern.clone())),
-                    Check::Exec(_) | Check::Http { .. } | Check::Tcp { .. } | Check::Server { .. } => None,
+                    Check::Exec(_)
+                    | Check::Http { .. }
+                    | Check::Tcp { .. }
+                    | Check::Server { .. }
+                    | Check::Container => None,
                 }
             });
         for (kind, pattern) in ready.into_iter().chain(watched) {

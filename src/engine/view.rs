@@ -42,6 +42,8 @@ impl Engine {
             services,
             host: self.host.clone(),
             timeline: self.journal.entries.iter().cloned().collect(),
+            docker: self.docker.clone(),
+            containers: self.containers.to_vec(),
             troubles: self.troubles.iter().map(|(slot, text)| (*slot, self.redactor.text(text).into_owned())).collect(),
             problems: self.problems.clone(),
             alerts: self.alerts_view(),

@@ -25,8 +25,9 @@ use crate::{
     model::{
         event::Event,
         heritage::{Found, FoundState, Heritage},
-        ids::{ProjectName, RequestId, ServiceId},
+        ids::{ProjectName, RequestId, RunId, ServiceId},
         project::{Problem, ProjectSpec},
+        record::ServiceRecord,
         service::BaseEnvironment,
         time::Timestamp,
         timeline::Entry,
@@ -40,6 +41,9 @@ use crate::{
 
 /// How long the shims of a project may take to answer when it is opened. Those that do not are replaced.
 const PATIENCE: Duration = Duration::from_millis(800);
+
+/// How long Docker may take to say whether it is there when a project with containers is opened.
+const DOCKER_PATIENCE: Duration = Duration::from_secs(6);
 
 /// So long before its end an engine may have told of what it had not remembered yet; ends before are in its records for sure.
 const UNRECORDED_US: i64 = 60_000_000;
@@ -325,7 +329,18 @@ impl Means {
         };
         self.hub.refill(opened).await;
         self.world.open_project(&spec.name, Arc::clone(&key), slots, cursors);
-        let found = self.world.survey(&spec.name, PATIENCE).await;
+        let mut found = self.world.survey(&spec.name, PATIENCE).await;
+        let noted = records.values().filter_map(|line| ServiceRecord::parse(line).ok().flatten());
+        let newest = found.iter().map(|found| found.run).chain(noted.map(|record| record.state.last_run));
+        let newest = newest.fold(RunId(0), RunId::max);
+        // Of a service that was a process before, what is left of that goes first.
+        let containers = self.world.survey_containers(&spec, newest, DOCKER_PATIENCE).await;
+        found.extend(
+            containers
+                .into_iter()
+                .filter(|one| !found.iter().any(|other| other.service == one.service))
+                .collect::<Vec<_>>(),
+        );
         // Before anything that they wrote is shown.
         let (world, own, there) = (self.world.clone(), Arc::clone(&spec), found.clone());
         let recalled = tokio::task::spawn_blocking(move || world.recall(&own, &there)).await;

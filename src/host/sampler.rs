@@ -28,7 +28,8 @@ pub(super) fn start(disk_path: PathBuf, world: World, events: mpsc::Sender<Event
         let mut due = clock::now();
         loop {
             let now = clock::now();
-            let sample = sampler.sample(now, &world.watched());
+            let mut sample = sampler.sample(now, &world.watched());
+            sample.runs.extend(world.container_usage());
             match events.try_send(Event::Sampled(Arc::new(sample))) {
                 Ok(()) => {}
                 // The engine is behind by thousands of facts: this look is dropped, the next one tells as much.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     alarm::NotSent,
+    container::{ContainerView, Reach},
     exam::{Reading, Trouble},
     heritage::Heritage,
     hooks::{HookKind, HookResult},
@@ -17,6 +18,7 @@ use super::{
     probe::{ProbeKind, ProbeOutcome},
     project::{Problem, ProjectRecord, ProjectSpec},
     service::Containment,
+    time::Timestamp,
 };
 
 /// What the engine is stepped with.
@@ -134,6 +136,19 @@ pub enum Event {
         /// Its main process, also the id of its process group.
         pid: u32,
     },
+    /// Of a service that has no run, something is there that others started: a container that was made for it.
+    RunFound {
+        /// Whose.
+        service: ServiceId,
+        /// Its main process.
+        pid: u32,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The engine of containers can be reached, or cannot any more; told where that is news.
+    DockerKnown(Reach),
+    /// All its containers, by id; told where anything of them is news.
+    ContainersListed(Arc<[Arc<ContainerView>]>),
     /// A run could not come to exist.
     SpawnFailed {
         /// Which.
@@ -335,4 +350,6 @@ pub enum TroubleSlot {
     Files,
     /// The machine has too much to do.
     Machine,
+    /// The engine of containers.
+    Docker,
 }

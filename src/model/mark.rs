@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     attributes::Attributes,
+    container::ContainerSpec,
     probe::{Probe, ProbeKind},
     secret::SecretSource,
     service::{CommandLine, Limits, Port, ServiceKind, ServiceSpec},
@@ -47,6 +48,8 @@ struct Made<'a> {
     split_streams: bool,
     tty: bool,
     ports: &'a [Port],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<&'a ContainerSpec>,
 }
 
 /// From where a secret is had.
@@ -72,6 +75,7 @@ impl SpecMark {
             id: _,
             kind,
             command,
+            container,
             working_dir,
             environment,
             secrets,
@@ -110,6 +114,7 @@ impl SpecMark {
             split_streams: logs.split_streams,
             tty: *tty,
             ports,
+            container: container.as_deref(),
         };
         let probes = probes.iter().map(|(kind, probe)| (*kind, &**probe)).collect();
         let asked = Asked { probes, ready_log_line: ready_log_line.as_deref() };
@@ -171,6 +176,7 @@ mod tests {
         ServiceSpec {
             id: ServiceId { project: ProjectName::new("shop").unwrap(), service: ServiceName::new("web").unwrap() },
             kind: ServiceKind::Process,
+            container: None,
             command: CommandLine::Argv(vec!["web".to_owned(), "--port".to_owned(), "80".to_owned()]),
             working_dir: PathBuf::from("/srv/shop"),
             environment: BTreeMap::from([("TOKEN".to_owned(), "s3cret".to_owned())]),

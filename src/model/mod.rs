@@ -5,6 +5,7 @@ pub mod alarm;
 pub mod alert;
 pub mod attributes;
 pub mod command;
+pub mod container;
 pub mod effect;
 pub mod event;
 pub mod exam;

@@ -32,6 +32,8 @@ pub enum Exit {
     Rebooted,
     /// It could never be executed: the sentence says why (no such program, no such directory, not permitted).
     SpawnFailed(String),
+    /// Its container was removed by somebody else while it ran.
+    Removed,
     /// It is gone and nobody saw how.
     Unknown,
 }
@@ -58,6 +60,7 @@ impl fmt::Display for Exit {
             }
             Self::Rebooted => write!(f, "ended with the machine's restart"),
             Self::SpawnFailed(why) => write!(f, "could not be started: {why}"),
+            Self::Removed => write!(f, "its container was removed by someone else"),
             Self::Unknown => write!(f, "ended, exit status unknown"),
         }
     }
@@ -81,9 +84,18 @@ pub struct PortHolder {
     /// The service that it is a process of, where it is one of cas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceId>,
+    /// What else keeps the service from starting, a sentence; then there is no port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
 }
 
 impl PortHolder {
+    /// Something other than a port.
+    #[must_use]
+    pub const fn because(why: String) -> Self {
+        Self { port: 0, pid: None, command: None, since_us: None, user: None, service: None, because: Some(why) }
+    }
+
     /// As by `Display`, with how long it has been there at `now_us`: `port 80 is held by nginx (pid 7, since 2h 3m)`.
     #[must_use]
     pub fn told_at(&self, now_us: i64) -> String {
@@ -95,6 +107,9 @@ impl PortHolder {
     }
 
     fn told(&self, since: Option<String>) -> String {
+        if let Some(because) = &self.because {
+            return because.clone();
+        }
         let mut about = Vec::new();
         let user = self.user.as_deref();
         let who = match (&self.service, &self.command, self.pid, user) {
@@ -374,6 +389,7 @@ mod tests {
             since_us: None,
             user: None,
             service: None,
+            because: None,
         }
     }
 

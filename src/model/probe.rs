@@ -57,6 +57,8 @@ pub enum Check {
         /// Port, 1 to 65535.
         port: u16,
     },
+    /// What the engine of containers says of the container's own health check; one that has none is well while it runs.
+    Container,
     /// A line of this run's output matches the regular expression, once and for all.
     Log {
         /// Syntax of the `regex` crate (linear time).
@@ -79,6 +81,7 @@ impl Check {
             Self::Exec(command) => format!("exec {}", command.display()),
             Self::Http { url, .. } => format!("http {url}"),
             Self::Tcp { host, port } => format!("tcp {host}:{port}"),
+            Self::Container => "the container's own health".to_owned(),
             Self::Log { pattern } => format!("log /{pattern}/"),
             Self::Server { protocol, target } => format!("{} {}", protocol.label(), target.place()),
         }

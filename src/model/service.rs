@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     attributes::Attributes,
+    container::ContainerSpec,
     exam::Nature,
     hooks::Hooks,
     ids::{ServiceId, ServiceName},
@@ -51,12 +52,14 @@ impl CommandLine {
     }
 }
 
-/// What a service is, to the eye. Containers join in a later part.
+/// What a service is, to the eye.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ServiceKind {
     /// A process of this machine.
     Process,
+    /// A container.
+    Container,
 }
 
 impl ServiceKind {
@@ -65,6 +68,7 @@ impl ServiceKind {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Process => "process",
+            Self::Container => "container",
         }
     }
 }
@@ -359,8 +363,10 @@ pub struct ServiceSpec {
     pub id: ServiceId,
     /// What kind of thing it is.
     pub kind: ServiceKind,
-    /// What is executed.
+    /// What is executed; of a container image and command, for people.
     pub command: CommandLine,
+    /// What its container is made from; none of a process.
+    pub container: Option<Arc<ContainerSpec>>,
     /// Absolute directory in which it is executed.
     pub working_dir: PathBuf,
     /// What is added to or overrides cas's own environment. May hold secrets: never in a snapshot, only the names are.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     alarm::AlertsView,
+    container::{ContainerView, Reach},
     event::TroubleSlot,
     history::History,
     ids::{ProjectName, RunId, ServiceId, ServiceName},
@@ -38,6 +39,12 @@ pub struct Snapshot {
     pub timeline: Vec<Arc<Entry>>,
     /// What is wrong with cas itself just now.
     pub troubles: BTreeMap<TroubleSlot, String>,
+    /// What the engine of containers is to us.
+    #[serde(default)]
+    pub docker: Reach,
+    /// All its containers, by id; those of services say of which.
+    #[serde(default)]
+    pub containers: Vec<Arc<ContainerView>>,
     /// Why the last reading of a project file was refused; empty when all is well.
     #[schemars(with = "Vec<Problem>")]
     pub problems: Arc<[Problem]>,

@@ -103,7 +103,9 @@ pub fn ended(exit: &Exit) -> String {
     match exit {
         Exit::Code(code) => format!("exited with code {code}"),
         Exit::Signal(_) => format!("ended by {exit}"),
-        Exit::OutOfMemory { .. } | Exit::Rebooted | Exit::SpawnFailed(_) | Exit::Unknown => exit.to_string(),
+        Exit::OutOfMemory { .. } | Exit::Rebooted | Exit::SpawnFailed(_) | Exit::Removed | Exit::Unknown => {
+            exit.to_string()
+        }
     }
 }
 

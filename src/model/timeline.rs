@@ -440,7 +440,9 @@ impl Entry {
                 Exit::Code(0) => Severity::Info,
                 Exit::OutOfMemory { .. } => Severity::Error,
                 Exit::Rebooted => Severity::Info,
-                Exit::Code(_) | Exit::Signal(_) | Exit::SpawnFailed(_) | Exit::Unknown => Severity::Warning,
+                Exit::Code(_) | Exit::Signal(_) | Exit::SpawnFailed(_) | Exit::Removed | Exit::Unknown => {
+                    Severity::Warning
+                }
             },
             What::AlarmFired { level: Level::Warning, .. }
             | What::NotSent { .. }
@@ -508,7 +510,7 @@ impl Entry {
             What::Exited { exit: Exit::Unknown, after, .. } => {
                 format!("ended, exit status unknown, after {}", short_duration(*after))
             }
-            What::Exited { exit: exit @ Exit::Rebooted, .. } => exit.to_string(),
+            What::Exited { exit: exit @ (Exit::Rebooted | Exit::Removed), .. } => exit.to_string(),
             What::Forked { left: 1 } => "its main process ended with code 0, 1 process of it goes on".to_owned(),
             What::Forked { left } => format!("its main process ended with code 0, {left} processes of it go on"),
             What::Hook { hook, failed: None, after, .. } => {

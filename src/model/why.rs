@@ -159,7 +159,7 @@ pub fn exit_meaning(exit: &Exit) -> Option<String> {
         Exit::OutOfMemory { limit_bytes: None, .. } => {
             Some("the machine had no memory left, and the kernel chose this process".to_owned())
         }
-        Exit::Code(_) | Exit::Signal(_) | Exit::Rebooted | Exit::SpawnFailed(_) | Exit::Unknown => None,
+        Exit::Code(_) | Exit::Signal(_) | Exit::Rebooted | Exit::SpawnFailed(_) | Exit::Removed | Exit::Unknown => None,
     }
 }
 

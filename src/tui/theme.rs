@@ -139,7 +139,7 @@ impl Theme {
             Phase::Exited { exit, .. } => match exit {
                 Exit::Code(0) | Exit::Rebooted => Role::Muted,
                 Exit::OutOfMemory { .. } => Role::Error,
-                Exit::Code(_) | Exit::Signal(_) | Exit::SpawnFailed(_) | Exit::Unknown => Role::Error,
+                Exit::Code(_) | Exit::Signal(_) | Exit::SpawnFailed(_) | Exit::Removed | Exit::Unknown => Role::Error,
             },
             Phase::Stopped { .. } => Role::Muted,
         })

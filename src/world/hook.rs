@@ -110,7 +110,7 @@ fn environment(round: &HookRound, running: Option<&Running>) -> Vec<(OsString, O
             Exit::Code(code) => told.push(("CAS_EXIT_CODE", code.to_string())),
             Exit::Signal(number) => told.push(("CAS_SIGNAL", number.to_string())),
             Exit::OutOfMemory { .. } => told.push(("CAS_SIGNAL", "9".to_owned())),
-            Exit::Rebooted | Exit::SpawnFailed(_) | Exit::Unknown => {}
+            Exit::Rebooted | Exit::SpawnFailed(_) | Exit::Removed | Exit::Unknown => {}
         }
     }
     // Secrets are had for a run: before there is one, and after its end, there are none.

@@ -3,6 +3,7 @@
 pub mod cgroup;
 mod checks;
 pub mod clock;
+pub mod docker;
 pub mod files;
 mod hook;
 pub mod journal;
@@ -51,6 +52,8 @@ use crate::model::{
     event::{Event, TroubleSlot},
     hooks::HookKind,
     ids::{ProjectName, RunId, ServiceId},
+    metric::RunUsage,
+    phase::PortHolder,
     secret::SecretValues,
     service::ServiceSpec,
 };
@@ -73,6 +76,8 @@ pub struct Settings {
     pub learner: Learner,
     /// A command that gives a secret is waited for so long.
     pub secret_within: Duration,
+    /// Where the engine of containers is looked up.
+    pub docker: docker::endpoint::Lookup,
 }
 
 impl Default for Settings {
@@ -91,6 +96,7 @@ impl Default for Settings {
             shim: std::env::var_os("CAS_SHIM").map_or(found, PathBuf::from),
             learner: Learner::default(),
             secret_within: Duration::from_secs(30),
+            docker: docker::endpoint::Lookup::of_environment(),
         }
     }
 }
@@ -136,6 +142,7 @@ struct Shared {
     clients: Clients,
     /// Ports on which runs were found to listen, where nobody had said which.
     found_ports: Mutex<HashMap<RunId, u16>>,
+    docker: docker::Docker,
     inherited: Vec<RawFd>,
     sites: Mutex<HashMap<ProjectName, Site>>,
     slots: Mutex<HashMap<ServiceId, Slot>>,
@@ -191,6 +198,7 @@ impl World {
         let shared = Arc::new(Shared {
             asking: Semaphore::new(ASKED_AT_ONCE),
             launches: Arc::new(Semaphore::new(settings.launches_at_once.max(1))),
+            docker: docker::Docker::new(settings.docker.clone()),
             settings,
             events,
             output,
@@ -209,6 +217,7 @@ impl World {
         let runtime = Handle::current();
         runtime.spawn(tree::reap::sweep(Arc::downgrade(&shared)));
         runtime.spawn(slot::watch(Arc::downgrade(&shared)));
+        runtime.spawn(docker::keep(Arc::downgrade(&shared)));
         let looking = Arc::downgrade(&shared);
         runtime.spawn_blocking(move || {
             let Some(shared) = looking.upgrade() else { return };
@@ -225,7 +234,10 @@ impl World {
             Effect::CheckPorts { service, epoch, ports } => {
                 let shared = Arc::clone(&self.shared);
                 self.runtime.spawn(async move {
-                    let holders = ports::find_holders(&shared, &service, ports).await;
+                    let holders = match docker::obstacle_of(&shared, &service).await {
+                        Some(why) => vec![PortHolder::because(why)],
+                        None => ports::find_holders(&shared, &service, ports).await,
+                    };
                     shared.tell(Event::PortsChecked { service, epoch, holders }).await;
                 });
             }
@@ -335,6 +347,8 @@ impl World {
             .shared
             .runs()
             .iter()
+            // What a container uses Docker counts.
+            .filter(|(_, running)| running.spec.as_ref().is_none_or(|spec| spec.container.is_none()))
             .filter_map(|(run, running)| match running.stage {
                 Stage::Running { pid } => Some((*run, pid, running.tree)),
                 Stage::Spawning | Stage::Leftover => None,
@@ -367,6 +381,29 @@ impl World {
         Some(slot)
     }
 
+    /// The way to the keeper of a service that is a container; none where its project is not open.
+    fn container_slot(&self, spec: &Arc<ServiceSpec>) -> Option<Slot> {
+        let seat = self.shared.sites().get(&spec.id.project)?.seat(&spec.id);
+        let mut slots = self.shared.docker.slots();
+        if let Some(slot) = slots.get(&spec.id).filter(|slot| !slot.orders.is_closed()) {
+            return Some(slot.clone());
+        }
+        let (orders, inbox) = mpsc::channel(ORDER_CAPACITY);
+        let slot = Slot { orders, pulse: Arc::default() };
+        slots.insert(spec.id.clone(), slot.clone());
+        drop(slots);
+        let (shared, spec, pulse) = (Arc::clone(&self.shared), Arc::clone(spec), Arc::clone(&slot.pulse));
+        shared.docker.want();
+        self.runtime.spawn(async move { docker::Keeper::new(shared, seat, spec, inbox, pulse).keep().await });
+        Some(slot)
+    }
+
+    /// What the containers use that are runs.
+    #[must_use]
+    pub fn container_usage(&self) -> Vec<(RunId, RunUsage)> {
+        self.shared.docker.usage_of_runs()
+    }
+
     /// Gives a run, made or taken over, to its slot.
     fn bear(&self, run: RunId, spec: Arc<ServiceSpec>, order: impl FnOnce(Birth) -> RunOrder) {
         if let Some((slot, birth)) = self.expect(run, spec) {
@@ -377,23 +414,27 @@ impl World {
     /// Makes a run known that is about to be made or taken over; none, with its failure told, where its project is not open.
     fn expect(&self, run: RunId, spec: Arc<ServiceSpec>) -> Option<(Slot, Birth)> {
         let service = spec.id.clone();
-        let Some(slot) = self.slot(&service) else {
+        let slot = if spec.container.is_some() { self.container_slot(&spec) } else { self.slot(&service) };
+        let Some(slot) = slot else {
             let error = format!("the project {} is not open", service.project);
             self.tell(Event::SpawnFailed { run, error });
             return None;
         };
         let ended = CancellationToken::new();
         let tree = self.shared.plant(&service, run);
-        self.shared.enter(run, &service, Some(Arc::clone(&spec)), tree, Stage::Spawning, ended.clone());
+        let orders = slot.orders.clone();
+        self.shared.enter(run, (&service, orders), Some(Arc::clone(&spec)), tree, Stage::Spawning, ended.clone());
         Some((slot, Birth { spec, tree, ended }))
     }
 
     fn end_stray(&self, run: RunId, service: &ServiceId) {
-        let Some(slot) = self.slot(service) else {
+        let of_container = self.shared.docker.slots().get(service).cloned();
+        let Some(slot) = of_container.or_else(|| self.slot(service)) else {
             return self.tell(Event::TreeEnded { run, survivors: Vec::new() });
         };
         let tree = self.shared.plant(service, run);
-        self.shared.enter(run, service, None, tree, Stage::Leftover, CancellationToken::new());
+        let orders = slot.orders.clone();
+        self.shared.enter(run, (service, orders), None, tree, Stage::Leftover, CancellationToken::new());
         self.send(&slot.orders, Order::Run(run, RunOrder::EndStray(tree)));
     }
 
@@ -460,13 +501,12 @@ impl Shared {
     fn enter(
         &self,
         run: RunId,
-        service: &ServiceId,
+        (service, orders): (&ServiceId, mpsc::Sender<Order>),
         spec: Option<Arc<ServiceSpec>>,
         tree: TreeId,
         stage: Stage,
         ended: CancellationToken,
     ) {
-        let Some(orders) = self.slots().get(service).map(|slot| slot.orders.clone()) else { return };
         let running =
             Running { service: service.clone(), spec, tree, stage, secrets: SecretValues::default(), orders, ended };
         if let Some(before) = self.runs().insert(run, running) {

@@ -63,6 +63,7 @@ fn holders(ports: &[Port], is_ours: impl Fn(u32) -> bool) -> Vec<PortHolder> {
             since_us: pid.and_then(since),
             user: other_user(pid.and_then(owner).unwrap_or(inode.uid)),
             service: pid.and_then(service_of),
+            because: None,
         });
     }
     holders.sort_by_key(|holder| holder.port);

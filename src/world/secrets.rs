@@ -155,6 +155,12 @@ impl Shared {
         }
     }
 
+    /// Learns what a container that is taken over was given as secrets.
+    pub(super) fn know_secrets(&self, run: RunId, spec: &ServiceSpec, values: SecretValues) {
+        self.settings.learner.learn(&spec.id, &values);
+        self.give_secrets(run, values);
+    }
+
     /// Learns what a run that is taken over was given by another engine.
     pub(super) fn recall_secrets(&self, run: RunId, spec: &ServiceSpec, pid: u32) {
         let values = of_process(spec, pid);

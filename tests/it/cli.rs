@@ -3,6 +3,7 @@
 mod alerts;
 mod args;
 mod config;
+mod containers;
 mod daemon;
 mod fake;
 mod fixture;

@@ -11,6 +11,7 @@ mod config;
 mod daemon;
 mod demo;
 mod detect;
+mod docker;
 mod engine;
 mod files;
 mod hangup;

@@ -63,6 +63,7 @@ fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u
     ServiceSpec {
         id: ServiceId { project: project.clone(), service: name(n) },
         kind: ServiceKind::Process,
+        container: None,
         command: CommandLine::Shell(format!("run {n}")),
         working_dir: root.to_owned(),
         environment: BTreeMap::from([("EDITION".to_owned(), edition.to_string())]),

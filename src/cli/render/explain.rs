@@ -34,8 +34,7 @@ pub fn text(explanation: &Explanation, listening: &[PortHolder], paint: Paint, c
 fn one(text: &mut String, root: &Path, service: &Explained, paint: Paint, columns: Option<u16>) {
     let standing = match (service.is_taken, service.runs) {
         (true, true) => "",
-        (true, false) => "  a container, which is not run from here",
-        (false, _) => "  told, and not taken: other files list what is to run here",
+        (_, false) | (false, true) => "  told, and not taken: other files list what is to run here",
     };
     text.push_str(&paint.text(Tone::Strong, &plain(&service.name)));
     text.push_str(&paint.text(Tone::Dim, standing));

@@ -2,6 +2,7 @@
 
 pub mod alerts;
 pub mod checkup;
+pub mod containers;
 pub mod deep;
 pub mod events;
 pub mod explain;

@@ -299,6 +299,7 @@ fn cause(exit: &Exit) -> String {
         }
         Exit::Rebooted => "the machine was restarted".to_owned(),
         Exit::SpawnFailed(why) => format!("could not be started: {why}"),
+        Exit::Removed => "its container was removed by someone else".to_owned(),
         Exit::Unknown => "nobody saw how".to_owned(),
     }
 }

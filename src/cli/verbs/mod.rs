@@ -4,6 +4,7 @@ pub(super) mod act;
 pub(super) mod alerts;
 pub(super) mod attach;
 pub(super) mod config;
+pub(super) mod containers;
 pub(super) mod daemon;
 pub(super) mod demo;
 pub(super) mod down;

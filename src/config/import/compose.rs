@@ -4,6 +4,7 @@
 mod container;
 mod depends;
 mod deploy;
+mod details;
 mod extends;
 mod health;
 mod item;
@@ -43,6 +44,16 @@ const NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "
 /// Names of override files, the first one wins.
 const OVERRIDES: [&str; 4] =
     ["compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"];
+
+/// Source, target and mode of a mount in the short form.
+pub(crate) fn split_mount(text: &str) -> (Option<&str>, &str, Option<&str>) {
+    volumes::split(text)
+}
+
+/// A path as written in a file: `~/` is the home, anything relative begins at the base.
+pub(crate) fn absolute(text: &str, base: &Path, home: Option<&str>) -> PathBuf {
+    item::resolved(text, base, home)
+}
 
 /// True for a compose file; false for one of process-compose, which may have the same name, and for anything else.
 #[must_use]
@@ -112,8 +123,9 @@ fn read(values: &mut Values, root: &Arc<Item>, imported: &mut Imported) {
         values.wrong("services", services, "a map", "write the name of a service, and below it what it is");
         return;
     };
+    let declared = details::Declared::read(values, root);
     for (name, service) in entries.iter().filter(|(name, _)| !name.text.starts_with("x-")) {
-        imported.services.extend(service::read(values, name, service));
+        imported.services.extend(service::read(values, name, service, &declared));
     }
     check_dependencies(values, services, &imported.services);
     give_roles(&mut imported.services);

@@ -28,6 +28,7 @@ use std::{
 };
 
 use crate::model::{
+    container::ContainerSpec,
     probe::{Probe, ProbeKind},
     service::{CommandLine, Dependency, RestartPolicy, Source},
     signal::Signal,
@@ -181,6 +182,26 @@ pub struct Container {
     pub networks: Vec<Told<String>>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// All else; none where nothing else is told.
+    pub details: Option<Box<Details>>,
+}
+
+/// What more is told of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Details {
+    /// So many of the ports, the first ones, are published, if only at a port that the engine chooses.
+    pub published: usize,
+    /// Where it sees memory as a file system.
+    pub tmpfs: Vec<String>,
+    /// Keys that have no place elsewhere; what has one is not looked at here.
+    pub spec: ContainerSpec,
+}
+
+impl Default for Details {
+    fn default() -> Self {
+        let spec = ContainerSpec { image: None, ..ContainerSpec::of("", "", "") };
+        Self { published: 0, tmpfs: Vec::new(), spec }
+    }
 }
 
 /// What is executed.

@@ -108,7 +108,7 @@ impl Secrets {
                 Check::Exec(command) => self.learn_command(command),
                 Check::Http { url, .. } => self.learn_text(url),
                 Check::Server { target, .. } => self.learn_target(target),
-                Check::Tcp { .. } | Check::Log { .. } => {}
+                Check::Tcp { .. } | Check::Log { .. } | Check::Container => {}
             }
         }
         for exam in service.nature.iter().flat_map(|nature| &nature.exams) {

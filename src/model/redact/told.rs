@@ -200,7 +200,12 @@ impl Redactor {
     fn exit(&self, exit: &mut Exit) {
         match exit {
             Exit::SpawnFailed(why) => self.own(why),
-            Exit::Code(_) | Exit::Signal(_) | Exit::OutOfMemory { .. } | Exit::Rebooted | Exit::Unknown => {}
+            Exit::Code(_)
+            | Exit::Signal(_)
+            | Exit::OutOfMemory { .. }
+            | Exit::Rebooted
+            | Exit::Removed
+            | Exit::Unknown => {}
         }
     }
 

@@ -49,6 +49,7 @@ pub fn was_oom(before: u64, after: u64, limit_bytes: Option<u64>, exit: &Exit) -
         | Exit::OutOfMemory { .. }
         | Exit::Rebooted
         | Exit::SpawnFailed(_)
+        | Exit::Removed
         | Exit::Unknown => None,
     }
 }

@@ -44,7 +44,7 @@ impl Watches {
                 Check::Log { pattern } => {
                     watches.entry(pattern);
                 }
-                Check::Exec(_) | Check::Http { .. } | Check::Tcp { .. } | Check::Server { .. } => {}
+                Check::Exec(_) | Check::Http { .. } | Check::Tcp { .. } | Check::Server { .. } | Check::Container => {}
             }
         }
         watches

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 use super::{
-    Running, Shared, clock,
+    Running, Shared, clock, docker,
     slot::{Order, RunOrder},
 };
 use crate::model::{
@@ -27,6 +27,10 @@ pub(super) async fn ask(shared: Arc<Shared>, running: Running, spec: Arc<Service
     let _turn = shared.asking.acquire().await;
     let timeout = round.probe.timeout;
     let answer = match &round.probe.check {
+        Check::Container => docker::ask(&shared, &running, round.run, None, timeout).await,
+        Check::Exec(command) if spec.container.is_some() => {
+            docker::ask(&shared, &running, round.run, Some(command), timeout).await
+        }
         Check::Exec(command) => {
             exec::ask(&shared, &running, &spec, round.run, command, (timeout, round.probe.honest)).await
         }
@@ -65,7 +69,12 @@ pub(super) async fn beside(
     run: RunId,
     command: &CommandLine,
 ) -> Option<ProbeOutcome> {
-    exec::ask(shared, running, spec, run, command, (LONGEST_BESIDE, false)).await.map(|(outcome, _)| outcome)
+    let answer = if spec.container.is_some() {
+        docker::ask(shared, running, run, Some(command), LONGEST_BESIDE).await
+    } else {
+        exec::ask(shared, running, spec, run, command, (LONGEST_BESIDE, false)).await
+    };
+    answer.map(|(outcome, _)| outcome)
 }
 
 /// Runs a command beside a run → `RanBeside`; silent where the run ended first.

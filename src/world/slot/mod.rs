@@ -20,6 +20,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::place::make as make_place;
 pub use self::quiet::is_quiet;
 pub(super) use self::{
     cage::{Cage, Grounds},

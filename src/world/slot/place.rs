@@ -21,7 +21,7 @@ const RECORD_BYTES: u64 = 4096;
 ///
 /// # Errors
 /// A sentence.
-pub(super) fn make(slot: &Path) -> Result<(), String> {
+pub(in crate::world) fn make(slot: &Path) -> Result<(), String> {
     let shown = slot.display();
     let cannot = |error: io::Error| format!("no place for its shim and logs: {shown}: {error}");
     match fs::symlink_metadata(slot) {

@@ -85,7 +85,12 @@ impl World {
         let slots: Vec<_> = {
             let mut slots = self.shared.slots();
             let services: Vec<_> = slots.keys().filter(|service| service.project == *project).cloned().collect();
-            services.into_iter().filter_map(|service| slots.remove(&service)).collect()
+            let shims: Vec<_> = services.into_iter().filter_map(|service| slots.remove(&service)).collect();
+            drop(slots);
+            let mut containers = self.shared.docker.slots();
+            let services: Vec<_> = containers.keys().filter(|service| service.project == *project).cloned().collect();
+            let containers = services.into_iter().filter_map(|service| containers.remove(&service));
+            shims.into_iter().chain(containers).collect()
         };
         let mut retiring = JoinSet::new();
         for slot in slots {

@@ -118,6 +118,8 @@ pub(crate) fn snapshot() -> Snapshot {
         host: HostView::default(),
         timeline: entries().into_iter().map(Arc::new).collect(),
         troubles: BTreeMap::new(),
+        docker: cas::model::container::Reach::default(),
+        containers: Vec::new(),
         problems: Arc::from([]),
         alerts: cas::model::alarm::AlertsView::default(),
     }
@@ -178,6 +180,7 @@ fn spec(service: &str, line: u32, depends_on: &[(&str, Condition)]) -> Arc<Servi
         tty: false,
         id: id(service),
         kind: ServiceKind::Process,
+        container: None,
         command: CommandLine::Argv(vec![format!("./{service}"), "--serve".to_owned()]),
         working_dir: PathBuf::from("/srv/shop"),
         environment: BTreeMap::new(),

@@ -21,6 +21,7 @@ use super::{
 /// Two hours before what the tests take for now.
 fn holder() -> PortHolder {
     PortHolder {
+        because: None,
         port: 8080,
         pid: Some(12),
         command: Some("nginx".to_owned()),

@@ -164,12 +164,13 @@ fn a_unit_of_systemd_is_translated_and_a_file_of_nobody_is_refused() {
 }
 
 #[test]
-fn containers_are_left_out_by_name_and_nobody_waits_for_them() {
+fn a_file_of_containers_alone_is_a_project() {
     let only = Project::new().file("compose.yaml", "services:\n  db: {image: postgres}\n  web: {image: nginx}\n");
     let loaded = only.load("compose.yaml");
-    assert!(loaded.project.is_none());
-    let said = only.said(&loaded);
-    assert!(said.contains("all 2 services are containers") && said.contains("db: a container"), "{said}");
+    let project = loaded.project.unwrap();
+    let kinds: Vec<_> = project.services.iter().map(|spec| (spec.id.service.as_str(), spec.kind)).collect();
+    let container = cas::model::service::ServiceKind::Container;
+    assert_eq!(kinds, [("db", container), ("web", container)]);
 }
 
 #[test]

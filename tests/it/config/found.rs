@@ -45,7 +45,7 @@ fn a_script_and_a_container_on_one_port_are_one_service_of_which_the_script_runs
         "services:\n  site: {build: ., ports: ['3000:3000'], depends_on: [db]}\n  db: {image: postgres:16}\n",
     );
     let (spec, said) = opened(&project);
-    assert_eq!(names(&spec), ["site"], "{said}");
+    assert_eq!(names(&spec), ["site", "db"], "{said}");
     let site = &spec.services[0];
     assert_eq!(site.command.display(), "npm run dev");
     assert_eq!(site.ports.iter().map(|port| port.0).collect::<Vec<_>>(), [3000]);
@@ -55,7 +55,7 @@ fn a_script_and_a_container_on_one_port_are_one_service_of_which_the_script_runs
     let explained_site = explained(&explanation, "site");
     assert_eq!(tools(explained_site), [("compose", false), ("code", true)]);
     let db = explained(&explanation, "db");
-    assert_eq!((db.is_taken, db.runs), (true, false));
+    assert_eq!((db.is_taken, db.runs), (true, true));
 }
 
 #[test]

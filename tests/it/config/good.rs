@@ -295,13 +295,19 @@ fn anchors_aliases_and_merge_keys_work() {
 #[test]
 fn a_compose_file_s_other_keys_are_noted_and_not_used() {
     let loaded = load(
-        "version: '3'\nx-anything: {a: 1}\nnetworks: {}\nservices:\n  web: {command: sleep 1, container_name: w, labels: [a], image: nginx, x-own: 1}\n",
+        "version: '3'\nx-anything: {a: 1}\nnetworks: {}\nservices:\n  web: {command: sleep 1, container_name: w, labels: [a], logging: {}, x-own: 1}\n",
     );
     assert!(loaded.errors.is_empty());
     let notes: Vec<_> = loaded.notes.iter().map(|note| note.message.as_str()).collect();
     assert_eq!(
         notes,
-        ["version: not used", "networks: not used", "container_name: not used", "labels: not used", "image: not used"]
+        [
+            "version: not used",
+            "networks: not used",
+            "container_name: not used",
+            "labels: not used",
+            "logging: not used"
+        ]
     );
 }
 

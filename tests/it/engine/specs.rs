@@ -37,6 +37,7 @@ pub(super) fn service(name: &str) -> ServiceSpec {
         tty: false,
         id: id(name),
         kind: ServiceKind::Process,
+        container: None,
         command: CommandLine::Shell(format!("run {name}")),
         working_dir: PathBuf::from("/srv"),
         environment: BTreeMap::from([("TOKEN".to_owned(), "s3cret".to_owned())]),

@@ -324,6 +324,7 @@ impl World {
                     .iter()
                     .filter_map(|port| self.held_ports.get(&port.0).map(|pid| (port.0, *pid)))
                     .map(|(port, pid)| PortHolder {
+                        because: None,
                         port,
                         pid: Some(pid),
                         command: Some("nginx".to_owned()),

@@ -79,6 +79,7 @@ fn candidate(service: &Candidate, root: &Path) -> String {
                 | cas::model::probe::Check::Exec(_)
                 | cas::model::probe::Check::Tcp { .. }
                 | cas::model::probe::Check::Server { .. }
+                | cas::model::probe::Check::Container
                 | cas::model::probe::Check::Log { .. } => String::new(),
             };
             format!(

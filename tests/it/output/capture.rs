@@ -28,6 +28,7 @@ pub(crate) fn spec(ready: Option<&str>) -> ServiceSpec {
         tty: false,
         id: id("web"),
         kind: ServiceKind::Process,
+        container: None,
         command: CommandLine::Argv(vec!["true".to_owned()]),
         working_dir: "/".into(),
         environment: BTreeMap::new(),

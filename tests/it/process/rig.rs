@@ -82,6 +82,26 @@ impl Rig {
         Self::with_output(directory, sender, lines)
     }
 
+    /// With an engine of containers.
+    pub(crate) fn with_docker(directory: tempfile::TempDir, host: &str) -> Self {
+        let (sender, mut output) = mpsc::channel::<Taken>(64);
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let kept: Arc<Mutex<Vec<Line>>> = Arc::clone(&lines);
+        tokio::spawn(async move {
+            while let Some(Taken { batch, .. }) = output.recv().await {
+                let mut kept = kept.lock().unwrap();
+                for (seq, line) in (batch.first_seq..).zip(&batch.lines) {
+                    let text = batch.text_of(*line).to_owned();
+                    kept.push(Line { run: batch.run, seq, stream: line.stream, continued: line.continued, text });
+                }
+            }
+        });
+        let variables = BTreeMap::from([("DOCKER_HOST".to_owned(), host.to_owned())]);
+        let docker = cas::world::docker::endpoint::Lookup { variables, sockets: Vec::new() };
+        let settings = Settings { shim: env!("CARGO_BIN_EXE_cas-shim").into(), docker, ..Settings::default() };
+        Self::made(directory, sender, lines, settings)
+    }
+
     /// With another program as shim.
     pub(crate) fn with_shim(directory: tempfile::TempDir, shim: &str) -> Self {
         let (sender, _) = mpsc::channel(1);
@@ -186,6 +206,7 @@ impl Rig {
             tty: false,
             id: service(name),
             kind: ServiceKind::Process,
+            container: None,
             command,
             working_dir: self.path().to_owned(),
             environment: BTreeMap::new(),

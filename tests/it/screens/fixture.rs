@@ -407,6 +407,7 @@ pub(super) fn held() -> World {
         state: "starting".to_owned(),
     };
     let holder = PortHolder {
+        because: None,
         port: 8080,
         pid: Some(1234),
         command: Some("nginx: master process".to_owned()),
@@ -460,6 +461,7 @@ pub(super) fn held() -> World {
             "web",
             What::Blocked {
                 holders: vec![PortHolder {
+                    because: None,
                     port: 8080,
                     pid: None,
                     command: None,

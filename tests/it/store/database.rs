@@ -122,6 +122,7 @@ fn every_what() -> Vec<What> {
         What::Held { holds: vec![dependency, Hold::RestartBudget] },
         What::Blocked {
             holders: vec![PortHolder {
+                because: None,
                 port: 80,
                 pid: Some(1),
                 command: Some(text.clone()),

@@ -31,7 +31,7 @@ pub(super) fn read(values: &mut Values, name: &Name, service: &Item) -> Option<C
     let mounts = service.get("volumes").map(|item| volumes::read(values, item)).unwrap_or_default();
     let networks = service.get("networks").map(|item| networks(values, item)).unwrap_or_default();
     let labels = service.get("labels").map(|item| labels(values, item)).unwrap_or_default();
-    Some(Container { image, build, entrypoint, command, volumes: mounts, networks, labels })
+    Some(Container { image, build, entrypoint, command, volumes: mounts, networks, labels, details: None })
 }
 
 fn build(values: &mut Values, item: &Arc<Item>) -> Option<Build> {

@@ -38,7 +38,9 @@ pub(super) fn read(values: &mut Values, service: &Item) -> Dependencies {
     }
     for key in ["network_mode", "ipc", "pid"] {
         let Some(item) = service.get(key) else { continue };
-        values.notes.lost(key, item);
+        if key != "network_mode" {
+            values.notes.lost(key, item);
+        }
         if let Some(name) = item.as_text().and_then(|text| text.strip_prefix("service:")) {
             implied(&mut all, name, item, true);
         }

@@ -18,15 +18,15 @@ const HINT: &str = "write 8080, \"8080:80\", \"127.0.0.1:8080:80/udp\" or a rang
 /// Most ports of one service.
 const MOST: usize = 10_000;
 
-/// What is published and what is only listened on.
-pub(super) fn read(values: &mut Values, service: &Item) -> Vec<Told<PortUse>> {
+/// What is published and what is only listened on, and how many of them, the first, are published.
+pub(super) fn read(values: &mut Values, service: &Item) -> (Vec<Told<PortUse>>, usize) {
     let mut ports: Vec<Told<PortUse>> = Vec::new();
     let mut seen = BTreeSet::new();
     let mut heard = BTreeSet::new();
     if let Some(item) = service.get("ports") {
         let Form::List(items) = &item.form else {
             values.wrong("ports", item, "a list", "write one port a line after \"- \"");
-            return ports;
+            return (ports, 0);
         };
         for item in unique(&["services", "", "ports"], items.iter()) {
             let found = match &item.form {
@@ -46,6 +46,7 @@ pub(super) fn read(values: &mut Values, service: &Item) -> Vec<Told<PortUse>> {
             }
         }
     }
+    let published = ports.len();
     if let Some(item) = service.get("expose") {
         for (text, item) in values.texts("expose", item) {
             let Some((targets, is_udp)) = exposed(values, &text, &item) else { continue };
@@ -54,7 +55,7 @@ pub(super) fn read(values: &mut Values, service: &Item) -> Vec<Told<PortUse>> {
             }
         }
     }
-    ports
+    (ports, published)
 }
 
 fn exposed(values: &mut Values, text: &str, item: &Item) -> Option<(Vec<u16>, bool)> {

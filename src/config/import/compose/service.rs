@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{
-    container, depends, deploy, health,
+    container, depends, deploy,
+    details::Declared,
+    health,
     item::{Form, Item, Name},
     keys, ports,
     values::Values,
@@ -14,7 +16,7 @@ use crate::{
 };
 
 /// The candidate; none, told, where the service means nothing usable.
-pub(super) fn read(values: &mut Values, name: &Name, service: &Arc<Item>) -> Option<Candidate> {
+pub(super) fn read(values: &mut Values, name: &Name, service: &Arc<Item>, declared: &Declared) -> Option<Candidate> {
     if service.is_null() {
         let message = format!("{}: it has neither an image nor a build", name.text);
         values.notes.error(name.source(), message, "write image: name, or build: ./directory");
@@ -23,7 +25,10 @@ pub(super) fn read(values: &mut Values, name: &Name, service: &Arc<Item>) -> Opt
     if !values.keys("", service, &keys::SERVICE) {
         return None;
     }
-    let container = container::read(values, name, service)?;
+    let mut container = container::read(values, name, service)?;
+    let ports = ports::read(values, service);
+    let published = service.get("ports").map_or(0, |_| ports.1);
+    container.details = Some(Box::new(declared.details(values, service, &container, published)));
     let told_name = Told { value: name.text.to_string(), source: name.source() };
     let mut candidate = Candidate::new(told_name, Runtime::Container(Box::new(container)));
     let mut text = |key: &str| {
@@ -43,7 +48,7 @@ pub(super) fn read(values: &mut Values, name: &Name, service: &Arc<Item>) -> Opt
     candidate.environment = environment(values, service);
     candidate.env_files = service.get("env_file").map(|item| env_files(values, item)).unwrap_or_default();
     candidate.depends_on = depends::read(values, service);
-    candidate.ports = ports::read(values, service);
+    candidate.ports = ports.0;
     if let Some(probe) = service.get("healthcheck").and_then(|item| health::read(values, item)) {
         candidate.probes.insert(ProbeKind::Readiness, probe);
     }

@@ -336,7 +336,10 @@ impl Keeper {
         }
         let ended = CancellationToken::new();
         if leftover > 0 {
-            self.shared.enter(id, &self.seat.service, None, tree, Told::Leftover, ended.clone());
+            let Some(orders) = self.shared.slots().get(&self.seat.service).map(|slot| slot.orders.clone()) else {
+                return;
+            };
+            self.shared.enter(id, (&self.seat.service, orders), None, tree, Told::Leftover, ended.clone());
         } else {
             self.shared.forest.forget(tree);
         }
