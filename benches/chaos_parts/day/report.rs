@@ -108,6 +108,13 @@ impl Day {
         let share = healed as f64 / (self.outcomes.len() as f64).max(1.0) * 100.0;
         let mut took: Vec<f64> = self.outcomes.iter().filter(|o| o.was_down).map(Outcome::took).collect();
         let [p50, p95] = [0.5, 0.95].map(|q| round(quantile(&mut took, q)));
+        let mut beyond: Vec<f64> = self
+            .outcomes
+            .iter()
+            .filter(|o| o.was_down)
+            .map(|outcome| (outcome.took() - outcome.ideal).max(0.0))
+            .collect();
+        let [beyond_p50, beyond_p95] = [0.5, 0.95].map(|q| round(quantile(&mut beyond, q)));
         let lowest = |time: f64| self.lives.values().map(|life| life.share(time)).fold(100.0, f64::min);
         let false_restarts: usize = self.lives.values().map(|life| life.false_restarts).sum();
         vec![

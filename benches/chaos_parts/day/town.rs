@@ -106,7 +106,7 @@ impl Town {
         fs::write(town.project.join("rabbitmq/plugins"), "[].\n").expect("a list of plugins can be written");
         fs::write(town.project.join("nginx/nginx.conf"), town.nginx()).expect("a configuration can be written");
         town.postgres();
-        fs::write(town.project.join("cas.yaml"), town.yaml()).expect("cas.yaml can be written");
+        fs::write(town.project.join("cas.yaml"), town.yaml(rig)).expect("cas.yaml can be written");
         town
     }
 
@@ -227,30 +227,46 @@ impl Town {
         let _ended = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 
-    /// Whom cas asks, and what else its part of the file says of that.
-    fn check(&self, name: &str) -> (String, String) {
+    /// Whom cas asks.
+    fn check(&self, name: &str) -> String {
         let port = self.port(name);
-        let server = |check: String| (check.clone(), format!("    kind: {name}\n    check: \"{check}\"\n"));
         match name {
-            "postgres" => server(format!("postgres://watch@127.0.0.1:{port}/postgres")),
-            "redis" => server(format!("redis://127.0.0.1:{port}")),
-            "rabbitmq" => server(format!("amqp://guest:guest@127.0.0.1:{port}")),
-            "api" | "web" | "jobs" => own(port, "/health"),
-            _ => own(port, "/alive"),
+            "postgres" => format!("postgres://watch@127.0.0.1:{port}/postgres"),
+            "redis" => format!("redis://127.0.0.1:{port}"),
+            "rabbitmq" => format!("amqp://guest:guest@127.0.0.1:{port}"),
+            "api" | "web" | "jobs" => format!("http://127.0.0.1:{port}/health"),
+            _ => format!("http://127.0.0.1:{port}/alive"),
         }
     }
 
-    fn yaml(&self) -> String {
+    fn yaml(&self, rig: &Rig) -> String {
         fs::write(self.project.join("rabbitmq.sh"), self.rabbitmq()).expect("a script can be written");
         let mut yaml = format!(
             "name: day\ndefaults:\n  restart: always\n  autostart: true\n  stop_grace_period: 3s\n  backoff: {{ base: 200ms, ceiling: 2s, stable: {STABLE}s, give_up_after: 0 }}\nservices:\n"
         );
         for (name, needs) in SERVICES {
             let port = self.port(name);
-            let (check, more) = self.check(name);
+            let check = self.check(name);
+            let kind = if is_known(rig, &format!("command: sleep 1\n    kind: {name}")) { name } else { "none" };
+            let more = format!(
+                "    kind: {kind}\n{}",
+                if check.starts_with("http") { String::new() } else { format!("    check: \"{check}\"\n") }
+            );
             let command = self.command(name);
+            // Who knows that a project's broker does not come back by itself does not wait for it.
+            let remedies = match name {
+                "postgres" if kind != "none" => "    remedies: [{ wait: 2s }, restart]\n",
+                "rabbitmq" if kind != "none" => "    remedies: [restart]\n",
+                _ => "",
+            };
             let probe = match (name, check.starts_with("http")) {
                 ("worker", _) => "exec: 'test $(($(date +%s) - $(stat -c %Y flags/worker.beat))) -lt 2'".to_owned(),
+                // A cas that knows no PostgreSQL asks it for a connection only.
+                ("postgres", _) if kind == "none" => format!(
+                    "exec: [{}, -h, 127.0.0.1, -p, \"{}\", -U, watch, -t, \"1\"]",
+                    program("pg_isready"),
+                    self.port(name)
+                ),
                 (_, true) => format!("http: \"{check}\""),
                 (_, false) => format!("check: \"{check}\""),
             };
@@ -259,7 +275,7 @@ impl Town {
             let ports = if name == "worker" { String::new() } else { format!("    ports: [{port}]\n") };
             let limit = if matches!(name, "api" | "web" | "jobs" | "worker") { "    mem_limit: 200M\n" } else { "" };
             yaml.push_str(&format!(
-                "  {name}:\n    command: sh start.sh flags/{name} {command}\n{more}{user}{ports}{limit}    startup: {{ {probe}, interval: 250ms, timeout: 2s, retries: 400 }}\n    \
+                "  {name}:\n    command: sh start.sh flags/{name} {command}\n{more}{remedies}{user}{ports}{limit}    startup: {{ {probe}, interval: 250ms, timeout: 2s, retries: 400 }}\n    \
                  liveness: {{ {probe}, interval: 1s, timeout: 1s, retries: 2 }}\n"
             ));
             if !needs.is_empty() {
@@ -278,9 +294,12 @@ fn is_nobody(name: &str) -> bool {
     matches!(name, "postgres" | "rabbitmq")
 }
 
-/// What is asked of a service of no known kind.
-fn own(port: u16, path: &str) -> (String, String) {
-    (format!("http://127.0.0.1:{port}{path}"), "    kind: none\n".to_owned())
+/// Whether this cas takes a service that is written so.
+pub(crate) fn is_known(rig: &Rig, service: &str) -> bool {
+    let file = rig.at("probe.yaml");
+    fs::write(&file, format!("name: probe\nservices:\n  x:\n    {service}\n")).expect("a file can be written");
+    let checked = rig.cas(&["check", &file.to_string_lossy()]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    checked.is_ok_and(|status| status.success())
 }
 
 /// All that need a service, near or far.
