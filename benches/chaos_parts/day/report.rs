@@ -123,6 +123,8 @@ impl Day {
             count("healed without a human, %", round(share), Must::AtLeast(95.0)),
             count("MTTR p50, of those that were down, s", p50, Must::AtMost(3.0)),
             count("MTTR p95, s", p95, Must::AtMost(15.0)),
+            count("… beyond what an ideal healer needs, p50, s", beyond_p50, Must::Told),
+            count("… beyond what an ideal healer needs, p95, s", beyond_p95, Must::Told),
             count(
                 "uptime of the worst service over an ideal healer's, of a day, %",
                 round(lowest(self.day())),

@@ -2,6 +2,8 @@
 # start.sh FLAGS COMMAND…: does what a fault has left beside FLAGS, then becomes the command.
 flags=$1
 shift
+# A heartbeat of the run before is none.
+rm -f "$flags.beat"
 if [ -e "$flags.crashes" ]; then
     left=$(cat "$flags.crashes")
     if [ "${left:-0}" -gt 0 ]; then
