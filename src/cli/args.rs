@@ -5,8 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
 
+mod looks;
 mod projects;
 
+pub use self::looks::{Health, Kinds, Why};
 pub use self::projects::{Projects, ProjectsAction, Scan};
 use super::{act::Act, demo::DemoService, setting::ConfigAction, verbs::explain::Explain, when::When};
 use crate::model::{command::ServiceRef, time::human};
@@ -18,12 +20,15 @@ Examples:
   cas up --no-tui web db       start two (and what they need), print one merged log
   cas restart web              restart one, wait until it is well again
   cas logs -f --grep error     follow what goes wrong
+  cas health --deep            look into every service, the worst first
+  cas why web                  why it is as it is, and what to do
   cas status --json | jq .     read everything from a script
   cas up --detach              start them in the background and return
   cas demo                     see it work, nothing to install
 
 Exit codes: 0 done · 1 failed · 2 usage or invalid project file · 3 no engine is running
-            4 not found or ambiguous · 5 refused · 130 interrupted";
+            4 not found or ambiguous · 5 refused · 130 interrupted
+            health: 10 something is worth a look · 20 something is broken";
 
 /// An operations console for the terminal that also does the operating.
 #[derive(Debug, Parser)]
@@ -75,6 +80,13 @@ pub enum Verb {
     /// Show where services stand, and why
     #[command(alias = "ps")]
     Status(Status),
+    /// Say how services are: what their probes and deep looks in their own protocols have found, the worst first
+    #[command(after_help = looks::HEALTH_EXAMPLES)]
+    Health(Health),
+    /// Say why a service, or the project as a whole, is as it is, and what to do
+    Why(Why),
+    /// List the kinds of services that are known, or all that is known of one
+    Kinds(Kinds),
     /// Print what services wrote
     #[command(after_help = LOGS_EXAMPLES)]
     Logs(Logs),
@@ -437,6 +449,9 @@ impl Verb {
             Self::Config { action } => action.change(),
             Self::Up(_)
             | Self::Status(_)
+            | Self::Health(_)
+            | Self::Why(_)
+            | Self::Kinds(_)
             | Self::Logs(_)
             | Self::Events(_)
             | Self::Graph(_)
@@ -477,6 +492,9 @@ impl Cli {
                 Verb::Down
                 | Verb::Act(_)
                 | Verb::Status(_)
+                | Verb::Health(_)
+                | Verb::Why(_)
+                | Verb::Kinds(_)
                 | Verb::Logs(_)
                 | Verb::Events(_)
                 | Verb::Graph(_)

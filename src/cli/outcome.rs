@@ -19,14 +19,27 @@ pub enum Outcome {
     NotFound,
     /// Policy said no, or a person did.
     Refused,
+    /// `cas health`: something is worth a look.
+    Warned,
+    /// `cas health`: something is broken.
+    Critical,
     /// SIGINT or SIGTERM.
     Interrupted,
 }
 
 impl Outcome {
     /// Every outcome, by code.
-    pub const ALL: [Self; 7] =
-        [Self::Ok, Self::Failed, Self::Usage, Self::NoEngine, Self::NotFound, Self::Refused, Self::Interrupted];
+    pub const ALL: [Self; 9] = [
+        Self::Ok,
+        Self::Failed,
+        Self::Usage,
+        Self::NoEngine,
+        Self::NotFound,
+        Self::Refused,
+        Self::Warned,
+        Self::Critical,
+        Self::Interrupted,
+    ];
 
     /// The exit code. These numbers are a promise to scripts.
     #[must_use]
@@ -38,6 +51,8 @@ impl Outcome {
             Self::NoEngine => 3,
             Self::NotFound => 4,
             Self::Refused => 5,
+            Self::Warned => 10,
+            Self::Critical => 20,
             Self::Interrupted => 130,
         }
     }
@@ -52,6 +67,8 @@ impl Outcome {
             Self::NoEngine => "no engine is running for this project",
             Self::NotFound => "no such service or project, or the name fits several",
             Self::Refused => "refused by policy, or consent was not given",
+            Self::Warned => "`cas health`: something is worth a look, nothing is broken",
+            Self::Critical => "`cas health`: something is broken: critical, unhealthy, failed, or held up",
             Self::Interrupted => "interrupted",
         }
     }

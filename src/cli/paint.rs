@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
+    exam::Grade,
     phase::{Health, Phase},
     timeline::Severity,
 };
@@ -69,6 +70,17 @@ impl Tone {
             Health::Starting { .. } => Self::Moving,
             Health::Healthy { .. } => Self::Good,
             Health::Unhealthy { .. } | Health::Misconfigured { .. } => Self::Bad,
+        }
+    }
+
+    /// Of what a deep look found.
+    #[must_use]
+    pub const fn of_grade(grade: Grade) -> Self {
+        match grade {
+            Grade::Good => Self::Good,
+            Grade::Notice => Self::Moving,
+            Grade::Warning => Self::Warning,
+            Grade::Critical => Self::Bad,
         }
     }
 

@@ -1,10 +1,17 @@
 //! The catalogue of kinds of services: how they are known, asked, judged and healed. Data (`assets/kinds/*.toml`), read once.
 
+mod find;
+#[cfg(test)]
+mod signs;
+mod unwrap;
+
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
 use crate::model::exam::{Protocol, Remedy, Rule, Sign};
+
+pub use find::find;
 
 /// A kind of service.
 #[derive(Debug, Clone, Deserialize)]
@@ -26,6 +33,13 @@ pub struct Kind {
     /// Names of programs: `postgres`.
     #[serde(default)]
     pub programs: Vec<String>,
+    /// Words that must all be among those of a command line that an interpreter runs (`manage.py`, `phx.server`, a main class of Java), where the
+    /// name of a program is not enough. `a|b` is one of both.
+    #[serde(default)]
+    pub words: Vec<String>,
+    /// True of a language's runtime: whatever runs in it says more of what it is.
+    #[serde(default)]
+    pub runtime: bool,
     /// Schemes of URLs that lead to it.
     #[serde(default)]
     pub schemes: Vec<String>,
@@ -47,6 +61,9 @@ pub struct Kind {
     /// The user to ask as where none is told.
     #[serde(default)]
     pub user: Option<String>,
+    /// The path to ask for where none is told, as `api/health`.
+    #[serde(default)]
+    pub path: Option<String>,
     /// Options of the target where none are told.
     #[serde(default)]
     pub options: std::collections::BTreeMap<String, String>,
@@ -65,21 +82,79 @@ pub struct Kind {
 
 /// The files.
 const FILES: &[&str] = &[
+    include_str!("../../assets/kinds/alertmanager.toml"),
+    include_str!("../../assets/kinds/apache.toml"),
+    include_str!("../../assets/kinds/caddy.toml"),
+    include_str!("../../assets/kinds/celery.toml"),
+    include_str!("../../assets/kinds/clickhouse.toml"),
+    include_str!("../../assets/kinds/container.toml"),
+    include_str!("../../assets/kinds/django.toml"),
     include_str!("../../assets/kinds/dns.toml"),
+    include_str!("../../assets/kinds/docker-registry.toml"),
+    include_str!("../../assets/kinds/dotnet.toml"),
+    include_str!("../../assets/kinds/elasticsearch.toml"),
     include_str!("../../assets/kinds/etcd.toml"),
+    include_str!("../../assets/kinds/flask.toml"),
+    include_str!("../../assets/kinds/go.toml"),
+    include_str!("../../assets/kinds/grafana.toml"),
     include_str!("../../assets/kinds/grpc.toml"),
+    include_str!("../../assets/kinds/haproxy.toml"),
+    include_str!("../../assets/kinds/http.toml"),
+    include_str!("../../assets/kinds/influxdb.toml"),
+    include_str!("../../assets/kinds/job.toml"),
+    include_str!("../../assets/kinds/jvm.toml"),
     include_str!("../../assets/kinds/kafka.toml"),
+    include_str!("../../assets/kinds/memcached.toml"),
+    include_str!("../../assets/kinds/mongo.toml"),
     include_str!("../../assets/kinds/mqtt.toml"),
+    include_str!("../../assets/kinds/mysql.toml"),
     include_str!("../../assets/kinds/nats.toml"),
+    include_str!("../../assets/kinds/neo4j.toml"),
+    include_str!("../../assets/kinds/nextjs.toml"),
+    include_str!("../../assets/kinds/nginx.toml"),
+    include_str!("../../assets/kinds/node-exporter.toml"),
+    include_str!("../../assets/kinds/node.toml"),
+    include_str!("../../assets/kinds/opensearch.toml"),
+    include_str!("../../assets/kinds/phoenix.toml"),
+    include_str!("../../assets/kinds/php-fpm.toml"),
+    include_str!("../../assets/kinds/php.toml"),
+    include_str!("../../assets/kinds/postgres.toml"),
+    include_str!("../../assets/kinds/process.toml"),
+    include_str!("../../assets/kinds/prometheus.toml"),
+    include_str!("../../assets/kinds/python.toml"),
+    include_str!("../../assets/kinds/qdrant.toml"),
     include_str!("../../assets/kinds/rabbitmq.toml"),
+    include_str!("../../assets/kinds/rails.toml"),
     include_str!("../../assets/kinds/redis.toml"),
+    include_str!("../../assets/kinds/ruby.toml"),
+    include_str!("../../assets/kinds/s3.toml"),
+    include_str!("../../assets/kinds/sidekiq.toml"),
     include_str!("../../assets/kinds/smtp.toml"),
+    include_str!("../../assets/kinds/spring-boot.toml"),
+    include_str!("../../assets/kinds/traefik.toml"),
+    include_str!("../../assets/kinds/victoria-metrics.toml"),
+    include_str!("../../assets/kinds/vite.toml"),
+    include_str!("../../assets/kinds/weaviate.toml"),
     include_str!("../../assets/kinds/websocket.toml"),
+    include_str!("../../assets/kinds/worker.toml"),
     include_str!("../../assets/kinds/zookeeper.toml"),
 ];
 
 static KINDS: LazyLock<Vec<Kind>> =
-    LazyLock::new(|| FILES.iter().filter_map(|text| toml::from_str(text).ok()).collect());
+    LazyLock::new(|| with_common_rules(FILES.iter().filter_map(|text| toml::from_str(text).ok()).collect()));
+
+/// A kind whose protocol has a kind of the same name (every web application: `http`) takes over its rules, other than those that it has itself.
+fn with_common_rules(mut kinds: Vec<Kind>) -> Vec<Kind> {
+    let common: Vec<(String, Vec<Rule>)> = kinds.iter().map(|kind| (kind.id.clone(), kind.rules.clone())).collect();
+    for kind in &mut kinds {
+        let Some(protocol) = kind.protocol.filter(|protocol| protocol.label() != kind.id) else { continue };
+        let rules = common.iter().filter(|(id, _)| id == protocol.label()).flat_map(|(_, rules)| rules);
+        let missing: Vec<_> =
+            rules.filter(|rule| kind.rules.iter().all(|own| own.name != rule.name)).cloned().collect();
+        kind.rules.extend(missing);
+    }
+    kinds
+}
 
 /// Every kind.
 #[must_use]
@@ -91,14 +166,6 @@ pub fn all() -> &'static [Kind] {
 #[must_use]
 pub fn named(id: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.id == id)
-}
-
-/// The kind of what is run, and how that is known.
-#[must_use]
-pub fn find(_image: Option<&str>, command: Option<&[String]>, _ports: &[u16]) -> Option<(&'static Kind, String)> {
-    let program = command?.first()?.rsplit('/').next()?.to_owned();
-    let kind = KINDS.iter().find(|kind| kind.programs.contains(&program))?;
-    Some((kind, format!("its program is {program}")))
 }
 
 #[cfg(test)]

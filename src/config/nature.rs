@@ -23,7 +23,16 @@ pub(crate) use keys::{read, url_target};
 /// Time between two deep looks, and the most that one may take.
 pub(crate) const RHYTHM: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(10));
 /// Before its first good answer nothing is concluded of a server that nobody has asked for a probe of: ten years.
-const SLOWEST_START: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+const SLOWEST_START: Duration = Duration::from_hours(10 * 365 * 24);
+
+/// Deep looks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Deep {
+    /// There are to be none.
+    Never,
+    /// From start to start, and the most that one may take.
+    Every(Duration, Duration),
+}
 
 /// What the file says of it.
 #[derive(Debug, Clone, Default)]
@@ -34,8 +43,8 @@ pub(crate) struct Asked {
     pub(crate) is_none: bool,
     /// `check`.
     pub(crate) check: Option<(Protocol, Target)>,
-    /// `deep`: none where there are to be no looks.
-    pub(crate) deep: Option<Option<(Duration, Duration)>>,
+    /// `deep`.
+    pub(crate) deep: Option<Deep>,
     /// `thresholds`: of a figure, from where on it is a warning, and critical.
     pub(crate) thresholds: BTreeMap<String, (Option<f64>, Option<f64>)>,
     /// Where `thresholds` stands.
@@ -98,7 +107,11 @@ fn of(draft: &Draft, hints: &[Target]) -> Option<Nature> {
             rule.critical = critical.or(rule.critical);
         }
     }
-    let rhythm = asked.deep.unwrap_or(Some(RHYTHM));
+    let rhythm = match asked.deep {
+        None => Some(RHYTHM),
+        Some(Deep::Every(interval, timeout)) => Some((interval, timeout)),
+        Some(Deep::Never) => None,
+    };
     let exams = asks.zip(rhythm).map(|((protocol, target), (interval, timeout))| {
         let subject = Subject::Server { protocol, target };
         Arc::new(Exam { name: kind.id.clone(), subject, interval, timeout, rules })
@@ -186,7 +199,7 @@ fn flag(words: &[String], flags: &[String]) -> Option<String> {
 /// The kind's own questions, where nothing else is asked.
 fn add_probes(draft: &mut Draft) {
     let Some(nature) = &draft.nature else { return };
-    let server = draft.asked.check.clone().map(|(protocol, target)| (protocol, target)).or_else(|| {
+    let server = draft.asked.check.clone().or_else(|| {
         let Subject::Server { protocol, target } = &nature.exams.first()?.subject;
         Some((*protocol, target.clone()))
     });

@@ -155,7 +155,7 @@ impl Engine {
                 }
             }
             Command::Maintenance { switch: Switch::On, lasts, .. } => {
-                self.begin_maintenance(&draft.touched, *lasts, by)
+                self.begin_maintenance(&draft.touched, *lasts, by);
             }
             Command::Maintenance { switch: Switch::Off, .. } => self.end_maintenance(&draft.touched, by),
             Command::Reload => {

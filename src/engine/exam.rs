@@ -14,7 +14,8 @@ use std::{
 use crate::model::{
     effect::Effect,
     event::TimerKey,
-    exam::{Checkup, Exam, ExamRound, Finding, Grade, Measure, Reading, Reads, Remark, Rule, Trouble, Unit},
+    exam::{Checkup, Exam, ExamRound, Finding, Grade, Measure, Reading, Reads, Remark, Remedy, Rule, Trouble, Unit},
+    figure::{amount, number},
     ids::{RunId, ServiceId},
     phase::Phase,
     policy::Origin,
@@ -136,14 +137,7 @@ fn grade(rule: &Rule, value: f64) -> Grade {
 
 /// `92 of 100 (92 %)`, `1.2 GiB`, `3.5 a second`.
 fn shown(rule: &Rule, measure: &Measure, value: f64) -> String {
-    let amount = |value: f64| match rule.unit {
-        Unit::Bytes => size(value),
-        Unit::Seconds => {
-            crate::model::time::short_duration(Duration::try_from_secs_f64(value.max(0.0)).unwrap_or_default())
-        }
-        Unit::Share => format!("{} %", number(value * 100.0)),
-        Unit::Count => number(value),
-    };
+    let amount = |value: f64| amount(rule.unit, value);
     match (rule.reads, measure.limit) {
         (Reads::Value, None) => amount(value),
         (Reads::Value, Some(limit)) => format!("{} of {}", amount(value), amount(limit)),
@@ -153,30 +147,6 @@ fn shown(rule: &Rule, measure: &Measure, value: f64) -> String {
         }
         (Reads::Rate, _) => format!("{} a second", amount(value)),
     }
-}
-
-fn number(value: f64) -> String {
-    let digits = if value.fract().abs() < 0.005 || value.abs() >= 100.0 {
-        0
-    } else if value.abs() >= 10.0 {
-        1
-    } else {
-        2
-    };
-    format!("{value:.digits$}")
-}
-
-fn size(bytes: f64) -> String {
-    let mut value = bytes;
-    let mut unit = "B";
-    for next in ["KiB", "MiB", "GiB", "TiB"] {
-        if value.abs() < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = next;
-    }
-    format!("{} {unit}", number(value))
 }
 
 impl ExamState {
@@ -199,6 +169,10 @@ impl ExamState {
                 advice: rule.advice.clone().filter(|_| grade >= Grade::Warning),
                 value: Some(value),
                 unit: rule.unit,
+                reads: rule.reads,
+                warn: rule.warn,
+                critical: rule.critical,
+                below: rule.below,
                 trend_per_minute: series.trend_per_minute(),
                 history: series.values.iter().map(|(_, value)| *value).collect(),
                 since: now,
@@ -214,6 +188,10 @@ impl ExamState {
                 advice,
                 value: None,
                 unit: Unit::Count,
+                reads: Reads::Value,
+                warn: None,
+                critical: None,
+                below: false,
                 trend_per_minute: None,
                 history: Vec::new(),
                 since: now,
@@ -255,7 +233,7 @@ impl ExamState {
                 (finding.grade, finding.since)
             };
             let advice = finding.advice.clone().filter(|_| grade >= Grade::Warning);
-            check.finding = Finding { grade, since, advice, ..finding };
+            check.finding = Finding { grade, advice, since, ..finding };
             if grade != before {
                 news.push(check.finding.clone());
             }
@@ -297,6 +275,10 @@ impl Service {
                 advice: sign.advice.clone(),
                 value: None,
                 unit: Unit::Count,
+                reads: Reads::Value,
+                warn: None,
+                critical: None,
+                below: false,
                 trend_per_minute: None,
                 history: Vec::new(),
                 since: seen.since,
@@ -312,6 +294,7 @@ impl Service {
             at: self.exams.values().filter_map(|state| state.at).max_by_key(|at| at.mono_us),
             failed: failed.collect(),
             findings,
+            remedies: nature.remedies.iter().map(Remedy::words).collect(),
         })
     }
 }

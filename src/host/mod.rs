@@ -209,9 +209,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
         started,
     );
 
-    for project in &config.projects {
-        veil.learn(project);
-    }
+    config.projects.iter().for_each(|project| veil.learn(project));
     let feed = LogFeed::behind(veil.clone());
     let taking = Arc::clone(&store);
     let sink = Box::new(move |intake| taking.take_in(intake));

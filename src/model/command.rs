@@ -422,21 +422,19 @@ impl Command {
 
     /// The same with what stands at another place moved where it belongs: `maintenance on web 30m` lasts 30 minutes.
     #[must_use]
-    pub fn settled(self) -> Self {
-        match self {
-            Self::Maintenance { switch, mut targets, lasts: None }
-                if targets.services.len() > usize::from(!targets.all) =>
-            {
-                let last = targets.services.last().map(|last| last.0.clone()).unwrap_or_default();
-                let is_time = last.starts_with(|c: char| c.is_ascii_digit()) && last.ends_with(['s', 'm', 'h', 'd']);
-                let lasts = human::parse(&last).ok().filter(|_| is_time);
-                if lasts.is_some() {
-                    targets.services.pop();
-                }
-                Self::Maintenance { switch, targets, lasts }
+    pub fn settled(mut self) -> Self {
+        if let Self::Maintenance { switch: _, targets, lasts } = &mut self
+            && lasts.is_none()
+            && targets.services.len() > usize::from(!targets.all)
+            && let Some(last) = targets.services.last()
+        {
+            let is_time = last.0.starts_with(|c: char| c.is_ascii_digit()) && last.0.ends_with(['s', 'm', 'h', 'd']);
+            *lasts = human::parse(&last.0).ok().filter(|_| is_time);
+            if lasts.is_some() {
+                targets.services.pop();
             }
-            other => other,
         }
+        self
     }
 
     /// The definition as clap has it: names, help texts and arguments, for palettes, help screens and completions.

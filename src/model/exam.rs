@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{signal::Signal, time::human};
+use super::{
+    signal::Signal,
+    time::{human, short_duration},
+};
 
 /// A protocol in which a server can be asked how it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
@@ -48,7 +51,7 @@ pub enum Protocol {
     Etcd,
     /// Prometheus's exposition format, of any exporter.
     Prometheus,
-    /// `InfluxDB`'s HTTP API.
+    /// InfluxDB's HTTP API.
     Influxdb,
     /// Neo4j: Bolt's handshake and the HTTP API.
     Neo4j,
@@ -58,13 +61,13 @@ pub enum Protocol {
     Weaviate,
     /// nginx, with `stub_status` where it is there.
     Nginx,
-    /// `HAProxy`, with its statistics page where it is there.
+    /// HAProxy, with its statistics page where it is there.
     Haproxy,
     /// PHP-FPM over FastCGI (its `ping.path` and `pm.status_path`).
     PhpFpm,
-    /// `ZooKeeper`'s four-letter words.
+    /// ZooKeeper's four-letter words.
     Zookeeper,
-    /// `ClickHouse`'s HTTP interface.
+    /// ClickHouse's HTTP interface.
     Clickhouse,
     /// The HTTP API of an OCI registry.
     Registry,
@@ -458,6 +461,23 @@ impl Remedy {
             Self::Recreate => "recreate",
         }
     }
+
+    /// What is done, in words: `wait 5 s`, `send SIGHUP, so that it reads its configuration again`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Wait { time } => format!("wait {}", short_duration(*time)),
+            Self::Reload { signal } => format!("send {signal}, so that it reads its configuration again"),
+            Self::Run { command } => format!("run {}", command.display()),
+            Self::Clean { paths } => {
+                let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+                format!("remove what is in {}", paths.join(", "))
+            }
+            Self::Restart => "restart it".to_owned(),
+            Self::RestartWithDependents => "restart it and what depends on it".to_owned(),
+            Self::Recreate => "make it anew".to_owned(),
+        }
+    }
 }
 
 /// What is looked at.
@@ -545,6 +565,18 @@ pub struct Finding {
     /// What it counts.
     #[serde(default)]
     pub unit: Unit,
+    /// What of the figure `value` is: itself, its share of its limit, how fast it grows.
+    #[serde(default)]
+    pub reads: Reads,
+    /// From here on `value` is worth a look; none: never, or there is no figure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warn: Option<f64>,
+    /// From here on it is broken; none: never, or there is no figure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub critical: Option<f64>,
+    /// True where little is bad: the thresholds are passed from above.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub below: bool,
     /// How it moves, in its unit per minute over the last looks; none where there are too few.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trend_per_minute: Option<f64>,
@@ -575,6 +607,9 @@ pub struct Checkup {
     pub failed: BTreeMap<String, String>,
     /// What was found, worst first.
     pub findings: Vec<Finding>,
+    /// What is done where it is not well, in this order and in words: `wait 5 s`, `restart it`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remedies: Vec<String>,
 }
 
 impl Checkup {

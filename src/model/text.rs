@@ -7,6 +7,7 @@
 
 mod paint;
 mod style;
+mod wrap;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -15,6 +16,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 pub use style::{Emphasis, TextColor, TextStyle};
+pub use wrap::wrap;
 
 use paint::{Colours, Painter};
 

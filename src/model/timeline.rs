@@ -343,6 +343,23 @@ impl What {
         if let Self::Exited { last_words: lines, .. } | Self::Hook { output: lines, .. } = self { lines } else { &[] }
     }
 
+    /// What the healer did, and how that went, as a clause; empty of everything else.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whoever asks has looked")]
+    fn of_healing(&self) -> String {
+        match self {
+            Self::Remedied { remedy } => format!("remedy: {remedy}"),
+            Self::RemedyJudged { remedy, worked: true, after } => {
+                format!("well again {} after: {remedy}", short_duration(*after))
+            }
+            Self::RemedyJudged { remedy, worked: false, .. } => format!("has not helped: {remedy}"),
+            Self::Escalated { tried } => format!("the healer knows nothing more; tried: {}", tried.join(", ")),
+            Self::Maintenance { on: true, lasts: Some(lasts) } => format!("maintenance for {}", short_duration(*lasts)),
+            Self::Maintenance { on: true, lasts: None } => "maintenance until somebody ends it".to_owned(),
+            Self::Maintenance { on: false, .. } => "maintenance is over".to_owned(),
+            _ => String::new(),
+        }
+    }
+
     /// The main process of a run is gone.
     #[must_use]
     pub const fn is_end(&self) -> bool {
@@ -466,15 +483,9 @@ impl Entry {
             What::Killed { after } => format!("killed, still there after {}", short_duration(*after)),
             What::Found { grade: Grade::Good, sentence, .. } => format!("over: {sentence}"),
             What::Found { sentence, .. } => sentence.clone(),
-            What::Remedied { remedy } => format!("remedy: {remedy}"),
-            What::RemedyJudged { remedy, worked: true, after } => {
-                format!("well again {} after: {remedy}", short_duration(*after))
+            What::Remedied { .. } | What::RemedyJudged { .. } | What::Escalated { .. } | What::Maintenance { .. } => {
+                self.what.of_healing()
             }
-            What::RemedyJudged { remedy, worked: false, .. } => format!("has not helped: {remedy}"),
-            What::Escalated { tried } => format!("the healer knows nothing more; tried: {}", tried.join(", ")),
-            What::Maintenance { on: true, lasts: Some(lasts) } => format!("maintenance for {}", short_duration(*lasts)),
-            What::Maintenance { on: true, lasts: None } => "maintenance until somebody ends it".to_owned(),
-            What::Maintenance { on: false, .. } => "maintenance is over".to_owned(),
             What::Stopped => "stopped, nothing is left".to_owned(),
             What::Survivors { pids } => format!("not everything could be ended: pids {pids:?}"),
             What::Signalled { signal } => format!("{signal} sent"),

@@ -124,6 +124,7 @@ actions! {
         StopAll = "stop-all",
         EditProject = "edit-project",
         ShowProblems = "show-problems",
+        Why = "why",
         PickTheme = "pick-theme",
         ToggleMouse = "toggle-mouse",
         Repaint = "repaint",
@@ -156,6 +157,7 @@ actions! {
         MarkNone = "mark-none",
         Logs = "logs",
         Detail = "detail",
+        Health = "health",
     }
     Logs(LogsKey) {
         ToggleFollow = "toggle-follow",
@@ -195,7 +197,11 @@ impl Action {
                 | ServiceKey::Signal
                 | ServiceKey::Shell
                 | ServiceKey::Attach => true,
-                ServiceKey::MarkAll | ServiceKey::MarkNone | ServiceKey::Logs | ServiceKey::Detail => false,
+                ServiceKey::MarkAll
+                | ServiceKey::MarkNone
+                | ServiceKey::Logs
+                | ServiceKey::Detail
+                | ServiceKey::Health => false,
             },
             Self::Global(_) | Self::List(_) | Self::Logs(_) | Self::Prompt(_) | Self::Confirm(_) => false,
         }

@@ -11,7 +11,7 @@ use super::{
     draw::set_cursor,
     format::{clean, gauge, justified, spans_width},
     logs::view::Showing,
-    modals::Modal,
+    modals::{Modal, text::TextKind},
     panes::{alarm, projects::counted},
     pattern::{Pattern, Reading},
     theme::Role,
@@ -21,7 +21,8 @@ use super::{
 use crate::{
     host::handle::Link,
     model::{
-        command::Verb, metric::HostUsage, policy::Autopilot, project::Problem, snapshot::Counts, time::coarse_duration,
+        command::Verb, metric::HostUsage, policy::Autopilot, project::Problem, snapshot::Counts, standing::unwell,
+        time::coarse_duration,
     },
 };
 
@@ -74,7 +75,13 @@ const ROOM_FOR_WORDS: u16 = 150;
 /// The counts of all services. What is broken is a block of colour, so that it is the first thing that is seen.
 fn tally(ui: &Ui, counts: &Counts, with_words: bool) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
-    for (mark, word, count, role) in counted(counts) {
+    let mut parts: Vec<_> = counted(counts).collect();
+    let flagged = ui.snapshot.services.iter().filter(|service| unwell(service).total() > 0).count();
+    if flagged > 0 {
+        let place = parts.iter().take_while(|(.., role)| *role == Role::Error).count();
+        parts.insert(place, ("▲", "to look at", flagged, Role::Warning));
+    }
+    for (mark, word, count, role) in parts {
         let text = if with_words { format!("{mark} {count} {word}") } else { format!("{mark}{count}") };
         let style = ui.theme.style(role);
         if role == Role::Error {
@@ -260,6 +267,12 @@ fn hints(ui: &Ui) -> Vec<Hint> {
         if let Some(verb) = start_or_stop {
             hints.push((ServiceKey::StartOrStop.into(), format!("{}{of}", verb.label())));
         }
+        let looks = !ui.targets().is_empty() && matches!(ui.focus, Pane::Services | Pane::Graphs);
+        if looks {
+            let keys =
+                [GlobalKey::Why.into(), ServiceKey::Health.into(), ServiceKey::Detail.into(), ServiceKey::Logs.into()];
+            hints.extend(keys.map(named));
+        }
         if ui.applies(Verb::Kill) {
             hints.push((ServiceKey::Kill.into(), format!("{}{of}", Verb::Kill.label())));
         }
@@ -269,14 +282,14 @@ fn hints(ui: &Ui) -> Vec<Hint> {
     }
     let has_service = !ui.targets().is_empty();
     match ui.focus {
-        Pane::Projects => hints.extend([ListKey::Open.into(), ListKey::Mark.into()].map(named)),
+        Pane::Projects => {
+            hints.extend([ListKey::Open.into(), ListKey::Mark.into(), GlobalKey::Why.into()].map(named));
+        }
         Pane::Services | Pane::Graphs if has_service => {
-            let keys = [ServiceKey::Detail, ServiceKey::Logs].map(Action::from);
-            hints.extend(keys.map(named));
             hints.push(named(ListKey::Mark.into()));
             hints.push(named(ServiceKey::Shell.into()));
         }
-        Pane::Timeline => hints.extend([ListKey::Open.into()].map(named)),
+        Pane::Timeline => hints.extend([ListKey::Open.into(), GlobalKey::Why.into()].map(named)),
         Pane::Services | Pane::Graphs | Pane::Logs => {}
     }
     hints.push(named(ListKey::Filter.into()));
@@ -313,7 +326,20 @@ const fn modal_keys(modal: &Modal) -> &'static [Action] {
             Action::List(ListKey::Up),
             Action::Global(GlobalKey::Back),
         ],
-        Modal::Text { .. } => &[
+        Modal::Text {
+            kind: TextKind::Service(_) | TextKind::Health(_) | TextKind::Why(_) | TextKind::Entry(_),
+            ..
+        } => &[
+            Action::Global(GlobalKey::Back),
+            Action::List(ListKey::Down),
+            Action::List(ListKey::Up),
+            Action::Global(GlobalKey::Why),
+            Action::Service(ServiceKey::Health),
+            Action::Service(ServiceKey::Detail),
+            Action::List(ListKey::PageDown),
+            Action::List(ListKey::Copy),
+        ],
+        Modal::Text { kind: TextKind::Help | TextKind::Problems | TextKind::Plain { .. }, .. } => &[
             Action::Global(GlobalKey::Back),
             Action::List(ListKey::Down),
             Action::List(ListKey::Up),

@@ -8,6 +8,8 @@ use ratatui::{
 use super::widgets::{fit, fit_right};
 use crate::model::text;
 
+pub(crate) use crate::model::text::wrap;
+
 /// `source` without anything that could move the cursor, at most `columns` wide.
 pub(crate) fn clean(source: &str, columns: usize) -> String {
     text::truncate(&text::plain(source), columns).into_owned()
@@ -21,51 +23,6 @@ pub(crate) fn cell(source: &str, columns: usize) -> String {
 /// The same at the right.
 pub(crate) fn right_cell(source: &str, columns: usize) -> String {
     fit_right(&text::plain(source), columns)
-}
-
-/// Breaks a text into lines of at most `columns`, at spaces where there are any.
-pub(crate) fn wrap(source: &str, columns: usize) -> Vec<String> {
-    let columns = columns.max(1);
-    let mut lines = Vec::new();
-    for paragraph in source.lines() {
-        let paragraph = text::plain(paragraph);
-        let mut line = String::new();
-        for word in paragraph.split(' ') {
-            let mut word = word.to_owned();
-            let room = columns.saturating_sub(text::width(&line) + usize::from(!line.is_empty()));
-            if text::width(&word) > room && !line.is_empty() {
-                lines.push(std::mem::take(&mut line));
-            }
-            while text::width(&word) > columns {
-                let head = hard_cut(&word, columns);
-                word = word[head.len()..].to_owned();
-                lines.push(head);
-            }
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(&word);
-        }
-        lines.push(line);
-    }
-    if lines.is_empty() {
-        lines.push(String::new());
-    }
-    lines
-}
-
-/// The longest beginning of `word` that fits; at least one character.
-fn hard_cut(word: &str, columns: usize) -> String {
-    let mut head = String::new();
-    for letter in word.chars() {
-        let mut longer = head.clone();
-        longer.push(letter);
-        if text::width(&longer) > columns && !head.is_empty() {
-            break;
-        }
-        head = longer;
-    }
-    head
 }
 
 /// Columns that a row of spans takes.

@@ -1,19 +1,26 @@
 //! Pictures and lines to text and JSON: pure, so that every form can be compared to an exact string. Never reads or writes.
 
+pub mod checkup;
+pub mod deep;
 pub mod events;
 pub mod explain;
 pub mod graph;
 pub mod health;
+pub mod kinds;
 pub mod logs;
 pub mod projects;
 pub mod reply;
 pub mod status;
 pub mod story;
 pub mod unit;
+pub mod why;
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
+
+use super::paint::{Paint, Tone};
+use crate::model::text::wrap;
 
 /// JSON in one line. Characters that could act on a terminal are written as escapes, which means the same to a parser.
 #[must_use]
@@ -49,6 +56,29 @@ fn harmless(json: &str) -> String {
     }
     escaped
 }
+
+/// `content` after `head`, which takes `indent` columns: wrapped within `columns` and indented below itself, each line ended. Where no width is
+/// known nothing is broken. `content` need not be safe; `head` must be.
+pub(crate) fn paragraph(
+    head: &str,
+    indent: usize,
+    content: &str,
+    tone: Tone,
+    paint: Paint,
+    columns: Option<u16>,
+) -> String {
+    let room = columns.map_or(usize::MAX, |columns| usize::from(columns).saturating_sub(indent).max(LEAST_ROOM));
+    let mut text = String::new();
+    for (number, line) in wrap(content, room).iter().enumerate() {
+        let before = if number == 0 { head.to_owned() } else { " ".repeat(indent) };
+        text.push_str(format!("{before}{}", paint.text(tone, line)).trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A paragraph is never narrower; a terminal that is wraps it by itself.
+const LEAST_ROOM: usize = 20;
 
 /// Bytes as people read them: `0 B`, `812 B`, `38.4 MiB`.
 #[must_use]

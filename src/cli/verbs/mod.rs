@@ -9,7 +9,9 @@ pub(super) mod down;
 pub(super) mod events;
 pub(super) mod explain;
 pub(super) mod files;
+pub(super) mod health;
 pub(super) mod install;
+pub(super) mod kinds;
 pub(super) mod logs;
 pub(super) mod papers;
 pub(super) mod ports;
@@ -18,6 +20,7 @@ pub(super) mod reach;
 pub(super) mod scan;
 pub(super) mod status;
 pub(super) mod up;
+pub(super) mod why;
 
 use std::{
     path::{Path, PathBuf},

@@ -11,7 +11,7 @@ use super::{
         schema,
         tree::{Node, Shape},
     },
-    Asked, RHYTHM,
+    Asked, Deep, RHYTHM,
 };
 use crate::model::{
     exam::{Hidden, Protocol, Remedy, Target},
@@ -48,14 +48,16 @@ pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, surroundings: S
     asked
 }
 
-fn deep(reader: &mut Reader<'_>, node: &Node) -> Option<Option<(Duration, Duration)>> {
+fn deep(reader: &mut Reader<'_>, node: &Node) -> Option<Deep> {
     if let Shape::Scalar { .. } = &node.shape {
-        return reader.truth("deep", node).map(|wanted| wanted.then_some(RHYTHM));
+        return reader
+            .truth("deep", node)
+            .map(|wanted| if wanted { Deep::Every(RHYTHM.0, RHYTHM.1) } else { Deep::Never });
     }
     let fields = reader.fields("deep", node, &schema::DEEP)?;
     let mut time =
         |key: &str, default| fields.get(key).and_then(|node| reader.duration(key, node, SHORTEST)).unwrap_or(default);
-    Some(Some((time("interval", RHYTHM.0), time("timeout", RHYTHM.1))))
+    Some(Deep::Every(time("interval", RHYTHM.0), time("timeout", RHYTHM.1)))
 }
 
 fn thresholds(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<String, (Option<f64>, Option<f64>)> {

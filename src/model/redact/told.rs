@@ -107,6 +107,9 @@ impl Redactor {
             for failed in checkup.failed.values_mut() {
                 self.own(failed);
             }
+            for remedy in &mut checkup.remedies {
+                self.own(remedy);
+            }
         }
         if let Some(description) = &mut view.description {
             self.own(description);

@@ -128,7 +128,7 @@ fn dependencies(ui: &Ui, service: &ServiceView, width: usize) -> Vec<Line<'stati
     lines
 }
 
-fn probes(ui: &Ui, service: &ServiceView, width: usize) -> Vec<Line<'static>> {
+pub(super) fn probes(ui: &Ui, service: &ServiceView, width: usize) -> Vec<Line<'static>> {
     if service.probes.is_empty() {
         return Vec::new();
     }

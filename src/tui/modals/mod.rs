@@ -3,9 +3,11 @@
 pub(crate) mod choice;
 pub(crate) mod complete;
 pub(crate) mod detail;
+pub(crate) mod health;
 pub(crate) mod help;
 pub(crate) mod palette;
 pub(crate) mod text;
+pub(crate) mod why;
 
 use crate::{
     model::{ids::ServiceId, policy::Plan, policy::Request, signal::Signal},

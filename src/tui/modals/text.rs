@@ -1,4 +1,4 @@
-//! Things to read: help, problems, a service, an entry of the timeline, a line of output.
+//! Things to read: help, problems, a service, its health, why something is so, an entry of the timeline, a line of output.
 
 use std::sync::Arc;
 
@@ -9,9 +9,12 @@ use ratatui::{
     widgets::{Clear, Paragraph},
 };
 
-use super::{Modal, detail, help};
+use super::{Modal, detail, health, help, why};
 use crate::{
-    model::{ids::ServiceId, timeline::Entry},
+    model::{
+        ids::{ProjectName, ServiceId},
+        timeline::Entry,
+    },
     tui::{
         format,
         layout::{Areas, inside},
@@ -31,10 +34,25 @@ pub(crate) enum TextKind {
     Problems,
     /// Everything known about a service.
     Service(ServiceId),
+    /// Every check of a service.
+    Health(ServiceId),
+    /// Why something is as it is.
+    Why(Subject),
     /// Everything known about an entry.
     Entry(Arc<Entry>),
     /// Some text.
     Plain { title: String, text: String },
+}
+
+/// What is asked about.
+#[derive(Debug, Clone)]
+pub(crate) enum Subject {
+    /// A service.
+    Service(ServiceId),
+    /// An entry of the timeline.
+    Entry(Arc<Entry>),
+    /// A project as a whole; none: all that is open.
+    Project(Option<ProjectName>),
 }
 
 impl TextKind {
@@ -43,6 +61,16 @@ impl TextKind {
             Self::Help => "help".to_owned(),
             Self::Problems => "problems".to_owned(),
             Self::Service(id) => id.to_string(),
+            Self::Health(id) => format!("health of {id}"),
+            Self::Why(Subject::Service(id)) => format!("why · {id}"),
+            Self::Why(Subject::Entry(entry)) => {
+                let of = entry.service.as_ref().map(|service| format!(" · {service}"));
+                format!("why{}", of.unwrap_or_default())
+            }
+            Self::Why(Subject::Project(project)) => {
+                let of = project.as_ref().map(|project| format!(" · {project}"));
+                format!("why{}", of.unwrap_or_default())
+            }
             Self::Entry(entry) => entry.service.as_ref().map_or_else(|| "event".to_owned(), ToString::to_string),
             Self::Plain { title, .. } => title.clone(),
         }
@@ -53,6 +81,8 @@ impl TextKind {
             Self::Help => help::lines(ui, width),
             Self::Problems => detail::problems(ui, width),
             Self::Service(id) => detail::service(ui, id, width),
+            Self::Health(id) => health::lines(ui, id, width),
+            Self::Why(subject) => why::lines(ui, subject, width),
             Self::Entry(entry) => detail::entry(ui, entry, width),
             Self::Plain { text, .. } => {
                 let style = ui.ink();

@@ -12,9 +12,11 @@ use ratatui::{
 use super::{Picked, Titles, alarm, bar, empty, filter_spans, panel, projects::count_spans, put_row};
 use crate::{
     model::{
+        exam::Grade,
         ids::ProjectName,
         phase::{Health, Phase},
         snapshot::{Counts, ServiceView},
+        standing::unwell,
         text,
         time::coarse_duration,
     },
@@ -149,7 +151,10 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
 
 /// Which columns there are in a pane that is so wide inside, and how wide each is.
 fn widths(ui: &Ui, room: u16) -> Vec<(Field, usize)> {
-    let names = ui.snapshot.services.iter().map(|service| service.id.service.as_str().len());
+    let names = ui.snapshot.services.iter().map(|service| {
+        let mark = unwell(service).mark().map_or(0, |(_, mark)| mark.chars().count() + 1);
+        service.id.service.as_str().len() + mark
+    });
     let longest = u16::try_from(names.max().unwrap_or(0)).unwrap_or(u16::MAX);
     let widths = columns(room.saturating_sub(4), 1, &FIELDS.map(|field| field.column(longest)));
     FIELDS.into_iter().zip(widths).filter_map(|(field, width)| Some((field, usize::from(width?)))).collect()
@@ -189,6 +194,11 @@ fn service_line(ui: &Ui, index: usize, widths: &[(Field, usize)]) -> Line<'stati
     };
     let mut spans = vec![mark, Span::styled(format!(" {glyph} "), style)];
     for (field, width) in widths {
+        if *field == Field::Name {
+            spans.extend(name_spans(ui, service, *width));
+            spans.push(Span::raw(" "));
+            continue;
+        }
         let span = field_span(ui, service, *field, *width);
         let mut gap = Span::raw(" ");
         if span.style.add_modifier.contains(Modifier::REVERSED) {
@@ -201,6 +211,24 @@ fn service_line(ui: &Ui, index: usize, widths: &[(Field, usize)]) -> Line<'stati
         spans.extend([span, gap]);
     }
     Line::from(spans)
+}
+
+/// The name, and behind it what deep looks have found that needs a look: `db ▲2`, `db !1`.
+fn name_spans(ui: &Ui, service: &ServiceView, width: usize) -> Vec<Span<'static>> {
+    let Some((grade, mark)) = unwell(service).mark() else {
+        return vec![field_span(ui, service, Field::Name, width)];
+    };
+    let role = match grade {
+        Grade::Critical => Role::Error,
+        Grade::Good | Grade::Notice | Grade::Warning => Role::Warning,
+    };
+    let long = mark.chars().count() + 1;
+    let name = text::width(service.id.service.as_str()).min(width.saturating_sub(long));
+    vec![
+        field_span(ui, service, Field::Name, name),
+        Span::raw(" "),
+        Span::styled(cell(&mark, width.saturating_sub(name + 1)), ui.theme.style(role).add_modifier(Modifier::BOLD)),
+    ]
 }
 
 /// An uptime that changes at most every ten seconds, also in the first minute: fifty services that were started together would

@@ -13,7 +13,11 @@ use crate::{
         action::GlobalKey,
         layout::Areas,
         message::UiEffect,
-        modals::{Modal, palette::Palette, text::TextKind},
+        modals::{
+            Modal,
+            palette::Palette,
+            text::{Subject, TextKind},
+        },
         ui::{Divider, Leaving, Pane, Splits, Ui},
     },
 };
@@ -41,6 +45,7 @@ pub(super) fn act(ui: &mut Ui, action: GlobalKey) -> Vec<UiEffect> {
         GlobalKey::Help => ui.modal = Some(Modal::text(TextKind::Help)),
         GlobalKey::Palette => ui.modal = Some(Modal::Palette(Box::new(Palette::new(ui)))),
         GlobalKey::ShowProblems => ui.modal = Some(Modal::text(TextKind::Problems)),
+        GlobalKey::Why => why(ui),
         GlobalKey::Zoom => ui.zoomed = !ui.zoomed,
         GlobalKey::Back => back(ui),
         GlobalKey::Wider => resize(ui, Some(Divider::Column), STEP),
@@ -114,6 +119,22 @@ fn back(ui: &mut Ui) {
     } else {
         ui.services.marks.clear();
     }
+}
+
+/// Asks why the selected thing is as it is: an entry, a service, else a project as a whole.
+fn why(ui: &mut Ui) {
+    let service = || ui.services.selected.clone().map(Subject::Service);
+    let project = || {
+        let named = ui.selected_project().filter(|project| project.open).map(|project| project.name.clone());
+        Subject::Project(named.filter(|_| ui.focus == Pane::Projects))
+    };
+    let subject = match ui.focus {
+        Pane::Projects => None,
+        Pane::Services | Pane::Graphs | Pane::Logs => service(),
+        Pane::Timeline => ui.selected_entry().cloned().map(Subject::Entry),
+    };
+    let subject = subject.unwrap_or_else(project);
+    ui.modal = Some(Modal::text(TextKind::Why(subject)));
 }
 
 fn edit(ui: &mut Ui) -> Vec<UiEffect> {

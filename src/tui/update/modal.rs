@@ -9,7 +9,7 @@ use crate::{
         timeline::Severity,
     },
     tui::{
-        action::{Action, ConfirmKey, GlobalKey, ListKey},
+        action::{Action, ConfirmKey, GlobalKey, ListKey, ServiceKey},
         layout::Areas,
         message::UiEffect,
         modals::{Modal, text},
@@ -79,6 +79,10 @@ pub(super) fn act(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
             close(ui);
             Vec::new()
         }
+        Action::Global(GlobalKey::Why) => {
+            ask_why(ui);
+            Vec::new()
+        }
         Action::Global(GlobalKey::Repaint) => vec![UiEffect::Repaint],
         Action::Global(GlobalKey::Suspend) => vec![UiEffect::Suspend],
         Action::List(ListKey::Open) => choose(ui),
@@ -100,8 +104,20 @@ pub(super) fn act(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
 /// The keys of services work in the detail of one, as they do in the list behind it.
 fn of_service(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
     match &ui.modal {
-        Some(Modal::Text { kind: text::TextKind::Service(_), .. }) => {
-            if action == Action::Service(crate::tui::action::ServiceKey::Detail) {
+        Some(Modal::Text { kind, .. }) => {
+            let again = match kind {
+                text::TextKind::Service(_) => Some(ServiceKey::Detail),
+                text::TextKind::Health(_) => Some(ServiceKey::Health),
+                text::TextKind::Why(text::Subject::Service(_) | text::Subject::Entry(_)) | text::TextKind::Entry(_) => {
+                    None
+                }
+                // Of a project no service is shown that the keys could mean.
+                text::TextKind::Why(text::Subject::Project(_))
+                | text::TextKind::Help
+                | text::TextKind::Problems
+                | text::TextKind::Plain { .. } => return Vec::new(),
+            };
+            if again.is_some_and(|key| action == Action::Service(key)) {
                 close(ui);
                 return Vec::new();
             }
@@ -113,6 +129,21 @@ fn of_service(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
             effects
         }
         Some(_) | None => Vec::new(),
+    }
+}
+
+/// From what is known of something to why it is so; there, closes it.
+fn ask_why(ui: &mut Ui) {
+    let Some(Modal::Text { kind, .. }) = &ui.modal else { return };
+    let subject = match kind {
+        text::TextKind::Service(id) | text::TextKind::Health(id) => Some(text::Subject::Service(id.clone())),
+        text::TextKind::Entry(entry) => Some(text::Subject::Entry(entry.clone())),
+        text::TextKind::Why(_) => None,
+        text::TextKind::Help | text::TextKind::Problems | text::TextKind::Plain { .. } => return,
+    };
+    match subject {
+        Some(subject) => ui.modal = Some(Modal::text(text::TextKind::Why(subject))),
+        None => close(ui),
     }
 }
 

@@ -84,6 +84,10 @@ pub(super) fn act(ui: &mut Ui, action: ServiceKey) -> Vec<UiEffect> {
             detail(ui);
             Vec::new()
         }
+        ServiceKey::Health => {
+            health(ui);
+            Vec::new()
+        }
     }
 }
 
@@ -117,13 +121,24 @@ fn select_target(ui: &mut Ui) {
     }
 }
 
-pub(super) fn detail(ui: &mut Ui) {
-    let target = match ui.focus {
+/// The one service that is looked into: in the timeline the entry's.
+fn looked_into(ui: &Ui) -> Option<ServiceId> {
+    match ui.focus {
         Pane::Timeline => ui.targets().first().map(|service| service.id.clone()),
         Pane::Projects | Pane::Services | Pane::Graphs | Pane::Logs => ui.services.selected.clone(),
-    };
-    if let Some(id) = target {
+    }
+}
+
+pub(super) fn detail(ui: &mut Ui) {
+    if let Some(id) = looked_into(ui) {
         ui.modal = Some(Modal::text(TextKind::Service(id)));
+    }
+}
+
+fn health(ui: &mut Ui) {
+    match looked_into(ui) {
+        Some(id) => ui.modal = Some(Modal::text(TextKind::Health(id))),
+        None => say(ui, Severity::Warning, "health: no service is selected".to_owned(), None),
     }
 }
 

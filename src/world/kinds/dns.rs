@@ -8,7 +8,7 @@
 
 mod packet;
 
-use std::time::Duration;
+use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -30,6 +30,8 @@ use packet::{Answer, Class, Kind, Question};
 /// How long an answer may take before the question is repeated.
 const PATIENCE: Duration = Duration::from_millis(1500);
 const TRIES: usize = 3;
+/// Addresses of a name that are tried one after the other.
+const MOST_ADDRESSES: usize = 4;
 /// Questions of one look.
 const ROUNDS: u16 = 3;
 
@@ -155,17 +157,27 @@ fn number() -> u16 {
 }
 
 async fn ask_udp(target: &Target, question: &Question) -> Result<Answer, Trouble> {
+    let unknown = || Trouble::Unreachable(format!("host {} cannot be found", target.host));
+    let addresses = tokio::net::lookup_host((target.host.as_str(), target.port)).await.map_err(|_| unknown())?;
+    let mut last = unknown();
+    for address in addresses.take(MOST_ADDRESSES) {
+        match ask_address(address, target, question).await {
+            Err(Trouble::Unreachable(why)) => last = Trouble::Unreachable(why),
+            answer => return answer,
+        }
+    }
+    Err(last)
+}
+
+async fn ask_address(address: SocketAddr, target: &Target, question: &Question) -> Result<Answer, Trouble> {
     let place = target.place();
-    let mut addresses = tokio::net::lookup_host((target.host.as_str(), target.port))
-        .await
-        .map_err(|_| Trouble::Unreachable(format!("host {} cannot be found", target.host)))?;
-    let Some(address) = addresses.next() else {
-        return Err(Trouble::Unreachable(format!("host {} cannot be found", target.host)));
-    };
     let from = if address.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
-    let broken = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => Trouble::Unreachable(format!("nothing listens on {place} (UDP)")),
-        _ => wire::broken(&error, target),
+    let broken = |error: io::Error| {
+        if error.kind() == io::ErrorKind::ConnectionRefused {
+            Trouble::Unreachable(format!("nothing listens on {place} (UDP)"))
+        } else {
+            wire::broken(&error, target)
+        }
     };
     let socket = UdpSocket::bind(from).await.map_err(broken)?;
     socket.connect(address).await.map_err(broken)?;
@@ -180,12 +192,13 @@ async fn ask_udp(target: &Target, question: &Question) -> Result<Answer, Trouble
         {
             match Answer::read(&buffer[..got.map_err(broken)?], number, question) {
                 Some(answer) => return Ok(answer),
+                // Somebody else's, or nobody's who knows DNS: the right one may follow.
                 None => strange = true,
             }
         }
-    }
-    if strange {
-        return Err(Trouble::Foreign(format!("{place} (UDP) answers, and not as DNS does")));
+        if strange {
+            return Err(Trouble::Foreign(format!("{place} (UDP) answers, and not as DNS does")));
+        }
     }
     Err(Trouble::Unreachable(format!("{place} (UDP) answers none of {TRIES} questions")))
 }

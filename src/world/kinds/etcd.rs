@@ -101,6 +101,7 @@ async fn log_in(plain: &Target, target: &Target) -> Result<Option<String>, Troub
         Err(Trouble::Refused(why)) if why.contains("authentication is not enabled") => Ok(None),
         Err(Trouble::Refused(why)) => {
             let (place, user) = (target.place(), words::said(user));
+            let why = words::hushed(&why, target);
             Err(Trouble::Refused(format!("{place} refuses user {user} with the password it was given: {why}")))
         }
         Err(trouble) => Err(trouble),

@@ -7,7 +7,7 @@
 //! Never: calls any other method, or reads more than 64 KiB of an answer.
 
 use h2::{RecvStream, client};
-use http::{HeaderMap, Request, StatusCode, header};
+use tokio_tungstenite::tungstenite::http::{HeaderMap, Request, StatusCode, header};
 
 use crate::{
     model::exam::{Grade, Measure, Reading, Target, Trouble},
@@ -120,7 +120,7 @@ async fn exchange(client: client::SendRequest<bytes::Bytes>, target: &Target) ->
     let bytes = read(&mut body, target).await?;
     // Without a body the status stands in the head ("trailers only").
     let trailers = body.trailers().await.map_err(trouble)?.unwrap_or_default();
-    let status = status(&trailers).or_else(|| status(&head.headers));
+    let status = status(&trailers, target).or_else(|| status(&head.headers, target));
     let Some((code, said)) = status else {
         return Err(Trouble::Foreign(format!("{} ends its answer without grpc-status", target.place())));
     };
@@ -196,10 +196,10 @@ async fn read(body: &mut RecvStream, target: &Target) -> Result<Vec<u8>, Trouble
 }
 
 /// `grpc-status` and `grpc-message`, which is percent-encoded.
-fn status(headers: &HeaderMap) -> Option<(u32, String)> {
+fn status(headers: &HeaderMap, target: &Target) -> Option<(u32, String)> {
     let code = headers.get("grpc-status")?.to_str().ok()?.parse().ok()?;
     let said = headers.get("grpc-message").and_then(|said| said.to_str().ok()).unwrap_or_default();
-    Some((code, words::said(&words::decoded(said))))
+    Some((code, words::hushed(&words::decoded(said), target)))
 }
 
 /// Codes: <https://github.com/grpc/grpc/blob/master/doc/statuscodes.md>.
@@ -244,11 +244,11 @@ fn h2_trouble(error: &h2::Error, target: &Target) -> Trouble {
     let place = target.place();
     if let Some(io) = error.get_io() {
         // Whoever does not know HTTP/2 often closes at the sight of it; that cannot be told from a fall.
-        return match wire::broken(io, target) {
-            Trouble::Unreachable(why) if !target.tls => {
-                Trouble::Unreachable(format!("{why}; where it wants TLS, write grpcs://"))
-            }
-            trouble => trouble,
+        let trouble = wire::broken(io, target);
+        return if let (Trouble::Unreachable(why), false) = (&trouble, target.tls) {
+            Trouble::Unreachable(format!("{why}; where it wants TLS, write grpcs://"))
+        } else {
+            trouble
         };
     }
     if error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR) {

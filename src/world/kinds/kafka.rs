@@ -43,7 +43,9 @@ pub(super) async fn look(target: &Target) -> Result<Reading, Trouble> {
         words::said(&format!("Kafka {cluster}")).trim().to_owned()
     });
     partitions(&metadata, &mut reading);
-    lag::look(broker, target, &metadata, &mut reading).await?;
+    if let Err(trouble) = lag::look(broker, target, &metadata, &mut reading).await {
+        reading.remark("lag", Grade::Warning, format!("lags of groups could not be read: {trouble}"), None);
+    }
     Ok(reading)
 }
 

@@ -124,13 +124,13 @@ where
 }
 
 fn foreign(target: &Target, line: &str) -> Trouble {
-    Trouble::Foreign(format!("{} does not speak NATS: it says \"{}\"", target.place(), words::said(line)))
+    Trouble::Foreign(format!("{} does not speak NATS: it says \"{}\"", target.place(), words::hushed(line, target)))
 }
 
 /// What `-ERR` means: the list of them in the protocol's description.
 fn refusal(error: &str, target: &Target, info: &Value) -> Trouble {
     let place = target.place();
-    let text = words::said(error.trim().trim_matches('\''));
+    let text = words::hushed(error.trim().trim_matches('\''), target);
     let lower = text.to_ascii_lowercase();
     if lower.contains("maximum connections") || lower.contains("maximum account active connections") {
         return Trouble::Busy(format!("{place} takes no more connections: {text}"));

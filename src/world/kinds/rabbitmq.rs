@@ -1,4 +1,4 @@
-//! RabbitMQ: AMQP 0-9-1 for whether it serves, its management API (where it is there) for how it is.
+//! `RabbitMQ`: AMQP 0-9-1 for whether it serves, its management API (where it is there) for how it is.
 //!
 //! Options of the target: `management` (port of the management API, by default AMQP's plus 10000), `queues` (names joined by commas, asked over AMQP
 //! itself where the management API does not answer). The path is the virtual host; none: `/`, and figures of all of them.

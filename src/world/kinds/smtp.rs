@@ -32,8 +32,8 @@ struct Reply {
 }
 
 impl Reply {
-    fn text(&self) -> String {
-        words::said(&format!("{} {}", self.code, self.lines.join(" ")))
+    fn text(&self, target: &Target) -> String {
+        words::hushed(&format!("{} {}", self.code, self.lines.join(" ")), target)
     }
 }
 
@@ -79,10 +79,9 @@ pub(super) async fn look(target: &Target) -> Result<Reading, Trouble> {
     reading.measure(Measure::new("latency", latency));
     reading.measure(Measure::new("greeting", session.greeted));
     // SIZE without a figure, or with 0, is no limit (RFC 1870).
-    if let Some(size) = session.offers.of("SIZE").and_then(|words| words.first()?.parse::<f64>().ok()) {
-        if size > 0.0 {
-            reading.measure(Measure::new("max-size", size));
-        }
+    let size = session.offers.of("SIZE").and_then(|words| words.first()?.parse::<f64>().ok());
+    if let Some(size) = size.filter(|size| *size > 0.0) {
+        reading.measure(Measure::new("max-size", size));
     }
     if !target.tls && session.offers.of("STARTTLS").is_none() && !is_loopback(&target.host) {
         let advice = "give it a certificate, so that mails and passwords do not travel in the clear";
@@ -186,7 +185,7 @@ where
         return Err(Trouble::Refused(format!("{place} takes no password in a way that is known here, only {ways}")));
     };
     if matches!(answer.code, 535 | 534 | 538 | 501 | 504) {
-        let (user, text) = (words::said(user), answer.text());
+        let (user, text) = (words::said(user), answer.text(target));
         return Err(Trouble::Refused(format!("{place} refuses user {user} with the password it was given: {text}")));
     }
     expect(&answer, 235, "the login", target)
@@ -239,7 +238,7 @@ async fn reply<R: AsyncBufRead + Unpin>(stream: &mut R, target: &Target) -> Resu
                 }
             }
             _ => {
-                let said = words::said(&line);
+                let said = words::hushed(&line, target);
                 return Err(Trouble::Foreign(format!("{} does not speak SMTP: it says \"{said}\"", target.place())));
             }
         }
@@ -249,7 +248,7 @@ async fn reply<R: AsyncBufRead + Unpin>(stream: &mut R, target: &Target) -> Resu
 
 /// What a code means where another one was wanted (section 4.2.3).
 fn expect(answer: &Reply, wanted: u16, to: &str, target: &Target) -> Result<(), Trouble> {
-    let (place, text) = (target.place(), answer.text());
+    let (place, text) = (target.place(), answer.text(target));
     match answer.code {
         code if code == wanted => Ok(()),
         421 if text.to_ascii_lowercase().contains("connections") || text.contains("too many") => {

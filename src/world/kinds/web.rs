@@ -38,6 +38,7 @@ impl Answer {
     }
 }
 
+/// The client that everyone uses: certificates are verified.
 static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
     // An error means that it is installed already.
     let _installed = rustls::crypto::ring::default_provider().install_default();
@@ -49,6 +50,14 @@ static CLIENT: LazyLock<Result<Client, String>> = LazyLock::new(|| {
         .build()
         .map_err(|error| innermost(&error))
 });
+
+/// The client that verifies certificates.
+///
+/// # Errors
+/// [`Trouble::Foreign`], where TLS cannot be used on this machine.
+pub(super) fn client() -> Result<&'static Client, Trouble> {
+    CLIENT.as_ref().map_err(|why| Trouble::Foreign(format!("TLS cannot be used here: {why}")))
+}
 
 /// The URL of a path at a target; `path` begins with a slash.
 #[must_use]
@@ -76,8 +85,7 @@ pub async fn ask(
     headers: &[(&str, &str)],
     body: Option<Vec<u8>>,
 ) -> Result<Answer, Trouble> {
-    let client = CLIENT.as_ref().map_err(|why| Trouble::Foreign(format!("TLS cannot be used here: {why}")))?;
-    let mut request = client.request(method, url(target, path));
+    let mut request = client()?.request(method, url(target, path));
     if let Some(user) = &target.user {
         request = request.basic_auth(user, target.password.as_ref().map(|hidden| &hidden.0));
     } else if let Some(token) = &target.password {
@@ -137,7 +145,8 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
     causes(error).last().map_or_else(String::new, ToString::to_string)
 }
 
-fn explain(error: &reqwest::Error, target: &Target) -> Trouble {
+/// What a failed request means.
+pub(super) fn explain(error: &reqwest::Error, target: &Target) -> Trouble {
     let place = target.place();
     let io: Vec<_> = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind).collect();
     let any = |kinds: &[io::ErrorKind]| io.iter().any(|kind| kinds.contains(kind));

@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use http::{HeaderValue, StatusCode, header};
 use tokio::time::timeout;
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
@@ -17,6 +16,7 @@ use tokio_tungstenite::{
         client::IntoClientRequest,
         error::ProtocolError,
         handshake::client::Request,
+        http::{HeaderValue, StatusCode, header},
         protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode},
     },
 };
@@ -72,7 +72,7 @@ async fn open(target: &Target) -> Result<Session, Trouble> {
     let connection = wire::connect(target).await?;
     let config = WebSocketConfig::default().max_message_size(Some(MOST_BYTES)).max_frame_size(Some(MOST_BYTES));
     let (stream, answer) =
-        client_async_with_config(request, connection, Some(config)).await.map_err(|error| explain(error, target))?;
+        client_async_with_config(request, connection, Some(config)).await.map_err(|error| explain(&error, target))?;
     let server = answer.headers().get(header::SERVER).and_then(|server| server.to_str().ok()).map(words::said);
     Ok(Session { stream, server, handshake: words::seconds_since(begun) })
 }
@@ -136,7 +136,7 @@ async fn echo(session: &mut Session, target: &Target) -> Result<Option<f64>, Tro
 }
 
 async fn send(session: &mut Session, message: Message, target: &Target) -> Result<(), Trouble> {
-    session.stream.send(message).await.map_err(|error| explain(error, target))
+    session.stream.send(message).await.map_err(|error| explain(&error, target))
 }
 
 async fn wait(
@@ -151,7 +151,7 @@ async fn wait(
             None => {
                 return Err(Trouble::Unreachable(format!("{place} closed the connection instead of answering {to}")));
             }
-            Some(Err(error)) => return Err(explain(error, target)),
+            Some(Err(error)) => return Err(explain(&error, target)),
             Some(Ok(Message::Close(frame))) => return Err(closed(frame.as_ref(), target)),
             Some(Ok(message)) if wanted(&message) => return Ok(()),
             Some(Ok(
@@ -168,7 +168,7 @@ fn closed(frame: Option<&CloseFrame>, target: &Target) -> Trouble {
     let Some(frame) = frame else {
         return Trouble::Unready(format!("{place} ends the connection without a reason"));
     };
-    let (code, why) = (u16::from(frame.code), words::said(frame.reason.as_str()));
+    let (code, why) = (u16::from(frame.code), words::hushed(frame.reason.as_str(), target));
     match code {
         1008 | 3000 | 3003 | 4401 | 4403 => Trouble::Refused(format!("{place} refuses the connection: {code} {why}")),
         1013 => Trouble::Busy(format!("{place} has too much to do: {code} {why}")),
@@ -194,10 +194,10 @@ async fn close(mut session: Session) {
     let _heard = timeout(GOODBYE, goodbye).await;
 }
 
-fn explain(error: Error, target: &Target) -> Trouble {
+fn explain(error: &Error, target: &Target) -> Trouble {
     let place = target.place();
     match error {
-        Error::Io(error) => wire::broken(&error, target),
+        Error::Io(error) => wire::broken(error, target),
         Error::Http(answer) => {
             let status = answer.status();
             match status {
@@ -214,7 +214,10 @@ fn explain(error: Error, target: &Target) -> Trouble {
                     let moved = answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).map(words::said);
                     let moved = moved.map(|to| format!(", moved to {to}")).unwrap_or_default();
                     let path = words::said(&target.path);
-                    Trouble::Foreign(format!("{place} serves no WebSocket at /{path}: status {status}{moved}"))
+                    let wanted = target.options.get("subprotocol").map(|wanted| words::said(wanted));
+                    let wanted =
+                        wanted.map(|wanted| format!(", or none with the subprotocol {wanted}")).unwrap_or_default();
+                    Trouble::Foreign(format!("{place} serves no WebSocket at /{path}{wanted}: status {status}{moved}"))
                 }
             }
         }
@@ -228,6 +231,15 @@ fn explain(error: Error, target: &Target) -> Trouble {
         Error::Protocol(ProtocolError::HandshakeIncomplete | ProtocolError::ResetWithoutClosingHandshake) => {
             Trouble::Unreachable(format!("{place} closed the connection without an answer"))
         }
-        other => Trouble::Foreign(format!("{place} does not speak WebSocket: {}", words::said(&other.to_string()))),
+        Error::Tls(_)
+        | Error::Capacity(_)
+        | Error::Protocol(_)
+        | Error::WriteBufferFull(_)
+        | Error::Utf8(_)
+        | Error::AttackAttempt
+        | Error::Url(_)
+        | Error::HttpFormat(_) => {
+            Trouble::Foreign(format!("{place} does not speak WebSocket: {}", words::said(&error.to_string())))
+        }
     }
 }

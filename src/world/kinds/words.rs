@@ -25,6 +25,22 @@ pub(super) fn said(words: &str) -> String {
     cut
 }
 
+/// As [`said`], without the password of the target, should the server repeat it (as it is, or in Base64 as SMTP and HTTP send it).
+/// Passwords of less than four bytes are not looked for: they are in every other word.
+pub(super) fn hushed(words: &str, target: &Target) -> String {
+    let Some(password) = target.password.as_ref().map(|hidden| hidden.0.as_str()).filter(|word| word.len() > 3) else {
+        return said(words);
+    };
+    let user = target.user.as_deref().unwrap_or_default();
+    let forms = [
+        password.to_owned(),
+        base64(password.as_bytes()),
+        base64(format!("\0{user}\0{password}").as_bytes()),
+        base64(format!("{user}:{password}").as_bytes()),
+    ];
+    said(&forms.iter().fold(words.to_owned(), |words, form| words.replace(form, "…")))
+}
+
 /// Bytes that a server says, as [`said`].
 pub(super) fn said_bytes(bytes: &[u8]) -> String {
     said(&String::from_utf8_lossy(&bytes[..bytes.len().min(MOST_CHARACTERS * 8)]))
@@ -131,6 +147,7 @@ pub(super) fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{base64, decoded, encoded, figure, is_grave, said};
+    use crate::model::exam::Target;
 
     #[test]
     fn what_a_server_says_is_one_short_plain_line() {
@@ -138,6 +155,15 @@ mod tests {
         let long = said(&"é".repeat(5000));
         assert_eq!(long.chars().count(), 200);
         assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    fn a_password_that_a_server_repeats_is_not_passed_on() {
+        let password = Some(crate::model::exam::Hidden("hunter2".to_owned()));
+        let target = Target { user: Some("ann".to_owned()), password, ..Target::default() };
+        let repeated = format!("no hunter2, no {}", base64(b"\0ann\0hunter2"));
+        assert_eq!(super::hushed(&repeated, &target), "no …, no …");
+        assert_eq!(super::hushed("user ann may not", &target), "user ann may not");
     }
 
     #[test]

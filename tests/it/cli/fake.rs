@@ -6,6 +6,7 @@ use std::{
     io::Cursor,
     ops::ControlFlow,
     path::{Path, PathBuf},
+    rc::Rc,
     sync::Arc,
 };
 
@@ -336,6 +337,20 @@ impl Ran {
     }
 }
 
+/// A stream that can be read while it is written.
+struct Heard(Rc<RefCell<Vec<u8>>>);
+
+impl std::io::Write for Heard {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Where a verb runs.
 pub(crate) struct Desk {
     pub(crate) terminals: Terminals,
@@ -343,11 +358,20 @@ pub(crate) struct Desk {
     pub(crate) cwd: PathBuf,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) answer: &'static str,
+    /// What has been written to stdout so far, also while a verb runs.
+    pub(crate) heard: Rc<RefCell<Vec<u8>>>,
 }
 
 impl Default for Desk {
     fn default() -> Self {
-        Self { terminals: Terminals::default(), width: None, cwd: PathBuf::from("/"), env: BTreeMap::new(), answer: "" }
+        Self {
+            terminals: Terminals::default(),
+            width: None,
+            cwd: PathBuf::from("/"),
+            env: BTreeMap::new(),
+            answer: "",
+            heard: Rc::default(),
+        }
     }
 }
 
@@ -359,7 +383,8 @@ impl Desk {
 
     pub(crate) async fn run(&self, outside: &Fake, line: &str) -> Ran {
         let mut stdin = Cursor::new(self.answer.as_bytes().to_vec());
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let (mut stdout, mut stderr) = (Heard(self.heard.clone()), Vec::new());
+        self.heard.borrow_mut().clear();
         let mut ctx = Context {
             stdin: &mut stdin,
             stdout: &mut stdout,
@@ -376,7 +401,7 @@ impl Desk {
         let cli = Cli::try_parse_from(shlex::split(line).unwrap()).unwrap();
         let outcome = cas::cli::run(cli, &mut ctx, outside).await;
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ran { outcome, stdout: text(stdout), stderr: text(stderr) }
+        Ran { outcome, stdout: text(self.heard.take()), stderr: text(stderr) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Queues, brokers, name servers, stores of agreement, and what is called over HTTP/2 or WebSocket.
 
+#![expect(clippy::float_cmp, reason = "what is counted is exact")]
+
 mod dns;
 mod etcd;
 mod grpc;
@@ -24,7 +26,10 @@ use cas::{
     world::kinds,
 };
 
-use super::rig::{at, free_port, ready, run};
+use futures_util::future::join_all;
+
+use super::rig::{Server, at, free_port, ready, run};
+use crate::support::eventually;
 
 /// All of this file that speak over TCP.
 const OVER_TCP: [Protocol; 9] = [
@@ -50,10 +55,19 @@ fn assert_known(kind: &str, reading: &Reading) {
     }
 }
 
-/// That whoever is asked does not answer.
+/// That whoever is asked does not answer (any more: a process with several threads takes its time to stop).
 fn assert_silent(protocol: Protocol, target: &Target) {
-    let answer = run(async { tokio::time::timeout(SHORT, kinds::ready(protocol, target)).await });
-    assert!(answer.is_err(), "{protocol:?} answers: {answer:?}");
+    eventually("it does not answer", || {
+        run(async { tokio::time::timeout(SHORT, kinds::ready(protocol, target)).await }).is_err()
+    });
+}
+
+/// That a sign of the catalogue is seen in what a server has written itself.
+fn assert_sign(kind: &str, server: &Server, says: &str) {
+    let kind = config::kinds::named(kind).unwrap();
+    let sign = kind.signs.iter().find(|sign| sign.says.contains(says)).unwrap_or_else(|| panic!("no sign: {says}"));
+    let pattern = regex::Regex::new(&sign.pattern).unwrap();
+    eventually("its output has the sign", || server.output().lines().any(|line| pattern.is_match(line)));
 }
 
 /// The remark of a check; a reading without it fails.
@@ -165,4 +179,16 @@ fn who_floods_is_cut_off() {
         assert!(matches!(answer, Err(Trouble::Foreign(_))), "{protocol:?}: {answer:?}");
         assert!(answer.unwrap_err().to_string().len() < 700);
     }
+}
+
+#[test]
+fn a_server_that_takes_the_connection_and_says_nothing_is_waited_for() {
+    let port = serve(|mut stream| {
+        let _until_they_go = std::io::copy(&mut stream, &mut std::io::sink());
+    });
+    let target = at(port);
+    let answers = run(async {
+        join_all(OVER_TCP.map(|protocol| tokio::time::timeout(SHORT, kinds::ready(protocol, &target)))).await
+    });
+    assert!(answers.iter().all(Result::is_err), "{answers:?}");
 }

@@ -2,3 +2,5 @@
 
 mod bus;
 mod rig;
+mod store;
+mod web;

@@ -85,8 +85,8 @@ fn hostile_output_changes_neither_the_terminal_nor_the_frames() {
     for row in terminal.screen().text().lines().skip(3).take(30) {
         assert!(row.starts_with('│'), "a frame is broken at {row:?}:\n{}", terminal.screen().text());
     }
-    terminal.type_keys("w");
-    terminal.type_keys("wG");
+    terminal.type_keys("W");
+    terminal.type_keys("WG");
     terminal.until_shows("the hostile part is over");
     terminal.type_keys("z2");
     terminal.eventually("the keys still work", |s| s.is("evil", "running") && s.places(is_corner) == frames);
@@ -133,7 +133,7 @@ fn a_window_that_changes_its_size_all_the_time_stays_usable_in_a_flood() {
     let special = [(1, 1), (2, 2), (1, 36), (120, 1), (3, 2), (28, 7), (27, 6), (400, 100)];
     let walk = (0..40).map(|_| (dice.u16(1..200), dice.u16(1..60)));
     // In the end they leave everything as it was, whatever the window did meanwhile.
-    let keys = ["j", "4", "ww", "5", "zz", "2", "\t", "?q", "g", "G", "3"];
+    let keys = ["j", "4", "WW", "5", "zz", "2", "\t", "?q", "g", "G", "3"];
     for (step, (cols, rows)) in special.into_iter().chain(walk).enumerate() {
         let before = terminal.received();
         terminal.resize(cols, rows, false);

@@ -9,8 +9,8 @@ use super::{
     harness::Console,
 };
 
-const WORLDS: [&str; 9] =
-    ["demo", "empty", "unborn", "two_down", "held", "hostile", "refused", "retrying", "connected"];
+const WORLDS: [&str; 10] =
+    ["demo", "empty", "unborn", "two_down", "held", "hostile", "refused", "retrying", "connected", "ward"];
 
 /// Something that a person or a terminal does.
 #[derive(Debug, Clone)]
@@ -127,7 +127,10 @@ fn every_size_down_to_nothing_is_drawn_in_every_world() {
             (300, 100),
         ] {
             console.resize(width, height);
-            for keys in ["", "1", "3", "4", "5", "?", "<esc>", ":", "<esc>", "d", "<esc>", "/x", "<esc>", "q", "n"] {
+            for keys in [
+                "", "1", "3", "4", "5", "?", "<esc>", ":", "<esc>", "d", "<esc>", "h", "<esc>", "w", "<esc>", "/x",
+                "<esc>", "q", "n",
+            ] {
                 console.keys(keys).draw();
             }
         }

@@ -54,8 +54,8 @@ shots! {
     hostile_small: "hostile", SMALL, "";
     hostile_logs: "hostile", SMALL, "4";
     hostile_logs_all: "hostile", MEDIUM, "4Lz";
-    hostile_logs_cut: "hostile", SMALL, "4w";
-    hostile_logs_scrolled_right: "hostile", SMALL, "4w<right><right>";
+    hostile_logs_cut: "hostile", SMALL, "4W";
+    hostile_logs_scrolled_right: "hostile", SMALL, "4W<right><right>";
     hostile_detail: "hostile", MEDIUM, "d";
     hostile_entry: "hostile", MEDIUM, "5<enter>";
     hostile_large: "hostile", LARGE, "";
@@ -100,6 +100,25 @@ shots! {
     palette_completed: "demo", SMALL, ":aut<tab>";
     signal_picker: "demo", SMALL, "xjj";
     theme_picker: "demo", SMALL, "Tj";
+    ward_small: "ward", SMALL, "";
+    ward_large: "ward", LARGE, "";
+    health_critical_small: "ward", SMALL, "h";
+    health_critical_scrolled: "ward", SMALL, "hG";
+    health_critical_large: "ward", LARGE, "h";
+    health_warning_small: "ward", SMALL, "jh";
+    health_warning_large: "ward", LARGE, "jh";
+    health_good_small: "ward", SMALL, "jjh";
+    health_good_large: "ward", LARGE, "jjh";
+    health_of_what_could_not_be_looked_at: "ward", SMALL, "jjjh";
+    health_of_no_kind: "demo", SMALL, "jh";
+    why_a_service_waits_small: "ward", SMALL, "jjjjw";
+    why_a_service_waits_large: "ward", LARGE, "jjjjw";
+    why_a_service_gave_up: "ward", SMALL, "Gw";
+    why_it_is_critical: "ward", MEDIUM, "w";
+    why_an_entry: "ward", MEDIUM, "5jw";
+    why_the_project: "ward", SMALL, "1w";
+    why_the_project_large: "ward", LARGE, "1w";
+    why_nothing_is_there: "empty", SMALL, "w";
     leave_asks: "demo", SMALL, "q";
     leave_asks_medium: "demo", MEDIUM, "q";
 }

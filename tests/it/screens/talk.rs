@@ -253,7 +253,7 @@ fn what_is_too_long_for_the_clipboard_is_refused_with_a_reason() {
     let long = "y".repeat(60_000);
     world.logs = vec![batch(&id("demo", "api"), 1, 0, 1, &[&long, &long, &long])];
     let mut console = Console::new(world, MEDIUM);
-    console.keys("4wk<space>ky");
+    console.keys("4Wk<space>ky");
     assert!(console.effects.is_empty());
     assert!(console.text().contains("too many"), "{}", console.text());
 }

@@ -12,6 +12,9 @@ pub(super) const GROUP_REFUSED: i16 = 30;
 /// `CLUSTER_AUTHORIZATION_FAILED`.
 pub(super) const CLUSTER_REFUSED: i16 = 31;
 
+/// Topic, partition, offset.
+pub(super) type Offset = (String, i32, i64);
+
 #[derive(Debug, Default)]
 pub(super) struct Metadata {
     /// Number, host and port of those that serve.
@@ -79,7 +82,11 @@ fn array<T>(fields: &mut Cursor<'_>, mut element: impl FnMut(&mut Cursor<'_>) ->
 }
 
 fn integers(fields: &mut Cursor<'_>) -> Option<Vec<i32>> {
-    array(fields, |fields| fields.i32())
+    array(fields, integer)
+}
+
+fn integer(fields: &mut Cursor<'_>) -> Option<i32> {
+    fields.i32()
 }
 
 fn throttle(fields: &mut Cursor<'_>, is_there: bool) -> Option<()> {
@@ -167,7 +174,7 @@ pub(super) fn described(bytes: &[u8], version: i16) -> Option<Vec<Group>> {
 }
 
 /// `OffsetFetch` 2 or 3: a code, and topic, partition and offset of what was committed.
-pub(super) fn committed(bytes: &[u8], version: i16) -> Option<(i16, Vec<(String, i32, i64)>)> {
+pub(super) fn committed(bytes: &[u8], version: i16) -> Option<(i16, Vec<Offset>)> {
     let mut fields = Cursor::new(bytes);
     throttle(&mut fields, version >= 3)?;
     let topics = array(&mut fields, |fields| {
@@ -184,7 +191,7 @@ pub(super) fn committed(bytes: &[u8], version: i16) -> Option<(i16, Vec<(String,
 }
 
 /// `ListOffsets` 1 or 2.
-pub(super) fn offsets(bytes: &[u8], version: i16) -> Option<Vec<(String, i32, i64)>> {
+pub(super) fn offsets(bytes: &[u8], version: i16) -> Option<Vec<Offset>> {
     let mut fields = Cursor::new(bytes);
     throttle(&mut fields, version >= 2)?;
     let topics = array(&mut fields, |fields| {

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-use super::answers::{self, Group, Metadata};
+use super::answers::{self, Group, Metadata, Offset};
 
 /// Most bytes of an answer: some 100 bytes for each of 40 000 partitions.
 const MOST_BYTES: usize = 4 << 20;
@@ -127,7 +127,7 @@ impl Broker {
             other => other?,
         };
         let (error, said) = answers::authenticated(&answer).ok_or_else(|| self.strange("SaslAuthenticate"))?;
-        if error == 0 { Ok(()) } else { Err(refused(&words::said(&said))) }
+        if error == 0 { Ok(()) } else { Err(refused(&words::hushed(&said, &self.target))) }
     }
 
     /// Brokers, and where `all` the topics too.
@@ -176,7 +176,7 @@ impl Broker {
     ///
     /// # Errors
     /// The connection's.
-    pub(super) async fn committed(&mut self, group: &str) -> Result<(i16, Vec<(String, i32, i64)>), Trouble> {
+    pub(super) async fn committed(&mut self, group: &str) -> Result<(i16, Vec<Offset>), Trouble> {
         let version = self.version(OFFSET_FETCH, &[3, 2])?;
         let answer = self.exchange(OFFSET_FETCH, version, Fields::default().text(group).i32(-1)).await?;
         answers::committed(&answer, version).ok_or_else(|| self.strange("OffsetFetch"))
@@ -187,11 +187,7 @@ impl Broker {
     ///
     /// # Errors
     /// The connection's.
-    pub(super) async fn offsets(
-        &mut self,
-        partitions: &[(String, i32)],
-        time: i64,
-    ) -> Result<Vec<(String, i32, i64)>, Trouble> {
+    pub(super) async fn offsets(&mut self, partitions: &[(String, i32)], time: i64) -> Result<Vec<Offset>, Trouble> {
         let version = self.version(LIST_OFFSETS, &[2, 1])?;
         let mut topics: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
         for (topic, index) in partitions {
@@ -235,7 +231,7 @@ impl Broker {
             self.connection.read_exact(&mut head).await?;
             let mut cursor = Cursor::new(&head);
             let size = cursor.i32().and_then(|size| usize::try_from(size).ok()).unwrap_or(0);
-            if size < 4 || size > MOST_BYTES || cursor.i32() != Some(self.number) {
+            if !(4..=MOST_BYTES).contains(&size) || cursor.i32() != Some(self.number) {
                 let said = words::said_bytes(&head);
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidData,

@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Most bytes of a frame: what RabbitMQ itself proposes.
+/// Most bytes of a frame: what `RabbitMQ` itself proposes.
 const MOST_FRAME: usize = 131_072;
 /// Frames that may come before the one that is waited for.
 const MOST_OTHERS: usize = 64;
@@ -275,6 +275,7 @@ impl Session {
     fn closed(&self, arguments: &[u8]) -> Trouble {
         let place = self.target.place();
         let (code, text) = reason(arguments);
+        let text = words::hushed(&text, &self.target);
         if text.contains("connection limit") || text.contains("channel limit") || code == 506 {
             return Trouble::Busy(format!("{place} takes no more connections: {text}"));
         }
@@ -343,7 +344,7 @@ fn table_entry(table: &mut Vec<u8>, name: &str, kind: u8, value: &[u8]) {
     table.extend(value);
 }
 
-/// A text of a table. Types of fields: section 4.2.1 of the specification, with the letters that RabbitMQ uses
+/// A text of a table. Types of fields: section 4.2.1 of the specification, with the letters that `RabbitMQ` uses
 /// (<https://www.rabbitmq.com/amqp-0-9-1-errata#section_3>).
 fn table_text(table: &[u8], wanted: &str) -> Option<String> {
     let mut fields = Cursor::new(table);

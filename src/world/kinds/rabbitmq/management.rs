@@ -1,4 +1,4 @@
-//! RabbitMQ's management API: <https://www.rabbitmq.com/docs/management#http-api>,
+//! `RabbitMQ`'s management API: <https://www.rabbitmq.com/docs/management#http-api>,
 //! <https://rawcdn.githack.com/rabbitmq/rabbitmq-server/v3.13.7/deps/rabbitmq_management/priv/www/api/index.html>.
 //!
 //! Never: more than 1000 queues, the deepest first.

@@ -7,7 +7,7 @@ use cas::{
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{as_user, assert_known, assert_silent, remark, web};
+use super::{as_user, assert_known, assert_sign, assert_silent, remark, web};
 use crate::kinds::rig::{Server, at, dir, figure, free_port, look, program, ready, run, until_ready};
 
 const ETCD: Protocol = Protocol::Etcd;
@@ -79,6 +79,7 @@ fn etcd_tells_of_its_database_until_it_is_full() {
     let reading = look(ETCD, &root).unwrap();
     assert!(remark(&reading, "alarm", Grade::Critical).contains("NOSPACE"));
     assert!(figure(&reading, "db-size") > before + 1e6);
+    assert_sign("etcd", &server, "database is full");
 }
 
 fn who_may_not_come_in(target: &Target) {

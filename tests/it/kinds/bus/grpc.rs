@@ -10,9 +10,9 @@ use std::{
 use bytes::Bytes;
 use cas::model::exam::{Grade, Hidden, Protocol, Target, Trouble};
 use h2::{RecvStream, server::SendResponse};
-use http::{HeaderMap, HeaderValue, Request, Response};
+use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, Request, Response};
 
-use super::{assert_known, remark, serve};
+use super::{assert_known, remark};
 use crate::kinds::rig::{at, figure, look, ready};
 
 const GRPC: Protocol = Protocol::Grpc;
@@ -165,14 +165,4 @@ fn codes_of_grpc_are_told_apart() {
     assert!(matches!(it, Err(Trouble::Unready(_))), "{it:?}");
     let it = told(Answer::Http(404), &target);
     assert!(matches!(it, Err(Trouble::Foreign(_))), "{it:?}");
-}
-
-#[test]
-fn a_server_that_takes_the_connection_and_says_nothing_is_waited_for() {
-    let port = serve(|mut stream| {
-        let _until_they_go = std::io::copy(&mut stream, &mut std::io::sink());
-    });
-    for protocol in super::OVER_TCP {
-        super::assert_silent(protocol, &at(port));
-    }
 }

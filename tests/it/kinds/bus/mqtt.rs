@@ -8,7 +8,7 @@ use std::{
 
 use cas::model::exam::{Grade, Protocol, Target, Trouble};
 
-use super::{as_user, assert_known, assert_silent, remark, speaker};
+use super::{as_user, assert_known, assert_sign, assert_silent, remark, speaker};
 use crate::{
     kinds::rig::{Server, at, dir, figure, free_port, look, program, ready, until_ready},
     support::eventually,
@@ -113,6 +113,8 @@ fn mosquitto_tells_of_clients_and_of_messages_that_it_drops() {
     assert_silent(MQTT, &target);
     server.signal("CONT");
     assert_eq!(ready(MQTT, &target), Ok(()));
+    assert_sign("mqtt", &server, "wrong name or password");
+    assert_sign("mqtt", &server, "reads too slowly");
 }
 
 fn who_may_not_come_in(server: &Server, target: &Target) {

@@ -7,7 +7,7 @@ use std::{
 
 use cas::model::exam::{Grade, Hidden, Protocol, Target, Trouble};
 
-use super::{about, as_user, assert_known, assert_silent, remark, with};
+use super::{about, as_user, assert_known, assert_sign, assert_silent, remark, with};
 use crate::{
     kinds::rig::{Server, dir, figure, free_port, look, program, ready, until_ready},
     support::eventually,
@@ -111,6 +111,8 @@ fn nats_tells_of_connections_streams_and_who_is_behind() {
     let answer = ready(NATS, &target);
     assert!(matches!(answer, Err(Trouble::Busy(_))), "{answer:?}");
     drop(more);
+    assert_sign("nats", &server, "no more connections");
+    assert_sign("nats", &server, "wrong name, password");
 }
 
 fn who_may_not_come_in(server: &Server, target: &Target) {

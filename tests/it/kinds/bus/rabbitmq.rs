@@ -1,4 +1,4 @@
-//! Against RabbitMQ 3.10.8 of Debian 12.
+//! Against `RabbitMQ` 3.10.8 of Debian 12.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use cas::{
 };
 use reqwest::Method;
 
-use super::{about, as_user, assert_known, assert_silent, remark, with};
+use super::{about, as_user, assert_known, assert_sign, assert_silent, remark, with};
 use crate::{
     kinds::rig::{Server, at, dir, figure, free_port, look, program, ready, run, until_ready},
     support::eventually,
@@ -110,6 +110,8 @@ fn rabbitmq_tells_of_its_queues_its_dead_letters_and_its_alarms() {
     eventually("it raises an alarm", || has_alarm(&look(RABBITMQ, &target).unwrap()));
     let reading = look(RABBITMQ, &target).unwrap();
     assert!(remark(&reading, "alarm", Grade::Critical).contains("memory alarm"));
+    assert_sign("rabbitmq", &broker.server, "too little memory");
+    assert_sign("rabbitmq", &broker.server, "wrong name or password");
 }
 
 fn has_alarm(reading: &Reading) -> bool {

@@ -79,6 +79,11 @@ fn codes_of_smtp_are_told_apart() {
     // EHLO is not known to it, HELO is.
     let answer = told(b"220 old\r\n500 what?\r\n250 hello\r\n250 ok\r\n221 bye\r\n");
     assert_eq!(answer, Ok(()));
+    // It repeats what it was sent: "\0cas\0secret" in base64.
+    let repeating = at(speaker(b"220 mail\r\n250-mail\r\n250 AUTH PLAIN\r\n535 what is AGNhcwBzZWNyZXQ=?\r\n"));
+    let answer = ready(SMTP, &as_user(&repeating, "cas", "secret"));
+    let Err(Trouble::Refused(why)) = answer else { panic!("{answer:?}") };
+    assert!(why.contains("what is …?"), "{why}");
     let answer = told(b"220 mail\r\n250-one\r\n251 another code\r\n");
     assert!(matches!(answer, Err(Trouble::Foreign(_))), "{answer:?}");
 }

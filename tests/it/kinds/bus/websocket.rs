@@ -4,7 +4,7 @@ use std::{io::Read, net::TcpListener, thread};
 
 use cas::model::exam::{Hidden, Protocol, Target, Trouble};
 use futures_util::{SinkExt, StreamExt};
-use http::{HeaderValue, StatusCode};
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::{
     accept_hdr_async,
     tungstenite::{
@@ -22,7 +22,8 @@ const WEBSOCKET: Protocol = Protocol::Websocket;
 /// Who may come in: `/private` wants a token, `/full` is closed for today. `chat` is the one subprotocol.
 #[expect(clippy::result_large_err, reason = "the library's own type")]
 fn door(request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
-    let refused = |status| Err(http::Response::builder().status(status).body(None).unwrap());
+    let refused =
+        |status| Err(tokio_tungstenite::tungstenite::http::Response::builder().status(status).body(None).unwrap());
     let token = request.headers().get("authorization");
     match request.uri().path() {
         "/private" if token != Some(&HeaderValue::from_static("Bearer right")) => refused(StatusCode::UNAUTHORIZED),
@@ -99,6 +100,8 @@ fn answers_other_than_101_are_told_apart() {
     assert!(matches!(answer, Err(Trouble::Unready(_))), "{answer:?}");
     let answer = ready(WEBSOCKET, &path("gone"));
     assert!(matches!(&answer, Err(Trouble::Foreign(why)) if why.contains("/gone")), "{answer:?}");
+    let answer = ready(WEBSOCKET, &with(&path("gone"), "subprotocol", "chat"));
+    assert!(matches!(&answer, Err(Trouble::Foreign(why)) if why.contains("subprotocol chat")), "{answer:?}");
     let page = speaker(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let answer = ready(WEBSOCKET, &at(page));
     assert!(matches!(answer, Err(Trouble::Foreign(_))), "{answer:?}");

@@ -4,9 +4,9 @@ use std::{net::TcpStream, path::Path};
 
 use cas::model::exam::{Grade, Protocol, Trouble};
 
-use super::{assert_known, assert_silent, remark};
+use super::{assert_known, assert_sign, assert_silent, remark, speaker};
 use crate::{
-    kinds::rig::{Server, dir, figure, free_port, look, program, ready, until_ready},
+    kinds::rig::{Server, at, dir, figure, free_port, look, program, ready, until_ready},
     support::eventually,
 };
 
@@ -30,7 +30,8 @@ fn start(more: &str) -> Server {
         "-XX:+UseSerialGC",
         "-Dzookeeper.jmx.log4j.disable=true",
         "-cp",
-        jar,
+        // Debian's own class path has nothing that writes a log.
+        &format!("{jar}:/usr/share/java/slf4j-simple.jar"),
         "org.apache.zookeeper.server.quorum.QuorumPeerMain",
         "zoo.cfg",
     ];
@@ -67,6 +68,10 @@ fn a_zookeeper_that_allows_only_srvr_tells_less_and_one_without_its_fellows_does
     assert!(figure(&reading, "nodes") >= 1.0 && figure(&reading, "connections") >= 1.0);
     assert_known("zookeeper", &reading);
     drop(server);
+    // What it says where not even srvr is allowed.
+    let mute = speaker(b"srvr is not executed because it is not in the whitelist.\n");
+    let answer = ready(ZOOKEEPER, &at(mute));
+    assert!(matches!(&answer, Err(Trouble::Refused(why)) if why.contains("4lw.commands.whitelist")), "{answer:?}");
 
     let fellows: Vec<_> =
         (1..=3).map(|number| format!("server.{number}=127.0.0.1:{}:{}", free_port(), free_port())).collect();
@@ -77,4 +82,5 @@ fn a_zookeeper_that_allows_only_srvr_tells_less_and_one_without_its_fellows_does
         matches!(last, Some(Err(Trouble::Unready(_))))
     });
     assert!(last.unwrap().unwrap_err().to_string().contains("no quorum"));
+    assert_sign("zookeeper", &alone, "not reached");
 }
