@@ -267,7 +267,9 @@ impl Engine {
         let Some(run) = self.services.get(id).and_then(|service| service.run.as_ref()) else { return };
         let Some(state) = run.probes.get(&kind) else { return };
         let (standing, heals) = (state.standing, state.probe.heals);
-        let enough = state.failures >= state.probe.retries.max(1);
+        // Who is late on a starved machine may only be waiting for it: that takes twice as many to count.
+        let patience = if state.took >= state.probe.timeout && self.is_starved() { 2 } else { 1 };
+        let enough = state.failures >= state.probe.retries.max(1).saturating_mul(patience);
         let opened = kind == ProbeKind::Startup && standing == Standing::Well;
         if opened {
             self.mark(id);

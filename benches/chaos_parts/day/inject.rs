@@ -1,6 +1,9 @@
 //! One fault, from what it does to what came of it.
 
-use std::process::{Child, Command, Stdio};
+use std::{
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio},
+};
 
 use cas::model::{
     phase::{Health, Phase},
@@ -80,7 +83,8 @@ impl Open {
             let mut command = Command::new("sh");
             command.args(["-c", line]).current_dir(&town.project).envs(town.environment(service));
             command.env("PID", pid.to_string()).env("SHIM", shim.map_or(0, |(pid, _)| pid).to_string());
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            // In a group of its own: a signal to process 0 means the sender's.
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
             command.spawn().expect("a shell can be spawned")
         });
         if let Some(words) = &fault.ask {

@@ -89,8 +89,7 @@ impl Trial {
             day.lives.entry(name).or_default().start_up = start_up;
         }
         town.end_names();
-        let knows = if town::is_known(&rig, "image: busybox") { "knows" } else { "does not know" };
-        println!("  cache and echo are plain processes; this cas {knows} `image:`");
+        println!("  cache and echo are {}", town.what_they_are(&rig));
         rig.start();
         rig.run(&["up", "--detach", "--timeout", "240s"]);
         let handle = rig.connect();
@@ -104,7 +103,7 @@ impl Trial {
             .partition(|fault| match fault.needs {
                 None => true,
                 Some(Needs::MemoryLimits) => has_limits,
-                Some(Needs::Containers) => false,
+                Some(Needs::Containers) => town.containers,
             });
         day.skipped = skipped.iter().map(|fault| format!("not here: {} ({})", fault.name, fault.about)).collect();
         assert!(!faults.is_empty(), "no fault of that name can be done here");
@@ -192,7 +191,8 @@ impl Trial {
         for fault in &self.faults {
             for (name, _) in SERVICES {
                 let falls = self.falls.get(name).map_or(0.0, |(score, at, _)| decayed(*score, now.since(*at)));
-                if fault.fits(name) && fits(fault, name) && !(fault.hangs && falls > MOST_FALLS) {
+                let is_meant = !self.town.is_container(name) || fault.needs == Some(Needs::Containers);
+                if is_meant && fault.fits(name) && fits(fault, name) && !(fault.hangs && falls > MOST_FALLS) {
                     choices.push((fault, name, fault.weight * 60 / u32::try_from(fault.to.len()).unwrap_or(1)));
                 }
             }

@@ -48,6 +48,8 @@ pub(crate) struct Town {
     ports: Vec<u16>,
     /// Erlang's name server, and the port between nodes.
     erlang: (u16, u16),
+    /// Whether `cache` and `echo` are containers.
+    pub(crate) containers: bool,
 }
 
 /// Ports that are free now, all different.
@@ -87,7 +89,11 @@ impl Town {
     pub(crate) fn build(rig: &Rig) -> Self {
         let mut ports = free_ports(SERVICES.len() + 2);
         let erlang = (ports.pop().expect("a port"), ports.pop().expect("a port"));
-        let town = Self { project: rig.project(), ports, erlang };
+        let containers = is_known(rig, "image: busybox") && engine_answers();
+        if containers {
+            make_image();
+        }
+        let town = Self { project: rig.project(), ports, erlang, containers };
         let open = |path: &Path, mode: u32| {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("modes can be set");
         };
@@ -139,6 +145,7 @@ impl Town {
             ("PORT", self.port(name).to_string()),
             ("DIR", directory.to_string_lossy().into_owned()),
             ("FLAGS", self.flags(name).to_string_lossy().into_owned()),
+            ("CONTAINER", format!("day-{name}-1")),
             ("TOOLS", self.project.to_string_lossy().into_owned()),
             ("PSQL", format!("{} -qX -h 127.0.0.1 -p {} -U postgres", program("psql"), self.port("postgres"))),
             ("RABBITMQCTL", "setpriv --reuid nobody --regid nogroup --clear-groups sh rabbitmqctl.sh".to_owned()),
@@ -204,6 +211,9 @@ impl Town {
             "web" => format!("{} server.js {port} {redis} 0", program("node")),
             "jobs" => format!("{} -S jobs.py {port} {postgres}", program("python3")),
             "worker" => format!("{} -S worker.py {redis} flags/worker", program("python3")),
+            _ if self.containers => {
+                return format!("docker run --rm --init --pull never -p 127.0.0.1:{port}:8080 {IMAGE} {IN_CONTAINER}");
+            }
             _ => format!("{} httpd -f -p 127.0.0.1:{port} -h {name}", program("busybox")),
         };
         format!("sh start.sh flags/{name} {words}")
@@ -225,6 +235,22 @@ impl Town {
         command.args(["-kill"]).env("ERL_EPMD_PORT", self.erlang.0.to_string());
         // Where none runs, nothing is to be ended.
         let _ended = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+
+    /// `cache` and `echo`, in words.
+    pub(crate) fn what_they_are(&self, rig: &Rig) -> &'static str {
+        if self.containers {
+            "containers"
+        } else if is_known(rig, "image: busybox") {
+            "plain processes: no engine of containers answers `docker info`"
+        } else {
+            "plain processes: this cas takes no `image:`"
+        }
+    }
+
+    /// Whether a service is a container.
+    pub(crate) fn is_container(&self, name: &str) -> bool {
+        self.containers && matches!(name, "cache" | "echo")
     }
 
     /// Whom cas asks.
@@ -263,7 +289,7 @@ impl Town {
                 ("worker", _) => "exec: 'test $(($(date +%s) - $(stat -c %Y flags/worker.beat))) -lt 2'".to_owned(),
                 // A cas that knows no PostgreSQL asks it for a connection only.
                 ("postgres", _) if kind == "none" => format!(
-                    "exec: [{}, -h, 127.0.0.1, -p, \"{}\", -U, watch, -t, \"1\"]",
+                    "exec: [{}, -h, 127.0.0.1, -p, \"{}\", -U, watch, -d, postgres, -t, \"1\"]",
                     program("pg_isready"),
                     self.port(name)
                 ),
@@ -274,6 +300,13 @@ impl Town {
             let user = if is_nobody(name) { "    user: nobody\n" } else { "" };
             let ports = if name == "worker" { String::new() } else { format!("    ports: [{port}]\n") };
             let limit = if matches!(name, "api" | "web" | "jobs" | "worker") { "    mem_limit: 200M\n" } else { "" };
+            if self.is_container(name) {
+                yaml.push_str(&format!(
+                    "  {name}:\n    image: {IMAGE}\n    pull_policy: never\n    command: {IN_CONTAINER}\n    ports: [\"127.0.0.1:{port}:8080\"]\n    mem_limit: 64M\n    \
+                     startup: {{ {probe}, interval: 250ms, timeout: 2s, retries: 400 }}\n    liveness: {{ {probe}, interval: 1s, timeout: 1s, retries: 2 }}\n"
+                ));
+                continue;
+            }
             yaml.push_str(&format!(
                 "  {name}:\n    command: sh start.sh flags/{name} {command}\n{more}{remedies}{user}{ports}{limit}    startup: {{ {probe}, interval: 250ms, timeout: 2s, retries: 400 }}\n    \
                  liveness: {{ {probe}, interval: 1s, timeout: 1s, retries: 2 }}\n"
@@ -292,6 +325,25 @@ impl Town {
 /// Whether it is run by a user without rights.
 fn is_nobody(name: &str) -> bool {
     matches!(name, "postgres" | "rabbitmq")
+}
+
+/// What the containers are made from, and what they run.
+const IMAGE: &str = "cas-day:1";
+const IN_CONTAINER: &str = "/bin/busybox httpd -f -p 8080 -h /www";
+
+/// Whether an engine of containers answers.
+fn engine_answers() -> bool {
+    Command::new("docker").arg("info").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+}
+
+/// An image of a single program.
+fn make_image() {
+    let line = format!(
+        "d=$(mktemp -d) && mkdir $d/bin $d/www && cp {} $d/bin/busybox && echo well > $d/www/alive && tar -C $d -c . | docker import - {IMAGE}; rm -rf $d",
+        program("busybox")
+    );
+    let made = Command::new("sh").args(["-c", &line]).stdout(Stdio::null()).status();
+    assert!(made.is_ok_and(|status| status.success()), "an image can be made");
 }
 
 /// Whether this cas takes a service that is written so.
