@@ -74,9 +74,9 @@ pub(crate) fn five_hundred_probes() -> Vec<Figure> {
     let address = serve(&seen);
     let mut yaml = "name: bench\nservices:\n".to_owned();
     for n in 0..SERVICES {
-        yaml.push_str(&format!(
+        yaml.extend([format!(
             "  s{n:03}: {{ command: [sleep, '100000'], kind: none, autostart: true, liveness: {{ http: 'http://{address}/{n}', interval: 1s, timeout: 1s, retries: 2 }} }}\n"
-        ));
+        )]);
     }
     let project = Project::new(&yaml);
     let mut cas = Command::new(CAS)

@@ -304,7 +304,7 @@ impl Trial {
                 let what: Vec<&str> = done.iter().map(|one| one.0.as_str()).collect();
                 println!("  false restart of {name} ({new}) while there was {what:?}");
                 self.tell(&[name]);
-            } else if needed > 0 && own.iter().all(|one| one.4 == 0.0) {
+            } else if needed > 0 && own.iter().all(|one| one.4 <= 0.0) {
                 self.day.more_starts += new.saturating_sub(needed as usize);
             }
         }

@@ -1,6 +1,6 @@
 //! The project of the day: ten services, in a directory of their own, on ports that are free.
 //!
-//! Promise: everything is real: PostgreSQL, Redis, RabbitMQ, nginx, two of node, two of Python, two small web servers. Never: a port that is fixed.
+//! Promise: everything is real: `PostgreSQL`, Redis, `RabbitMQ`, nginx, two of node, two of Python, two small web servers. Never: a port that is fixed.
 
 use std::{
     fs,
@@ -273,7 +273,9 @@ impl Town {
         for (name, needs) in SERVICES {
             let port = self.port(name);
             let check = self.check(name);
-            let kind = if is_known(rig, &format!("command: sleep 1\n    kind: {name}")) { name } else { "none" };
+            let is_server = matches!(name, "postgres" | "redis" | "rabbitmq" | "nginx");
+            let is_taken = is_server && is_known(rig, &format!("command: sleep 1\n    kind: {name}"));
+            let kind = if is_taken { name } else { "none" };
             let more = format!(
                 "    kind: {kind}\n{}",
                 if check.starts_with("http") { String::new() } else { format!("    check: \"{check}\"\n") }
@@ -301,20 +303,20 @@ impl Town {
             let ports = if name == "worker" { String::new() } else { format!("    ports: [{port}]\n") };
             let limit = if matches!(name, "api" | "web" | "jobs" | "worker") { "    mem_limit: 200M\n" } else { "" };
             if self.is_container(name) {
-                yaml.push_str(&format!(
+                yaml.extend([format!(
                     "  {name}:\n    image: {IMAGE}\n    pull_policy: never\n    command: {IN_CONTAINER}\n    ports: [\"127.0.0.1:{port}:8080\"]\n    mem_limit: 64M\n    \
                      startup: {{ {probe}, interval: 250ms, timeout: 2s, retries: 400 }}\n    liveness: {{ {probe}, interval: 1s, timeout: 1s, retries: 2 }}\n"
-                ));
+                )]);
                 continue;
             }
-            yaml.push_str(&format!(
+            yaml.extend([format!(
                 "  {name}:\n    command: sh start.sh flags/{name} {command}\n{more}{remedies}{user}{ports}{limit}    startup: {{ {probe}, interval: 250ms, timeout: 2s, retries: 400 }}\n    \
                  liveness: {{ {probe}, interval: 1s, timeout: 1s, retries: 2 }}\n"
-            ));
+            )]);
             if !needs.is_empty() {
                 yaml.push_str("    depends_on:\n");
                 for need in needs {
-                    yaml.push_str(&format!("      {need}: {{ condition: service_healthy }}\n"));
+                    yaml.extend([format!("      {need}: {{ condition: service_healthy }}\n")]);
                 }
             }
         }

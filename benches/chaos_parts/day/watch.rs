@@ -6,7 +6,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -209,7 +209,7 @@ fn until_ready(stream: &mut TcpStream) -> Option<()> {
     None
 }
 
-fn beats(path: &PathBuf) -> bool {
+fn beats(path: &Path) -> bool {
     let Ok(age) = fs::metadata(path).and_then(|meta| meta.modified()).map(|at| at.elapsed().unwrap_or_default()) else {
         return false;
     };
