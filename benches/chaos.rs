@@ -1,9 +1,11 @@
 //! What happens to services when parts of cas are killed, over and over: `make chaos`.
 //!
-//! `cargo bench --bench chaos -- engines=1000 shims=1000 stops=10000 pids=10000 locks=100 upgrades=100 week=7`; without arguments a short run of each. Every
+//! `cargo bench --bench chaos -- engines=1000 shims=1000 stops=10000 pids=10000 locks=100 upgrades=100 week=7 day=200`; without arguments a short run of each. Every
 //! number printed is counted, none is assumed; the exit code is 1 where one that must be zero is not.
 #![allow(clippy::print_stdout, clippy::panic, reason = "it prints counts, or says why it cannot")]
 
+#[path = "chaos_parts/day/mod.rs"]
+mod day;
 #[path = "chaos_parts/engines.rs"]
 mod engines;
 #[path = "chaos_parts/ledger.rs"]
@@ -82,6 +84,7 @@ const TRIALS: &[Trial] = &[
     ("locks", 3, locks::race),
     ("upgrades", 3, upgrades::there_and_back),
     ("week", 7, weeks::live),
+    ("day", 20, day::live),
 ];
 
 fn main() -> ExitCode {

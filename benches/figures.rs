@@ -13,6 +13,8 @@ mod daemon;
 mod detect;
 #[path = "figures_parts/measure.rs"]
 mod measure;
+#[path = "figures_parts/probes.rs"]
+mod probes;
 #[path = "figures_parts/supervisor.rs"]
 mod supervisor;
 
@@ -39,6 +41,7 @@ type Group = (&'static str, fn() -> Vec<Figure>);
 const GROUPS: &[Group] = &[
     ("idle", console::idle_console),
     ("thousand", supervisor::a_thousand_services),
+    ("probes", probes::five_hundred_probes),
     ("crash", supervisor::crash_to_replacement),
     ("frame", console::frame_cost),
     ("first", console::first_frame),

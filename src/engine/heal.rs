@@ -339,12 +339,19 @@ impl Engine {
         }
     }
 
+    /// Whether what runs has to wait for the machine most of the time.
+    pub(super) fn is_starved(&self) -> bool {
+        self.host.usage.and_then(|usage| usage.pressure).is_some_and(|pressure| {
+            pressure.cpu_some_percent >= STARVED.0
+                || pressure.memory_full_percent >= STARVED.1
+                || pressure.io_full_percent >= STARVED.2
+        })
+    }
+
     /// Whether so many answer late at once, on a machine that has too much to do, that none of them is to blame.
     pub(super) fn is_browned_out(&mut self) -> bool {
         let Some(pressure) = self.host.usage.and_then(|usage| usage.pressure) else { return false };
-        let starved = pressure.cpu_some_percent >= STARVED.0
-            || pressure.memory_full_percent >= STARVED.1
-            || pressure.io_full_percent >= STARVED.2;
+        let starved = self.is_starved();
         let (mut asked, mut late) = (0, 0);
         for service in self.services.values() {
             let Some(run) = service.run.as_ref() else { continue };

@@ -269,7 +269,9 @@ impl Engine {
         let Some(run) = self.services.get(id).and_then(|service| service.run.as_ref()) else { return };
         let Some(state) = run.probes.get(&kind) else { return };
         let (standing, heals) = (state.standing, state.probe.heals);
-        let enough = state.failures >= state.probe.retries.max(1);
+        // Who is late on a starved machine may only be waiting for it: that takes twice as many to count.
+        let patience = if state.took >= state.probe.timeout && self.is_starved() { 2 } else { 1 };
+        let enough = state.failures >= state.probe.retries.max(1).saturating_mul(patience);
         let opened = kind == ProbeKind::Startup && standing == Standing::Well;
         if opened {
             self.mark(id);
@@ -282,6 +284,9 @@ impl Engine {
             ProbeKind::Startup | ProbeKind::Liveness => true,
             ProbeKind::Readiness => heals,
         };
+        if standing == Standing::Ill && graph::culprit(&self.services, id).is_some() {
+            self.take_fall_back(id);
+        }
         let is_flapping = self.rest_from_flapping(id);
         if heals && standing == Standing::Ill && enough && !is_flapping {
             self.act_on(id, kind);
@@ -415,6 +420,19 @@ impl Engine {
             self.stable_reached(id);
             self.begin_verdict(id);
             self.wake_dependents(id);
+        }
+    }
+
+    /// It fell ill because what it needs is not well: that is no flapping of its own.
+    fn take_fall_back(&mut self, id: &ServiceId) {
+        let now = self.now;
+        let Some(service) = self.services.get_mut(id) else { return };
+        if service.flap.take_back(now) == Turn::Ended {
+            service.view = None;
+            let Some(run_id) = service.run.as_ref().map(|run| run.id) else { return };
+            self.mark(id);
+            let why = "it fell ill because what it needs was not well";
+            self.record(About::Run(id, run_id), Origin::Healer, What::Steady, why);
         }
     }
 

@@ -183,6 +183,27 @@ fn a_dependent_that_cannot_reconnect_is_restarted_once_its_dependency_is_back() 
 }
 
 #[test]
+fn falls_that_a_dependency_is_to_blame_for_are_no_flapping() {
+    let mut world = up(vec![service("db").live(), service("web").live().needs("db")]);
+    for _ in 0..6 {
+        answer(&mut world, "db", &Answer::Bad);
+        answer(&mut world, "web", &Answer::Bad);
+        world.run_for(secs(8));
+        assert_eq!(world.view("web").health.label(), "unhealthy");
+        answer(&mut world, "db", &Answer::Well);
+        answer(&mut world, "web", &Answer::Well);
+        world.run_for(secs(30));
+    }
+    assert_eq!(world.spawns("web").len(), 1);
+    assert!(!world.story("web").iter().any(|line| line.starts_with("flapping")), "{:?}", world.story("web"));
+    world.assert_told("db", "flapping: fell ill 4 times");
+    world.run_for(secs(3600));
+    answer(&mut world, "web", &Answer::Bad);
+    world.run_for(secs(8));
+    assert!(world.spawns("web").len() > 1, "what is its own fault is healed");
+}
+
+#[test]
 fn dependents_follow_a_restart_where_the_ladder_says_so() {
     let mut world = up(vec![
         service("db").live().remedies(vec![Remedy::RestartWithDependents]),
@@ -231,7 +252,9 @@ fn one_that_hangs_is_healed_however_busy_the_machine_is() {
     let mut world = up(["a", "b", "c", "d"].iter().map(|name| service(name).live()).collect());
     starved(&mut world, 95.0);
     answer(&mut world, "a", &Answer::Late);
-    world.run_for(secs(5));
+    world.run_for(secs(4));
+    assert_eq!(world.spawns("a").len(), 1, "on a starved machine it takes twice as many late answers");
+    world.run_for(secs(6));
     assert_eq!(world.spawns("a").len(), 2);
 }
 
