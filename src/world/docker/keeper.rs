@@ -13,20 +13,18 @@ use super::{
     follow::{self, From, Piece},
     labels,
     look::{Look, State},
-    make::{self, Made, Wish},
-    record::Record,
+    make::{self, Made},
     scribe::Scribe,
-    usage,
 };
 use crate::{
     model::{
-        container::ContainerSpec, event::Event, ids::RunId, phase::Exit, secret::SecretValues, service::ServiceSpec,
-        signal::Signal, time::Timestamp,
+        container::ContainerSpec, event::Event, ids::RunId, phase::Exit, service::ServiceSpec, signal::Signal,
+        time::Timestamp,
     },
     world::{
         Shared, clock, lock,
         output::{Capture, Taken},
-        slot::{Birth, Order, Pulse, RunOrder, Seat, make_place},
+        slot::{Order, Pulse, RunOrder, Seat, make_place},
     },
 };
 
@@ -70,11 +68,11 @@ pub(super) struct Run {
     pub(super) pid: u32,
     pub(super) is_paused: bool,
     pub(super) kill: Kill,
-    follow: Option<AbortOnDropHandle<()>>,
-    follow_again: Option<Timestamp>,
-    usage: Option<AbortOnDropHandle<()>>,
+    pub(super) follow: Option<AbortOnDropHandle<()>>,
+    pub(super) follow_again: Option<Timestamp>,
+    pub(super) usage: Option<AbortOnDropHandle<()>>,
     /// What makes it: ended with the run.
-    making: Option<AbortOnDropHandle<()>>,
+    pub(super) making: Option<AbortOnDropHandle<()>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -93,14 +91,14 @@ pub(in crate::world) struct Keeper {
     pub(super) shared: Arc<Shared>,
     pub(super) seat: Seat,
     inbox: mpsc::Receiver<Order>,
-    pulse: Arc<Pulse>,
+    pub(super) pulse: Arc<Pulse>,
     pub(super) capture: Capture,
     pub(super) scribe: Scribe,
     pub(super) run: Option<Run>,
     /// As it was declared last.
-    spec: Arc<ServiceSpec>,
+    pub(super) spec: Arc<ServiceSpec>,
     /// A container of the service that somebody else started while there was no run.
-    found: Option<Look>,
+    pub(super) found: Option<Look>,
     pub(super) tell_news: mpsc::Sender<News>,
     news: mpsc::Receiver<News>,
     give_pieces: mpsc::Sender<Piece>,
@@ -275,66 +273,8 @@ impl Keeper {
     }
 
     /// What the spec says of containers; that of a process says nothing.
-    fn container(spec: &ServiceSpec) -> Option<&Arc<ContainerSpec>> {
+    pub(super) fn container(spec: &ServiceSpec) -> Option<&Arc<ContainerSpec>> {
         spec.container.as_ref()
-    }
-
-    fn begin(&mut self, id: RunId, birth: Birth, stage: Stage) {
-        self.spec = Arc::clone(&birth.spec);
-        self.scribe.keep(birth.spec.logs);
-        self.capture.begin_run(id, &birth.spec);
-        self.found = None;
-        self.run = Some(Run {
-            id,
-            spec: birth.spec,
-            ended: birth.ended,
-            stage,
-            container: String::new(),
-            pid: 0,
-            is_paused: false,
-            kill: Kill::default(),
-            follow: None,
-            follow_again: None,
-            usage: None,
-            making: None,
-        });
-    }
-
-    async fn spawn(&mut self, id: RunId, birth: Birth) {
-        let refusal = match &self.run {
-            Some(there) => Some(format!("it is there already, as run {}: a second is never started", there.id)),
-            None => make_place(&self.seat.directory).err(),
-        };
-        if let Some(error) = refusal {
-            self.shared.forget(id);
-            birth.ended.cancel();
-            return self.tell(Event::SpawnFailed { run: id, error }).await;
-        }
-        let (shared, spec, slot) = (Arc::clone(&self.shared), Arc::clone(&birth.spec), self.seat.directory.clone());
-        let (news, secrets) = (self.tell_news.clone(), self.shared.secrets_of(id));
-        self.begin(id, birth, Stage::Making);
-        let making = tokio::spawn(async move {
-            let made = match Self::container(&spec) {
-                Some(container) => {
-                    let wish = Wish { run: id, spec: &spec, container, secrets: &secrets };
-                    let since_us = clock::now().wall_us;
-                    let mut before = |container: &str| {
-                        let id_of = container.to_owned();
-                        let record = Record { run: id, id: id_of, started: String::new(), pid: 0, since_us };
-                        if let Err(error) = record.write(&slot) {
-                            tracing::warn!(%error, slot = %slot.display(), "the next engine will not know this container");
-                        }
-                    };
-                    make::make(&shared.docker, &wish, &mut before).await
-                }
-                None => Err("it is no container".to_owned()),
-            };
-            // An error means that nobody looks after the service any more.
-            let _gone = news.send(News::Made(id, Box::new(made))).await;
-        });
-        if let Some(run) = &mut self.run {
-            run.making = Some(AbortOnDropHandle::new(making));
-        }
     }
 
     async fn hear_news(&mut self, news: News) {
@@ -358,89 +298,6 @@ impl Keeper {
             // Of a run that is over.
             News::Made(..) | News::FollowEnded(_) | News::Looked(..) | News::Signalled(..) => {}
         }
-    }
-
-    async fn has_started(&mut self, made: Made) {
-        let Made { look, is_taken_over, is_fresh } = made;
-        let from = match (is_fresh, is_taken_over, self.scribe.last_ns) {
-            (true, _, _) => From::Beginning,
-            (false, _, 0) => From::Tail,
-            (false, _, last) => From::Behind(last),
-        };
-        self.stands(&look);
-        let Some(run) = &mut self.run else { return };
-        run.stage = Stage::Running;
-        let (id, pid) = (run.id, run.pid);
-        self.shared.has_spawned(id, pid);
-        self.tell(Event::Spawned { run: id, pid }).await;
-        self.begin_to_follow(Some(from));
-        self.looked(Ok(look)).await;
-    }
-
-    /// The container of the run is known.
-    fn stands(&mut self, look: &Look) {
-        let Some(run) = &mut self.run else { return };
-        run.container.clone_from(&look.id);
-        run.pid = look.pid;
-        let record = Record {
-            run: run.id,
-            id: look.id.clone(),
-            started: look.started.clone(),
-            pid: look.pid,
-            since_us: look.since().wall_us,
-        };
-        if let Err(error) = record.write(&self.seat.directory) {
-            tracing::warn!(%error, slot = %self.seat.directory.display(), "the next engine will not know this container");
-        }
-        self.own();
-    }
-
-    /// Says whose the container is, and begins to listen to what it uses.
-    fn own(&mut self) {
-        let Some(run) = &mut self.run else { return };
-        lock(&self.shared.docker.owners).insert(run.container.clone(), (self.seat.service.clone(), run.id));
-        self.shared.docker.stale.notify_one();
-        let (shared, id) = (Arc::clone(&self.shared), run.container.clone());
-        run.usage = Some(AbortOnDropHandle::new(tokio::spawn(async move { usage::listen(&shared.docker, &id).await })));
-    }
-
-    async fn adopt(&mut self, id: RunId, birth: Birth) {
-        self.pulse.seen().is_adopted = true;
-        let record = Record::read(&self.seat.directory).filter(|record| record.run == id);
-        let found = self.found.take();
-        let spec = Arc::clone(&birth.spec);
-        self.begin(id, birth, Stage::Running);
-        match (record, found) {
-            (Some(record), _) => {
-                if let Some(run) = &mut self.run {
-                    run.container.clone_from(&record.id);
-                    run.pid = record.pid;
-                }
-                self.own();
-            }
-            (None, Some(look)) => self.stands(&look),
-            (None, None) => {
-                // Whatever it was, it is not there.
-                return self.begin_end(Exit::Unknown).await;
-            }
-        }
-        let Some(run) = &self.run else { return };
-        self.shared.has_spawned(id, run.pid);
-        self.recall_secrets(id, &spec).await;
-        let from = if self.scribe.last_ns > 0 { From::Behind(self.scribe.last_ns) } else { From::Tail };
-        self.begin_to_follow(Some(from));
-        self.look();
-    }
-
-    /// What it was given as secrets stands in its configuration: before its first line is shown.
-    async fn recall_secrets(&self, id: RunId, spec: &ServiceSpec) {
-        let Some(run) = self.run.as_ref().filter(|_| !spec.secrets.is_empty()) else { return };
-        let Ok(inspected) = self.shared.docker.inspect(&run.container).await else { return };
-        let variables = inspected.config.and_then(|config| config.env).unwrap_or_default();
-        let own = variables.iter().filter_map(|variable| variable.split_once('='));
-        let own = own.filter(|(name, _)| spec.secrets.contains_key(*name));
-        let values = own.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        self.shared.know_secrets(id, spec, SecretValues(values));
     }
 
     /// Follows what it writes, unless that is followed.
@@ -488,7 +345,7 @@ impl Keeper {
         });
     }
 
-    async fn looked(&mut self, looked: Result<Look, Failure>) {
+    pub(super) async fn looked(&mut self, looked: Result<Look, Failure>) {
         let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Running) else { return };
         match looked {
             Ok(look) => {

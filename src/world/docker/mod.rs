@@ -3,6 +3,7 @@
 //! Promise: whatever the engine does (absent, hung, started anew), processes are not affected, and containers come back by themselves when it does.
 //! Never: takes a container for a service's that its labels do not say is; heals what Docker's own restart policy heals.
 
+mod birth;
 mod call;
 mod ending;
 pub mod endpoint;
