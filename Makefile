@@ -14,9 +14,18 @@ run: ## build and open the console on the project in this directory (or DIR=…)
 demo: ## build and open the console on the bundled demo project
 	$(CARGO) run --release --locked -- demo
 
-test-needs: ## install what the tests need
-	@missing=""; for c in dockerd:docker.io docker:docker.io busybox:busybox-static iptables:iptables python3:python3 pgrep:procps setpriv:util-linux script:bsdutils ssh:openssh-client ssh-keygen:openssh-client sshd:openssh-server faketime:faketime; do PATH="$$PATH:/usr/sbin:/sbin" command -v "$${c%%:*}" >/dev/null || missing="$$missing $${c##*:}"; done; \
-	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && $(SUDO) apt-get install -yq --no-install-recommends $$missing; fi
+# Program or file, and the Debian package that brings it.
+NEEDS := python3:python3 pgrep:procps setpriv:util-linux script:bsdutils ssh:openssh-client ssh-keygen:openssh-client sshd:openssh-server \
+	faketime:faketime openssl:openssl curl:curl dockerd:docker.io docker:docker.io busybox:busybox-static iptables:iptables \
+	redis-server:redis-server redis-cli:redis-tools /usr/lib/postgresql:postgresql psql:postgresql-client mariadbd:mariadb-server mariadb:mariadb-client \
+	memcached:memcached clickhouse-server:clickhouse-server rabbitmq-server:rabbitmq-server nats-server:nats-server mosquitto:mosquitto etcd:etcd-server \
+	java:default-jre-headless /usr/share/zookeeper/bin/zkServer.sh:zookeeper /usr/share/java/slf4j-api.jar:libslf4j-java dnsmasq:dnsmasq-base \
+	/usr/lib/python3/dist-packages/aiosmtpd:python3-aiosmtpd nginx:nginx-light haproxy:haproxy php-fpm8.2:php-fpm prometheus:prometheus \
+	prometheus-node-exporter:prometheus-node-exporter influxd:influxdb docker-registry:docker-registry
+
+test-needs: ## install what the tests need (no server of it is started)
+	@missing=""; for need in $(NEEDS); do PATH="$$PATH:/usr/sbin:/sbin"; [ -e "$${need%%:*}" ] || command -v "$${need%%:*}" >/dev/null || missing="$$missing $${need##*:}"; done; \
+	if [ -n "$$missing" ]; then $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -yq --no-install-recommends $$missing; fi
 
 test: test-needs ## install what the tests need and run all of them
 	INSTA_UPDATE=no CI=true $(CARGO) test --locked --lib --bins --test it

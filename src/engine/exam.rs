@@ -440,6 +440,9 @@ impl Engine {
         };
         service.view = None;
         self.changed = true;
+        if !news.is_empty() {
+            self.mark(&id);
+        }
         for finding in news {
             let why = finding.advice.clone().unwrap_or_default();
             let Finding { check, grade, sentence, .. } = finding;

@@ -257,6 +257,7 @@ impl Engine {
         service.view = None;
         self.changed = true;
         let tried = service.ladder.tried.clone();
+        self.mark(id);
         let why = "it is left running as it is; find the cause, then restart it, and the healer begins anew";
         self.record(About::Run(id, run), Origin::Healer, What::Escalated { tried }, why);
     }

@@ -113,6 +113,7 @@ impl Engine {
         let Some(service) = self.services.get_mut(id) else { return };
         let (Phase::Running { run, .. }, Some(state)) = (&service.phase, service.exams.get(&exam.name)) else { return };
         let run = *run;
+        let is_worked_on = service.maintenance.is_some();
         let (counts, seen, sentence) = standing(state, &mending.fix);
         let in_vain = is_in_vain(state, &mending.fix);
         let mends = service.mends.entry(exam.name.clone()).or_default();
@@ -130,6 +131,7 @@ impl Engine {
             && seen >= mending.at
             && !in_vain
             && autopilot == Autopilot::On
+            && !is_worked_on
             && mends.may_begin(now, mending);
         let mut round = None;
         if begins {

@@ -7,7 +7,8 @@
 use crate::{
     engine::state::{Goal, Service},
     model::{
-        alarm::{Condition, Rule},
+        alarm::{Condition, Level, Rule},
+        exam::Grade,
         phase::{AfterStop, Exit, Health, Hold, Phase},
         timeline::holds_text,
     },
@@ -19,7 +20,12 @@ const MANY_RESTARTS: u32 = 3;
 /// What is wrong with a service now; empty where nothing is, or nobody wants it.
 pub(in crate::engine) fn conditions(service: &Service) -> Vec<Condition> {
     let mut found = Vec::new();
+    if service.maintenance.is_some() {
+        // Whoever works on it knows.
+        return found;
+    }
     found.extend(down(service));
+    found.extend(findings(service));
     found.extend(held(service));
     found.extend(unwell(service));
     if service.flap.is_flapping() {
@@ -86,13 +92,37 @@ fn unwell(service: &Service) -> Option<Condition> {
     }
     match &service.health {
         Health::Unhealthy { probe, detail, .. } => {
-            Some(Condition::of(Rule::Unhealthy, format!("its {} probe fails: {detail}", probe.label())))
+            let helpless = if service.ladder.is_escalated() { "; the healer knows nothing more" } else { "" };
+            Some(Condition::of(Rule::Unhealthy, format!("its {} probe fails: {detail}{helpless}", probe.label())))
         }
         Health::Misconfigured { probe, detail } => {
             Some(Condition::of(Rule::Misconfigured, format!("its {} probe cannot be put: {detail}", probe.label())))
         }
         Health::Unknown | Health::Starting { .. } | Health::Healthy { .. } => None,
     }
+}
+
+/// What deep looks have found, each graded by itself.
+fn findings(service: &Service) -> Vec<Condition> {
+    if !matches!(service.phase, Phase::Running { .. }) {
+        return Vec::new();
+    }
+    let found = service.exams.values().flat_map(|state| state.found().map(|(finding, _)| finding));
+    found
+        .filter_map(|finding| {
+            let level = match finding.grade {
+                Grade::Critical => Level::Critical,
+                Grade::Warning => Level::Warning,
+                Grade::Notice | Grade::Good => return None,
+            };
+            Some(Condition {
+                rule: Rule::Finding,
+                key: format!("{}.{}", finding.exam, finding.check),
+                level: Some(level),
+                text: finding.sentence.clone(),
+            })
+        })
+        .collect()
 }
 
 fn restarting(service: &Service) -> Option<Condition> {

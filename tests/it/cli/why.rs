@@ -37,7 +37,15 @@ fn blamed(answer: &Answer) -> Vec<String> {
 }
 
 fn holder(service: Option<ServiceId>, pid: Option<u32>) -> PortHolder {
-    PortHolder { port: 8080, pid, command: pid.map(|_| "nginx".to_owned()), since_us: None, user: None, service }
+    PortHolder {
+        port: 8080,
+        pid,
+        command: pid.map(|_| "nginx".to_owned()),
+        since_us: None,
+        user: None,
+        service,
+        because: None,
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ fn project_of(spec: &ServiceSpec) -> ProjectSpec {
         root: "/".into(),
         file: "/cas.yaml".into(),
         services: vec![Arc::new(spec.clone())],
+        alerts: Arc::default(),
     }
 }
 

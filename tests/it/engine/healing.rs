@@ -285,7 +285,15 @@ fn nothing_is_healed_in_maintenance_and_what_was_missed_is_made_good_at_its_end(
 
 #[test]
 fn a_port_that_its_own_orphan_holds_is_freed_and_a_strangers_is_not() {
-    let holder = |service| PortHolder { port: 80, pid: Some(77), command: None, since_us: None, user: None, service };
+    let holder = |service| PortHolder {
+        port: 80,
+        pid: Some(77),
+        command: None,
+        since_us: None,
+        user: None,
+        service,
+        because: None,
+    };
     for (holder, freed) in [(holder(Some(id("web"))), true), (holder(Some(id("db"))), false), (holder(None), false)] {
         let mut world = World::new(vec![service("web").port(80), service("db")]);
         world.behave("web", |_| ());
