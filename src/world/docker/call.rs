@@ -54,6 +54,9 @@ impl Failure {
     pub(super) fn told(&self) -> String {
         match self {
             Self::Away(why) => format!("Docker cannot be reached: {why}"),
+            Self::Refused { status, message } if message.is_empty() => {
+                format!("Docker refused it with status {status} and no word")
+            }
             Self::Refused { message, .. } => format!("Docker refused it: {message}"),
             Self::Odd(why) => format!("Docker: {why}"),
         }

@@ -384,6 +384,10 @@ impl Keeper {
     fn hear(&mut self, happening: Happening) {
         match happening {
             Happening::Anew => {
+                // While one is being made it has no id yet: what makes it says the rest.
+                if self.run.as_ref().is_some_and(|run| run.stage == Stage::Making) {
+                    return;
+                }
                 if self.run.is_some() {
                     self.begin_to_follow(None);
                     self.own();
