@@ -317,7 +317,7 @@ impl Trial {
         self.day.lasted = to.since(from).as_secs_f64();
         for (name, life) in &mut self.day.lives {
             let own = self.day.outcomes.iter().filter(|outcome| outcome.service == *name);
-            life.ideal = own.clone().map(|outcome| outcome.ideal).sum();
+            life.ideal = own.clone().map(|outcome| outcome.ideal).sum::<f64>().max(0.0);
             let mut down: Vec<(u64, u64)> = own
                 .filter(|outcome| outcome.was_down)
                 .map(|outcome| (outcome.injected.mono_us, outcome.up.mono_us))
