@@ -41,7 +41,8 @@ const LOOK: Duration = Duration::from_millis(50);
 const PERSON_AFTER: f64 = 20.0;
 /// The score of falls, as the engine reckons it: it halves in so many seconds, and from 3.5 on a service is left alone.
 const HALF_LIFE: f64 = 600.0;
-const MOST_FALLS: f64 = 2.4;
+/// Up to here a service may be made to hang: with room for a fall that comes with another fault.
+const MOST_FALLS: f64 = 1.5;
 
 /// Everything of a trial.
 struct Trial {
@@ -316,7 +317,7 @@ impl Trial {
         self.day.lasted = to.since(from).as_secs_f64();
         for (name, life) in &mut self.day.lives {
             let own = self.day.outcomes.iter().filter(|outcome| outcome.service == *name);
-            life.ideal = own.clone().map(|outcome| outcome.ideal).sum();
+            life.ideal = own.clone().map(|outcome| outcome.ideal).sum::<f64>().max(0.0);
             let mut down: Vec<(u64, u64)> = own
                 .filter(|outcome| outcome.was_down)
                 .map(|outcome| (outcome.injected.mono_us, outcome.up.mono_us))

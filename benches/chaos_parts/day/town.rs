@@ -69,10 +69,10 @@ fn program(name: &str) -> String {
         .chain(std::env::split_paths(&path))
         .map(|directory| directory.join(name))
         .find(|file| file.is_file())
-        .map(|file| file.to_string_lossy().into_owned())
-        .unwrap_or_else(|| {
-            panic!("{name} is not there; the day needs postgresql redis-server rabbitmq-server nginx-light nodejs python3 busybox")
-        })
+        .map_or_else(
+            || panic!("{name} is not there; the day needs postgresql redis-server rabbitmq-server nginx-light nodejs python3 busybox"),
+            |file| file.to_string_lossy().into_owned(),
+        )
 }
 
 /// Runs a command to its end, as nobody; its words where it fails.
