@@ -1,6 +1,8 @@
 //! `alerts`: routes, rules, quiet hours. Promise: what is taken can be sent by; a message about a value never quotes a URL, a key or a password.
 //! Never: opens a file with a key, or a connection.
 
+#![allow(clippy::option_option, reason = "whether it was written, and whether what was written is a value")]
+
 mod routes;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -332,13 +334,11 @@ fn clock(text: &str) -> Option<u32> {
 fn days(reader: &mut Reader<'_>, node: &Node) -> Option<[bool; 7]> {
     let mut chosen = [false; 7];
     for name in reader.texts("days", node)? {
-        match DAYS.iter().position(|day| *day == name.to_ascii_lowercase()) {
-            Some(at) => chosen[at] = true,
-            None => {
-                reader.error(node.at, format!("days: \"{name}\" is not a day"), did_you_mean(&name, &DAYS));
-                return None;
-            }
-        }
+        let Some(at) = DAYS.iter().position(|day| *day == name.to_ascii_lowercase()) else {
+            reader.error(node.at, format!("days: \"{name}\" is not a day"), did_you_mean(&name, &DAYS));
+            return None;
+        };
+        chosen[at] = true;
     }
     Some(chosen)
 }

@@ -16,7 +16,7 @@ const SIGNAL: &str = "^([Ss][Ii][Gg])?[A-Za-z0-9+-]+$";
 const SERVICE_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
 /// Maps that other maps refer to by name.
-const SHARED: [(&str, &Table); 39] = [
+const SHARED: [(&str, &Table); 40] = [
     ("service", &schema::SERVICE),
     ("defaults", &schema::DEFAULTS),
     ("logs", &schema::LOGS),
@@ -24,6 +24,7 @@ const SHARED: [(&str, &Table); 39] = [
     ("deploy", &schema::DEPLOY),
     ("resources", &schema::RESOURCES),
     ("limits", &schema::LIMITS),
+    ("build", &schema::BUILD),
     ("probe", &schema::PROBE),
     ("http", &schema::HTTP),
     ("deep", &schema::DEEP),
@@ -149,6 +150,7 @@ fn number_from(least: u32, most: Option<u32>) -> Value {
 }
 
 /// What the words of a form mean; none for words that are not known here.
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn form(word: &Word) -> Option<Value> {
     Some(match (word.name, word.form) {
         ("env_file", _) => any_of(vec![scalar(), list_of(&json!({ "anyOf": [scalar(), reference("env_file")] }))]),
@@ -181,6 +183,7 @@ fn form(word: &Word) -> Option<Value> {
         (_, "-20 to 19") => {
             any_of(vec![json!({ "type": "integer", "minimum": -20, "maximum": 19 }), matching("^\\s*-?[0-9]+\\s*$")])
         }
+        ("build", "text or map") => any_of(vec![scalar(), reference("build")]),
         ("schedule", "text or map") => any_of(vec![scalar(), reference("schedule")]),
         ("watch", "text, list or map") => any_of(vec![scalar(), list_of(&scalar()), reference("watch")]),
         (_, "kind, or none") => scalar(),

@@ -167,6 +167,7 @@ fn reload_by(calls: mpsc::WeakSender<handle::Call>) -> edits::Reload {
 ///
 /// # Errors
 /// [`StartError`]; nothing is left running then.
+#[expect(clippy::too_many_lines, reason = "everything is made once, in order")]
 pub fn start(config: Config) -> Result<Host, StartError> {
     let started = clock::now();
     let (events, inbox) = mpsc::channel(EVENT_CAPACITY);

@@ -64,7 +64,7 @@ pub enum Protocol {
     Nginx,
     /// HAProxy, with its statistics page where it is there.
     Haproxy,
-    /// PHP-FPM over FastCGI (its `ping.path` and `pm.status_path`).
+    /// PHP-FPM over `FastCGI` (its `ping.path` and `pm.status_path`).
     PhpFpm,
     /// ZooKeeper's four-letter words.
     Zookeeper,

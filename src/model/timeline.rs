@@ -380,6 +380,27 @@ impl What {
         if let Self::Exited { last_words: lines, .. } | Self::Hook { output: lines, .. } = self { lines } else { &[] }
     }
 
+    /// What became of an alarm, as a clause; empty of everything else.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whoever asks has looked")]
+    fn of_alerts(&self) -> String {
+        match self {
+            Self::AlarmFired { rule, level, text } => format!("alarm ({}): {}: {text}", level.label(), rule.clause()),
+            Self::AlarmResolved { rule, after } => {
+                format!("alarm over: {} no more, after {}", rule.label(), short_duration(*after))
+            }
+            Self::NotSent { route, error, again: Some(again) } => {
+                format!("alert not sent by {route}: {error}; tried again in {}", short_duration(*again))
+            }
+            Self::NotSent { route, error, again: None } => format!("alert not sent by {route}, given up: {error}"),
+            Self::Silenced { until_us } => {
+                let until = Timestamp { mono_us: 0, wall_us: *until_us }.wall();
+                format!("alerts silenced until {}", until.format("%Y-%m-%d %H:%M UTC"))
+            }
+            Self::Unsilenced => "alerts no longer silenced".to_owned(),
+            _ => String::new(),
+        }
+    }
+
     /// What the healer did, and how that went, as a clause; empty of everything else.
     #[expect(clippy::wildcard_enum_match_arm, reason = "whoever asks has looked")]
     fn of_healing(&self) -> String {
@@ -478,6 +499,7 @@ impl Entry {
 
     /// What happened as a clause, without who and why: `exited with code 1 after 3.2 s`.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "one clause each")]
     pub fn sentence(&self) -> String {
         match &self.what {
             What::Requested { line, from: None } => format!("asked: {line}"),
@@ -565,19 +587,11 @@ impl Entry {
             What::RunBegun { command } => format!("runs {command}"),
             What::RunEnded { command, error: None } => format!("{command} ended well"),
             What::RunEnded { command, error: Some(error) } => format!("{command} failed: {error}"),
-            What::AlarmFired { rule, level, text } => format!("alarm ({}): {}: {text}", level.label(), rule.clause()),
-            What::AlarmResolved { rule, after } => {
-                format!("alarm over: {} no more, after {}", rule.label(), short_duration(*after))
-            }
-            What::NotSent { route, error, again: Some(again) } => {
-                format!("alert not sent by {route}: {error}; tried again in {}", short_duration(*again))
-            }
-            What::NotSent { route, error, again: None } => format!("alert not sent by {route}, given up: {error}"),
-            What::Silenced { until_us } => {
-                let until = Timestamp { mono_us: 0, wall_us: *until_us }.wall();
-                format!("alerts silenced until {}", until.format("%Y-%m-%d %H:%M UTC"))
-            }
-            What::Unsilenced => "alerts no longer silenced".to_owned(),
+            What::AlarmFired { .. }
+            | What::AlarmResolved { .. }
+            | What::NotSent { .. }
+            | What::Silenced { .. }
+            | What::Unsilenced => self.what.of_alerts(),
             What::Trouble { text } => text.clone(),
         }
     }

@@ -69,6 +69,7 @@ pub async fn secure_for(stream: TcpStream, target: &Target, protocols: &[&[u8]])
     Ok(Box::new(stream))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "not an enum of ours")]
 fn connect_words(error: &io::Error, target: &Target) -> String {
     let place = target.place();
     match error.kind() {
@@ -81,6 +82,7 @@ fn connect_words(error: &io::Error, target: &Target) -> String {
 
 /// What a failed exchange on an open connection means.
 #[must_use]
+#[expect(clippy::wildcard_enum_match_arm, reason = "not an enum of ours")]
 pub fn broken(error: &io::Error, target: &Target) -> Trouble {
     let place = target.place();
     match error.kind() {

@@ -91,7 +91,7 @@ fn message(mail: &Mail, notice: &Notice) -> Result<Message, NotSent> {
         ("said at", &notice.at),
         ("machine", &notice.host),
     ] {
-        text.push_str(&format!("{name}: {value}\n"));
+        text.extend([name, ": ", value, "\n"]);
     }
     message.body(text).map_err(|error| NotSent::for_good(format!("the message cannot be made: {error}")))
 }

@@ -56,7 +56,7 @@ pub(super) async fn post(url: &str, headers: &[(&str, &str)], body: &Value) -> R
 
 /// Sends and judges the answer: 2xx is well; 408, 425, 429 and 5xx may go better later (RFC 9110; RFC 6585, section 4); all else is final.
 pub(super) async fn finish(request: RequestBuilder) -> Result<String, NotSent> {
-    let response = request.send().await.map_err(|error| explain(error))?;
+    let response = request.send().await.map_err(explain)?;
     let status = response.status();
     let pause = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(pause);
     let mut body = Vec::new();
@@ -91,7 +91,7 @@ fn pause(value: &str) -> Option<Duration> {
         return Some(Duration::from_secs(u64::from(seconds)));
     }
     let at = chrono::DateTime::parse_from_rfc2822(value).ok()?;
-    at.signed_duration_since(chrono::Utc::now()).to_std().ok()
+    at.signed_duration_since(crate::world::clock::now().wall()).to_std().ok()
 }
 
 fn pause_in(body: &Value) -> Option<Duration> {

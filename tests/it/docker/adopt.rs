@@ -1,5 +1,5 @@
 //! Containers over the ends of engines: of ours, of Docker's, and what others do to them.
-#![expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test says what it expects by failing")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test says what it expects by failing")]
 
 use std::{sync::Arc, time::Duration};
 

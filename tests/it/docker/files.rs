@@ -109,6 +109,6 @@ networks:
     let cache = container(&project, "cache-2");
     assert_eq!((cache.name(), cache.number), ("myshop-cache-2".to_owned(), 2));
     assert_eq!(cache.network_name("far"), "others");
-    let needs: Vec<&str> = project.services[0].depends_on.keys().map(|name| name.as_str()).collect();
+    let needs: Vec<&str> = project.services[0].depends_on.keys().map(cas::model::ids::ServiceName::as_str).collect();
     assert_eq!(needs, ["cache-1", "cache-2"]);
 }

@@ -1,5 +1,5 @@
 //! A container as a run: made, followed, asked, ended.
-#![expect(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "a test says what it expects by failing")]
+#![expect(clippy::unwrap_used, reason = "a test says what it expects by failing")]
 
 use std::{sync::Arc, time::Duration};
 

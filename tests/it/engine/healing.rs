@@ -1,4 +1,5 @@
 //! What the healer does about what is not well, what it leaves alone, and how it judges itself.
+#![expect(clippy::wildcard_enum_match_arm, reason = "one effect is looked for")]
 
 use std::{sync::Arc, time::Duration};
 
@@ -60,7 +61,7 @@ fn up(specs: Vec<ServiceSpec>) -> World {
 #[test]
 fn the_ladder_is_climbed_rung_by_rung_and_a_person_is_called_at_its_end() {
     let reset = CommandLine::Shell("./reset".to_owned());
-    let rungs = vec![
+    let rungs = [
         Remedy::Wait { time: secs(5) },
         Remedy::Reload { signal: Signal::Hup },
         Remedy::Run { command: reset.clone() },
@@ -341,7 +342,7 @@ fn round(world: &World) -> (RunId, u64) {
         Effect::Examine(round) => Some((round.run, round.round)),
         _ => None,
     });
-    rounds.last().unwrap()
+    rounds.collect::<Vec<_>>().pop().unwrap()
 }
 
 fn read(world: &mut World, connections: f64, remarks: Vec<Remark>) {

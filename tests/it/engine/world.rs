@@ -443,6 +443,7 @@ impl World {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one effect after the other")]
     fn carry_out(&mut self, effect: Effect, after: &Snapshot) {
         assert!(self.quits == 0 || matches!(effect, Effect::Reply { .. } | Effect::Record(_)), "{effect:?} after Quit");
         match effect {

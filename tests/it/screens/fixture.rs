@@ -6,6 +6,7 @@ use cas::{
     host::handle::Link,
     model::{
         event::TroubleSlot,
+        exam::{Checkup, Finding, Grade, Reads, Unit},
         history::History,
         ids::{ProjectName, RunId, ServiceId, ServiceName},
         log::{LogBatch, LogLine, Stream},
@@ -407,13 +408,13 @@ pub(super) fn held() -> World {
         state: "starting".to_owned(),
     };
     let holder = PortHolder {
-        because: None,
         port: 8080,
         pid: Some(1234),
         command: Some("nginx: master process".to_owned()),
         since_us: None,
         user: None,
         service: None,
+        because: None,
     };
     let stopping =
         Phase::Stopping { run: RunId(3), since: ago(2), kill_at: in_seconds(8), then: AfterStop::StartAgain };
@@ -461,13 +462,13 @@ pub(super) fn held() -> World {
             "web",
             What::Blocked {
                 holders: vec![PortHolder {
-                    because: None,
                     port: 8080,
                     pid: None,
                     command: None,
                     since_us: None,
                     user: None,
                     service: None,
+                    because: None,
                 }],
             },
             "",
@@ -580,6 +581,174 @@ pub(super) fn connected() -> World {
     world
 }
 
+fn finding(check: &str, grade: Grade, sentence: &str) -> Finding {
+    Finding {
+        exam: "postgres".to_owned(),
+        check: check.to_owned(),
+        grade,
+        sentence: sentence.to_owned(),
+        advice: None,
+        value: None,
+        unit: Unit::Count,
+        reads: Reads::Value,
+        warn: None,
+        critical: None,
+        below: false,
+        trend_per_minute: None,
+        history: Vec::new(),
+        since: ago(150),
+    }
+}
+
+fn checkup(kind: &str, title: &str, server: &str, findings: Vec<Finding>) -> Checkup {
+    Checkup {
+        kind: kind.to_owned(),
+        title: title.to_owned(),
+        how: format!("its program is {kind}"),
+        server: Some(server.to_owned()),
+        at: Some(ago(4)),
+        failed: std::collections::BTreeMap::new(),
+        findings,
+        remedies: vec!["wait 5 s".to_owned(), "restart it".to_owned()],
+    }
+}
+
+fn database() -> ServiceView {
+    let mut db = service("demo", "db", running(3900), "runs; readiness passed 2 s ago");
+    db.health = Health::Healthy { since: ago(3890) };
+    db.probes = vec![ProbeView {
+        kind: ProbeKind::Readiness,
+        check: "postgres localhost:5432".to_owned(),
+        rounds: 390,
+        failures: 0,
+        last: Some(ProbeOutcome::Passed),
+        last_took_us: 2_400,
+    }];
+    let spent = Finding {
+        advice: Some("raise max_connections, or put a pooler such as PgBouncer before it".to_owned()),
+        value: Some(0.97),
+        reads: Reads::Share,
+        warn: Some(0.8),
+        critical: Some(0.95),
+        trend_per_minute: Some(0.02),
+        history: (0..30).map(|look| 0.4 + f64::from(look) * 0.02).collect(),
+        ..finding("connections", Grade::Critical, "connections in use: 97 of 100 (97 %)")
+    };
+    let held = Finding {
+        advice: Some("see what holds its transaction open: pg_stat_activity".to_owned()),
+        value: Some(120.0),
+        unit: Unit::Seconds,
+        warn: Some(60.0),
+        critical: Some(600.0),
+        trend_per_minute: Some(60.0),
+        history: vec![0.0, 60.0, 120.0],
+        ..finding(
+            "oldest-transaction",
+            Grade::Warning,
+            "oldest transaction: 2m 0s; pid 4711: UPDATE orders SET state = 1",
+        )
+    };
+    let hits = Finding {
+        value: Some(0.992),
+        reads: Reads::Share,
+        warn: Some(0.9),
+        below: true,
+        trend_per_minute: Some(0.0),
+        history: vec![0.99; 12],
+        ..finding("cache-hits", Grade::Good, "reads served from memory: 992 of 1000 (99.2 %)")
+    };
+    let replica = finding("replication", Grade::Notice, "it has no replica");
+    db.checkup = Some(checkup("postgres", "PostgreSQL", "PostgreSQL 15.18", vec![spent, held, replica, hits]));
+    db
+}
+
+/// Everything that deep looks can find: critical, warned, well, looked at in vain; one that waits and one that gave up behind it.
+pub(super) fn ward() -> World {
+    let mut cache = service("demo", "cache", running(3910), "runs");
+    let memory = Finding {
+        exam: "redis".to_owned(),
+        advice: Some("raise maxmemory, let keys expire, or choose an eviction policy".to_owned()),
+        value: Some(0.9),
+        unit: Unit::Bytes,
+        reads: Reads::Share,
+        warn: Some(0.85),
+        critical: Some(0.97),
+        trend_per_minute: Some(0.001),
+        history: (0..12).map(|look| 0.88 + f64::from(look) * 0.001).collect(),
+        ..finding("memory", Grade::Warning, "memory in use: 900 MiB of 1000 MiB (90 %)")
+    };
+    cache.checkup = Some(checkup("redis", "Redis", "Redis 7.0.15", vec![memory]));
+    let mut site = service("demo", "site", running(3800), "runs; readiness passed 1 s ago");
+    site.health = Health::Healthy { since: ago(3790) };
+    let quick = Finding {
+        exam: "http".to_owned(),
+        value: Some(0.004),
+        unit: Unit::Seconds,
+        warn: Some(1.0),
+        critical: Some(5.0),
+        trend_per_minute: Some(0.0),
+        history: vec![0.003, 0.004, 0.003, 0.004],
+        ..finding("first-byte", Grade::Good, "first byte after: 4 ms")
+    };
+    site.checkup = Some(checkup("http", "HTTP", "nginx/1.22.1", vec![quick]));
+    let mut broker = service("demo", "broker", running(600), "runs");
+    let mut refused = checkup("rabbitmq", "RabbitMQ", "", Vec::new());
+    refused.failed.insert("rabbitmq".to_owned(), "ACCESS_REFUSED: login was refused for user guest".to_owned());
+    broker.checkup = Some(refused);
+    let held_by = |name: &str, state: &str| Phase::Waiting {
+        since: ago(90),
+        holds: vec![Hold::Dependency {
+            service: ServiceName::new(name).unwrap(),
+            condition: Condition::ServiceHealthy,
+            state: state.to_owned(),
+        }],
+    };
+    let needs = |name: &str| DependencyView {
+        service: ServiceName::new(name).unwrap(),
+        condition: Condition::ServiceHealthy,
+        holds: false,
+    };
+    let mut api = service("demo", "api", held_by("queue", "waiting"), "waits for queue (service_healthy, now waiting)");
+    api.depends_on = vec![needs("queue")];
+    let mut queue =
+        service("demo", "queue", held_by("mail", "gave-up"), "waits for mail (service_healthy, now gave-up)");
+    queue.depends_on = vec![needs("mail")];
+    let gave_up = Phase::GaveUp { attempts: 8, since: ago(60), exit: Exit::Code(127) };
+    let mail = service("demo", "mail", gave_up, "gave up after 8 starts that never held; start it by hand");
+    let exited = || What::Exited {
+        exit: Exit::Code(127),
+        after: Duration::from_millis(12),
+        last_words: vec!["sh: 1: sendmial: not found".to_owned()],
+    };
+    let nobody = "nobody asked for it";
+    let timeline = vec![
+        entry(1, 200, Origin::Config, "mail", What::Started { pid: 4020, attempt: 0 }, "started by the project file"),
+        entry(2, 199, Origin::System, "mail", exited(), nobody),
+        entry(3, 199, Origin::Healer, "mail", What::RestartScheduled { delay: Duration::from_secs(1), attempt: 1 }, ""),
+        entry(
+            4,
+            150,
+            Origin::System,
+            "db",
+            What::Found {
+                check: "connections".to_owned(),
+                grade: Grade::Critical,
+                sentence: "connections in use: 97 of 100 (97 %)".to_owned(),
+            },
+            "raise max_connections, or put a pooler such as PgBouncer before it",
+        ),
+        entry(5, 60, Origin::System, "mail", exited(), nobody),
+        entry(6, 60, Origin::Healer, "mail", What::GaveUp { attempts: 8 }, ""),
+    ];
+    let mut world = world(vec![database(), cache, site, broker, api, queue, mail], timeline);
+    let mail = id("demo", "mail");
+    world.logs = vec![
+        batch(&mail, 5, 0, 61, &["connecting to the queue", "!sh: 1: sendmial: not found"]),
+        batch(&mail, 6, 2, 59, &["a line from later"]),
+    ];
+    world
+}
+
 /// By name, as tests say it.
 pub(super) fn named(name: &str) -> World {
     match name {
@@ -593,6 +762,7 @@ pub(super) fn named(name: &str) -> World {
         "refused" => refused(),
         "retrying" => retrying(),
         "connected" => connected(),
+        "ward" => ward(),
         other => panic!("no fixture is called {other}"),
     }
 }
