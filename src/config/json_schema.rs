@@ -16,7 +16,7 @@ const SIGNAL: &str = "^([Ss][Ii][Gg])?[A-Za-z0-9+-]+$";
 const SERVICE_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
 /// Maps that other maps refer to by name.
-const SHARED: [(&str, &Table); 40] = [
+const SHARED: [(&str, &Table); 41] = [
     ("service", &schema::SERVICE),
     ("defaults", &schema::DEFAULTS),
     ("logs", &schema::LOGS),
@@ -25,6 +25,7 @@ const SHARED: [(&str, &Table); 40] = [
     ("resources", &schema::RESOURCES),
     ("limits", &schema::LIMITS),
     ("build", &schema::BUILD),
+    ("joined", &schema::JOINED),
     ("probe", &schema::PROBE),
     ("http", &schema::HTTP),
     ("deep", &schema::DEEP),
@@ -183,6 +184,8 @@ fn form(word: &Word) -> Option<Value> {
         (_, "-20 to 19") => {
             any_of(vec![json!({ "type": "integer", "minimum": -20, "maximum": 19 }), matching("^\\s*-?[0-9]+\\s*$")])
         }
+        ("volumes", _) => any_of(vec![list_of(&json!({ "anyOf": [scalar(), { "type": "object" }] }))]),
+        ("networks", _) => any_of(vec![list_of(&scalar()), map_to(&any_of(vec![reference("joined")]))]),
         ("build", "text or map") => any_of(vec![scalar(), reference("build")]),
         ("schedule", "text or map") => any_of(vec![scalar(), reference("schedule")]),
         ("watch", "text, list or map") => any_of(vec![scalar(), list_of(&scalar()), reference("watch")]),
