@@ -248,15 +248,13 @@ impl ExamState {
     fn settle(&mut self, seen: Vec<(Finding, u32)>) -> Vec<Finding> {
         let mut news = Vec::new();
         let mut names = Vec::new();
+        let mut seen = seen;
+        // The worst of several of one name comes first, and is the one that counts.
+        seen.sort_by_key(|(finding, _)| std::cmp::Reverse(finding.grade));
         for (finding, looks) in seen {
             let key = finding.check.clone();
-            // Several remarks of one name are one check with the worst of them.
+            // Several of one name are one check.
             if names.contains(&key) {
-                if let Some(check) = self.checks.get_mut(&key)
-                    && finding.grade > check.finding.grade
-                {
-                    check.finding = Finding { since: check.finding.since, ..finding };
-                }
                 continue;
             }
             names.push(key.clone());
@@ -277,7 +275,7 @@ impl ExamState {
             };
             let advice = finding.advice.clone().filter(|_| grade >= Grade::Warning);
             check.finding = Finding { grade, advice, since, ..finding };
-            if grade != before {
+            if grade != before && grade.max(before) >= Grade::Warning {
                 news.push(check.finding.clone());
             }
         }
@@ -571,6 +569,19 @@ mod tests {
             values.push(state.checks.get("figure").and_then(|check| check.finding.value));
         }
         assert_eq!(values, [None, Some(10.0), Some(10.0), Some(1.0)]);
+    }
+
+    #[test]
+    fn a_figure_and_a_remark_of_one_name_are_one_check_with_the_worse_of_both() {
+        let exam = exam(rule(Reads::Value, Unit::Count, 10.0, 20.0));
+        let mut state = ExamState::default();
+        for second in [0, 15, 30, 45] {
+            let mut reading = read(Measure::new("figure", 1.0));
+            reading.remark("figure", Grade::Notice, "it is short", None);
+            let news = state.take(at(second), &exam, reading);
+            assert!(news.is_empty(), "{news:?}");
+        }
+        assert_eq!(state.checks["figure"].finding.sentence, "it is short");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::model::{
     own::figures,
     phase::Phase,
     policy::Origin,
-    probe::{ProbeKind, ProbeOutcome},
+    probe::{Check, ProbeKind, ProbeOutcome},
     time::{Timestamp, short_duration},
     timeline::What,
 };
@@ -82,8 +82,12 @@ impl Service {
     /// The probe that says now that it is well.
     fn passing(&self) -> Option<ProbeKind> {
         let run = self.run.as_ref()?;
+        // What asks in the server's own protocol is no check of anybody's that could be written better.
+        let is_own = |check: &Check| matches!(check, Check::Server { .. } | Check::Container);
         let passes = |kind: &ProbeKind| {
-            run.probes.get(kind).is_some_and(|state| !state.watches_log() && state.last == Some(ProbeOutcome::Passed))
+            run.probes.get(kind).is_some_and(|state| {
+                !state.watches_log() && !is_own(&state.probe.check) && state.last == Some(ProbeOutcome::Passed)
+            })
         };
         [ProbeKind::Readiness, ProbeKind::Liveness].into_iter().find(passes)
     }

@@ -21,7 +21,13 @@ struct Writes {
 
 impl Writes {
     fn watch(project: &Project) -> Self {
-        let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).unwrap();
+        // Another test takes all of this user for a while.
+        let mut had = None;
+        eventually("an instance of inotify can be had", || {
+            had = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok();
+            had.is_some()
+        });
+        let inotify = had.unwrap();
         let spool = project.environment()[0].1.join("spool");
         for directory in [spool.as_path(), journal(project).parent().unwrap()] {
             inotify::add_watch(&inotify, directory, WatchFlags::MODIFY).unwrap();

@@ -68,7 +68,7 @@ fn an_edited_secret_is_known_after_the_reload_and_the_old_one_still_is() {
     eventually("the new one runs", || get(&socket, "/v1/logs").matches("value ").count() == 2);
     let said = get(&socket, "/v1/logs?since=1h");
     assert!(!said.contains("canary") && said.matches("‹redacted:APP_SECRET›").count() == 2, "{said}");
-    assert_eq!(service(&project, "web")["phase"], "running");
+    eventually("it runs", || service(&project, "web")["phase"] == "running");
     assert_eq!(json(&project, &["status", "--json"])["services"].as_array().unwrap().len(), 1);
     good(&project, &["daemon", "stop", "--down"]);
     nothing_is_left(&project);
