@@ -14,9 +14,7 @@ use std::{
 use crate::model::{
     effect::Effect,
     event::TimerKey,
-    exam::{
-        Checkup, Exam, ExamRound, Finding, Grade, Measure, Nature, Reading, Reads, Remark, Remedy, Rule, Trouble, Unit,
-    },
+    exam::{Checkup, Exam, ExamRound, Finding, Grade, Measure, Nature, Reading, Reads, Remark, Remedy, Rule, Trouble},
     figure::{amount, number},
     ids::{RunId, ServiceId},
     phase::Phase,
@@ -223,32 +221,16 @@ impl ExamState {
             seen.push((finding, LOOKS));
         }
         for Remark { check, grade, sentence, advice } in reading.remarks {
-            let finding = Finding {
-                exam: exam.name.clone(),
-                check,
-                grade,
-                sentence,
-                advice,
-                value: None,
-                unit: Unit::Count,
-                reads: Reads::Value,
-                warn: None,
-                critical: None,
-                below: false,
-                trend_per_minute: None,
-                history: Vec::new(),
-                since: now,
-            };
+            let finding = Finding { advice, ..Finding::seen(&exam.name, &check, grade, sentence, now) };
             seen.push((finding, 1));
         }
         self.settle(seen)
     }
 
     /// Puts what was seen over what was known; the findings whose grade counts as changed now.
-    fn settle(&mut self, seen: Vec<(Finding, u32)>) -> Vec<Finding> {
+    fn settle(&mut self, mut seen: Vec<(Finding, u32)>) -> Vec<Finding> {
         let mut news = Vec::new();
         let mut names = Vec::new();
-        let mut seen = seen;
         // The worst of several of one name comes first, and is the one that counts.
         seen.sort_by_key(|(finding, _)| std::cmp::Reverse(finding.grade));
         for (finding, looks) in seen {
@@ -298,13 +280,22 @@ impl ExamState {
 }
 
 impl Service {
+    /// What was found of it is not as it was drawn last.
+    pub(super) fn look_changed(&mut self) {
+        self.drawn = None;
+        self.view = None;
+    }
+
     /// What deep looks have found of its present run; none where it is of no known kind and none was made.
     pub(super) fn checkup(&self, now: Timestamp) -> Option<Checkup> {
-        let plain = Nature { kind: "process".to_owned(), title: "process".to_owned(), ..Nature::default() };
-        let nature = match &self.spec.nature {
+        let plain;
+        let nature: &Nature = match &self.spec.nature {
             Some(nature) => nature,
             None if self.doubts.is_empty() => return None,
-            None => &Arc::new(plain),
+            None => {
+                plain = Nature { kind: "process".to_owned(), title: "process".to_owned(), ..Nature::default() };
+                &plain
+            }
         };
         let mut findings: Vec<Finding> =
             self.exams.values().flat_map(|state| state.checks.values().map(|check| check.finding.clone())).collect();
@@ -313,40 +304,17 @@ impl Service {
                 continue;
             };
             let times = if seen.times > 1 { format!(", {} times", seen.times) } else { String::new() };
+            let sentence = format!("{}{times}: {}", sign.says, seen.line);
             findings.push(Finding {
-                exam: "output".to_owned(),
-                check: "output".to_owned(),
-                grade: sign.grade,
-                sentence: format!("{}{times}: {}", sign.says, seen.line),
                 advice: sign.advice.clone(),
-                value: None,
-                unit: Unit::Count,
-                reads: Reads::Value,
-                warn: None,
-                critical: None,
-                below: false,
-                trend_per_minute: None,
-                history: Vec::new(),
-                since: seen.since,
+                ..Finding::seen("output", "output", sign.grade, sentence, seen.since)
             });
         }
         let since = self.run.as_ref().map_or(now, |run| run.since);
         findings.extend(self.doubts.iter().cloned());
         findings.extend(nature.doubts.iter().map(|remark| Finding {
-            exam: "probes".to_owned(),
-            check: remark.check.clone(),
-            grade: remark.grade,
-            sentence: remark.sentence.clone(),
             advice: remark.advice.clone(),
-            value: None,
-            unit: Unit::Count,
-            reads: Reads::Value,
-            warn: None,
-            critical: None,
-            below: false,
-            trend_per_minute: None,
-            history: Vec::new(),
-            since,
+            ..Finding::seen("probes", &remark.check, remark.grade, remark.sentence.clone(), since)
         }));
         findings.sort_by(|a, b| b.grade.cmp(&a.grade).then_with(|| a.check.cmp(&b.check)));
         let failed = self.exams.iter().filter_map(|(name, state)| Some((name.clone(), state.failed.clone()?)));
@@ -372,6 +340,7 @@ impl Engine {
         }
         self.begin_mends(id);
         let Some(service) = self.services.get_mut(id) else { return };
+        service.look_changed();
         let Some(nature) = service.spec.nature.clone() else { return service.exams.clear() };
         service.exams.retain(|name, _| nature.exams.iter().any(|exam| exam.name == *name));
         for exam in &nature.exams {
@@ -402,6 +371,8 @@ impl Engine {
         if state.in_flight {
             // The world owes an answer: what it was asked for is not waited for any more.
             state.failed = Some("the look was never answered".to_owned());
+            service.drawn = None;
+            service.view = None;
         }
         state.round += 1;
         state.in_flight = true;
@@ -436,7 +407,7 @@ impl Engine {
                 Vec::new()
             }
         };
-        service.view = None;
+        service.look_changed();
         self.changed = true;
         if !news.is_empty() {
             self.mark(&id);
@@ -481,7 +452,7 @@ impl Engine {
             seen.told = Some(now);
         }
         let sentence = format!("{}: {}", sign.says, seen.line);
-        service.view = None;
+        service.look_changed();
         self.changed = true;
         if tells {
             let what = What::Found { check: "output".to_owned(), grade: sign.grade, sentence };

@@ -309,7 +309,7 @@ impl Engine {
         if self.asks_the_graph(id, kind) {
             return self.arm(id, self.now.plus(GRAPH_AGAIN), TimerKey::HealAgain(id.clone(), kind));
         }
-        let is_late = self.probe_mut(id, kind).is_some_and(|state| state.took >= state.probe.timeout);
+        let is_late = self.probe(id, kind).is_some_and(|state| state.took >= state.probe.timeout);
         if is_late && self.is_browned_out() {
             return;
         }
@@ -323,21 +323,21 @@ impl Engine {
     /// Whether something that it needs has not yet answered since its own row of failures began, or has begun to fail, too: what has not been asked is asked now.
     fn asks_the_graph(&mut self, id: &ServiceId, kind: ProbeKind) -> bool {
         let now = self.now;
-        let since = self.probe_mut(id, kind).and_then(|state| state.failing_since).unwrap_or(now);
+        let since = self.probe(id, kind).and_then(|state| state.failing_since).unwrap_or(now);
         let mut waits = false;
         let mut unasked = Vec::new();
         for other in graph::needed(&self.services, id) {
             let Some(run) = self.services.get(&other).and_then(|service| service.run.as_ref()) else { continue };
             for (kind, state) in run.probes.iter().filter(|(kind, state)| run.is_asked(**kind) && !state.watches_log())
             {
-                let is_new = state.flight == Flight::None && state.sent.mono_us > since.mono_us;
-                let is_suspect = state.failures > 0 && state.standing != Standing::Ill;
-                waits |= !is_new || is_suspect;
-                if !is_new && state.flight == Flight::None && state.standing != Standing::Broken {
-                    unasked.push((other.clone(), *kind));
-                }
+                // What cannot be asked says nothing, however often it is tried.
                 if state.standing == Standing::Broken {
-                    waits &= is_suspect;
+                    continue;
+                }
+                let is_new = state.flight == Flight::None && state.sent.mono_us > since.mono_us;
+                waits |= !is_new || (state.failures > 0 && state.standing != Standing::Ill);
+                if !is_new && state.flight == Flight::None {
+                    unasked.push((other.clone(), *kind));
                 }
             }
         }
@@ -354,6 +354,10 @@ impl Engine {
         if idle && run.is_asked(kind) {
             self.arm_probe(id, kind, at);
         }
+    }
+
+    fn probe(&self, id: &ServiceId, kind: ProbeKind) -> Option<&ProbeState> {
+        self.services.get(id)?.run.as_ref()?.probes.get(&kind)
     }
 
     fn probe_mut(&mut self, id: &ServiceId, kind: ProbeKind) -> Option<&mut ProbeState> {
@@ -451,7 +455,7 @@ impl Engine {
     }
 
     /// What follows from a probe that failed for good, in words.
-    fn verdict_on(&mut self, id: &ServiceId, probe: ProbeKind) -> String {
+    fn verdict_on(&self, id: &ServiceId, probe: ProbeKind) -> String {
         let holds = graph::holds(&self.services, id);
         if !holds.is_empty() {
             return format!("left running, as what it depends on is not well: {}", holds_text(&holds));
@@ -462,7 +466,7 @@ impl Engine {
         if self.service(id).is_some_and(|service| service.maintenance.is_some()) {
             return "left running: it is in maintenance".to_owned();
         }
-        let heals = self.probe_mut(id, probe).is_some_and(|state| state.probe.heals);
+        let heals = self.probe(id, probe).is_some_and(|state| state.probe.heals);
         if self.services.get(id).is_some_and(|service| service.flap.is_flapping()) {
             return "left running: it flaps".to_owned();
         }

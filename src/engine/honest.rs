@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::model::{
-    exam::{Finding, Grade, Reads, Subject, Unit},
+    exam::{Finding, Grade, Subject},
     ids::{RunId, ServiceId},
     own::figures,
     phase::Phase,
@@ -200,21 +200,10 @@ impl Engine {
         let mut news = Vec::new();
         for Doubt { check, sentence, advice } in doubts {
             let known = before.iter().find(|finding| finding.check == check);
+            let since = known.map_or(now, |known| known.since);
             let finding = Finding {
-                exam: EXAM.to_owned(),
-                check,
-                grade: Grade::Warning,
-                sentence,
                 advice: Some(advice.to_owned()),
-                value: None,
-                unit: Unit::Count,
-                reads: Reads::Value,
-                warn: None,
-                critical: None,
-                below: false,
-                trend_per_minute: None,
-                history: Vec::new(),
-                since: known.map_or(now, |known| known.since),
+                ..Finding::seen(EXAM, &check, Grade::Warning, sentence, since)
             };
             if known.is_none() {
                 news.push(finding.clone());
@@ -224,7 +213,7 @@ impl Engine {
         let over = before.iter().filter(|old| service.doubts.iter().all(|finding| finding.check != old.check));
         news.extend(over.map(|old| Finding { grade: Grade::Good, ..old.clone() }));
         if service.doubts != before {
-            service.view = None;
+            service.look_changed();
             self.changed = true;
         }
         self.tell_doubts(id, run, news);

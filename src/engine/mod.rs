@@ -261,9 +261,7 @@ impl Engine {
             return;
         }
         self.redactor = redactor;
-        for service in self.services.values_mut() {
-            service.view = None;
-        }
+        self.services.values_mut().for_each(Service::look_changed);
         self.changed = true;
     }
 

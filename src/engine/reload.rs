@@ -124,6 +124,7 @@ impl Engine {
                 difference.changed.push(spec.id.service.clone());
             }
             if service.spec.nature != spec.nature {
+                service.drawn = None;
                 looks_anew.push(spec.id.clone());
             }
             service.spec = spec.clone();

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::model::{
     alarm::Silence,
-    exam::Finding,
+    exam::{Checkup, Finding},
     history::History,
     ids::{Epoch, RunId, ServiceId, ServiceName},
     mark::SpecMark,
@@ -297,6 +297,8 @@ pub(super) struct Service {
     pub(super) dropped_told: Option<Timestamp>,
     /// What the next engine would know of it; none where nothing was kept.
     pub(super) remembered: Option<Box<ServiceState>>,
+    /// What deep looks have found, as it is shown; none where it must be drawn anew, or nothing was found.
+    pub(super) drawn: Option<Arc<Checkup>>,
     /// Its picture; none where it must be drawn anew.
     pub(super) view: Option<Arc<ServiceView>>,
 }
@@ -364,6 +366,7 @@ impl Service {
             lacking: None,
             dropped_told: None,
             remembered: None,
+            drawn: None,
             view: None,
         }
     }

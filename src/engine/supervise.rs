@@ -80,6 +80,7 @@ impl Engine {
             service.usage = None;
             service.exams.clear();
             service.signs.clear();
+            service.drawn = None;
             service.doubts.clear();
         }
         if service.start.token && !matches!(phase, Phase::Starting { .. }) {

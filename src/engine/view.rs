@@ -91,12 +91,27 @@ impl Engine {
             return Some(view.clone());
         }
         self.revise(id);
+        self.draw_checkup(id);
         let service = self.services.get(id)?;
         let mut view = self.draw(id, service);
         self.redactor.view(&mut view);
         let view = Arc::new(view);
         self.services.get_mut(id)?.view = Some(view.clone());
         Some(view)
+    }
+
+    /// What was found changes far less often than what is used: it is drawn anew only where it has.
+    fn draw_checkup(&mut self, id: &ServiceId) {
+        let now = self.now;
+        let Some(service) = self.services.get_mut(id) else { return };
+        // Signs in the output fade with time.
+        if service.drawn.is_some() && service.signs.is_empty() {
+            return;
+        }
+        service.drawn = service.checkup(now).map(|mut checkup| {
+            self.redactor.checkup(&mut checkup);
+            Arc::new(checkup)
+        });
     }
 
     fn draw(&self, id: &ServiceId, service: &Service) -> ServiceView {
@@ -132,7 +147,7 @@ impl Engine {
             depends_on: depends_on.collect(),
             dependents: service.dependents.clone(),
             probes: probe_views(service),
-            checkup: service.checkup(self.now),
+            checkup: service.drawn.clone(),
             restart: spec.restart,
             autostart: spec.autostart,
             occasions: OccasionView::of(&spec.occasions, service.next_at()),

@@ -16,8 +16,8 @@ use crate::model::{
     text::{plain, truncate},
 };
 
-/// Between two words of the same sign, microseconds of the wall clock.
-const AGAIN_US: i64 = 1_000_000;
+/// Between two words of the same sign, microseconds of the wall clock, which may be set back.
+const AGAIN_US: u64 = 1_000_000;
 /// Columns of a line that are told.
 const TOLD: usize = 400;
 
@@ -60,7 +60,7 @@ impl Signs {
                 continue;
             }
             for found in watched.set.matches(text) {
-                if watched.told_us[found].is_some_and(|told| batch.wall_us - told < AGAIN_US) {
+                if watched.told_us[found].is_some_and(|told| batch.wall_us.abs_diff(told) < AGAIN_US) {
                     continue;
                 }
                 watched.told_us[found] = Some(batch.wall_us);

@@ -444,7 +444,7 @@ pub enum Remedy {
     Restart,
     /// That, and then whoever depends on it and runs.
     RestartWithDependents,
-    /// A container is removed and made anew; its volumes stay. Of a process: a stop and a start.
+    /// A stop and a start, counted apart from [`Self::Restart`]; a container stays the one that it is.
     Recreate,
 }
 
@@ -476,7 +476,7 @@ impl Remedy {
             }
             Self::Restart => "restart it".to_owned(),
             Self::RestartWithDependents => "restart it and what depends on it".to_owned(),
-            Self::Recreate => "make it anew".to_owned(),
+            Self::Recreate => "stop and start it".to_owned(),
         }
     }
 }
@@ -591,6 +591,29 @@ pub struct Finding {
     pub history: Vec<f64>,
     /// Since when it has this grade.
     pub since: super::time::Timestamp,
+}
+
+impl Finding {
+    /// Something that is no figure and was seen, by the look `exam`; without advice.
+    #[must_use]
+    pub fn seen(exam: &str, check: &str, grade: Grade, sentence: String, since: super::time::Timestamp) -> Self {
+        Self {
+            exam: exam.to_owned(),
+            check: check.to_owned(),
+            grade,
+            sentence,
+            advice: None,
+            value: None,
+            unit: Unit::Count,
+            reads: Reads::Value,
+            warn: None,
+            critical: None,
+            below: false,
+            trend_per_minute: None,
+            history: Vec::new(),
+            since,
+        }
+    }
 }
 
 /// What deep looks at a service have found.

@@ -238,7 +238,7 @@ pub struct ServiceView {
     pub probes: Vec<ProbeView>,
     /// What deep looks at its present run have found; none where it is of no known kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checkup: Option<super::exam::Checkup>,
+    pub checkup: Option<Arc<super::exam::Checkup>>,
     /// Its restart policy.
     pub restart: super::service::RestartPolicy,
     /// Started with its project.

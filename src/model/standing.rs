@@ -126,7 +126,7 @@ fn running(snapshot: &Snapshot, service: &ServiceView) -> Standing {
         }
         Health::Unknown | Health::Starting { .. } | Health::Healthy { .. } => {}
     }
-    let checkup = service.checkup.as_ref();
+    let checkup = service.checkup.as_deref();
     if let Some(worst) = checkup.and_then(worst).filter(|worst| worst.grade >= Grade::Warning) {
         let others = unwell(service).total().saturating_sub(1);
         let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };

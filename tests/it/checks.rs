@@ -437,16 +437,18 @@ async fn a_websocket_echoes_also_after_a_dropped_connection_or_that_is_told() {
         text: "hello".to_owned(),
     };
     let port = echoes(usize::MAX).await;
-    let reading = bench.look(echo(port, "/echo")).await;
+    let reading = bench.look(echo(port, "echo")).await;
     assert!(figure(&reading, figures::LATENCY).value < 20.0);
     assert_eq!(reading.unwrap().remarks, []);
     let once = echoes(1).await;
-    let reading = bench.look(echo(once, "/echo")).await.unwrap();
+    let reading = bench.look(echo(once, "echo")).await.unwrap();
     assert!(
         reading.remarks[0].sentence.contains("there is no second one") && reading.remarks[0].sentence.contains("503"),
         "{reading:?}"
     );
-    for (path, said) in [("/mute", "does not send back what it is sent"), ("/page", "does not turn to WebSocket")] {
+    for (path, said) in
+        [("mute", "does not send back what it is sent"), ("page", "serves no WebSocket at /page: status 200")]
+    {
         let trouble = bench.look(echo(port, path)).await.unwrap_err().to_string();
         assert!(trouble.contains(said), "{trouble}");
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Redactor;
 use crate::model::{
     alarm::Notice,
+    exam::Checkup,
     phase::{Exit, Health, Hold, Phase, PortHolder},
     policy::{Plan, Reply},
     probe::ProbeOutcome,
@@ -103,7 +104,7 @@ impl Redactor {
         }
     }
 
-    /// A service in a picture.
+    /// A service in a picture; its checkup apart, by [`Self::checkup`].
     pub fn view(&self, view: &mut ServiceView) {
         match &mut view.phase {
             Phase::Waiting { holds, .. } => self.holds(holds),
@@ -127,19 +128,21 @@ impl Redactor {
                 Some(ProbeOutcome::Passed) | None => {}
             }
         }
-        if let Some(checkup) = &mut view.checkup {
-            for finding in &mut checkup.findings {
-                self.own(&mut finding.sentence);
-            }
-            for failed in checkup.failed.values_mut() {
-                self.own(failed);
-            }
-            for remedy in &mut checkup.remedies {
-                self.own(remedy);
-            }
-        }
         if let Some(description) = &mut view.description {
             self.own(description);
+        }
+    }
+
+    /// What deep looks have found.
+    pub fn checkup(&self, checkup: &mut Checkup) {
+        for finding in &mut checkup.findings {
+            self.own(&mut finding.sentence);
+        }
+        for failed in checkup.failed.values_mut() {
+            self.own(failed);
+        }
+        for remedy in &mut checkup.remedies {
+            self.own(remedy);
         }
     }
 

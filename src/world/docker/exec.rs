@@ -59,7 +59,7 @@ pub(in crate::world) async fn ask(
     let begun = clock::now();
     let mut tail = Vec::new();
     let mut exec = None;
-    let asked = run_or_again(docker, &id, command, &mut exec, &mut tail);
+    let asked = run_in(docker, &id, command, &mut exec, &mut tail);
     let answer = tokio::select! {
         () = running.ended.cancelled() => None,
         answer = tokio::time::timeout(timeout, asked) => Some(answer.ok()),
@@ -80,23 +80,6 @@ pub(in crate::world) async fn ask(
         Some(Some(Err(failure))) => ProbeOutcome::Failed(failure.told()),
     };
     Some((outcome, took))
-}
-
-/// A refusal without a word says nothing of the container (seen of a busy Docker 20.10): it is asked once more.
-async fn run_or_again(
-    docker: &Docker,
-    id: &str,
-    command: &CommandLine,
-    exec: &mut Option<String>,
-    tail: &mut Vec<u8>,
-) -> Result<i64, Failure> {
-    match run_in(docker, id, command, exec, tail).await {
-        Err(Failure::Refused { message, .. }) if message.is_empty() => {
-            tail.clear();
-            run_in(docker, id, command, exec, tail).await
-        }
-        result => result,
-    }
 }
 
 /// Its exit code.

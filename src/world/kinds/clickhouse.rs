@@ -5,8 +5,9 @@
 //! Never: a statement that writes.
 
 use super::{
-    texts::{encoded, number, said, said_in, shape},
+    texts::{number, said, said_in, shape},
     web,
+    words::encoded,
 };
 use crate::model::exam::{Grade, Measure, Reading, Target, Trouble};
 
@@ -61,9 +62,9 @@ async fn ask(target: &Target, sql: &str) -> Result<Result<Rows, Fault>, Trouble>
     let asker = Target { user: Some(user), ..target.clone() };
     let database = match target.path.trim_matches('/') {
         "" => String::new(),
-        name => format!("database={}&", encoded(name, false)),
+        name => format!("database={}&", encoded(name)),
     };
-    let path = format!("/?{database}query={}", encoded(&format!("{sql} FORMAT TabSeparated"), false));
+    let path = format!("/?{database}query={}", encoded(&format!("{sql} FORMAT TabSeparated")));
     let answer = web::get(&asker, &path).await?;
     let body = answer.text();
     if answer.status.is_success() {

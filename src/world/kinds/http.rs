@@ -1,7 +1,8 @@
 //! HTTP: whether a server answers as it should, how fast, over TLS with which certificate, and whether its own words agree with its status.
 //!
 //! Options: `samples` (requests of a deep look, 1 to 20, 5 unless told), `status` (`200`, `200,204`, `2xx`), `body` (a regular expression that the
-//! body must match), `json` (`/pointer:value`, RFC 6901), `tls-name` (the name in the certificate, where it is not the host). Whatever else stands behind the
+//! body must match), `json` (`/pointer:value`, RFC 6901), `tls-name` (the name in the certificate, where it is not the host),
+//! `heartbeat` (how old a heartbeat in the page may be, 5 minutes unless told). Whatever else stands behind the
 //! question mark is sent to the server.
 //!
 //! Never: follows a redirect to another host, sends credentials to a server whose certificate is not verified, or reads a body to its end that has none.
@@ -201,6 +202,13 @@ fn report_answer(target: &Target, path: &str, answer: &Answer, wanted: &Wanted, 
     {
         let sentence = format!("answers {} and {}", answer.status.as_str(), ill.words);
         reading.remark("body", ill.grade, sentence, Some("see to what it names; a health page should answer 503 then"));
+    }
+    if answer.status.is_success() {
+        for stale in wanted.stale_heartbeats(path, answer) {
+            let sentence = format!("answers {} while a heartbeat in it stands still: {stale}", answer.status.as_str());
+            let advice = "see whether what beats there still works; ?heartbeat=10m in its check allows longer";
+            reading.remark("heartbeat", Grade::Warning, sentence, Some(advice));
+        }
     }
     reading.measure(Measure::new("body", bytes as f64));
 }

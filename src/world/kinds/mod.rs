@@ -36,9 +36,9 @@ mod smtp;
 mod texts;
 mod weaviate;
 pub mod web;
-mod websocket;
+pub(in crate::world) mod websocket;
 pub mod wire;
-mod words;
+pub(in crate::world) mod words;
 mod zookeeper;
 
 use crate::model::exam::{Protocol, Reading, Target, Trouble};

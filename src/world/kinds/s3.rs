@@ -13,8 +13,9 @@ use reqwest::Method;
 
 use self::sign::Request;
 use super::{
-    texts::{encoded, number, said, said_in},
+    texts::{number, said, said_in},
     web::{self, Answer},
+    words::{encoded, encoded_path},
 };
 use crate::model::exam::{Grade, Measure, Reading, Target, Trouble};
 
@@ -152,8 +153,8 @@ async fn signed_in(target: &Target, root: &Answer, most: u32, region: &str) -> R
     let (path, query) = if bucket.is_empty() {
         ("/".to_owned(), String::new())
     } else {
-        let of = if prefix.is_empty() { String::new() } else { format!("&prefix={}", encoded(prefix, false)) };
-        (format!("/{}", encoded(bucket, true)), format!("list-type=2&max-keys={most}{of}"))
+        let of = if prefix.is_empty() { String::new() } else { format!("&prefix={}", encoded(prefix)) };
+        (format!("/{}", encoded_path(bucket)), format!("list-type=2&max-keys={most}{of}"))
     };
     // As the client writes it: without the port that the scheme has anyway.
     let usual = if target.tls { ":443" } else { ":80" };

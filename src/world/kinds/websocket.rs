@@ -39,8 +39,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const OURS: [&str; 2] = ["echo", "subprotocol"];
 
 /// A connection that was agreed on.
-struct Session {
-    stream: WebSocketStream<Connection>,
+pub(in crate::world) struct Session {
+    pub(in crate::world) stream: WebSocketStream<Connection>,
     server: Option<String>,
     /// Seconds from the connection to the agreement.
     handshake: f64,
@@ -66,7 +66,8 @@ pub(super) async fn look(target: &Target) -> Result<Reading, Trouble> {
     Ok(reading)
 }
 
-async fn open(target: &Target) -> Result<Session, Trouble> {
+/// Connects and agrees on the protocol.
+pub(in crate::world) async fn open(target: &Target) -> Result<Session, Trouble> {
     let request = request(target)?;
     let begun = clock::now();
     let connection = wire::connect(target).await?;

@@ -6,6 +6,7 @@ use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite},
     net::TcpStream,
+    sync::OnceCell,
 };
 
 use crate::model::exam::{Target, Trouble};
@@ -54,9 +55,7 @@ pub async fn secure(stream: TcpStream, target: &Target) -> Result<Connection, Tr
 pub async fn secure_for(stream: TcpStream, target: &Target, protocols: &[&[u8]]) -> Result<Connection, Trouble> {
     let wrong = |what: String| Trouble::Foreign(format!("TLS with {} failed: {what}", target.place()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let roots = rustls_native_certs::load_native_certs();
-    let mut store = rustls::RootCertStore::empty();
-    let (_taken, _not) = store.add_parsable_certificates(roots.certs);
+    let store = roots().await;
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| wrong(error.to_string()))?
@@ -67,6 +66,21 @@ pub async fn secure_for(stream: TcpStream, target: &Target, protocols: &[&[u8]])
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     let stream = connector.connect(name, stream).await.map_err(|error| wrong(error.to_string()))?;
     Ok(Box::new(stream))
+}
+
+/// Whom this machine trusts. Read once: that opens some hundred files, so not on a thread of the runtime.
+pub(super) async fn roots() -> Arc<rustls::RootCertStore> {
+    static ROOTS: OnceCell<Arc<rustls::RootCertStore>> = OnceCell::const_new();
+    let read = || {
+        let mut store = rustls::RootCertStore::empty();
+        let (_taken, _not) = store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Arc::new(store)
+    };
+    // An error means that the runtime ends: then nobody is asked any more.
+    let roots = ROOTS.get_or_init(|| async {
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Arc::new(rustls::RootCertStore::empty()))
+    });
+    Arc::clone(roots.await)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "not an enum of ours")]

@@ -1,5 +1,7 @@
 //! Words and figures out of what servers say. Never: passes on a control character, a second line or more than a sentence of it.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 
 use crate::{
@@ -7,22 +9,22 @@ use crate::{
     world::clock,
 };
 
-/// Most characters of a server's own words that are put into a message.
-const MOST_CHARACTERS: usize = 200;
+/// Columns that words of a server take in a message at most.
+const MOST_COLUMNS: usize = 200;
 
-/// What a server says, fit for a message: plain text of one line, trimmed, at most 200 characters.
+/// What a server says, fit for a message: plain text of one line, trimmed, at most 200 columns.
 pub(super) fn said(words: &str) -> String {
+    said_in(words, MOST_COLUMNS)
+}
+
+/// The same with another length.
+pub(super) fn said_in(words: &str, columns: usize) -> String {
     // Far more than is kept, so that what is cut is never a character's half.
-    let start: String = words.chars().take(MOST_CHARACTERS * 8).collect();
+    let start: String = words.chars().take(columns * 8).collect();
     // Line by line: one that returns to its begin is no end of what stood there.
     let lines: Vec<_> = start.split(['\r', '\n']).map(text::plain).collect();
     let line = lines.iter().flat_map(|line| line.split_whitespace()).collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= MOST_CHARACTERS {
-        return line;
-    }
-    let mut cut: String = line.chars().take(MOST_CHARACTERS - 1).collect();
-    cut.push('…');
-    cut
+    text::truncate(&line, columns).into_owned()
 }
 
 /// As [`said`], without the password of the target, should the server repeat it (as it is, or in Base64 as SMTP and HTTP send it).
@@ -43,7 +45,7 @@ pub(super) fn hushed(words: &str, target: &Target) -> String {
 
 /// Bytes that a server says, as [`said`].
 pub(super) fn said_bytes(bytes: &[u8]) -> String {
-    said(&String::from_utf8_lossy(&bytes[..bytes.len().min(MOST_CHARACTERS * 8)]))
+    said(&String::from_utf8_lossy(&bytes[..bytes.len().min(MOST_COLUMNS * 8)]))
 }
 
 /// A figure in JSON behind names joined by dots; numbers, and numbers in strings as Protobuf's JSON writes 64 bits.
@@ -67,41 +69,23 @@ pub(super) fn seconds_since(begun: Timestamp) -> f64 {
     clock::now().since(begun).as_secs_f64()
 }
 
-/// A part of a URL with `%2F` and its like resolved; what is no such is kept (RFC 3986, section 2.1:
-/// <https://www.rfc-editor.org/rfc/rfc3986#section-2.1>).
+/// All but what RFC 3986, section 2.3, calls unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A part of a URL with `%2F` and its like resolved; what is no such is kept.
 pub(super) fn decoded(part: &str) -> String {
-    let bytes = part.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let hex = bytes.get(at + 1..at + 3).and_then(|two| std::str::from_utf8(two).ok());
-        match hex.and_then(|two| u8::from_str_radix(two, 16).ok()) {
-            Some(value) if byte == b'%' => {
-                out.push(value);
-                at += 3;
-            }
-            _ => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 
 /// Text as one part of a URL: all but letters, digits and `-._~` as `%XX`.
-pub(super) fn encoded(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+pub(in crate::world) fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// The same of a path, whose slashes stay.
+pub(super) fn encoded_path(path: &str) -> String {
+    const OF_PATH: &AsciiSet = &RESERVED.remove(b'/');
+    utf8_percent_encode(path, OF_PATH).to_string()
 }
 
 /// The number of an option of the target.
@@ -131,17 +115,8 @@ pub(super) fn is_grave(name: &str) -> bool {
 }
 
 /// Base64 with padding (RFC 4648, section 4).
-pub(super) fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let word = three.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
-        for place in 0..4 {
-            let letter = LETTERS[(word >> (18 - 6 * place) & 63) as usize];
-            out.push(if place <= three.len() { char::from(letter) } else { '=' });
-        }
-    }
-    out
+pub(in crate::world) fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
 }
 
 #[cfg(test)]
@@ -152,6 +127,7 @@ mod tests {
     #[test]
     fn what_a_server_says_is_one_short_plain_line() {
         assert_eq!(said("  no\x1b[31m way\r\n  in\u{7} "), "no way in");
+        assert_eq!(super::said_in(&"x".repeat(1 << 20), 10).chars().count(), 10);
         let long = said(&"é".repeat(5000));
         assert_eq!(long.chars().count(), 200);
         assert!(long.ends_with('…'));
@@ -173,6 +149,7 @@ mod tests {
         assert_eq!(decoded("a%zzb%4"), "a%zzb%4");
         assert_eq!(encoded("a/b c~é"), "a%2Fb%20c~%C3%A9");
         assert_eq!(decoded(&encoded("ä/%?&")), "ä/%?&");
+        assert_eq!(super::encoded_path("a/b?c"), "a/b%3Fc");
     }
 
     #[test]

@@ -5,9 +5,12 @@
 use serde_json::{Value, json};
 
 use super::{cut, http, reveal};
-use crate::model::{
-    alarm::{Level, NotSent, Notice, NoticeKind},
-    route::Concealed,
+use crate::{
+    model::{
+        alarm::{Level, NotSent, Notice, NoticeKind},
+        route::Concealed,
+    },
+    world::kinds::words::encoded,
 };
 
 /// What is answered where nothing is to be sent.
@@ -72,7 +75,7 @@ pub(super) async fn opsgenie(key: &Concealed, url: &str, notice: &Notice) -> Res
         "tags": ["cas", cut(&notice.project, 50)],
     });
     let close = async || {
-        let url = format!("{base}/{}/close?identifierType=alias", percent(&alias));
+        let url = format!("{base}/{}/close?identifierType=alias", encoded(&alias));
         let body: Value = json!({ "source": "cas", "note": cut(&notice.title, 1000) });
         http::post(&url, &headers, &body).await
     };
@@ -85,18 +88,4 @@ pub(super) async fn opsgenie(key: &Concealed, url: &str, notice: &Notice) -> Res
             close().await.map(|taken| format!("{taken}, opened and closed again"))
         }
     }
-}
-
-/// A segment of a path: all but RFC 3986's unreserved characters are encoded.
-fn percent(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push('%');
-            encoded.extend([byte >> 4, byte & 15].map(|half| char::from(b"0123456789ABCDEF"[usize::from(half)])));
-        }
-    }
-    encoded
 }

@@ -183,7 +183,7 @@ fn what_a_server_says_cannot_act_on_the_terminal() {
     let mut bad = checkup(vec![finding("evil", Grade::Critical, evil)]);
     bad.server = Some(evil.to_owned());
     bad.failed.insert("look".to_owned(), evil.to_owned());
-    let db = ServiceView { checkup: Some(bad), ..fixture::view("db", fixture::running(3, 0), evil) };
+    let db = ServiceView { checkup: Some(Arc::new(bad)), ..fixture::view("db", fixture::running(3, 0), evil) };
     let snapshot = with(db);
     let patients = Patients::of(&snapshot, &all(&snapshot));
     for text in [table(&patients, Paint::Plain, Some(80)), deep::text(&patients, Paint::Plain, None)] {
@@ -355,7 +355,7 @@ fn figures_that_tick_are_no_news_to_a_pipe_and_grades_are() {
     assert_ne!(news(&before), news(&ill));
     let (one, other) = (only(&["db"]), {
         let mut db = (*only(&["db"]).services[0]).clone();
-        db.checkup.as_mut().unwrap().findings[1].grade = Grade::Good;
+        Arc::make_mut(db.checkup.as_mut().unwrap()).findings[1].grade = Grade::Good;
         with(db)
     });
     assert_ne!(news(&one), news(&Snapshot { services: vec![other.services.last().unwrap().clone()], ..other }));

@@ -93,7 +93,7 @@ pub(crate) fn growing() -> Finding {
 /// db is critical by two findings, web is ill, cache is looked at in vain, api waits for queue, queue for mail, which gave up.
 pub(crate) fn ward() -> Snapshot {
     let db = ServiceView {
-        checkup: Some(checkup(vec![
+        checkup: Some(Arc::new(checkup(vec![
             spent(),
             growing(),
             Finding {
@@ -104,7 +104,7 @@ pub(crate) fn ward() -> Snapshot {
                 trend_per_minute: Some(0.0),
                 ..finding("cache-hits", Grade::Good, "reads served from memory: 99 %")
             },
-        ])),
+        ]))),
         health: Health::Healthy { since: at(2) },
         ..view("db", running(3, 0), "running for 3m, healthy")
     };
@@ -116,13 +116,13 @@ pub(crate) fn ward() -> Snapshot {
     };
     let refused = "redis".to_owned();
     let cache = ServiceView {
-        checkup: Some(Checkup {
+        checkup: Some(Arc::new(Checkup {
             failed: BTreeMap::from([(refused, "WRONGPASS: invalid password for 127.0.0.1:6379".to_owned())]),
             kind: "redis".to_owned(),
             title: "Redis".to_owned(),
             server: None,
             ..checkup(Vec::new())
-        }),
+        })),
         ..view("cache", running(4, 0), "running for 3m")
     };
     let api = ServiceView {

@@ -10,7 +10,7 @@ use cas::model::{
     ids::RunId,
     metric::{HostUsage, Pressure, Sample},
     phase::{Exit, Phase, PortHolder},
-    probe::ProbeKind,
+    probe::{Probe, ProbeKind},
     service::{CommandLine, ServiceSpec},
     signal::Signal,
     timeline::What,
@@ -162,6 +162,27 @@ fn while_a_dependency_is_down_ten_dependents_are_left_alone_and_are_well_soon_af
     for name in &names {
         assert_eq!(world.view(name).health.label(), "healthy", "{name}");
         assert_eq!(world.spawns(name).len(), 1, "{name} was restarted");
+    }
+}
+
+#[test]
+fn what_cannot_be_asked_hides_no_other_dependency_that_has_yet_to_answer() {
+    let slow = |p: &mut Probe| p.interval = secs(20);
+    let mut world = up(vec![
+        service("a").live(),
+        service("db").live().probe(ProbeKind::Liveness, slow),
+        service("z").live(),
+        service("web").live().needs("a").needs("db").needs("z"),
+    ]);
+    answer(&mut world, "a", &Answer::Broken);
+    answer(&mut world, "z", &Answer::Broken);
+    world.run_for(secs(5));
+    // Both fall ill together; the dependency would say so much later by its rhythm.
+    answer(&mut world, "db", &Answer::Bad);
+    answer(&mut world, "web", &Answer::Bad);
+    while world.spawns("db").len() == 1 {
+        world.run_for(ms(100));
+        assert_eq!(world.spawns("web").len(), 1, "it was restarted for what its dependency has");
     }
 }
 
@@ -399,7 +420,7 @@ fn a_look_that_failed_says_why_and_an_answer_of_an_earlier_run_says_nothing() {
     let (run, number) = round(&world);
     let refused = Err(cas::model::exam::Trouble::Refused("wrong password".to_owned()));
     world.tell(Event::Examined { run, exam: "redis".to_owned(), round: number, result: refused.clone(), took: ms(3) });
-    let failed = world.view("db").checkup.clone().unwrap().failed;
+    let failed = world.view("db").checkup.clone().unwrap().failed.clone();
     assert_eq!(failed.get("redis").map(String::as_str), Some("wrong password"));
     world.say("restart db");
     world.run_for(secs(3));
@@ -421,7 +442,7 @@ fn a_sign_in_the_output_is_told_once_and_fades() {
         });
         world.run_for(secs(2));
     }
-    let findings = world.view("db").checkup.clone().unwrap().findings;
+    let findings = world.view("db").checkup.clone().unwrap().findings.clone();
     assert_eq!(findings[0].sentence, "it has no memory left, 5 times: OOM command not allowed");
     let told = world.entries.iter().filter(|entry| matches!(entry.what, What::Found { .. })).count();
     assert_eq!(told, 1);

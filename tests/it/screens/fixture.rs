@@ -658,7 +658,8 @@ fn database() -> ServiceView {
         ..finding("cache-hits", Grade::Good, "reads served from memory: 992 of 1000 (99.2 %)")
     };
     let replica = finding("replication", Grade::Notice, "it has no replica");
-    db.checkup = Some(checkup("postgres", "PostgreSQL", "PostgreSQL 15.18", vec![spent, held, replica, hits]));
+    db.checkup =
+        Some(Arc::new(checkup("postgres", "PostgreSQL", "PostgreSQL 15.18", vec![spent, held, replica, hits])));
     db
 }
 
@@ -677,7 +678,7 @@ pub(super) fn ward() -> World {
         history: (0..12).map(|look| 0.88 + f64::from(look) * 0.001).collect(),
         ..finding("memory", Grade::Warning, "memory in use: 900 MiB of 1000 MiB (90 %)")
     };
-    cache.checkup = Some(checkup("redis", "Redis", "Redis 7.0.15", vec![memory]));
+    cache.checkup = Some(Arc::new(checkup("redis", "Redis", "Redis 7.0.15", vec![memory])));
     let mut site = service("demo", "site", running(3800), "runs; readiness passed 1 s ago");
     site.health = Health::Healthy { since: ago(3790) };
     let quick = Finding {
@@ -690,11 +691,11 @@ pub(super) fn ward() -> World {
         history: vec![0.003, 0.004, 0.003, 0.004],
         ..finding("first-byte", Grade::Good, "first byte after: 4 ms")
     };
-    site.checkup = Some(checkup("http", "HTTP", "nginx/1.22.1", vec![quick]));
+    site.checkup = Some(Arc::new(checkup("http", "HTTP", "nginx/1.22.1", vec![quick])));
     let mut broker = service("demo", "broker", running(600), "runs");
     let mut refused = checkup("rabbitmq", "RabbitMQ", "", Vec::new());
     refused.failed.insert("rabbitmq".to_owned(), "ACCESS_REFUSED: login was refused for user guest".to_owned());
-    broker.checkup = Some(refused);
+    broker.checkup = Some(Arc::new(refused));
     let held_by = |name: &str, state: &str| Phase::Waiting {
         since: ago(90),
         holds: vec![Hold::Dependency {

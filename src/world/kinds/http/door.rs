@@ -105,7 +105,7 @@ impl<'t> Door<'t> {
             base = format!("https://{name}:{}", target.port);
         }
         if trust == Trust::Anyone {
-            builder = builder.tls_backend_preconfigured(tls::accepting(target)?);
+            builder = builder.tls_backend_preconfigured(tls::accepting(target).await?);
         } else {
             // It installs what a client with a provider of its own needs.
             web::client()?;

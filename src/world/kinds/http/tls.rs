@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -88,11 +88,10 @@ impl ServerCertVerifier for Recorder {
     }
 }
 
-fn configuration(target: &Target) -> Result<(ClientConfig, Arc<Recorder>), Trouble> {
+async fn configuration(target: &Target) -> Result<(ClientConfig, Arc<Recorder>), Trouble> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut store = RootCertStore::empty();
-    let (_taken, _not) = store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(&provider)).build().ok();
+    let store = wire::roots().await;
+    let verifier = WebPkiServerVerifier::builder_with_provider(store, Arc::clone(&provider)).build().ok();
     let recorder = Arc::new(Recorder { verifier, provider: Arc::clone(&provider), record: Mutex::new(None) });
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -104,8 +103,8 @@ fn configuration(target: &Target) -> Result<(ClientConfig, Arc<Recorder>), Troub
 }
 
 /// A configuration that accepts every certificate. For a look at a server that cannot be verified, without credentials.
-pub(super) fn accepting(target: &Target) -> Result<ClientConfig, Trouble> {
-    configuration(target).map(|(config, _)| config)
+pub(super) async fn accepting(target: &Target) -> Result<ClientConfig, Trouble> {
+    configuration(target).await.map(|(config, _)| config)
 }
 
 /// The option `tls-name` must be a host name: an address would lead elsewhere.
@@ -132,7 +131,7 @@ pub(super) async fn see(target: &Target) -> Result<Seen, Trouble> {
             .map_err(|_| Trouble::Unreachable(format!("{} is not a host name", target.host)))?,
     };
     let shown = target.options.get("tls-name").unwrap_or(&target.host).clone();
-    let (config, recorder) = configuration(target)?;
+    let (config, recorder) = configuration(target).await?;
     let stream = wire::connect_tcp(target).await?;
     let shaken = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await;
     let stream = shaken.map_err(|error| handshake_trouble(&error, target))?;

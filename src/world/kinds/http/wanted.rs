@@ -1,15 +1,24 @@
 //! What the check of a service wants of its answers. Never: takes what it does not understand for nothing.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use regex::bytes::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use super::{clause, door::Answer};
-use crate::model::exam::{Target, Trouble};
+use super::{clause, door::Answer, health};
+use crate::{
+    model::{
+        exam::{Target, Trouble},
+        time::human,
+    },
+    world::{
+        clock,
+        kinds::body::{heartbeats_beyond, stale_heartbeats},
+    },
+};
 
 /// The options that are not sent to the server.
-pub(super) const OPTIONS: [&str; 5] = ["samples", "body", "json", "status", "tls-name"];
+pub(super) const OPTIONS: [&str; 6] = ["samples", "body", "json", "status", "tls-name", "heartbeat"];
 /// Most requests of a look.
 const MOST_SAMPLES: usize = 20;
 /// Most memory of a compiled expression, in bytes.
@@ -54,6 +63,7 @@ pub(super) struct Wanted {
     pub(super) statuses: Option<Statuses>,
     body: Option<Regex>,
     json: Option<(String, String)>,
+    heartbeat: Option<Duration>,
 }
 
 impl Wanted {
@@ -94,12 +104,28 @@ impl Wanted {
                 pair.ok_or_else(|| wrong("json", &target.options["json"], "write /pointer:value, as /status:ok"))
             })
             .transpose()?;
-        Ok(Self { samples, statuses, body, json })
+        let heartbeat = option("heartbeat")
+            .map(|text| human::parse(text).map_err(|_| wrong("heartbeat", text, "write a duration, as 10m")))
+            .transpose()?;
+        Ok(Self { samples, statuses, body, json, heartbeat })
     }
 
     /// Whether it looks into the body.
     pub(super) fn reads_body(&self) -> bool {
-        self.body.is_some() || self.json.is_some()
+        self.body.is_some() || self.json.is_some() || self.heartbeat.is_some()
+    }
+
+    /// Heartbeats in a page about health that stand still for longer than they may; of any other page only where that is asked for.
+    pub(super) fn stale_heartbeats(&self, path: &str, answer: &Answer) -> Vec<String> {
+        if self.heartbeat.is_none() && !health::is_page_of(path) {
+            return Vec::new();
+        }
+        let Ok(page) = serde_json::from_slice::<Value>(&answer.body) else { return Vec::new() };
+        let now = clock::now().wall_us;
+        match self.heartbeat {
+            Some(limit) => heartbeats_beyond(&page, now, i64::try_from(limit.as_micros()).unwrap_or(i64::MAX)),
+            None => stale_heartbeats(&page, now),
+        }
     }
 
     /// What is not as wanted in a body: a clause that goes on after a comma.

@@ -118,6 +118,24 @@ fn a_server_that_answers_200_and_says_down_is_not_believed() {
 }
 
 #[test]
+fn a_heartbeat_that_stands_still_is_told() {
+    let fake = Fake::new(|_| Reply::new(200, r#"{"status":"ok","last_heartbeat":"2020-01-01T00:00:00Z"}"#));
+    let reading = look(Http, &with(&fake.target(), "health", &[])).unwrap();
+    let (sentence, grade) = remark(&reading, "heartbeat");
+    assert_eq!(grade, Grade::Warning);
+    assert!(sentence.contains("last_heartbeat: 2020-01-01T00:00:00Z, "), "{sentence}");
+    let is_silent = |path: &str, options: &[(&str, &str)]| {
+        let reading = look(Http, &with(&fake.target(), path, options)).unwrap();
+        reading.remarks.iter().all(|remark| remark.check != "heartbeat")
+    };
+    assert!(is_silent("health", &[("heartbeat", "20000d")]), "it may be so old");
+    assert!(is_silent("orders/7", &[]), "a page about something else");
+    assert!(!is_silent("orders/7", &[("heartbeat", "10m")]), "where it is asked for");
+    let refused = look(Http, &with(&fake.target(), "health", &[("heartbeat", "soon")])).unwrap_err().to_string();
+    assert!(refused.contains("write a duration, as 10m"), "{refused}");
+}
+
+#[test]
 fn redirects_are_followed_at_home_and_circles_are_named() {
     let fake = Fake::new(|question| {
         let to = |place: &str| Reply::new(302, "").header("location", place);
