@@ -1,5 +1,6 @@
 //! Flapping: health that comes and goes. Each fall from healthy to unhealthy adds one to a score that halves every ten minutes (an
-//! exponentially weighted moving count); above a threshold the healer holds still until the score has fallen below another.
+//! exponentially weighted moving count); above a threshold the healer holds still until the score has fallen below another,
+//! and acts only on who has stayed ill for a minute: that one does not come back by itself.
 //!
 //! Never: counts a service that was not healthy before, since that is the crash-loop breaker's; counts a fall that something which the
 //! service needs is to blame for.

@@ -35,6 +35,9 @@ const RECOVERY_SUCCESSES: u32 = 2;
 /// A stall longer than this is told on the timeline.
 const STALL_TOLD: Duration = Duration::from_secs(5);
 
+/// What flaps comes back by itself: who has been ill for so long at a stretch does not.
+const STEADILY_ILL: Duration = Duration::from_mins(1);
+
 /// What waits for an answer of what it depends on looks again after this.
 const GRAPH_AGAIN: Duration = Duration::from_millis(100);
 
@@ -288,7 +291,7 @@ impl Engine {
             self.take_fall_back(id);
         }
         let is_flapping = self.rest_from_flapping(id);
-        if heals && standing == Standing::Ill && enough && !is_flapping {
+        if heals && standing == Standing::Ill && enough && (!is_flapping || self.is_steadily_ill(id)) {
             self.act_on(id, kind);
         }
     }
@@ -417,7 +420,7 @@ impl Engine {
             (_, Health::Unknown | Health::Starting { .. }) => {}
         }
         if let Turn::Began(falls) = turn {
-            let why = "no probe ends it until it has held for a while; a restart of yours still works";
+            let why = "nothing is done about it until it has held for a while, or stayed ill for a minute; a restart of yours still works";
             self.record(about, Origin::Healer, What::Flapping { falls }, why);
         }
         if matches!(health, Health::Healthy { .. }) {
@@ -454,6 +457,11 @@ impl Engine {
         service.flap.is_flapping()
     }
 
+    fn is_steadily_ill(&self, id: &ServiceId) -> bool {
+        let health = self.service(id).map(|service| &service.health);
+        matches!(health, Some(Health::Unhealthy { since, .. }) if self.now.since(*since) >= STEADILY_ILL)
+    }
+
     /// What follows from a probe that failed for good, in words.
     fn verdict_on(&self, id: &ServiceId, probe: ProbeKind) -> String {
         let holds = graph::holds(&self.services, id);
@@ -468,7 +476,7 @@ impl Engine {
         }
         let heals = self.probe(id, probe).is_some_and(|state| state.probe.heals);
         if self.services.get(id).is_some_and(|service| service.flap.is_flapping()) {
-            return "left running: it flaps".to_owned();
+            return "left running: it flaps; healed where it stays so for a minute".to_owned();
         }
         if self.service(id).is_some_and(Service::is_asked_otherwise) {
             return "left running: it was started before its file had this probe".to_owned();

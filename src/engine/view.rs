@@ -173,7 +173,9 @@ impl Engine {
             Phase::Running { .. } => {
                 match running(&service.health, service.learnt.usual().filter(|_| self.settings.learning)) {
                     Some(health) if service.flap.is_flapping() => {
-                        format!("{said}; {health}; it flaps, so no probe ends it until it has held")
+                        format!(
+                            "{said}; {health}; it flaps, so it is left alone until it has held or stayed ill for a minute"
+                        )
                     }
                     Some(health) => format!("{said}; {health}"),
                     None => said.to_owned(),

@@ -132,6 +132,32 @@ fn row_12_a_service_that_falls_ill_again_and_again_flaps_and_is_left_alone() {
     assert!(world.spawns("web").len() > spawns, "its probes count again");
 }
 
+/// What flaps is left alone because it comes back by itself: what does not is healed, and soon.
+#[test]
+fn row_12_a_flapping_service_that_stays_ill_is_healed_after_a_minute() {
+    let mut world = with_answer(service("web").probe(ProbeKind::Liveness, |_| ()), ProbeKind::Liveness, Answer::Well);
+    let answer = |world: &mut World, answer: Answer| {
+        world.behave("web", |b| {
+            b.answers.insert(ProbeKind::Liveness, answer);
+        });
+    };
+    for _ in 0..4 {
+        answer(&mut world, Answer::Well);
+        world.run_for(secs(30));
+        answer(&mut world, Answer::Bad);
+        while world.view("web").health.label() == "healthy" {
+            world.run_for(ms(100));
+        }
+    }
+    world.assert_told("web", "flapping: fell ill 4 times");
+    let spawns = world.spawns("web").len();
+    world.run_for(secs(50));
+    assert_eq!(world.spawns("web").len(), spawns, "it may come back");
+    assert!(world.view("web").why.contains("or stayed ill for a minute"), "{}", world.view("web").why);
+    world.run_for(secs(40));
+    assert_eq!(world.spawns("web").len(), spawns + 1, "it did not: {:?}", world.story("web"));
+}
+
 #[test]
 fn one_good_answer_after_a_bad_time_is_not_yet_a_recovery() {
     let mut world = with_answer(service("web").probe(ProbeKind::Readiness, |_| ()), ProbeKind::Readiness, Answer::Bad);
