@@ -27,6 +27,7 @@ use super::wire::{Ask, LogNewsLine, ShellView, WireBatch};
 use crate::{
     host::handle::{Call, Departure, Handle, Link, LogFeed, REQUEST_CAPACITY},
     model::{
+        deed::DiskUse,
         log::LogBatch,
         policy::{Reply, Request},
         query::{Answer, Query},
@@ -283,6 +284,7 @@ async fn answer_over(remote: &Remote, numbering: Numbering, query: Query) -> Ans
             let entries = remote.get::<Vec<Entry>>(&format!("/v1/entries?limit={limit}")).await;
             entries.map(|entries| Answer::Entries(entries.into_iter().map(|entry| numbering.shown(entry)).collect()))
         }
+        Query::Disk => remote.get::<DiskUse>("/v1/disk").await.map(|disk| Answer::Disk(Arc::new(disk))),
         Query::ShellContext { service } => {
             let path = format!("/v1/services/{}/{}/shell", service.project, service.service);
             let shell = remote.get::<ShellView>(&path).await;

@@ -56,6 +56,9 @@ fn changed(entry: &Entry) -> Option<Entry> {
         | What::Released { .. }
         | What::ShimReplaced
         | What::Suspended { .. }
+        | What::Paused
+        | What::Resumed { .. }
+        | What::Handled { .. }
         | What::Continued { .. }
         | What::Forked { .. }
         | What::ScheduleMissed { .. }

@@ -22,6 +22,7 @@ use super::{
     wire::{Hello, OLDEST, SelfView, ShellView, VERSION},
 };
 use crate::model::{
+    deed::DiskUse,
     ids::{ProjectName, ServiceId, ServiceName},
     query::{Answer, Query},
     snapshot::{ServiceView, Snapshot},
@@ -102,7 +103,20 @@ pub(super) async fn shell(
             Ok(Json(ShellView { working_dir, environment, secrets }))
         }
         Ok(Answer::Unavailable(why)) => Err(Refusal::absent(why)),
-        Ok(Answer::Logs(_) | Answer::Entries(_)) => Err(Refusal::unavailable("the engine answered something else")),
+        Ok(Answer::Logs(_) | Answer::Entries(_) | Answer::Disk(_)) => {
+            Err(Refusal::unavailable("the engine answered something else"))
+        }
+        Err(gone) => Err(Refusal::unavailable(gone.to_string())),
+    }
+}
+
+pub(super) async fn disk(State(desk): State<Desk>) -> Result<Json<DiskUse>, Refusal> {
+    match desk.handle.query(Query::Disk).await {
+        Ok(Answer::Disk(disk)) => Ok(Json((*disk).clone())),
+        Ok(Answer::Unavailable(why)) => Err(Refusal::unavailable(why)),
+        Ok(Answer::Logs(_) | Answer::Entries(_) | Answer::ShellContext { .. }) => {
+            Err(Refusal::unavailable("the engine answered something else"))
+        }
         Err(gone) => Err(Refusal::unavailable(gone.to_string())),
     }
 }

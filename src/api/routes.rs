@@ -24,6 +24,7 @@ use super::{
     },
 };
 use crate::model::{
+    deed::DiskUse,
     policy::Reply,
     snapshot::{ServiceView, Snapshot},
     timeline::Entry,
@@ -60,7 +61,7 @@ pub(super) enum Needs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Patience {
     Usual,
-    /// As long as it takes: services have their own grace times.
+    /// As long as it takes: services have their own grace times, images their size.
     Endless,
 }
 
@@ -141,6 +142,7 @@ pub(super) fn table() -> Vec<Route> {
         Route::look::<Snapshot>("/v1/snapshot", "The present picture", get(read::snapshot)),
         Route::look::<Snapshot>("/v1/snapshots", "Pictures as they come, at least one a second", get(read::snapshots))
             .answering(documents(vec![(LINES, form::<Snapshot>)])),
+        Route::look::<DiskUse>("/v1/disk", "What takes up space on Docker's disk", get(read::disk)).for_hands(),
         Route::look::<Vec<Arc<ServiceView>>>("/v1/services", "The services of open projects", get(read::services)),
         Route::look::<ServiceView>("/v1/services/{project}/{service}", "One service", get(read::service)),
         Route::look::<ShellView>(
@@ -168,7 +170,11 @@ pub(super) fn table() -> Vec<Route> {
         Route::look::<LiveNews>("/v1/live", "All of it live, and a way to ask: a WebSocket", get(live::live))
             .with_params::<live::LiveParams>()
             .answering(Answers::Socket { says: Some(form::<LiveNews>), takes: form::<LiveAsk> }),
-        Route::act::<Ask, Reply>("/v1/requests", "A command at the door", post(act::request)),
+        // An image takes as long as it takes to come.
+        Route {
+            patience: Patience::Endless,
+            ..Route::act::<Ask, Reply>("/v1/requests", "A command at the door", post(act::request))
+        },
         Route {
             patience: Patience::Endless,
             body: None,

@@ -2,6 +2,7 @@
 //! Never decides about services.
 
 mod daemon;
+mod exec;
 mod keeper;
 mod left;
 mod notify;

@@ -17,7 +17,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{daemon, keeper, left, selfview, trace, veil};
+use super::{daemon, exec, keeper, left, selfview, trace, veil};
 use crate::{
     api::{
         self,
@@ -504,6 +504,14 @@ impl Outside for Real {
 
     async fn attach(&self, handle: &Handle, service: &ServiceId) -> Result<Parted, String> {
         tui::attach(handle, service, self.user().config.detach_key).await
+    }
+
+    async fn execute(&self, name: &str, container: &str, command: &[String]) -> Result<i64, String> {
+        if io::stdin().is_terminal() && io::stdout().is_terminal() {
+            exec::with_terminal(name, container, command, self.user().config.detach_key).await
+        } else {
+            exec::with_pipes(container, command).await
+        }
     }
 
     fn stored_logs(

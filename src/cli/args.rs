@@ -91,6 +91,8 @@ pub enum Verb {
     Kinds(Kinds),
     /// List the containers of Docker or Podman: those of services, and all others
     Containers(Containers),
+    /// Say what takes up space on Docker's disk, and what of it nothing uses (`cas prune` removes that)
+    Df(Df),
     /// Print what services wrote
     #[command(after_help = LOGS_EXAMPLES)]
     Logs(Logs),
@@ -120,6 +122,9 @@ pub enum Verb {
     Projects(Projects),
     /// Type into a service that has a terminal (`tty: true`); Ctrl-] lets go of it
     Attach(Attach),
+    /// Run a command in the container of a service, or in the directory and with the variables of a process; a shell where none is named
+    #[command(visible_alias = "shell", after_help = EXEC_EXAMPLES)]
+    Exec(Exec),
     /// Keep projects running in the background, also while nobody looks
     #[command(after_help = DAEMON_EXAMPLES)]
     Daemon {
@@ -156,6 +161,13 @@ Examples:
   cas daemon logs -f      what it does, in sentences
   cas daemon restart      a new engine, the same services: none is restarted
   cas daemon install      start it with the machine, by systemd";
+
+const EXEC_EXAMPLES: &str = "\
+Examples:
+  cas exec db                      a shell in its container, Ctrl-] lets go of it
+  cas exec db psql -U app          a command, with this terminal
+  cas exec db pg_dump app >dump    its output, and its exit code
+  cas exec api -- npm run migrate  a process: in its directory, with its variables";
 
 const LOGS_EXAMPLES: &str = "\
 Examples:
@@ -195,6 +207,31 @@ pub struct Attach {
     /// The service: NAME or PROJECT/NAME
     #[arg(value_name = "SERVICE")]
     pub service: ServiceRef,
+}
+
+/// `cas exec`.
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// The service, NAME or PROJECT/NAME, or any container: its name or the beginning of its id
+    #[arg(value_name = "SERVICE")]
+    pub service: ServiceRef,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<String>,
+    /// The service is the whole id of a container, and nobody is to be asked which.
+    #[arg(long, hide = true)]
+    pub by_id: bool,
+}
+
+/// `cas df`.
+#[derive(Debug, Args)]
+pub struct Df {
+    /// Every image, container and volume by itself
+    #[arg(short = 'v', long)]
+    pub verbose: bool,
+    /// JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What to do with the daemon.
@@ -463,6 +500,7 @@ impl Verb {
             Self::Projects(Projects { action: Some(action), .. }) => action.change(),
             Self::Alerts(Alerts { action: Some(AlertsAction::Test { .. }), .. }) => Some("alerts test sends a message"),
             Self::Attach(_) => Some("attach types into a service"),
+            Self::Exec(_) => Some("exec runs a command"),
             Self::Logs(logs) if logs.raw => Some("logs --raw shows secrets"),
             Self::Daemon { action } => action.change(),
             Self::Config { action } => action.change(),
@@ -472,6 +510,7 @@ impl Verb {
             | Self::Why(_)
             | Self::Kinds(_)
             | Self::Containers(_)
+            | Self::Df(_)
             | Self::Logs(_)
             | Self::Events(_)
             | Self::Alerts(Alerts { action: None, .. })
@@ -516,6 +555,8 @@ impl Cli {
                 | Verb::Health(_)
                 | Verb::Why(_)
                 | Verb::Kinds(_)
+                | Verb::Df(_)
+                | Verb::Exec(_)
                 | Verb::Containers(_)
                 | Verb::Logs(_)
                 | Verb::Events(_)

@@ -332,6 +332,9 @@ const fn is_told(entry: &Entry) -> bool {
         | What::Released { .. }
         | What::ShimReplaced
         | What::Suspended { .. }
+        | What::Paused
+        | What::Resumed { .. }
+        | What::Handled { .. }
         | What::Continued { .. }
         | What::ScheduleMissed { .. }
         | What::ScheduleSkipped { .. }

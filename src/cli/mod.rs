@@ -107,6 +107,8 @@ async fn verb<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Resul
         Some(Verb::Import(import)) => verbs::files::import(ctx, &import),
         Some(Verb::Config { action }) => verbs::config::config(ctx, outside, &place, &action, theme),
         Some(Verb::Projects(projects)) => verbs::projects::projects(ctx, outside, &place, &projects).await,
+        Some(Verb::Exec(exec)) => verbs::exec::exec(ctx, outside, &place, &exec).await,
+        Some(Verb::Df(df)) => verbs::df::df(ctx, outside, &place, &df).await,
         Some(Verb::Attach(attach)) => verbs::attach::attach(ctx, outside, &place, &attach).await,
         Some(Verb::Daemon { action }) => verbs::daemon::daemon(ctx, outside, action).await,
         Some(Verb::Demo(demo)) => verbs::demo::demo(ctx, outside, &place, &demo, theme).await,

@@ -105,6 +105,7 @@ fn service(
         probes: Vec::new(),
         checkup: None,
         maintenance: None,
+        paused: false,
         escalated: false,
         restart: spec.restart,
         autostart: spec.autostart,
@@ -176,6 +177,9 @@ const fn is_an_end(what: &What) -> bool {
         | What::Released { .. }
         | What::ShimReplaced
         | What::Suspended { .. }
+        | What::Paused
+        | What::Resumed { .. }
+        | What::Handled { .. }
         | What::Continued { .. }
         | What::ScheduleMissed { .. }
         | What::ScheduleSkipped { .. }

@@ -25,6 +25,8 @@ pub enum Outcome {
     Critical,
     /// SIGINT or SIGTERM.
     Interrupted,
+    /// `cas exec`: the command ended with this code, which is not 0.
+    Ended(u8),
 }
 
 impl Outcome {
@@ -54,6 +56,7 @@ impl Outcome {
             Self::Warned => 10,
             Self::Critical => 20,
             Self::Interrupted => 130,
+            Self::Ended(code) => code,
         }
     }
 
@@ -70,6 +73,7 @@ impl Outcome {
             Self::Warned => "`cas health`: something is worth a look, nothing is broken",
             Self::Critical => "`cas health`: something is broken: critical, unhealthy, failed, or held up",
             Self::Interrupted => "interrupted",
+            Self::Ended(_) => "`cas exec`: what the command itself ended with",
         }
     }
 }

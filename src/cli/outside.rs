@@ -304,6 +304,35 @@ pub trait Outside {
     /// Why it cannot be: a sentence.
     fn attach(&self, handle: &Handle, service: &ServiceId) -> impl Future<Output = Result<Parted, String>>;
 
+    /// Runs a command in a container, a shell where none is named, with this terminal where there is one, else with standard input and output; its exit
+    /// code.
+    ///
+    /// # Errors
+    /// Why it cannot be: a sentence.
+    fn execute(&self, name: &str, container: &str, command: &[String]) -> impl Future<Output = Result<i64, String>>;
+
+    /// Runs a command, a shell where none is named, in a directory and with variables beside our own, with our standard input and output; its exit code.
+    ///
+    /// # Errors
+    /// Why it cannot be: a sentence.
+    fn execute_beside(
+        &self,
+        directory: &Path,
+        variables: &[(String, String)],
+        command: &[String],
+    ) -> Result<i64, String> {
+        let shell = std::env::var("SHELL").ok().filter(|shell| !shell.is_empty());
+        let (program, rest) = match command {
+            [program, rest @ ..] => (program.clone(), rest),
+            [] => (shell.unwrap_or_else(|| "/bin/sh".to_owned()), [].as_slice()),
+        };
+        let mut child = std::process::Command::new(&program);
+        child.args(rest).current_dir(directory).envs(variables.iter().map(|(name, value)| (name, value)));
+        let status = child.status().map_err(|error| format!("{program}: {error}"))?;
+        let by_signal = std::os::unix::process::ExitStatusExt::signal(&status).map(|signal| 128 + signal);
+        Ok(i64::from(status.code().or(by_signal).unwrap_or(1)))
+    }
+
     /// Gives stored output to `each`, without its secrets unless it is wanted raw, oldest first over all services, until it breaks. Run and first sequence number of
     /// each batch are those with which it was published.
     ///

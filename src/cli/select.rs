@@ -1,7 +1,15 @@
 //! Which services a person means: exact names and patterns, refused with the candidates where they fit several or none.
 
+use std::sync::Arc;
+
 use super::outcome::{Failure, Outcome};
-use crate::model::{command::ServiceRef, ids::ServiceId, occasion::Replica, snapshot::Snapshot};
+use crate::model::{
+    command::ServiceRef,
+    container::{ContainerView, EXPLICIT, find},
+    ids::ServiceId,
+    occasion::Replica,
+    snapshot::Snapshot,
+};
 
 /// The same wishes with each name that means several copies spelled out.
 #[must_use]
@@ -32,6 +40,47 @@ pub fn in_picture(wanted: &[ServiceRef], known: &[ServiceId], snapshot: &Snapsho
     let meant = snapshot.services.iter().filter(|view| known.contains(&view.id));
     let copies: Vec<_> = meant.filter_map(|view| Some((view.id.clone(), view.occasions.replica.clone()?))).collect();
     services(&spelled_out(wanted, &copies), known)
+}
+
+/// The services that a wish names, some of them perhaps by their containers; containers that are no service's are left out, and named by themselves.
+///
+/// # Errors
+/// As [`services`].
+pub fn with_containers(
+    wanted: &[ServiceRef],
+    known: &[ServiceId],
+    snapshot: &Snapshot,
+) -> Result<Vec<ServiceId>, Failure> {
+    let mut named = Vec::new();
+    for reference in wanted {
+        let container = container_in(reference, known, snapshot);
+        match container.map(|container| container.of.clone()) {
+            None => named.push(reference.clone()),
+            Some(Some(service)) => named.push(ServiceRef(service.to_string())),
+            Some(None) => {}
+        }
+    }
+    if named.is_empty() && !wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    in_picture(&named, known, snapshot)
+}
+
+/// The container that a reference means, where it means no service; of several that fit `docker:PATTERN`, one.
+#[must_use]
+pub fn container_in<'s>(
+    reference: &ServiceRef,
+    known: &[ServiceId],
+    snapshot: &'s Snapshot,
+) -> Option<&'s Arc<ContainerView>> {
+    if let Some(pattern) = reference.0.strip_prefix(EXPLICIT) {
+        let fitting = || snapshot.containers.iter().find(|one| matches(pattern, &one.name));
+        return find(&snapshot.containers, pattern).or_else(fitting);
+    }
+    if in_picture(std::slice::from_ref(reference), known, snapshot).is_ok() {
+        return None;
+    }
+    find(&snapshot.containers, &reference.0)
 }
 
 /// The services among `known` that `wanted` names, in the order of `known`, each once; all of them where nothing is named.

@@ -133,6 +133,7 @@ fn of(draft: &Draft, hints: &[Target]) -> Option<Nature> {
         exams: exams.into_iter().collect(),
         signs: kind.signs.clone(),
         remedies: asked.remedies.clone().unwrap_or_else(|| kind.remedies.clone()),
+        are_declared: asked.remedies.is_some(),
         doubts: Vec::new(),
     })
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{
     command::{Command, Switch},
+    deed::Remake,
     effect::Effect,
     ids::ServiceId,
     phase::AfterStop,
@@ -14,7 +15,9 @@ use crate::model::{
     timeline::What,
 };
 
-use super::{Engine, Life, ending::Order, names::Unresolved, plan::Draft, state::Manner, timeline::About};
+use super::{
+    Engine, Life, deeds::Meant, ending::Order, names::Unresolved, plan::Draft, state::Manner, timeline::About,
+};
 
 impl Engine {
     /// Answers a request, and does it where it may be done.
@@ -26,6 +29,9 @@ impl Engine {
         if request.command == Command::Reload {
             // Read for this plan; the next one is made from what the files say then.
             self.read.clear();
+        }
+        if let Command::Prune { .. } = request.command {
+            self.forget_disk();
         }
     }
 
@@ -44,15 +50,17 @@ impl Engine {
                 hint: Some("start cas again".to_owned()),
             });
         }
-        let targets = match command.targets().map(|targets| self.resolve(targets)) {
-            None => Vec::new(),
-            Some(Ok(targets)) => self.meant_by(command, targets),
+        let meant = match command.targets().map(|targets| self.meant(command, targets)) {
+            None => Meant::default(),
+            Some(Ok(meant)) => meant,
             Some(Err(Unresolved { reason, hint })) => return Some(Reply::Refused { reason, hint }),
         };
-        if let Some(Unresolved { reason, hint }) = self.objection(command, &targets) {
+        let objection = self.objection(command, &meant.services).or_else(|| self.objection_to_deed(command, &meant));
+        if let Some(Unresolved { reason, hint }) = objection {
             return Some(Reply::Refused { reason, hint });
         }
-        let draft = self.draft(command, &targets);
+        let draft = self.draft(command, &meant);
+        let targets = meant.services;
         let news = match self.news_for(request, &targets, &draft) {
             Ok(news) => news,
             Err(Unresolved { reason, hint }) => return Some(Reply::Refused { reason, hint }),
@@ -60,7 +68,7 @@ impl Engine {
         if draft.steps.is_empty() {
             return Some(Reply::Unchanged { note: draft.idle });
         }
-        let risk = command.risk(draft.touched.len());
+        let risk = command.risk(draft.touched.len().max(draft.acts.len()));
         let mut plan = draft.plan(self, command, risk);
         plan.revision = self.newest_of(targets.iter().chain(&draft.touched));
         let what = || What::Requested { line: command.to_line(), from: request.asker.clone() };
@@ -86,6 +94,9 @@ impl Engine {
                     return None;
                 }
                 self.carry_out(request, &targets, &draft);
+                if self.begin_deeds(request, &draft) {
+                    return None;
+                }
                 Reply::Accepted { note: draft.title }
             }
         })
@@ -96,7 +107,7 @@ impl Engine {
         let Some(seen) = request.if_rev else { return Ok(Vec::new()) };
         let named = match &request.command {
             Command::Close { .. } => &draft.touched,
-            Command::Reload | Command::Open { .. } | Command::Autopilot { .. } => {
+            Command::Reload | Command::Open { .. } | Command::Autopilot { .. } | Command::Prune { .. } => {
                 let reason =
                     format!("{} is not about a service, so it takes no revision", request.command.verb().label());
                 return Err(Unresolved { reason, hint: Some("ask without one".to_owned()) });
@@ -108,6 +119,11 @@ impl Engine {
             | Command::Maintenance { .. }
             | Command::Silence { .. }
             | Command::Unsilence { .. }
+            | Command::Pause { .. }
+            | Command::Unpause { .. }
+            | Command::Recreate { .. }
+            | Command::Pull { .. }
+            | Command::Rm { .. }
             | Command::Signal { .. } => targets,
         };
         let agreed = matches!(request.consent, Consent::Given(_));
@@ -147,6 +163,23 @@ impl Engine {
                 let order = order(AfterStop::StartAgain, Manner::Ask { grace: *grace }, "stopped");
                 self.order_endings(&draft.touched, &order);
             }
+            Command::Recreate { renew_volumes, grace, .. } => {
+                let remake = if *renew_volumes { Remake::WithVolumes } else { Remake::Container };
+                for id in &draft.touched {
+                    self.resume_clock(id);
+                    if let Some(service) = self.services.get_mut(id).filter(|_| targets.contains(id)) {
+                        service.remake = remake;
+                    }
+                }
+                let order = order(AfterStop::StartAgain, Manner::Ask { grace: *grace }, "stopped to be made anew");
+                self.order_endings(&draft.touched, &order);
+            }
+            // Done by what was drafted for them.
+            Command::Pause { .. }
+            | Command::Unpause { .. }
+            | Command::Pull { .. }
+            | Command::Rm { .. }
+            | Command::Prune { .. } => {}
             Command::Kill { .. } => {
                 draft.touched.iter().for_each(|id| self.suspend_clock(id));
                 self.order_endings(&draft.touched, &order(AfterStop::StayStopped, Manner::Kill, "killed"));
@@ -199,7 +232,11 @@ pub(super) fn asked_by(asker: Option<&Asker>) -> String {
 /// Whether a command makes something run.
 const fn starts_something(command: &Command) -> bool {
     match command {
-        Command::Start { .. } | Command::Restart { .. } | Command::Reload | Command::Open { .. } => true,
+        Command::Start { .. }
+        | Command::Restart { .. }
+        | Command::Recreate { .. }
+        | Command::Reload
+        | Command::Open { .. } => true,
         Command::Stop { .. }
         | Command::Kill { .. }
         | Command::Signal { .. }
@@ -207,6 +244,11 @@ const fn starts_something(command: &Command) -> bool {
         | Command::Maintenance { .. }
         | Command::Silence { .. }
         | Command::Unsilence { .. }
+        | Command::Pause { .. }
+        | Command::Unpause { .. }
+        | Command::Pull { .. }
+        | Command::Rm { .. }
+        | Command::Prune { .. }
         | Command::Autopilot { .. } => false,
     }
 }

@@ -368,6 +368,9 @@ impl Engine {
         if state.due.is_none_or(|due| !now.has_reached(due)) {
             return;
         }
+        if service.run.as_ref().is_some_and(|run| run.paused.is_some()) {
+            return self.arm_exam(id, name, now.plus(exam.interval));
+        }
         if state.in_flight {
             // The world owes an answer: what it was asked for is not waited for any more.
             state.failed = Some("the look was never answered".to_owned());

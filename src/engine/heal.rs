@@ -9,6 +9,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::model::{
+    deed::Remake,
     effect::{Effect, Work},
     event::{TimerKey, TroubleSlot},
     exam::Remedy,
@@ -33,6 +34,8 @@ use super::{
 const FAILED_FOR_GOOD: u32 = 2;
 /// How soon after a dependency came back those who need it are asked again, and in which rhythm.
 pub(super) const EAGER: (Duration, Duration) = (Duration::from_secs(15), Duration::from_millis(500));
+/// Remedies that disrupt, in an hour, of all services together.
+const DISRUPTIONS: usize = 3;
 /// So many that answer late at once, and half of all that are asked, are no fault of theirs.
 const LATE_AT_ONCE: usize = 3;
 /// Share of time in which something waited for a processor, percent over ten seconds; of all that would run, for memory and disk.
@@ -51,6 +54,8 @@ pub(super) struct Ladder {
     failed: BTreeMap<&'static str, u32>,
     /// What was tried since it was last well, in words.
     tried: Vec<String>,
+    /// What would be next, and is done only where a person wants it.
+    offered: Vec<&'static str>,
     /// There is nothing more to be tried.
     escalated: bool,
     /// Whoever depends on it is restarted once it is well.
@@ -98,7 +103,11 @@ impl Ladder {
     /// What it has come to, as a clause; empty where nothing is under way.
     pub(super) fn said(&self) -> Option<String> {
         if self.escalated {
-            return Some(format!("the healer knows nothing more; tried: {}", self.tried.join(", ")));
+            let offered = match self.offered.as_slice() {
+                [] => String::new(),
+                some => format!("; left to you: {}", some.join(", ")),
+            };
+            return Some(format!("the healer knows nothing more; tried: {}{offered}", self.tried.join(", ")));
         }
         self.trial.as_ref().map(|trial| format!("being watched after: {}", trial.words))
     }
@@ -152,7 +161,9 @@ impl Engine {
     fn climb(&mut self, id: &ServiceId, run: RunId, kind: ProbeKind) {
         let now = self.now;
         loop {
+            let may_disrupt = self.may_disrupt(id);
             let Some(service) = self.services.get_mut(id) else { return };
+            let are_declared = service.spec.nature.as_ref().is_some_and(|nature| nature.are_declared);
             let rungs: &[Remedy] = match &service.spec.nature {
                 Some(nature) if !nature.remedies.is_empty() => &nature.remedies,
                 Some(_) | None => &[Remedy::Restart],
@@ -160,6 +171,11 @@ impl Engine {
             let Some(remedy) = rungs.get(service.ladder.rung).cloned() else { return self.escalate(id, run) };
             let is_spent = service.ladder.failed.get(remedy.label()).is_some_and(|failed| *failed >= FAILED_FOR_GOOD);
             if is_spent {
+                service.ladder.rung += 1;
+                continue;
+            }
+            if remedy.is_disruptive() && !(are_declared && may_disrupt) {
+                service.ladder.offered.push(remedy.label());
                 service.ladder.rung += 1;
                 continue;
             }
@@ -176,6 +192,9 @@ impl Engine {
 
     fn remedy(&mut self, id: &ServiceId, run: RunId, kind: ProbeKind, remedy: &Remedy) {
         let now = self.now;
+        if remedy.is_disruptive() {
+            self.disrupted.push_back((now, id.clone()));
+        }
         let words = words(remedy);
         let works = matches!(remedy, Remedy::Run { .. } | Remedy::Clean { .. });
         let Some(service) = self.services.get_mut(id) else { return };
@@ -203,6 +222,9 @@ impl Engine {
             }
             Remedy::Clean { paths } => self.effects.push(Effect::Remedy { run, work: Work::Clean(paths.clone()) }),
             Remedy::Restart | Remedy::RestartWithDependents | Remedy::Recreate => {
+                if let (Remedy::Recreate, Some(service)) = (remedy, self.services.get_mut(id)) {
+                    service.remake = Remake::Container;
+                }
                 // The entries of the end and of the start tell it.
                 return self.end_for_probe(id, kind);
             }
@@ -251,14 +273,27 @@ impl Engine {
         }
     }
 
+    /// Whether a remedy that disrupts may be done to a service now: once an hour, and three times an hour in all.
+    fn may_disrupt(&mut self, id: &ServiceId) -> bool {
+        let now = self.now;
+        self.disrupted.retain(|(at, _)| now.since(*at) < Duration::from_hours(1));
+        self.disrupted.len() < DISRUPTIONS && !self.disrupted.iter().any(|(_, other)| other == id)
+    }
+
     fn escalate(&mut self, id: &ServiceId, run: RunId) {
         let Some(service) = self.services.get_mut(id) else { return };
         service.ladder.escalated = true;
         service.view = None;
         self.changed = true;
         let tried = service.ladder.tried.clone();
+        let offered: Vec<String> =
+            service.ladder.offered.iter().map(|label| offer(label, id.service.as_str())).collect();
         self.mark(id);
-        let why = "it is left running as it is; find the cause, then restart it, and the healer begins anew";
+        let why = if offered.is_empty() {
+            "it is left running as it is; find the cause, then restart it, and the healer begins anew".to_owned()
+        } else {
+            format!("it is left running as it is; what may help disrupts and is left to you: {}", offered.join(", "))
+        };
         self.record(About::Run(id, run), Origin::Healer, What::Escalated { tried }, why);
     }
 
@@ -444,6 +479,14 @@ impl Engine {
                 self.order_start(id, Origin::Healer, "started as its maintenance is over".to_owned());
             }
         }
+    }
+}
+
+/// What a person types for a remedy that is left to them.
+fn offer(label: &str, service: &str) -> String {
+    match label {
+        "restart-with-dependents" => format!("restart {service} --with-dependents"),
+        other => format!("{other} {service}"),
     }
 }
 

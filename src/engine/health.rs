@@ -175,6 +175,11 @@ impl Engine {
             return;
         }
         match state.flight {
+            // What is frozen answers nothing.
+            Flight::None if run.paused.is_some() => {
+                let next = self.now.plus(state.probe.interval);
+                self.arm_probe(id, kind, next);
+            }
             Flight::None => self.send_round(id, kind),
             Flight::Counts | Flight::Discarded => {
                 let (run, round, took) = (run.id, state.round, state.probe.timeout);
@@ -206,11 +211,12 @@ impl Engine {
         if !matches!(service.phase, Phase::Running { .. }) {
             return;
         }
+        let is_paused = service.run.as_ref().is_some_and(|run| run.paused.is_some());
         let Some(state) = service.run.as_mut().and_then(|run| run.probes.get_mut(&kind)) else { return };
         if state.round != round || state.flight == Flight::None {
             return;
         }
-        let counts = state.flight == Flight::Counts;
+        let counts = state.flight == Flight::Counts && !is_paused;
         state.flight = Flight::None;
         if counts {
             state.take(now, &outcome);
@@ -298,8 +304,10 @@ impl Engine {
 
     /// Something is to be done about a probe that failed for good, if anything may be.
     pub(super) fn act_on(&mut self, id: &ServiceId, kind: ProbeKind) {
+        let is_paused =
+            self.service(id).and_then(|service| service.run.as_ref()).is_some_and(|run| run.paused.is_some());
         let asked_otherwise = self.service(id).is_some_and(Service::is_asked_otherwise);
-        if asked_otherwise || !self.may_heal(id) {
+        if is_paused || asked_otherwise || !self.may_heal(id) {
             return;
         }
         if graph::culprit(&self.services, id).is_some() {

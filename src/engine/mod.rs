@@ -9,6 +9,7 @@ mod alerts;
 mod budget;
 mod census;
 mod clock;
+mod deeds;
 mod difference;
 mod door;
 mod ending;
@@ -201,6 +202,9 @@ pub struct Engine {
     troubles: BTreeMap<TroubleSlot, String>,
     alerts: alerts::Alerts,
     docker: Reach,
+    deeds: deeds::Deeds,
+    /// Remedies that disrupted within the last hour.
+    disrupted: VecDeque<(Timestamp, ServiceId)>,
     containers: Arc<[Arc<ContainerView>]>,
     /// What it says passes through this first.
     redactor: Arc<Redactor>,
@@ -245,6 +249,8 @@ impl Engine {
             troubles: BTreeMap::new(),
             alerts: alerts::Alerts::default(),
             docker: Reach::default(),
+            deeds: deeds::Deeds::default(),
+            disrupted: VecDeque::new(),
             containers: Arc::default(),
             redactor: Arc::new(Redactor::default()),
             host: HostView::default(),

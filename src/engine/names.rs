@@ -54,7 +54,7 @@ impl Engine {
         targets
     }
 
-    fn resolve_one(&self, reference: &ServiceRef) -> Result<Vec<ServiceId>, Unresolved> {
+    pub(super) fn resolve_one(&self, reference: &ServiceRef) -> Result<Vec<ServiceId>, Unresolved> {
         let text = reference.0.as_str();
         let (project, service) = match text.split_once('/') {
             Some((project, service)) => (Some(project), service),
@@ -136,7 +136,7 @@ impl Engine {
 }
 
 /// Whether `text` is what `pattern` means; `*` stands for any run of characters.
-fn matches(pattern: &str, text: &str) -> bool {
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
     let mut parts = parts.peekable();

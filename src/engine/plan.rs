@@ -19,7 +19,9 @@ use crate::model::{
 };
 
 use super::{
-    Engine, difference, graph,
+    Engine,
+    deeds::{Act, Meant},
+    difference, graph,
     state::{Service, Stage},
 };
 
@@ -33,6 +35,8 @@ pub(super) struct Draft {
     pub(super) steps: Vec<String>,
     /// The answer where nothing is touched.
     pub(super) idle: String,
+    /// What is done to containers beside their runs.
+    pub(super) acts: Vec<Act>,
 }
 
 impl Draft {
@@ -44,6 +48,9 @@ impl Draft {
             id.hash(&mut hasher);
             engine.service(id).map(|service| service.phase.label()).hash(&mut hasher);
         }
+        for act in &self.acts {
+            (&act.name, act.deed.infinitive()).hash(&mut hasher);
+        }
         if *command == Command::Reload {
             // What the file says is what is agreed to.
             self.steps.hash(&mut hasher);
@@ -54,11 +61,32 @@ impl Draft {
 
 impl Engine {
     /// Works `command` out for `targets`.
-    pub(super) fn draft(&self, command: &Command, targets: &[ServiceId]) -> Draft {
+    pub(super) fn draft(&self, command: &Command, meant: &Meant) -> Draft {
+        if let Some(draft) = self.draft_deeds(command, meant) {
+            return draft;
+        }
+        let targets = meant.services.as_slice();
         match command {
             Command::Start { .. } => self.draft_start(targets),
             Command::Stop { grace, .. } => self.draft_stop(targets, *grace),
-            Command::Restart { with_dependents, grace, .. } => self.draft_restart(targets, *with_dependents, *grace),
+            Command::Restart { with_dependents, grace, .. } => {
+                self.draft_restart(targets, Verb::Restart, *with_dependents, *grace)
+            }
+            Command::Recreate { renew_volumes, grace, .. } => {
+                let mut draft = self.draft_restart(targets, Verb::Recreate, false, *grace);
+                if *renew_volumes && !draft.steps.is_empty() {
+                    draft
+                        .steps
+                        .push("note: volumes that have no name are made anew, and the data in them is lost".to_owned());
+                }
+                draft
+            }
+            // Drafted above.
+            Command::Pause { .. }
+            | Command::Unpause { .. }
+            | Command::Pull { .. }
+            | Command::Rm { .. }
+            | Command::Prune { .. } => self.drafted(command.verb(), targets, Vec::new(), Vec::new()),
             Command::Kill { .. } => {
                 let touched = self.chosen(targets, |service| {
                     !service.is_at_rest() || service.due.is_some() || service.is_down_for_now().is_some()
@@ -91,7 +119,7 @@ impl Engine {
                     |id: &ServiceId| format!("tell nobody of the alarms of {} for {lasting}{why}", self.short(id));
                 let steps = touched.iter().map(step).collect();
                 let title = format!("silence {} for {lasting}", self.subject(&touched));
-                Draft { touched, title, steps, idle: String::new() }
+                Draft { touched, title, steps, idle: String::new(), acts: Vec::new() }
             }
             Command::Unsilence { .. } => {
                 let touched = self.chosen(targets, |service| service.silenced_until(self.now).is_some());
@@ -102,13 +130,13 @@ impl Engine {
                     [only] => format!("{} is not silenced", self.short(only)),
                     many => format!("none of {} services is silenced", many.len()),
                 };
-                Draft { touched, title, steps, idle }
+                Draft { touched, title, steps, idle, acts: Vec::new() }
             }
             Command::Autopilot { mode } => {
                 let title = format!("autopilot {}", mode.label());
                 let idle = format!("autopilot is {} already", mode.label());
                 let steps = if *mode == self.autopilot { Vec::new() } else { vec![title.clone()] };
-                Draft { touched: Vec::new(), title, steps, idle }
+                Draft { touched: Vec::new(), title, steps, idle, acts: Vec::new() }
             }
         }
     }
@@ -142,7 +170,7 @@ impl Engine {
             format!("{title}: {}", difference::summary(&foreseen, |id| self.short(id)))
         };
         let touched = foreseen.into_iter().filter(|step| step.ends).map(|step| step.id).collect();
-        Draft { touched, title, steps: lines, idle: "no project is open".to_owned() }
+        Draft { touched, title, steps: lines, idle: "no project is open".to_owned(), acts: Vec::new() }
     }
 
     fn draft_start(&self, targets: &[ServiceId]) -> Draft {
@@ -205,7 +233,7 @@ impl Engine {
         } else {
             vec![format!("take the project in {} under care", directory.display())]
         };
-        Draft { touched: Vec::new(), title, steps, idle }
+        Draft { touched: Vec::new(), title, steps, idle, acts: Vec::new() }
     }
 
     fn draft_close(&self, project: &ProjectName) -> Draft {
@@ -216,6 +244,7 @@ impl Engine {
                 title,
                 steps: Vec::new(),
                 idle: format!("{project} is being closed already"),
+                acts: Vec::new(),
             };
         }
         let own: Vec<ServiceId> = self.order.iter().filter(|id| id.project == *project).cloned().collect();
@@ -223,7 +252,7 @@ impl Engine {
         touched.reverse();
         let mut steps: Vec<String> = touched.iter().map(|id| self.stop_step(id, None)).collect();
         steps.push(format!("let go of {project}"));
-        Draft { touched, title, steps, idle: String::new() }
+        Draft { touched, title, steps, idle: String::new(), acts: Vec::new() }
     }
 
     fn draft_maintenance(&self, targets: &[ServiceId], switch: Switch, lasts: Option<Duration>) -> Draft {
@@ -248,7 +277,13 @@ impl Engine {
         draft
     }
 
-    fn draft_restart(&self, targets: &[ServiceId], with_dependents: bool, grace: Option<Duration>) -> Draft {
+    fn draft_restart(
+        &self,
+        targets: &[ServiceId],
+        verb: Verb,
+        with_dependents: bool,
+        grace: Option<Duration>,
+    ) -> Draft {
         let chosen = self.chosen(targets, |service| {
             !service.is_undeclared() && (service.due.is_some() || Verb::Restart.applies_to(&service.phase))
         });
@@ -272,8 +307,12 @@ impl Engine {
             .filter(|id| self.service(id).is_some_and(|service| service.run.is_some()))
             .map(|id| self.stop_step(id, grace))
             .collect();
-        steps.extend(touched.iter().map(|id| format!("start {}", self.short(id))));
-        self.drafted(Verb::Restart, targets, touched, steps)
+        let again = |id: &ServiceId| {
+            let is_anew = verb == Verb::Recreate && targets.contains(id);
+            format!("start {}{}", self.short(id), if is_anew { " in a new container" } else { "" })
+        };
+        steps.extend(touched.iter().map(again));
+        self.drafted(verb, targets, touched, steps)
     }
 
     fn stop_step(&self, id: &ServiceId, grace: Option<Duration>) -> String {
@@ -304,12 +343,18 @@ impl Engine {
         left.iter().map(|id| self.short(id)).collect()
     }
 
-    fn chosen(&self, targets: &[ServiceId], wanted: impl Fn(&Service) -> bool) -> Vec<ServiceId> {
+    pub(super) fn chosen(&self, targets: &[ServiceId], wanted: impl Fn(&Service) -> bool) -> Vec<ServiceId> {
         let chosen = targets.iter().filter(|id| self.service(id).is_some_and(&wanted)).cloned();
         graph::in_order(&self.services, chosen)
     }
 
-    fn drafted(&self, verb: Verb, targets: &[ServiceId], touched: Vec<ServiceId>, steps: Vec<String>) -> Draft {
+    pub(super) fn drafted(
+        &self,
+        verb: Verb,
+        targets: &[ServiceId],
+        touched: Vec<ServiceId>,
+        steps: Vec<String>,
+    ) -> Draft {
         let idle = match targets {
             [only] => self.service(only).map_or_else(String::new, |service| {
                 format!("{} is {}: nothing to {}", self.short(only), service.phase.label(), verb.label())
@@ -317,7 +362,7 @@ impl Engine {
             many => format!("nothing to {} among {} services", verb.label(), many.len()),
         };
         let title = format!("{} {}", verb.label(), self.subject_of(targets, &touched));
-        Draft { touched, title, steps, idle }
+        Draft { touched, title, steps, idle, acts: Vec::new() }
     }
 
     /// `web`, `web and db`, `5 services`.

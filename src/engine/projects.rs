@@ -219,7 +219,7 @@ impl Engine {
                 let open = self.projects.values().find(|project| project.spec.root == *directory)?;
                 open.closing.map(|_| being_closed(&open.spec.name))
             }
-            Command::Start { .. } | Command::Restart { .. } => {
+            Command::Start { .. } | Command::Restart { .. } | Command::Recreate { .. } => {
                 let project = targets.iter().map(|id| &id.project).find(|name| self.is_leaving(name))?;
                 Some(being_closed(project))
             }
@@ -230,6 +230,11 @@ impl Engine {
             Command::Close { .. }
             | Command::Silence { .. }
             | Command::Unsilence { .. }
+            | Command::Pause { .. }
+            | Command::Unpause { .. }
+            | Command::Pull { .. }
+            | Command::Rm { .. }
+            | Command::Prune { .. }
             | Command::Stop { .. }
             | Command::Kill { .. }
             | Command::Signal { .. }

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::model::{
     alarm::Silence,
+    deed::Remake,
     exam::{Checkup, Finding},
     history::History,
     ids::{Epoch, RunId, ServiceId, ServiceName},
@@ -106,6 +107,8 @@ pub(super) struct Run {
     pub(super) unseen_end: Option<Timestamp>,
     /// A signal stopped its main process.
     pub(super) still: Option<Still>,
+    /// Its container was frozen then.
+    pub(super) paused: Option<Timestamp>,
     pub(super) push: Push,
     pub(super) pre_stop: Turn,
     /// Who ends it, and the words for it.
@@ -205,6 +208,7 @@ impl Run {
             ended: None,
             unseen_end: None,
             still: None,
+            paused: None,
             push: Push::Nothing,
             pre_stop: Turn::Untaken,
             ended_by: None,
@@ -239,6 +243,8 @@ pub(super) struct Service {
     pub(super) revisions: Revisions,
     pub(super) flap: Flap,
     pub(super) ladder: Ladder,
+    /// How much of what its next run is made from is made anew.
+    pub(super) remake: Remake,
     pub(super) maintenance: Option<Maintenance>,
     pub(super) clock: Clock,
     /// What its starts have taught.
@@ -324,6 +330,7 @@ impl Service {
             revisions: Revisions::default(),
             flap: Flap::default(),
             ladder: Ladder::default(),
+            remake: Remake::default(),
             maintenance: None,
             clock: Clock::default(),
             learnt: Learnt::default(),

@@ -74,6 +74,9 @@ impl Engine {
                 }
             }
             Event::RunFound { service, pid, since } => self.run_found(&service, pid, since),
+            Event::RunPaused { run, is_paused } => self.run_paused(run, is_paused),
+            Event::Handled { ticket, result } => self.handled(ticket, result),
+            Event::DiskRead { request: _, disk } => self.disk_read(disk),
             Event::DockerKnown(reach) => {
                 self.changed |= self.docker != reach;
                 self.docker = reach;

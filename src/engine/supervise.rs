@@ -280,9 +280,11 @@ impl Engine {
 
     /// Asks for the process itself.
     pub(super) fn launch(&mut self, id: &ServiceId) {
-        let Some(run) = self.services.get_mut(id).and_then(|service| service.run.as_mut()) else { return };
+        let Some(service) = self.services.get_mut(id) else { return };
+        let remake = std::mem::take(&mut service.remake);
+        let Some(run) = service.run.as_mut() else { return };
         run.stage = Stage::Spawning;
-        self.effects.push(Effect::Spawn { run: run.id, spec: run.spec.clone() });
+        self.effects.push(Effect::Spawn { run: run.id, spec: run.spec.clone(), remake });
         self.mark(id);
         self.watch_output(id);
     }

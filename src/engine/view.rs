@@ -129,6 +129,7 @@ impl Engine {
             revision: service.revisions.newest(),
             phase: service.phase.clone(),
             health: service.health.clone(),
+            paused: service.run.as_ref().is_some_and(|run| run.paused.is_some()),
             maintenance: service.maintenance.map(|it| MaintenanceView { until: it.until }),
             escalated: service.ladder.is_escalated(),
             why: self.why(service),
@@ -196,6 +197,11 @@ impl Engine {
         }
         if let (Phase::Running { .. }, Some(still)) = (&service.phase, service.run.as_ref().and_then(Run::stillness)) {
             line = format!("{line}; {still}");
+        }
+        if let (Phase::Running { .. }, Some(paused)) = (&service.phase, service.run.as_ref().and_then(|run| run.paused))
+        {
+            let since = paused.wall().format("%H:%M:%S");
+            line = format!("{line}; its container is paused since {since} UTC: unpause lets it go on");
         }
         if let (Phase::Running { .. }, Some(healing)) = (&service.phase, service.ladder.said()) {
             line = format!("{line}; {healing}");

@@ -65,6 +65,8 @@ pub(super) struct Pending {
     leavers: Vec<oneshot::Sender<()>>,
     /// Reloads whose files are being read.
     reloads: Vec<Request>,
+    /// Requests for whose plan it is being looked what takes up space.
+    prunes: Vec<Request>,
     /// Services are left running at the end.
     releases: bool,
 }
@@ -198,6 +200,11 @@ impl Loop {
                     self.pending.reloads.push(request);
                     return Turn::GoOn;
                 }
+                if let Command::Prune { .. } = request.command {
+                    self.read_disk(request.id);
+                    self.pending.prunes.push(request);
+                    return Turn::GoOn;
+                }
                 self.step(Input::Request(request))
             }
             Wake::Call(Call::Query { query, answer }) => {
@@ -234,7 +241,7 @@ impl Loop {
                 let (service, origin, asker) = (service.clone(), *origin, asker.clone());
                 self.step(Input::Event(Event::RawLogsAsked { service, origin, asker }))
             }
-            Query::Logs { .. } | Query::Entries { .. } | Query::ShellContext { .. } => Turn::GoOn,
+            Query::Logs { .. } | Query::Entries { .. } | Query::ShellContext { .. } | Query::Disk => Turn::GoOn,
         }
     }
 
@@ -282,6 +289,12 @@ impl Loop {
             let turn = self.step(Input::Event(event));
             return planned.map_or(turn, |request| turn.and(self.step(Input::Request(request))));
         }
+        if let Event::DiskRead { request, .. } = &event {
+            let planned = self.pending.prunes.iter().position(|waiting| waiting.id == *request);
+            let planned = planned.map(|place| self.pending.prunes.remove(place));
+            let turn = self.step(Input::Event(event));
+            return planned.map_or(turn, |request| turn.and(self.step(Input::Request(request))));
+        }
         if matches!(event, Event::Sampled(_)) {
             self.projects.touch();
             self.look_at_registry();
@@ -326,6 +339,7 @@ impl Loop {
             | Effect::EndStray { .. }
             | Effect::RunBeside { .. }
             | Effect::Fix(_)
+            | Effect::Handle { .. }
             | Effect::WatchLog { .. } => self.world.perform(effect),
             Effect::Remember { service, record } => match self.projects.remember(&service, &record) {
                 Kept::AsBefore => {}
@@ -404,6 +418,15 @@ impl Loop {
         });
     }
 
+    /// Looks what takes up space on Docker's disk, for the plan of a clean-up.
+    fn read_disk(&self, request: RequestId) {
+        let (events, reading) = (self.events.clone(), self.world.disk());
+        tokio::spawn(async move {
+            // An error means that the engine has ended.
+            let _ended = events.send(Event::DiskRead { request, disk: reading.await }).await;
+        });
+    }
+
     /// Reads a project file off the loop; the answer comes as an event.
     fn load_project(&self, file: PathBuf, name: ProjectName) {
         let events = self.events.clone();
@@ -455,6 +478,10 @@ impl Loop {
                 self.store.entries_then(filter, move |entries| {
                     let _left = answer.send(Answer::Entries(entries));
                 });
+            }
+            Query::Disk => {
+                let reading = self.world.disk();
+                tokio::spawn(async move { answer.send(reading.await.map_or_else(Answer::Unavailable, Answer::Disk)) });
             }
             Query::ShellContext { service } => {
                 let secrets = self.veil.values_of(&service);

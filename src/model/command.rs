@@ -6,8 +6,8 @@ use clap::{CommandFactory, Parser};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ids::ProjectName, phase::Phase, policy::Autopilot, policy::Risk, service::BaseEnvironment, signal::Signal,
-    time::human,
+    deed::ThingKind, ids::ProjectName, phase::Phase, policy::Autopilot, policy::Risk, service::BaseEnvironment,
+    signal::Signal, time::human,
 };
 
 /// How a person names services: `web`, `shop/web`, or with `*`: `shop/*`, `worker-*`.
@@ -158,6 +158,69 @@ pub enum Command {
         #[serde(flatten)]
         targets: Targets,
     },
+    /// Freeze containers where they stand; nothing of them is healed until they go on
+    Pause {
+        /// Which.
+        #[command(flatten)]
+        #[serde(flatten)]
+        targets: Targets,
+    },
+    /// Let paused containers go on
+    Unpause {
+        /// Which.
+        #[command(flatten)]
+        #[serde(flatten)]
+        targets: Targets,
+    },
+    /// Stop services and start them in new containers; what they wrote outside of volumes is lost
+    Recreate {
+        /// Which.
+        #[command(flatten)]
+        #[serde(flatten)]
+        targets: Targets,
+        /// Also their volumes that have no name: the data in them is lost
+        #[arg(short = 'V', long)]
+        #[serde(default)]
+        renew_volumes: bool,
+        /// Time before SIGKILL, such as 3s (default: the service's own)
+        #[arg(long, value_parser = human::parse)]
+        #[serde(default, with = "human::option", skip_serializing_if = "Option::is_none")]
+        #[schemars(with = "Option<String>")]
+        grace: Option<Duration>,
+    },
+    /// Fetch the images of containers again; `recreate` makes them run
+    Pull {
+        /// Which.
+        #[command(flatten)]
+        #[serde(flatten)]
+        targets: Targets,
+    },
+    /// Remove containers that do not run
+    Rm {
+        /// Which.
+        #[command(flatten)]
+        #[serde(flatten)]
+        targets: Targets,
+        /// Also one that runs (only containers that are no service's)
+        #[arg(long)]
+        #[serde(default)]
+        force: bool,
+        /// Also their volumes that have no name: the data in them is lost
+        #[arg(short = 'v', long)]
+        #[serde(default)]
+        volumes: bool,
+    },
+    /// Remove what nothing uses from Docker's disk; nothing of an open project, and what has a name only with --everything
+    Prune {
+        /// What (default: containers, images, build-cache)
+        #[arg(value_enum, value_name = "WHAT")]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        what: Vec<ThingKind>,
+        /// Also images and volumes that have a name, and containers of compose projects
+        #[arg(long)]
+        #[serde(default)]
+        everything: bool,
+    },
     /// Send a signal to the main process of services
     Signal {
         /// TERM, HUP, USR1 … or a number
@@ -262,6 +325,18 @@ pub enum Verb {
     Restart,
     /// [`Command::Kill`].
     Kill,
+    /// [`Command::Pause`].
+    Pause,
+    /// [`Command::Unpause`].
+    Unpause,
+    /// [`Command::Recreate`].
+    Recreate,
+    /// [`Command::Pull`].
+    Pull,
+    /// [`Command::Rm`].
+    Rm,
+    /// [`Command::Prune`].
+    Prune,
     /// [`Command::Signal`].
     Signal,
     /// [`Command::Reload`].
@@ -282,11 +357,17 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb, in the order in which help shows them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 18] = [
         Self::Start,
         Self::Stop,
         Self::Restart,
         Self::Kill,
+        Self::Pause,
+        Self::Unpause,
+        Self::Recreate,
+        Self::Pull,
+        Self::Rm,
+        Self::Prune,
         Self::Signal,
         Self::Reload,
         Self::Open,
@@ -305,6 +386,12 @@ impl Verb {
             Self::Stop => "stop",
             Self::Restart => "restart",
             Self::Kill => "kill",
+            Self::Pause => "pause",
+            Self::Unpause => "unpause",
+            Self::Recreate => "recreate",
+            Self::Pull => "pull",
+            Self::Rm => "rm",
+            Self::Prune => "prune",
             Self::Signal => "signal",
             Self::Reload => "reload",
             Self::Open => "open",
@@ -338,7 +425,7 @@ impl Verb {
                 Phase::Stopping { then, .. } => !matches!(then, super::phase::AfterStop::StayStopped),
                 Phase::Stopped { .. } | Phase::Exited { .. } | Phase::GaveUp { .. } => false,
             },
-            Self::Restart => match phase {
+            Self::Restart | Self::Recreate => match phase {
                 Phase::Running { .. }
                 | Phase::Starting { .. }
                 | Phase::BackingOff { .. }
@@ -356,8 +443,25 @@ impl Verb {
                 | Phase::GaveUp { .. } => false,
             },
             Self::Signal => matches!(phase, Phase::Running { .. } | Phase::Stopping { .. }),
+            Self::Pause | Self::Unpause => matches!(phase, Phase::Running { .. }),
+            Self::Rm => match phase {
+                Phase::Stopped { .. } | Phase::Exited { .. } | Phase::GaveUp { .. } => true,
+                Phase::Waiting { .. }
+                | Phase::Blocked { .. }
+                | Phase::Starting { .. }
+                | Phase::Running { .. }
+                | Phase::Stopping { .. }
+                | Phase::BackingOff { .. } => false,
+            },
+            Self::Pull => true,
             Self::Maintenance => true,
-            Self::Reload | Self::Open | Self::Close | Self::Autopilot | Self::Silence | Self::Unsilence => false,
+            Self::Reload
+            | Self::Open
+            | Self::Close
+            | Self::Autopilot
+            | Self::Silence
+            | Self::Unsilence
+            | Self::Prune => false,
         }
     }
 }
@@ -371,6 +475,12 @@ impl Command {
             Self::Stop { .. } => Verb::Stop,
             Self::Restart { .. } => Verb::Restart,
             Self::Kill { .. } => Verb::Kill,
+            Self::Pause { .. } => Verb::Pause,
+            Self::Unpause { .. } => Verb::Unpause,
+            Self::Recreate { .. } => Verb::Recreate,
+            Self::Pull { .. } => Verb::Pull,
+            Self::Rm { .. } => Verb::Rm,
+            Self::Prune { .. } => Verb::Prune,
             Self::Signal { .. } => Verb::Signal,
             Self::Reload => Verb::Reload,
             Self::Open { .. } => Verb::Open,
@@ -393,8 +503,33 @@ impl Command {
             | Self::Maintenance { targets, .. }
             | Self::Silence { targets, .. }
             | Self::Unsilence { targets }
+            | Self::Pause { targets }
+            | Self::Unpause { targets }
+            | Self::Recreate { targets, .. }
+            | Self::Pull { targets }
+            | Self::Rm { targets, .. }
             | Self::Signal { targets, .. } => Some(targets),
-            Self::Reload | Self::Open { .. } | Self::Close { .. } | Self::Autopilot { .. } => None,
+            Self::Reload | Self::Open { .. } | Self::Close { .. } | Self::Autopilot { .. } | Self::Prune { .. } => None,
+        }
+    }
+
+    /// The same, to be named otherwise.
+    pub const fn targets_mut(&mut self) -> Option<&mut Targets> {
+        match self {
+            Self::Start { targets }
+            | Self::Stop { targets, .. }
+            | Self::Restart { targets, .. }
+            | Self::Kill { targets }
+            | Self::Maintenance { targets, .. }
+            | Self::Silence { targets, .. }
+            | Self::Unsilence { targets }
+            | Self::Pause { targets }
+            | Self::Unpause { targets }
+            | Self::Recreate { targets, .. }
+            | Self::Pull { targets }
+            | Self::Rm { targets, .. }
+            | Self::Signal { targets, .. } => Some(targets),
+            Self::Reload | Self::Open { .. } | Self::Close { .. } | Self::Autopilot { .. } | Self::Prune { .. } => None,
         }
     }
 
@@ -407,7 +542,11 @@ impl Command {
             | Self::Autopilot { .. }
             | Self::Maintenance { .. }
             | Self::Silence { .. }
-            | Self::Unsilence { .. } => Risk::Reversible,
+            | Self::Unsilence { .. }
+            | Self::Unpause { .. }
+            | Self::Pull { .. } => Risk::Reversible,
+            Self::Pause { .. } if count <= 1 => Risk::Reversible,
+            Self::Recreate { renew_volumes: true, .. } | Self::Rm { .. } | Self::Prune { .. } => Risk::Irreversible,
             Self::Restart { .. } if count <= 1 => Risk::Reversible,
             Self::Reload if count == 0 => Risk::Reversible,
             Self::Signal {
@@ -416,6 +555,8 @@ impl Command {
             Self::Stop { .. }
             | Self::Restart { .. }
             | Self::Kill { .. }
+            | Self::Pause { .. }
+            | Self::Recreate { .. }
             | Self::Signal { .. }
             | Self::Reload
             | Self::Close { .. } => Risk::Disruptive,
@@ -467,7 +608,34 @@ impl Command {
         if let Self::Restart { with_dependents: true, .. } = self {
             words.push("--with-dependents".to_owned());
         }
-        if let Self::Stop { grace: Some(grace), .. } | Self::Restart { grace: Some(grace), .. } = self {
+        let flags: &[(&str, bool)] = match self {
+            Self::Recreate { renew_volumes, .. } => &[("--renew-volumes", *renew_volumes)],
+            Self::Rm { force, volumes, .. } => &[("--force", *force), ("--volumes", *volumes)],
+            Self::Prune { what, everything } => {
+                words.extend(what.iter().map(|kind| kind.label().to_owned()));
+                &[("--everything", *everything)]
+            }
+            Self::Start { .. }
+            | Self::Stop { .. }
+            | Self::Restart { .. }
+            | Self::Kill { .. }
+            | Self::Pause { .. }
+            | Self::Unpause { .. }
+            | Self::Pull { .. }
+            | Self::Signal { .. }
+            | Self::Reload
+            | Self::Open { .. }
+            | Self::Close { .. }
+            | Self::Maintenance { .. }
+            | Self::Autopilot { .. }
+            | Self::Silence { .. }
+            | Self::Unsilence { .. } => &[],
+        };
+        words.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(flag, _)| (*flag).to_owned()));
+        if let Self::Stop { grace: Some(grace), .. }
+        | Self::Restart { grace: Some(grace), .. }
+        | Self::Recreate { grace: Some(grace), .. } = self
+        {
             words.push("--grace".to_owned());
             words.push(humantime::format_duration(*grace).to_string().replace(' ', ""));
         }
@@ -537,7 +705,7 @@ struct Line {
 #[cfg(test)]
 mod tests {
     use super::{Command, ServiceRef, Starts, Targets};
-    use crate::model::{policy::Autopilot, signal::Signal};
+    use crate::model::{deed::ThingKind, policy::Autopilot, signal::Signal};
 
     fn on(services: &[&str]) -> Targets {
         Targets { services: services.iter().map(|s| ServiceRef((*s).to_owned())).collect(), all: false }
@@ -551,6 +719,17 @@ mod tests {
             Command::Stop { targets: on(&["shop/web", "w-*"]), grace: Some(std::time::Duration::from_millis(3500)) },
             Command::Restart { targets: all, with_dependents: true, grace: None },
             Command::Kill { targets: on(&["web"]) },
+            Command::Pause { targets: on(&["web"]) },
+            Command::Unpause { targets: on(&["docker:*"]) },
+            Command::Recreate {
+                targets: on(&["web"]),
+                renew_volumes: true,
+                grace: Some(std::time::Duration::from_secs(3)),
+            },
+            Command::Pull { targets: on(&["web"]) },
+            Command::Rm { targets: on(&["0123456789ab"]), force: true, volumes: false },
+            Command::Prune { what: vec![], everything: false },
+            Command::Prune { what: vec![ThingKind::Volumes, ThingKind::BuildCache], everything: true },
             Command::Signal { signal: Signal::Hup, targets: on(&["web"]) },
             Command::Reload,
             Command::Open { directory: "/srv/shop".into(), environment: None, starts: Starts::Autostart },

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
@@ -428,7 +429,29 @@ pub struct ContainerView {
     pub run: Option<RunId>,
 }
 
+/// A reference that begins so means a container, whatever services are called: `docker:redis`, `docker:web-*`.
+pub const EXPLICIT: &str = "docker:";
+
+/// The one that a person means by its name, or by the beginning of its id (four hexadecimal digits or more) where no other begins so.
+#[must_use]
+pub fn find<'c>(containers: &'c [Arc<ContainerView>], text: &str) -> Option<&'c Arc<ContainerView>> {
+    if let Some(named) = containers.iter().find(|one| one.name == text) {
+        return Some(named);
+    }
+    if text.len() < 4 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut fitting = containers.iter().filter(|one| one.id.starts_with(text));
+    fitting.next().filter(|_| fitting.next().is_none())
+}
+
 impl ContainerView {
+    /// Something of it runs, be it frozen.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        matches!(self.state.as_str(), "running" | "paused" | "restarting")
+    }
+
     /// The first twelve characters of its id.
     #[must_use]
     pub fn short_id(&self) -> &str {

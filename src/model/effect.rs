@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     alarm::Notice,
+    deed::{Deed, Remake, Subject},
     event::TimerKey,
     exam::ExamRound,
     hooks::{HookKind, HookRound},
@@ -46,6 +47,8 @@ pub enum Effect {
         run: RunId,
         /// What.
         spec: Arc<ServiceSpec>,
+        /// How much of it is made anew, where it is a container.
+        remake: Remake,
     },
     /// Take a run over that was found (see [`super::heritage`]) → from now on its events come as if it had been spawned, also `Exited` if it has ended meanwhile.
     Adopt {
@@ -183,6 +186,15 @@ pub enum Effect {
         route: Arc<Route>,
         /// What; without secrets.
         notice: Arc<Notice>,
+    },
+    /// Do this to a container that is no run, or beside one → `Handled`, always once.
+    Handle {
+        /// Comes back in the answer.
+        ticket: u64,
+        /// To what.
+        subject: Subject,
+        /// What.
+        deed: Deed,
     },
     /// Everything has been stopped after `ShutdownAsked`: end.
     Quit,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     alarm::NotSent,
     container::{ContainerView, Reach},
+    deed::DiskUse,
     exam::{Reading, Trouble},
     heritage::Heritage,
     hooks::{HookKind, HookResult},
@@ -144,6 +145,27 @@ pub enum Event {
         pid: u32,
         /// Since when.
         since: Timestamp,
+    },
+    /// The container of a run was frozen, or goes on.
+    RunPaused {
+        /// Which.
+        run: RunId,
+        /// It is frozen.
+        is_paused: bool,
+    },
+    /// Answer to `Effect::Handle`: a note (may be empty), or why it could not be done.
+    Handled {
+        /// Of the effect.
+        ticket: u64,
+        /// What came of it.
+        result: Result<String, String>,
+    },
+    /// What takes up space on Docker's disk, read for the plan of a request that follows; an error is a sentence.
+    DiskRead {
+        /// That request.
+        request: RequestId,
+        /// What there is.
+        disk: Result<Arc<DiskUse>, String>,
     },
     /// The engine of containers can be reached, or cannot any more; told where that is news.
     DockerKnown(Reach),

@@ -444,11 +444,20 @@ pub enum Remedy {
     Restart,
     /// That, and then whoever depends on it and runs.
     RestartWithDependents,
-    /// A stop and a start, counted apart from [`Self::Restart`]; a container stays the one that it is.
+    /// A stop, and a start in a new container: what it wrote outside of its volumes is lost. The same as a restart for a process.
     Recreate,
 }
 
 impl Remedy {
+    /// Whether it takes something away from somebody: such a one is done unasked only where the project's file lists it.
+    #[must_use]
+    pub const fn is_disruptive(&self) -> bool {
+        match self {
+            Self::RestartWithDependents | Self::Recreate => true,
+            Self::Wait { .. } | Self::Reload { .. } | Self::Run { .. } | Self::Clean { .. } | Self::Restart => false,
+        }
+    }
+
     /// What it is called on the timeline and in files.
     #[must_use]
     pub const fn label(&self) -> &'static str {
@@ -547,6 +556,8 @@ pub struct Nature {
     pub signs: Vec<Sign>,
     /// What is done where it is not well, in this order; empty: a restart.
     pub remedies: Vec<Remedy>,
+    /// The project's file says so: whoever wrote it has agreed to what disrupts, too.
+    pub are_declared: bool,
     /// What is doubtful about its probes, as far as reading them tells.
     pub doubts: Vec<Remark>,
 }

@@ -6,6 +6,7 @@ pub mod alert;
 pub mod attributes;
 pub mod command;
 pub mod container;
+pub mod deed;
 pub mod effect;
 pub mod event;
 pub mod exam;

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{
+    deed::DiskUse,
     ids::ServiceId,
     log::LogBatch,
     policy::{Asker, Origin},
@@ -32,6 +33,8 @@ pub enum Query {
         /// At most so many, the newest.
         limit: usize,
     },
+    /// What takes up space on Docker's disk.
+    Disk,
     /// Directory and environment for a shell beside a service. Answered to a console in the same process only.
     ShellContext {
         /// Beside which.
@@ -46,6 +49,8 @@ pub enum Answer {
     Logs(Vec<Arc<LogBatch>>),
     /// To [`Query::Entries`]: oldest first.
     Entries(Vec<Entry>),
+    /// To [`Query::Disk`].
+    Disk(Arc<DiskUse>),
     /// To [`Query::ShellContext`].
     ShellContext {
         /// The service's directory.

@@ -253,6 +253,25 @@ pub enum What {
         #[schemars(with = "String")]
         after: Duration,
     },
+    /// Its container was frozen.
+    Paused,
+    /// Its container goes on.
+    Resumed {
+        /// It was frozen for so long.
+        #[serde(with = "human")]
+        #[schemars(with = "String")]
+        after: Duration,
+    },
+    /// Something was done to a container beside its runs, or to what takes up space.
+    Handled {
+        /// To which, as people call it.
+        container: String,
+        /// What: `paused`, `removed`.
+        deed: String,
+        /// Why it could not be done; none: it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
     /// The project was closed: it is no longer under care.
     ProjectClosed,
     /// The engine ended and left services running.
@@ -444,6 +463,7 @@ impl Entry {
             | What::RunBegun { .. }
             | What::Maintenance { .. }
             | What::Silenced { .. }
+            | What::Handled { error: None, .. }
             | What::Unsilenced
             | What::RunEnded { error: None, .. }
             | What::Found { grade: Grade::Notice, .. }
@@ -456,7 +476,8 @@ impl Entry {
             | What::RemedyJudged { worked: true, .. }
             | What::Found { grade: Grade::Good, .. }
             | What::AlarmResolved { .. }
-            | What::Continued { .. } => Severity::Good,
+            | What::Continued { .. }
+            | What::Resumed { .. } => Severity::Good,
             What::Exited { exit, .. } => match exit {
                 Exit::Code(0) => Severity::Info,
                 Exit::OutOfMemory { .. } => Severity::Error,
@@ -472,6 +493,8 @@ impl Entry {
             | What::Forked { .. }
             | What::Stalled { .. }
             | What::Suspended { .. }
+            | What::Paused
+            | What::Handled { error: Some(_), .. }
             | What::ScheduleMissed { .. }
             | What::ScheduleSkipped { .. }
             | What::RunEnded { error: Some(_), .. }
@@ -576,6 +599,10 @@ impl Entry {
                 )
             }
             What::Suspended { pid } => format!("stopped by a signal (SIGSTOP), pid {pid}"),
+            What::Paused => "its container is paused".to_owned(),
+            What::Resumed { after } => format!("goes on after it was paused for {}", short_duration(*after)),
+            What::Handled { container, deed, error: None } => format!("{container}: {deed}"),
+            What::Handled { container, deed, error: Some(error) } => format!("{container}: not {deed}: {error}"),
             What::Continued { after } => format!("goes on after it was stopped for {}", short_duration(*after)),
             What::ProjectClosed => "project closed".to_owned(),
             What::Released { running } => format!("cas ended, {running} service{} left running", plural(*running)),

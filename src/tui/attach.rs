@@ -130,18 +130,32 @@ pub async fn attach(handle: &Handle, service: &ServiceId, key: DetachKey) -> Res
     handle.calls.send(call).await.map_err(|_| EngineGone.to_string())?;
     handle.awaited(answered).await.map_err(|gone| gone.to_string())??;
 
+    let parted = sit_at(&service.to_string(), input, written, key).await?;
+    Ok(match parted {
+        Some(parted) => parted,
+        None => who_ended(handle, service, run).await,
+    })
+}
+
+/// Gives this terminal to whatever is at the other end of two channels until `key` is typed, a signal asks us to, or (none) the other side ends.
+///
+/// # Errors
+/// A sentence: the terminal does not work.
+pub async fn sit_at(
+    what: &str,
+    input: mpsc::Sender<TtyInput>,
+    written: mpsc::Receiver<Vec<u8>>,
+    key: DetachKey,
+) -> Result<Option<Parted>, String> {
     let trouble = |error: io::Error| format!("the terminal does not work: {error}");
     let signals = Signals::listen().map_err(trouble)?;
-    let _welcome = writeln!(Direct, "{service}: {key} lets go of it");
+    let _welcome = writeln!(Direct, "{what}: {key} lets go of it");
     let mut raw = Raw::enter().map_err(trouble)?;
     let keys = Keys::start().map_err(trouble)?;
     let mut seat = Seat { keys, signals, input, written, detach: Detach::new(key), unread: Vec::new(), size: None };
     let parted = seat.sit(&mut raw).await.map_err(trouble)?;
     drop((seat, raw));
-    Ok(match parted {
-        Some(parted) => parted,
-        None => who_ended(handle, service, run).await,
-    })
+    Ok(parted)
 }
 
 /// Signals that matter while a service has the terminal.

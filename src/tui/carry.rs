@@ -100,7 +100,9 @@ impl Carrier {
                 Ok(command)
             }
             Ok(Answer::Unavailable(why)) => Err(why),
-            Ok(Answer::Logs(_) | Answer::Entries(_)) => Err(format!("the engine did not say where {service} runs")),
+            Ok(Answer::Logs(_) | Answer::Entries(_) | Answer::Disk(_)) => {
+                Err(format!("the engine did not say where {service} runs"))
+            }
             Err(gone) => Err(gone.to_string()),
         }
     }

@@ -39,7 +39,7 @@ pub mod widgets;
 mod zone;
 
 pub use app::{Options, Outcome, TuiError, run};
-pub use attach::attach;
+pub use attach::{attach, sit_at};
 pub use draw::draw;
 pub use message::{Message, UiEffect};
 pub use patience::Patience;

@@ -48,6 +48,7 @@ use self::{
     tree::{Forest, TreeId},
 };
 use crate::model::{
+    deed::{DiskUse, Remake},
     effect::Effect,
     event::{Event, TroubleSlot},
     hooks::HookKind,
@@ -241,9 +242,18 @@ impl World {
                     shared.tell(Event::PortsChecked { service, epoch, holders }).await;
                 });
             }
-            Effect::Spawn { run, spec } if !spec.secrets.is_empty() => self.bear_with_secrets(run, spec),
-            Effect::Spawn { run, spec } => self.bear(run, spec, RunOrder::Spawn),
-            Effect::Adopt { run, spec } => self.bear(run, spec, RunOrder::Adopt),
+            Effect::Spawn { run, spec, remake } if !spec.secrets.is_empty() => {
+                self.bear_with_secrets(run, spec, remake);
+            }
+            Effect::Spawn { run, spec, remake } => self.bear(run, spec, remake, RunOrder::Spawn),
+            Effect::Adopt { run, spec } => self.bear(run, spec, Remake::Nothing, RunOrder::Adopt),
+            Effect::Handle { ticket, subject, deed } => {
+                let shared = Arc::clone(&self.shared);
+                self.runtime.spawn(async move {
+                    let result = docker::perform(&shared, &subject, &deed).await;
+                    shared.tell(Event::Handled { ticket, result }).await;
+                });
+            }
             Effect::EndStray { run, service } => self.end_stray(run, &service),
             Effect::Signal { run, signal } => self.order(run, RunOrder::Signal(signal)),
             Effect::StopTree { run, signal } => self.order(run, RunOrder::StopTree(signal)),
@@ -310,6 +320,12 @@ impl World {
             | Effect::Notify { .. }
             | Effect::Quit => {}
         }
+    }
+
+    /// What takes up space on Docker's disk; an error is a sentence.
+    pub fn disk(&self) -> impl Future<Output = Result<Arc<DiskUse>, String>> + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        async move { shared.docker.disk().await.map(Arc::new) }
     }
 
     /// The runs whose main process is there, with its number.
@@ -405,14 +421,14 @@ impl World {
     }
 
     /// Gives a run, made or taken over, to its slot.
-    fn bear(&self, run: RunId, spec: Arc<ServiceSpec>, order: impl FnOnce(Birth) -> RunOrder) {
-        if let Some((slot, birth)) = self.expect(run, spec) {
+    fn bear(&self, run: RunId, spec: Arc<ServiceSpec>, remake: Remake, order: impl FnOnce(Birth) -> RunOrder) {
+        if let Some((slot, birth)) = self.expect(run, spec, remake) {
             self.send(&slot.orders, Order::Run(run, order(birth)));
         }
     }
 
     /// Makes a run known that is about to be made or taken over; none, with its failure told, where its project is not open.
-    fn expect(&self, run: RunId, spec: Arc<ServiceSpec>) -> Option<(Slot, Birth)> {
+    fn expect(&self, run: RunId, spec: Arc<ServiceSpec>, remake: Remake) -> Option<(Slot, Birth)> {
         let service = spec.id.clone();
         let slot = if spec.container.is_some() { self.container_slot(&spec) } else { self.slot(&service) };
         let Some(slot) = slot else {
@@ -424,7 +440,7 @@ impl World {
         let tree = self.shared.plant(&service, run);
         let orders = slot.orders.clone();
         self.shared.enter(run, (&service, orders), Some(Arc::clone(&spec)), tree, Stage::Spawning, ended.clone());
-        Some((slot, Birth { spec, tree, ended }))
+        Some((slot, Birth { spec, remake, tree, ended }))
     }
 
     fn end_stray(&self, run: RunId, service: &ServiceId) {

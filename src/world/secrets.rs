@@ -19,6 +19,7 @@ use super::{
     tree::{TreeId, stat},
 };
 use crate::model::{
+    deed::Remake,
     event::Event,
     heritage::{Found, FoundState},
     ids::{RunId, ServiceId, ServiceName},
@@ -92,8 +93,8 @@ pub fn of_process(spec: &ServiceSpec, pid: u32) -> SecretValues {
 
 impl World {
     /// Makes a run once its secrets are there. What is asked of it meanwhile waits.
-    pub(super) fn bear_with_secrets(&self, run: RunId, spec: Arc<ServiceSpec>) {
-        let Some((slot, birth)) = self.expect(run, spec) else { return };
+    pub(super) fn bear_with_secrets(&self, run: RunId, spec: Arc<ServiceSpec>, remake: Remake) {
+        let Some((slot, birth)) = self.expect(run, spec, remake) else { return };
         let (orders, mut waiting) = mpsc::channel(ORDER_CAPACITY);
         if let Some(running) = self.shared.runs().get_mut(&run) {
             running.orders = orders;

@@ -5,6 +5,7 @@
 mod alerts;
 mod care;
 mod checks;
+mod deeds;
 mod dependencies;
 mod door;
 mod foreseen;

@@ -396,7 +396,7 @@ impl House {
                 let event = Event::PortsChecked { service, epoch, holders: Vec::new() };
                 self.after(soon, Happening::Told(Box::new(event)));
             }
-            Effect::Spawn { run, spec } => self.spawn(run, &spec),
+            Effect::Spawn { run, spec, remake: _ } => self.spawn(run, &spec),
             Effect::Adopt { run, .. } | Effect::EndStray { run, .. } | Effect::EndTree { run, .. } => {
                 self.after(soon, Happening::TreeGone(run));
             }
@@ -416,7 +416,7 @@ impl House {
             Effect::RunHook(_) | Effect::EndHook { .. } | Effect::Examine(_) | Effect::Fix(_) => {}
             // The intake watches for what the spec asks, and answers by itself.
             Effect::WatchLog { .. } | Effect::RunBeside { .. } | Effect::Notify { .. } => {}
-            Effect::Remedy { .. } | Effect::EndOrphan { .. } => {}
+            Effect::Remedy { .. } | Effect::EndOrphan { .. } | Effect::Handle { .. } => {}
             Effect::Timer { at, key, epoch } => {
                 let wait = at.since(self.now());
                 self.after(wait, Happening::Timer(key.clone(), epoch, self.serial + 1));

@@ -4,6 +4,7 @@ pub mod alerts;
 pub mod checkup;
 pub mod containers;
 pub mod deep;
+pub mod df;
 pub mod events;
 pub mod explain;
 pub mod graph;

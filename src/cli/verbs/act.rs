@@ -38,7 +38,7 @@ pub(in crate::cli) async fn act(
     let before = reached.snapshot();
     let targets = match act.command.targets() {
         Some(targets) => {
-            let mut chosen = select::in_picture(&targets.services, &reached.ids(&before), &before)?;
+            let mut chosen = select::with_containers(&targets.services, &reached.ids(&before), &before)?;
             if matches!(act.command, Command::Start { .. }) && targets.means_all() {
                 let is_meant = |id: &ServiceId| before.service(id).is_some_and(|view| view.occasions.is_of_all(&[]));
                 chosen.retain(is_meant);
@@ -74,6 +74,12 @@ pub(in crate::cli) async fn act(
         | Command::Maintenance { .. }
         | Command::Silence { .. }
         | Command::Unsilence { .. }
+        | Command::Pause { .. }
+        | Command::Unpause { .. }
+        | Command::Recreate { .. }
+        | Command::Pull { .. }
+        | Command::Rm { .. }
+        | Command::Prune { .. }
         | Command::Autopilot { .. } => Vec::new(),
     };
     let mut reply = ask_at(handle, &command, consent, if_rev).await?;
@@ -185,6 +191,12 @@ fn absolute(ctx: &Context<'_>, command: &Command) -> Command {
         | Command::Maintenance { .. }
         | Command::Silence { .. }
         | Command::Unsilence { .. }
+        | Command::Pause { .. }
+        | Command::Unpause { .. }
+        | Command::Recreate { .. }
+        | Command::Pull { .. }
+        | Command::Rm { .. }
+        | Command::Prune { .. }
         | Command::Autopilot { .. } => command.clone(),
     }
 }
@@ -316,7 +328,7 @@ impl Goal {
     fn of(command: &Command, targets: &[ServiceId], before: &Snapshot, asked: Timestamp) -> Self {
         let want = match command {
             Command::Start { .. } => Want::Up,
-            Command::Restart { .. } => Want::UpAnew,
+            Command::Restart { .. } | Command::Recreate { .. } => Want::UpAnew,
             Command::Stop { .. } | Command::Kill { .. } => Want::Down,
             Command::Signal { .. }
             | Command::Reload
@@ -325,6 +337,11 @@ impl Goal {
             | Command::Maintenance { .. }
             | Command::Silence { .. }
             | Command::Unsilence { .. }
+            | Command::Pause { .. }
+            | Command::Unpause { .. }
+            | Command::Pull { .. }
+            | Command::Rm { .. }
+            | Command::Prune { .. }
             | Command::Autopilot { .. } => Want::Nothing,
         };
         let run = |id: &ServiceId| before.service(id).and_then(|view| view.phase.run());

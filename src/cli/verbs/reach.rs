@@ -11,6 +11,7 @@ use crate::{
         context::Context,
         outcome::{Failure, Outcome},
         outside::{Access, Outside},
+        select,
     },
     host::handle::Handle,
     model::{
@@ -91,16 +92,14 @@ impl Reached {
             return command.clone().settled();
         };
         let mut command = command.clone().settled();
-        match &mut command {
-            Command::Start { targets }
-            | Command::Stop { targets, .. }
-            | Command::Restart { targets, .. }
-            | Command::Kill { targets }
-            | Command::Maintenance { targets, .. }
-            | Command::Silence { targets, .. }
-            | Command::Unsilence { targets }
-            | Command::Signal { targets, .. } => name_fully(targets, project),
-            Command::Reload | Command::Open { .. } | Command::Close { .. } | Command::Autopilot { .. } => {}
+        if let Some(targets) = command.targets_mut() {
+            let snapshot = self.handle.snapshot();
+            let known = self.ids(&snapshot);
+            let is_container = |reference: &ServiceRef| select::container_in(reference, &known, &snapshot).is_some();
+            let (containers, services) = std::mem::take(&mut targets.services).into_iter().partition(is_container);
+            targets.services = services;
+            name_fully(targets, project);
+            targets.services.extend::<Vec<ServiceRef>>(containers);
         }
         command
     }

@@ -67,6 +67,11 @@ impl Redactor {
                     self.own(error);
                 }
             }
+            What::Handled { container: _, deed: _, error } => {
+                if let Some(error) = error {
+                    self.own(error);
+                }
+            }
             What::Remedied { remedy } | What::RemedyJudged { remedy, .. } => self.own(remedy),
             What::Escalated { tried } => self.lines(tried),
             What::Maintenance { .. }
@@ -93,6 +98,8 @@ impl Redactor {
             | What::Stalled { .. }
             | What::Adopted { .. }
             | What::Suspended { .. }
+            | What::Paused
+            | What::Resumed { .. }
             | What::Continued { .. }
             | What::Unverifiable { .. }
             | What::ProjectClosed

@@ -125,6 +125,9 @@ fn matters(entry: &Entry) -> bool {
         | What::Stalled { .. }
         | What::Unverifiable { .. }
         | What::Suspended { .. }
+        | What::Paused
+        | What::Resumed { .. }
+        | What::Handled { .. }
         | What::Continued { .. }
         | What::ProjectClosed
         | What::Released { .. }
@@ -186,6 +189,9 @@ fn theme(entry: &Entry) -> String {
         | What::Adopted { .. }
         | What::Unverifiable { .. }
         | What::Suspended { .. }
+        | What::Paused
+        | What::Resumed { .. }
+        | What::Handled { .. }
         | What::Continued { .. }
         | What::ProjectClosed
         | What::Released { .. }

@@ -54,12 +54,12 @@ impl Keeper {
             return self.tell(Event::SpawnFailed { run: id, error }).await;
         }
         let (shared, spec, slot) = (Arc::clone(&self.shared), Arc::clone(&birth.spec), self.seat.directory.clone());
-        let (news, secrets) = (self.tell_news.clone(), self.shared.secrets_of(id));
+        let (news, secrets, remake) = (self.tell_news.clone(), self.shared.secrets_of(id), birth.remake);
         self.begin(id, birth, Stage::Making);
         let making = tokio::spawn(async move {
             let made = match Self::container(&spec) {
                 Some(container) => {
-                    let wish = Wish { run: id, spec: &spec, container, secrets: &secrets };
+                    let wish = Wish { run: id, spec: &spec, container, secrets: &secrets, remake };
                     let since_us = clock::now().wall_us;
                     let mut before = |container: &str| {
                         let id_of = container.to_owned();

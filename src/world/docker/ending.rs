@@ -9,6 +9,8 @@ use super::{
     Docker,
     call::{ANSWER, Failure},
     keeper::{Keeper, News, Stage},
+    look::State,
+    make,
     record::{self, Record},
 };
 use crate::{
@@ -20,6 +22,9 @@ use crate::{
 const STRAY_PATIENCE: Duration = Duration::from_secs(10);
 /// An end that an engine which is away does not bring about is not waited for longer.
 const GIVE_UP: Duration = Duration::from_secs(15);
+/// That a container was ended for memory Docker knows by then, and how often it is asked until then.
+const OOM_TOLD_WITHIN: Duration = Duration::from_millis(300);
+const OOM_AGAIN: Duration = Duration::from_millis(50);
 /// SIGKILL that changed nothing is sent again after this.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -150,6 +155,28 @@ impl Keeper {
         self.shared.docker.stale.notify_one();
     }
 
+    /// Docker may hear later that it was ended for memory than that it ended: what a SIGKILL of nobody's ended is looked at once more.
+    async fn look_for_oom(&mut self) {
+        let Some(run) = &mut self.run else { return };
+        let Stage::Ending { exit: Exit::Signal(9), until } = run.stage else { return };
+        if run.spec.limits.memory_bytes.is_none() || run.kill.is_awaited {
+            return;
+        }
+        let deadline = clock::now().plus(OOM_TOLD_WITHIN);
+        let (spec, container) = (Arc::clone(&run.spec), run.container.clone());
+        while let Ok(look) = make::look_at(&self.shared.docker, &spec, &container).await {
+            if let (State::Ended { exit: exit @ Exit::OutOfMemory { .. }, .. }, Some(run)) = (look.state, &mut self.run)
+            {
+                run.stage = Stage::Ending { exit, until };
+                return;
+            }
+            if clock::now().has_reached(deadline) {
+                return;
+            }
+            tokio::time::sleep(OOM_AGAIN).await;
+        }
+    }
+
     /// Tells the end, with the last words.
     pub(super) async fn finish(&mut self) {
         while let Ok(piece) = self.pieces.try_recv() {
@@ -160,6 +187,7 @@ impl Keeper {
         self.capture.drain(self.scribe.end());
         let last_words = self.capture.last_words();
         self.after_reading().await;
+        self.look_for_oom().await;
         let Some(run) = self.run.take() else { return };
         let Stage::Ending { exit, .. } = run.stage else { return };
         run.ended.cancel();

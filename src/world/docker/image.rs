@@ -40,7 +40,7 @@ pub(super) async fn ensure(docker: &Docker, container: &ContainerSpec) -> Result
     }
 }
 
-async fn id_of(docker: &Docker, tag: &str) -> Result<Option<String>, String> {
+pub(super) async fn id_of(docker: &Docker, tag: &str) -> Result<Option<String>, String> {
     let asked = tag.to_owned();
     match docker.call(ANSWER, |docker| async move { docker.inspect_image(&asked).await }).await {
         Ok(image) => Ok(Some(image.id.unwrap_or_default())),

@@ -349,8 +349,14 @@ impl Keeper {
         let Some(run) = self.run.as_mut().filter(|run| run.stage == Stage::Running) else { return };
         match looked {
             Ok(look) => {
+                let is_news = run.is_paused != look.is_paused;
                 run.is_paused = look.is_paused;
                 lock(&self.shared.docker.health).insert(run.id, look.health.clone());
+                if is_news {
+                    let event = Event::RunPaused { run: run.id, is_paused: look.is_paused };
+                    self.shared.tell(event).await;
+                }
+                let Some(run) = self.run.as_mut() else { return };
                 match look.state {
                     State::Running | State::Restarting => {
                         if look.pid != run.pid && look.pid != 0 {

@@ -75,7 +75,7 @@ pub(in crate::world) async fn keep(world: Weak<Shared>) {
 }
 
 /// Finds it and asks who it is.
-async fn connect(docker: &Docker) -> Result<Standing, Reach> {
+pub(super) async fn connect(docker: &Docker) -> Result<Standing, Reach> {
     let endpoint = endpoint::find(&docker.lookup).map_err(|why| Reach::Absent { why })?;
     if let Endpoint::Unix(path) = &endpoint {
         // In the system's own words: hyper says less.

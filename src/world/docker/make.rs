@@ -10,17 +10,18 @@ use bollard::{
         NetworkCreateRequest, NetworkingConfig, PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
         VolumeCreateRequest,
     },
-    query_parameters::{CreateContainerOptions, ListContainersOptions, RemoveContainerOptions},
+    query_parameters::{CreateContainerOptions, ListContainersOptions},
 };
 
 use super::{
     Docker,
     call::{ANSWER, Failure, WORK},
-    image, labels,
+    deeds, image, labels,
     look::Look,
 };
 use crate::model::{
     container::{ContainerSpec, Join, Mount, MountSource, Publish},
+    deed::Remake,
     ids::RunId,
     probe::{Check, ProbeKind},
     secret::SecretValues,
@@ -33,6 +34,7 @@ pub(super) struct Wish<'w> {
     pub(super) spec: &'w ServiceSpec,
     pub(super) container: &'w ContainerSpec,
     pub(super) secrets: &'w SecretValues,
+    pub(super) remake: Remake,
 }
 
 /// A container that was started.
@@ -72,15 +74,23 @@ pub(super) async fn make(
     let hash = labels::hash(wish.spec, container, &image_id);
     // Values of secrets are in no hash: who has some is made anew each time.
     let is_same = |one: &ContainerSummary| {
-        wish.secrets.0.is_empty() && one.labels.as_ref().is_some_and(|labels| labels.get(labels::SPEC) == Some(&hash))
+        wish.remake == Remake::Nothing
+            && wish.secrets.0.is_empty()
+            && one.labels.as_ref().is_some_and(|labels| labels.get(labels::SPEC) == Some(&hash))
     };
     let mut kept = None;
+    // Volumes without a name of the one that goes, by where they are seen.
+    let mut carried = Vec::new();
     for one in there {
         let id = one.id.clone().unwrap_or_default();
         if kept.is_none() && is_same(&one) {
             kept = Some(id);
         } else {
-            remove(docker, &id, false)
+            let volumes = wish.remake == Remake::WithVolumes;
+            if !volumes && carried.is_empty() {
+                carried = deeds::unnamed_volumes(docker, &id).await.map_err(|failure| failure.told())?;
+            }
+            deeds::remove(docker, &id, false, volumes)
                 .await
                 .map_err(|failure| format!("its old container cannot be removed: {}", failure.told()))?;
         }
@@ -90,7 +100,7 @@ pub(super) async fn make(
     let is_fresh = kept.is_none();
     let id = match kept {
         Some(id) => id,
-        None => create(docker, wish, &hash).await?,
+        None => create(docker, wish, &hash, &carried).await?,
     };
     before(&id);
     let started = {
@@ -124,15 +134,6 @@ pub(super) async fn of_service(docker: &Docker, container: &ContainerSpec) -> Re
         one.labels.as_ref().and_then(labels::of_compose).is_some_and(|labels| labels::fit(container, &labels))
     });
     Ok(all)
-}
-
-pub(super) async fn remove(docker: &Docker, id: &str, force: bool) -> Result<(), Failure> {
-    let id = id.to_owned();
-    let options = RemoveContainerOptions { force, ..RemoveContainerOptions::default() };
-    match docker.call(WORK, |docker| async move { docker.remove_container(&id, Some(options)).await }).await {
-        Err(failure) if failure.is_missing() => Ok(()),
-        result => result,
-    }
 }
 
 /// What people can do about the usual refusals.
@@ -220,12 +221,12 @@ async fn volumes(docker: &Docker, container: &ContainerSpec) -> Result<(), Strin
     Ok(())
 }
 
-async fn create(docker: &Docker, wish: &Wish<'_>, hash: &str) -> Result<String, String> {
+async fn create(docker: &Docker, wish: &Wish<'_>, hash: &str, carried: &[(String, String)]) -> Result<String, String> {
     let container = wish.container;
     let name = container.name();
     let options =
         CreateContainerOptions { name: Some(name.clone()), platform: container.platform.clone().unwrap_or_default() };
-    let body = body(wish, hash);
+    let body = body(wish, hash, carried);
     let made = docker.call(WORK, |docker| async move { docker.create_container(Some(options), body).await }).await;
     let id = match made {
         Ok(made) => made.id,
@@ -244,7 +245,7 @@ async fn create(docker: &Docker, wish: &Wish<'_>, hash: &str) -> Result<String, 
         let joined = docker.call(WORK, |docker| async move { docker.connect_network(&asked, request).await }).await;
         if let Err(failure) = joined {
             // Half a container must not be taken for a whole one by the next start.
-            let _left = remove(docker, &id, true).await;
+            let _left = deeds::remove(docker, &id, true, false).await;
             return Err(format!("its network {network} cannot be joined: {}", failure.told()));
         }
     }
@@ -262,8 +263,8 @@ fn endpoint(container: &ContainerSpec, join: &Join) -> EndpointSettings {
     }
 }
 
-fn body(wish: &Wish<'_>, hash: &str) -> ContainerCreateBody {
-    let Wish { run, spec, container, secrets } = wish;
+fn body(wish: &Wish<'_>, hash: &str, carried: &[(String, String)]) -> ContainerCreateBody {
+    let Wish { run, spec, container, secrets, remake: _ } = wish;
     let variables = spec
         .environment
         .iter()
@@ -290,13 +291,18 @@ fn body(wish: &Wish<'_>, hash: &str) -> ContainerCreateBody {
         stop_timeout: i64::try_from(spec.stop.grace.as_secs().max(1)).ok(),
         healthcheck: has_own_probe(spec)
             .then(|| HealthConfig { test: Some(vec!["NONE".to_owned()]), ..HealthConfig::default() }),
-        host_config: Some(host_config(spec, container, first)),
+        host_config: Some(host_config(spec, container, first, carried)),
         networking_config: networking,
         ..ContainerCreateBody::default()
     }
 }
 
-fn host_config(spec: &ServiceSpec, container: &ContainerSpec, first: Option<&Join>) -> HostConfig {
+fn host_config(
+    spec: &ServiceSpec,
+    container: &ContainerSpec,
+    first: Option<&Join>,
+    carried: &[(String, String)],
+) -> HostConfig {
     let network_mode =
         container.network_mode.clone().or_else(|| first.map(|join| container.network_name(&join.network)));
     let tmpfs = container.mounts.iter().filter(|mount| mount.source == MountSource::Tmpfs);
@@ -311,7 +317,7 @@ fn host_config(spec: &ServiceSpec, container: &ContainerSpec, first: Option<&Joi
     HostConfig {
         binds: Some(binds),
         tmpfs: (!tmpfs.is_empty()).then_some(tmpfs),
-        mounts: Some(anonymous(container)),
+        mounts: Some(anonymous(container, carried)),
         network_mode,
         port_bindings: Some(container.ports.iter().fold(HashMap::new(), |mut all, port| {
             let binding = PortBinding {
@@ -360,13 +366,23 @@ fn bind(container: &ContainerSpec, mount: &Mount) -> Option<String> {
     Some(format!("{source}:{}:{}", mount.target, if mount.read_only { "ro" } else { "rw" }))
 }
 
-fn anonymous(container: &ContainerSpec) -> Vec<DockerMount> {
-    let of = |mount: &Mount| DockerMount {
-        target: Some(mount.target.clone()),
+/// Volumes without a name: those that the file declares, and those that the one before had (`carried`, by where it saw them), be it that its image
+/// declares them.
+fn anonymous(container: &ContainerSpec, carried: &[(String, String)]) -> Vec<DockerMount> {
+    let of = |target: &str, read_only: bool| DockerMount {
+        source: carried.iter().find(|(at, _)| at == target).map(|(_, name)| name.clone()),
+        target: Some(target.to_owned()),
         typ: Some(MountType::VOLUME),
-        read_only: Some(mount.read_only),
+        read_only: Some(read_only),
         tmpfs_options: None::<MountTmpfsOptions>,
         ..DockerMount::default()
     };
-    container.mounts.iter().filter(|mount| mount.source == MountSource::Anonymous).map(of).collect()
+    let declared: Vec<&Mount> =
+        container.mounts.iter().filter(|mount| mount.source == MountSource::Anonymous).collect();
+    let undeclared = carried.iter().filter(|(at, _)| !declared.iter().any(|mount| mount.target == *at));
+    declared
+        .iter()
+        .map(|mount| of(&mount.target, mount.read_only))
+        .chain(undeclared.map(|(at, _)| of(at, false)))
+        .collect()
 }

@@ -5,6 +5,8 @@
 
 mod birth;
 mod call;
+mod deeds;
+mod disk;
 mod ending;
 pub mod endpoint;
 mod exec;
@@ -15,9 +17,11 @@ mod labels;
 mod link;
 mod look;
 mod make;
+mod raw;
 mod record;
 mod roster;
 mod scribe;
+pub mod session;
 mod survey;
 mod tarball;
 mod usage;
@@ -36,7 +40,7 @@ use bollard::errors::Error;
 use tokio::sync::{Notify, broadcast, watch};
 
 use self::call::{ANSWER, Failure, silence};
-pub(in crate::world) use self::{exec::ask, keeper::Keeper, link::keep};
+pub(in crate::world) use self::{deeds::perform, exec::ask, keeper::Keeper, link::keep};
 use super::{Shared, Slot, lock};
 use crate::model::{
     container::{ContainerUsage, Reach},

@@ -30,6 +30,7 @@ pub(super) use self::{
 use super::{output::Question, tree::TreeId};
 use crate::{
     model::{
+        deed::Remake,
         heritage::Found,
         ids::{RunId, ServiceId, ServiceName},
         intake::Cursor,
@@ -87,6 +88,8 @@ impl Site {
 pub(super) struct Birth {
     /// What it runs.
     pub(super) spec: Arc<ServiceSpec>,
+    /// How much of it is made anew, where it is a container.
+    pub(super) remake: Remake,
     /// Its tree.
     pub(super) tree: TreeId,
     /// Cancelled when the main process is gone.

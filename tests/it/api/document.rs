@@ -155,7 +155,18 @@ async fn every_command_and_its_reply_are_in_the_document() {
             Verb::Maintenance => ask["switch"] = json!("on"),
             Verb::Autopilot => ask["mode"] = json!("off"),
             Verb::Silence => ask["because"] = json!("disks"),
-            Verb::Start | Verb::Stop | Verb::Restart | Verb::Kill | Verb::Reload | Verb::Unsilence => {}
+            Verb::Prune => ask = json!({"command": "prune", "what": ["images"], "consent": "dry-run"}),
+            Verb::Start
+            | Verb::Stop
+            | Verb::Restart
+            | Verb::Kill
+            | Verb::Pause
+            | Verb::Unpause
+            | Verb::Recreate
+            | Verb::Pull
+            | Verb::Rm
+            | Verb::Reload
+            | Verb::Unsilence => {}
         }
         assert_eq!(faults(&document, body, &ask, verb.label()), Vec::<String>::new());
     }

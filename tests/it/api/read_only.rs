@@ -74,7 +74,9 @@ async fn a_console_on_it_sees_and_is_refused_in_a_sentence() {
     let service = handle.snapshot().services[0].id.clone();
     match handle.query(Query::ShellContext { service }).await.unwrap() {
         Answer::Unavailable(why) => assert!(why.contains("only shows"), "{why}"),
-        other @ (Answer::Logs(_) | Answer::Entries(_) | Answer::ShellContext { .. }) => panic!("{other:?}"),
+        other @ (Answer::Logs(_) | Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Disk(_)) => {
+            panic!("{other:?}")
+        }
     }
     // Waits for nothing: an engine that is not to end goes on.
     handle.leave().await;

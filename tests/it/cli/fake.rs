@@ -107,6 +107,9 @@ pub(crate) fn engine_leaving(
                 Call::Query { query: Query::Entries { .. }, answer } => {
                     let _ = answer.send(Answer::Entries(Vec::new()));
                 }
+                Call::Query { query: Query::Disk, answer } => {
+                    let _ = answer.send(Answer::Disk(Arc::new(fixture::disk())));
+                }
                 Call::Query { query: Query::ShellContext { .. }, answer } => {
                     let _ = answer.send(Answer::Unavailable("no".to_owned()));
                 }
@@ -291,6 +294,23 @@ impl Outside for Fake {
     async fn attach(&self, _handle: &Handle, service: &ServiceId) -> Result<Parted, String> {
         self.tools.borrow_mut().push(format!("attach {service}"));
         Ok(Parted::LetGo)
+    }
+
+    async fn execute(&self, name: &str, container: &str, command: &[String]) -> Result<i64, String> {
+        self.tools.borrow_mut().push(format!("execute in {name} ({container}): {}", command.join(" ")));
+        Ok(i64::try_from(command.len()).unwrap())
+    }
+
+    fn execute_beside(
+        &self,
+        directory: &Path,
+        variables: &[(String, String)],
+        command: &[String],
+    ) -> Result<i64, String> {
+        let variables: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let line = format!("execute in {}: {} {}", directory.display(), variables.join(" "), command.join(" "));
+        self.tools.borrow_mut().push(line);
+        Ok(0)
     }
 
     fn stored_logs(

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use cas::model::{
+    deed::{DiskUse, Thing, ThingKind},
     history::History,
     ids::{ProjectName, RunId, ServiceId, ServiceName},
     log::{LogBatch, LogLine, Stream},
@@ -62,6 +63,7 @@ pub(crate) fn view(service: &str, phase: Phase, why: &str) -> ServiceView {
         probes: Vec::new(),
         checkup: None,
         maintenance: None,
+        paused: false,
         escalated: false,
         restart: RestartPolicy::OnFailure { max_retries: None },
         autostart: true,
@@ -229,4 +231,30 @@ pub(crate) fn record(project: &str, root: &str) -> ProjectRecord {
         remote: None,
         moved_from: None,
     }
+}
+
+/// What takes up space: something of each kind.
+pub(crate) fn disk() -> DiskUse {
+    let thing = |kind, name: &str, bytes, is_used, is_named| Thing {
+        kind,
+        id: format!("id-{name}"),
+        name: name.to_owned(),
+        bytes,
+        is_used,
+        is_named,
+        project: None,
+    };
+    let things = vec![
+        Thing {
+            project: Some("shop".to_owned()),
+            ..thing(ThingKind::Containers, "shop-db-1", Some(63_000_000), true, true)
+        },
+        thing(ThingKind::Containers, "loose", Some(12_300), false, true),
+        thing(ThingKind::Images, "postgres:16", Some(432_000_000), true, true),
+        thing(ThingKind::Images, "0123456789ab", Some(98_700_000), false, false),
+        thing(ThingKind::BuildCache, "3 records", Some(1_500_000_000), false, false),
+        thing(ThingKind::Volumes, "shop_data", None, true, true),
+        thing(ThingKind::Volumes, "fedcba987654", None, false, false),
+    ];
+    DiskUse { things, layers: Some(520_000_000) }
 }

@@ -1,6 +1,7 @@
 //! Containers, against a real engine that the tests start for themselves, and against engines that are ill.
 
 mod adopt;
+mod deeds;
 mod dockerd;
 mod files;
 mod ill;

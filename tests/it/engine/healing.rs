@@ -27,6 +27,7 @@ fn nature(remedies: Vec<Remedy>) -> Nature {
         title: "Redis".to_owned(),
         how: "its program is redis-server".to_owned(),
         remedies,
+        are_declared: true,
         ..Nature::default()
     }
 }

@@ -70,6 +70,8 @@ pub(super) struct World {
     pub(super) letters: Vec<(Timestamp, String, Arc<Notice>)>,
     /// Routes that answer otherwise than well.
     pub(super) mail: BTreeMap<String, Result<(), NotSent>>,
+    /// Why nothing can be done to a container beside its runs.
+    pub(super) deeds_fail: Option<String>,
 }
 
 impl World {
@@ -113,6 +115,7 @@ impl World {
             succession: Succession::new(settings),
             letters: Vec::new(),
             mail: BTreeMap::new(),
+            deeds_fail: None,
         }
     }
 
@@ -179,14 +182,14 @@ impl World {
             if targets.all {
                 return self.specs.keys().cloned().collect();
             }
-            let plain = targets.services.iter().filter(|ServiceRef(name)| !name.contains('*'));
+            let plain = targets.services.iter().filter(|ServiceRef(name)| !name.contains(['*', ':']));
             plain.map(|ServiceRef(name)| id(name)).collect()
         })
     }
 
     /// What a start or restart allows to be spawned from now on: its targets and all below them.
     fn foresee_start(&mut self, command: &Command) {
-        if !matches!(command, Command::Start { .. } | Command::Restart { .. }) {
+        if !matches!(command, Command::Start { .. } | Command::Restart { .. } | Command::Recreate { .. }) {
             return;
         }
         self.allow(self.named(command));
@@ -214,6 +217,37 @@ impl World {
     pub(super) fn crash(&mut self, name: &str, exit: Exit) {
         let run = self.view(name).run.unwrap_or_else(|| panic!("{name} does not run"));
         self.happen(Happening::Dies(run, exit));
+    }
+
+    /// A line that is answered when what it asks for is done.
+    pub(super) fn put_line(&mut self, line: &str) -> RequestId {
+        self.put_with(line, Consent::Ask)
+    }
+
+    /// The same, agreed to.
+    pub(super) fn put_agreed(&mut self, line: &str, fingerprint: u64) -> RequestId {
+        self.put_with(line, Consent::Given(fingerprint))
+    }
+
+    fn put_with(&mut self, line: &str, consent: Consent) -> RequestId {
+        self.serial += 1;
+        let id = RequestId(self.serial);
+        let command = Command::parse_line(line).unwrap();
+        self.put(Request { id, origin: Origin::Cli, command, consent, if_rev: None, asker: None });
+        id
+    }
+
+    /// The answer to such a one, once.
+    pub(super) fn reply_to(&mut self, request: RequestId) -> Option<Reply> {
+        self.replies.remove(&request)
+    }
+
+    /// That the timeline has it of no service.
+    #[track_caller]
+    pub(super) fn assert_told_of_all(&self, part: &str) {
+        let told: Vec<String> =
+            self.entries.iter().filter(|entry| entry.service.is_none()).map(|entry| entry.sentence()).collect();
+        assert!(told.iter().any(|line| line.contains(part)), "{part:?} is not among {told:#?}");
     }
 
     /// A request that may never be answered.
@@ -451,7 +485,7 @@ impl World {
                 let wait = self.vary(MS);
                 self.at(wait, Happening::Ports(service, epoch, ports));
             }
-            Effect::Spawn { run, spec } => self.spawn(run, &spec, after),
+            Effect::Spawn { run, spec, remake: _ } => self.spawn(run, &spec, after),
             Effect::Signal { run, .. } | Effect::StopTree { run, .. } => self.stop_tree(run),
             Effect::EndTree { run, patience } => {
                 let Some(process) = self.processes.get(&run) else { panic!("EndTree of {run}, which never was") };
@@ -504,6 +538,10 @@ impl World {
             | Effect::Examine(_)
             | Effect::Fix(_)
             | Effect::EndOrphan { .. } => {}
+            Effect::Handle { ticket, .. } => {
+                let event = Event::Handled { ticket, result: self.deeds_fail.clone().map_or(Ok(String::new()), Err) };
+                self.at(MS, Happening::Told(event));
+            }
             Effect::Remedy { run, .. } => {
                 let event = Event::RemedyDone { run, error: None, note: String::new() };
                 self.at(MS, Happening::Told(event));

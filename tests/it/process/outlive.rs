@@ -212,7 +212,11 @@ async fn two_worlds_never_start_a_second_copy() {
         let mut spec = marked(&rig);
         spec.description = Some(number.to_string());
         let second = RunId(number);
-        rig.world.perform(Effect::Spawn { run: second, spec: std::sync::Arc::new(spec) });
+        rig.world.perform(Effect::Spawn {
+            run: second,
+            spec: std::sync::Arc::new(spec),
+            remake: cas::model::deed::Remake::Nothing,
+        });
         let why = rig.refused(second).await;
         assert!(why.contains("a second is never started"), "{why}");
     }

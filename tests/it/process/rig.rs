@@ -228,9 +228,14 @@ impl Rig {
     }
 
     pub(crate) fn start_spec(&mut self, spec: ServiceSpec) -> RunId {
+        self.start_again(spec, cas::model::deed::Remake::Nothing)
+    }
+
+    /// The same, of a service that had one before; a container may be made anew.
+    pub(crate) fn start_again(&mut self, spec: ServiceSpec, remake: cas::model::deed::Remake) -> RunId {
         self.runs += 1;
         let run = RunId(self.runs);
-        self.world.perform(Effect::Spawn { run, spec: Arc::new(spec) });
+        self.world.perform(Effect::Spawn { run, spec: Arc::new(spec), remake });
         run
     }
 

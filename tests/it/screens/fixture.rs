@@ -96,6 +96,7 @@ pub(super) fn service(project: &str, name: &str, phase: Phase, why: &str) -> Ser
         probes: vec![],
         checkup: None,
         maintenance: None,
+        paused: false,
         escalated: false,
         restart: RestartPolicy::Always,
         autostart: true,

@@ -87,9 +87,12 @@ const fn number(what: &What) -> usize {
         What::NotSent { .. } => 47,
         What::Silenced { .. } => 48,
         What::Unsilenced => 49,
+        What::Paused => 50,
+        What::Resumed { .. } => 51,
+        What::Handled { .. } => 52,
     }
 }
-const VARIANTS: usize = 50;
+const VARIANTS: usize = 53;
 
 fn every_what() -> Vec<What> {
     let odd = Duration::new(90_061, 1_002_003);
@@ -106,6 +109,10 @@ fn every_what() -> Vec<What> {
         What::NotSent { route: "ops".to_owned(), error: text.clone(), again: None },
         What::Silenced { until_us: i64::MAX },
         What::Unsilenced,
+        What::Paused,
+        What::Resumed { after: odd },
+        What::Handled { container: text.clone(), deed: "removed".to_owned(), error: None },
+        What::Handled { container: text.clone(), deed: "removed".to_owned(), error: Some(text.clone()) },
         What::Started { pid: u32::MAX, attempt: 0 },
         What::Ready { after: odd },
         What::Unhealthy { probe: ProbeKind::Liveness, detail: text.clone() },

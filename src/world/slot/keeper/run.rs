@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Caged, Keeper, Turn, link::Link};
 use crate::{
     model::{
-        event::Event, heritage::FoundState, ids::RunId, intake::Position, phase::Exit, service::ServiceSpec,
-        time::Timestamp,
+        deed::Remake, event::Event, heritage::FoundState, ids::RunId, intake::Position, phase::Exit,
+        service::ServiceSpec, time::Timestamp,
     },
     shim_format::{exit_kind, spawn_flags, stage},
     world::{
@@ -259,7 +259,7 @@ impl Keeper {
         if *of != id {
             return;
         }
-        let birth = Birth { spec: Arc::clone(spec), tree: *tree, ended: ended.clone() };
+        let birth = Birth { spec: Arc::clone(spec), remake: Remake::Nothing, tree: *tree, ended: ended.clone() };
         let (plan, attempts) = (spawning.plan.clone(), spawning.attempts);
         let other = if at != stage::EXEC {
             None
