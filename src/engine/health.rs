@@ -219,12 +219,14 @@ impl Engine {
         let counts = state.flight == Flight::Counts && !is_paused;
         state.flight = Flight::None;
         if counts {
+            // What is as well as before is shown with the next sample: a picture for each of five hundred answers a second would be most of the work.
+            let is_news = state.last.as_ref() != Some(&outcome) || outcome != ProbeOutcome::Passed;
             state.take(now, &outcome);
             state.last = Some(outcome);
             state.took = took;
             state.clock(took);
             service.view = None;
-            self.changed = true;
+            self.changed |= is_news;
         }
         let interval = match state.eager_until {
             Some(until) if !now.has_reached(until) && state.standing != Standing::Well => {
