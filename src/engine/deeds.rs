@@ -309,6 +309,13 @@ impl Engine {
         };
         self.deeds.waiting.insert(request.id, waiting);
         for act in &draft.acts {
+            let run = act.service.as_ref().and_then(|id| self.services.get_mut(id)?.run.as_mut());
+            if let (Deed::Pause, Some(run)) = (&act.deed, run) {
+                run.pause_wanted = true;
+            }
+            if let Some(id) = &act.service {
+                self.mark(id);
+            }
             self.deeds.tickets += 1;
             let ticket = self.deeds.tickets;
             self.effects.push(Effect::Handle { ticket, subject: act.subject.clone(), deed: act.deed.clone() });
@@ -387,13 +394,14 @@ impl Engine {
         let Some(id) = self.runs.get(&run_id).cloned() else { return };
         let Some(service) = self.services.get_mut(&id) else { return };
         let Some(run) = service.run.as_mut() else { return };
+        let wanted = run.pause_wanted;
         let what = match (run.paused, is_paused) {
             (None, true) => {
                 run.paused = Some(now);
                 What::Paused
             }
             (Some(since), false) => {
-                run.paused = None;
+                (run.paused, run.pause_wanted) = (None, false);
                 for state in run.probes.values_mut() {
                     state.failures = 0;
                     state.failing_since = None;
@@ -405,7 +413,12 @@ impl Engine {
         };
         service.view = None;
         self.changed = true;
-        let why = if is_paused { "it is not asked and not healed until it goes on" } else { "" };
+        self.mark(&id);
+        let why = match (is_paused, wanted) {
+            (true, true) => "it is neither asked nor healed until it goes on",
+            (true, false) => "nobody asked us to: it is healed as what hangs",
+            (false, _) => "",
+        };
         self.record(About::Run(&id, run_id), Origin::System, what, why);
     }
 }

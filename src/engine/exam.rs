@@ -368,7 +368,7 @@ impl Engine {
         if state.due.is_none_or(|due| !now.has_reached(due)) {
             return;
         }
-        if service.run.as_ref().is_some_and(|run| run.paused.is_some()) {
+        if service.run.as_ref().is_some_and(super::state::Run::is_spared) {
             return self.arm_exam(id, name, now.plus(exam.interval));
         }
         if state.in_flight {

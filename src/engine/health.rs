@@ -176,7 +176,7 @@ impl Engine {
         }
         match state.flight {
             // What is frozen answers nothing.
-            Flight::None if run.paused.is_some() => {
+            Flight::None if run.is_spared() => {
                 let next = self.now.plus(state.probe.interval);
                 self.arm_probe(id, kind, next);
             }
@@ -211,12 +211,12 @@ impl Engine {
         if !matches!(service.phase, Phase::Running { .. }) {
             return;
         }
-        let is_paused = service.run.as_ref().is_some_and(|run| run.paused.is_some());
+        let is_spared = service.run.as_ref().is_some_and(Run::is_spared);
         let Some(state) = service.run.as_mut().and_then(|run| run.probes.get_mut(&kind)) else { return };
         if state.round != round || state.flight == Flight::None {
             return;
         }
-        let counts = state.flight == Flight::Counts && !is_paused;
+        let counts = state.flight == Flight::Counts && !is_spared;
         state.flight = Flight::None;
         if counts {
             // What is as well as before is shown with the next sample: a picture for each of five hundred answers a second would be most of the work.
@@ -306,10 +306,9 @@ impl Engine {
 
     /// Something is to be done about a probe that failed for good, if anything may be.
     pub(super) fn act_on(&mut self, id: &ServiceId, kind: ProbeKind) {
-        let is_paused =
-            self.service(id).and_then(|service| service.run.as_ref()).is_some_and(|run| run.paused.is_some());
+        let is_spared = self.service(id).and_then(|service| service.run.as_ref()).is_some_and(Run::is_spared);
         let asked_otherwise = self.service(id).is_some_and(Service::is_asked_otherwise);
-        if is_paused || asked_otherwise || !self.may_heal(id) {
+        if is_spared || asked_otherwise || !self.may_heal(id) {
             return;
         }
         if graph::culprit(&self.services, id).is_some() {

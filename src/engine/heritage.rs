@@ -498,6 +498,7 @@ impl Run {
         self.became_stable = own.became_stable;
         self.told_ready = own.told_ready;
         self.log_ready = own.log_ready;
+        self.pause_wanted = own.pause_wanted;
         self.ended_by.clone_from(&own.ended_by);
         self.failed_probe = own.failed_probe;
         self.push = Push::Nothing;

@@ -153,6 +153,7 @@ fn run_of(run: &Run) -> RunState {
         became_stable: run.became_stable,
         told_ready: run.told_ready,
         log_ready: run.log_ready,
+        pause_wanted: run.pause_wanted,
         passed: run.passed(),
         ended_by: run.ended_by.clone(),
         failed_probe: run.failed_probe,

@@ -109,6 +109,8 @@ pub(super) struct Run {
     pub(super) still: Option<Still>,
     /// Its container was frozen then.
     pub(super) paused: Option<Timestamp>,
+    /// We were asked to freeze it: it is neither asked nor healed meanwhile.
+    pub(super) pause_wanted: bool,
     pub(super) push: Push,
     pub(super) pre_stop: Turn,
     /// Who ends it, and the words for it.
@@ -209,6 +211,7 @@ impl Run {
             unseen_end: None,
             still: None,
             paused: None,
+            pause_wanted: false,
             push: Push::Nothing,
             pre_stop: Turn::Untaken,
             ended_by: None,
@@ -218,6 +221,13 @@ impl Run {
             log_ready: false,
             probes,
         }
+    }
+}
+
+impl Run {
+    /// Whether it stands still as it was asked to. What somebody else has frozen hangs.
+    pub(super) const fn is_spared(&self) -> bool {
+        self.pause_wanted && self.paused.is_some()
     }
 }
 

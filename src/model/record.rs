@@ -232,6 +232,9 @@ pub struct RunState {
     /// Its ready line was seen.
     #[serde(default)]
     pub log_ready: bool,
+    /// It was asked to be frozen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pause_wanted: bool,
     /// Probes that are answered once in a run, and were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed: Vec<ProbeKind>,

@@ -199,7 +199,7 @@ pub struct ServiceView {
     /// A person works on it: nothing is healed and nobody alarmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<MaintenanceView>,
-    /// Its container is frozen: it is neither asked nor healed.
+    /// Its container is frozen.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
     /// All remedies were tried and none has helped: a person is needed.

@@ -39,6 +39,7 @@ impl Keeper {
             follow: None,
             follow_again: None,
             usage: None,
+            typing: None,
             making: None,
         });
     }

@@ -15,6 +15,7 @@ use super::{
     look::{Look, State},
     make::{self, Made},
     scribe::Scribe,
+    typing::Typing,
 };
 use crate::{
     model::{
@@ -71,6 +72,8 @@ pub(super) struct Run {
     pub(super) follow: Option<AbortOnDropHandle<()>>,
     pub(super) follow_again: Option<Timestamp>,
     pub(super) usage: Option<AbortOnDropHandle<()>>,
+    /// The way into its terminal, once somebody types.
+    pub(super) typing: Option<Typing>,
     /// What makes it: ended with the run.
     pub(super) making: Option<AbortOnDropHandle<()>>,
 }
@@ -258,7 +261,9 @@ impl Keeper {
             Order::Survey(reply) => {
                 let _nobody = reply.send(None);
             }
-            // A run that is gone, and what only a shim can do.
+            Order::Run(run, RunOrder::Input(bytes, typed)) if self.has(run) => self.type_in(bytes, typed),
+            Order::Run(run, RunOrder::Resize(rows, columns)) if self.has(run) => self.resize(rows, columns),
+            // A run that is gone.
             Order::Run(
                 _,
                 RunOrder::Signal(_)

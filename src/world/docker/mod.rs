@@ -24,6 +24,7 @@ mod scribe;
 pub mod session;
 mod survey;
 mod tarball;
+mod typing;
 mod usage;
 
 use std::{

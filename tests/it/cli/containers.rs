@@ -99,3 +99,55 @@ async fn one_that_cannot_be_reached_is_said_to_with_the_reason() {
     assert_eq!(json["containers"][0]["name"], "shop-db-1");
     assert_eq!(json["containers"][0]["environment_names"][0], "PGDATA");
 }
+
+#[tokio::test]
+async fn what_takes_up_space_is_a_row_a_kind_or_a_row_a_thing() {
+    let ran = told(reachable(), some(), "cas df").await;
+    assert_eq!(ran.outcome, Outcome::Ok, "{}", ran.stderr);
+    let rows: Vec<Vec<&str>> = ran.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[1], ["containers", "2", "1", "63.0", "MB", "12.3", "kB"]);
+    assert_eq!(rows[2], ["images", "2", "1", "520", "MB", "98.7", "MB"]);
+    assert_eq!(rows[3], ["build-cache", "1", "0", "1.5", "GB", "1.5", "GB"]);
+    assert_eq!(rows[4], ["volumes", "2", "1", "?", "?"]);
+    let last = "1.6 GB or more could be had back: cas prune --dry-run says what it would remove";
+    assert!(ran.stdout.ends_with(&format!("{last}\n")), "{}", ran.stdout);
+    let ran = told(reachable(), some(), "cas df --verbose").await;
+    assert_eq!(ran.stdout.lines().count(), 9, "{}", ran.stdout);
+    assert!(ran.stdout.contains("postgres:16"), "{}", ran.stdout);
+    let ran = told(reachable(), some(), "cas df --json").await;
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(json["kinds"]["build-cache"]["not_used"]["bytes"], 1_500_000_000_u64);
+    assert_eq!(json["things"].as_array().unwrap().len(), 7);
+}
+
+async fn executed(containers: Vec<ContainerView>, line: &str) -> (Ran, Vec<String>) {
+    let containers = containers.into_iter().map(Arc::new).collect();
+    let seen = Snapshot { docker: reachable(), containers, ..fixture::snapshot() };
+    let engine = engine(Link::Connected, seen, Vec::new(), |_: &_| Reply::Accepted { note: String::new() }, |_| None);
+    let outside = Fake { handle: Some(engine.handle.clone()), ..Fake::default() };
+    let ran = run(&outside, line).await;
+    let tools = outside.tools.borrow().clone();
+    (ran, tools)
+}
+
+#[tokio::test]
+async fn a_command_is_run_in_the_container_that_is_named_by_its_service_its_name_or_its_id() {
+    for (line, name) in [
+        ("cas exec db psql -U app", "shop-db-1"),
+        ("cas exec shop/db psql -U app", "shop-db-1"),
+        ("cas exec docker:blog-web-1 psql -U app", "blog-web-1"),
+        ("cas shell blog-web-1 psql -U app", "blog-web-1"),
+    ] {
+        let (ran, tools) = executed(some(), line).await;
+        assert_eq!(tools, [format!("execute in {name} (0123456789abcdef): psql -U app")], "{line}: {}", ran.stderr);
+        assert_eq!(ran.outcome, Outcome::Ended(3), "its own exit code");
+    }
+    let (ran, tools) = executed(some(), "cas exec db").await;
+    assert_eq!((ran.outcome, tools), (Outcome::Ok, vec!["execute in shop-db-1 (0123456789abcdef): ".to_owned()]));
+    let (ran, _) = executed(some(), "cas exec old sh").await;
+    assert!(ran.stderr.contains("the container old is exited"), "{}", ran.stderr);
+    let (ran, tools) = executed(some(), "cas exec nobody sh").await;
+    assert_eq!((ran.outcome, tools.len()), (Outcome::NotFound, 0));
+    let (ran, tools) = executed(some(), "cas --read-only exec db sh").await;
+    assert_eq!((ran.outcome, tools.len()), (Outcome::Refused, 0));
+}

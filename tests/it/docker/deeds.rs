@@ -208,3 +208,25 @@ async fn a_command_in_a_container_has_its_input_its_output_and_its_exit_code() {
     assert!(said.starts_with("Docker refused it: "), "{said}");
     docker.ask(&["rm", "-f", "exec"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_typed_reaches_the_terminal_of_a_container_that_has_one() {
+    let mut rig = rig();
+    let line = "echo up; while read word; do echo \"got $word\"; done; echo over";
+    let run = rig.start_spec(ServiceSpec { tty: true, ..spec(&rig, "typed", line) });
+    lines(&rig, run, &["up"]).await;
+    rig.world.resize_tty(run, 33, 111).unwrap();
+    rig.world.type_in(run, b"hello\n").await.unwrap();
+    lines(&rig, run, &["got hello"]).await;
+    // Keys by which Docker itself would let go.
+    rig.world.type_in(run, b"\x10\x11x\n").await.unwrap();
+    rig.world.type_in(run, b"again\n\x04").await.unwrap();
+    lines(&rig, run, &["got again"]).await;
+    let ended = rig.exited(run).await;
+    assert_eq!(ended.last_words.last().map(String::as_str), Some("over"), "Ctrl-D ended its input");
+    assert!(rig.world.type_in(run, b"x").await.is_err());
+    let run = rig.start_spec(spec(&rig, "untyped", "sleep 1000"));
+    rig.spawned(run).await;
+    assert!(rig.world.type_in(run, b"x").await.unwrap_err().contains("no terminal"));
+    rig.end(run, Duration::ZERO).await;
+}

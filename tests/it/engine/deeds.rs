@@ -181,6 +181,19 @@ fn a_frozen_service_is_neither_asked_nor_healed_and_has_time_to_come_back() {
 }
 
 #[test]
+fn a_service_that_somebody_else_has_frozen_hangs() {
+    let mut world = world();
+    let run = world.view("db").run.unwrap();
+    world.tell(Event::RunPaused { run, is_paused: true });
+    world.behave("db", |b| {
+        b.answers.insert(ProbeKind::Liveness, Answer::Bad);
+    });
+    world.run_for(secs(20));
+    world.assert_told("db", "its container is paused");
+    assert!(world.spawns("db").len() > 1, "{:?}", world.story("db"));
+}
+
+#[test]
 fn a_new_container_is_made_once_and_only_for_who_was_named() {
     let mut world = world();
     let remakes = |world: &World| -> Vec<Remake> {

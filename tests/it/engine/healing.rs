@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use cas::model::{
+    deed::Remake,
     effect::{Effect, Work},
     event::Event,
     exam::{Exam, Grade, Measure, Nature, Protocol, Reading, Reads, Remark, Remedy, Rule, Sign, Subject, Target, Unit},
@@ -95,6 +96,42 @@ fn the_ladder_is_climbed_rung_by_rung_and_a_person_is_called_at_its_end() {
     assert!(!world.view("web").escalated);
     world.run_for(secs(120));
     assert!(world.spawns("web").len() > 4);
+}
+
+/// GUARANTEES, classes of actions: what disrupts takes a person's word. A project's own list is that word, within its budget.
+#[test]
+fn what_disrupts_is_left_to_a_person_unless_the_project_lists_it() {
+    let rungs = vec![Remedy::Restart, Remedy::Recreate, Remedy::RestartWithDependents];
+    let mut world = up(vec![
+        service("db").live().remedies(rungs.clone()).with(|s| {
+            s.nature = Some(Arc::new(Nature { are_declared: false, ..nature(rungs.clone()) }));
+        }),
+        service("web").needs("db"),
+    ]);
+    answer(&mut world, "db", &Answer::Bad);
+    world.run_for(secs(120));
+    assert_eq!(world.spawns("db").len(), 3, "its own restart, twice");
+    assert_eq!(world.spawns("web").len(), 1);
+    world.assert_told("db", "the healer knows nothing more; tried: restart, restart");
+    let why = |world: &World| {
+        let escalated = world.entries.iter().rfind(|entry| matches!(entry.what, What::Escalated { .. }));
+        escalated.map(|entry| entry.why.clone()).unwrap_or_default()
+    };
+    let said = why(&world);
+    assert!(said.ends_with("left to you: recreate db, restart db --with-dependents"), "{said}");
+    assert!(world.view("db").why.contains("left to you: recreate, restart-with-dependents"));
+
+    let mut world = up(vec![service("db").live().remedies(rungs), service("web").needs("db")]);
+    answer(&mut world, "db", &Answer::Bad);
+    world.run_for(secs(120));
+    let remade = |world: &World| {
+        let anew = |effect: &Effect| matches!(effect, Effect::Spawn { remake: Remake::Container, .. });
+        world.effects.iter().filter(|(_, effect)| anew(effect)).count()
+    };
+    assert_eq!(remade(&world), 1);
+    assert_eq!(world.spawns("db").len(), 4, "what disrupts is done to one service once an hour");
+    let said = why(&world);
+    assert!(said.ends_with("left to you: recreate db, restart db --with-dependents"), "its budget is spent: {said}");
 }
 
 #[test]
