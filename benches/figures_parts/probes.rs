@@ -69,6 +69,26 @@ fn serve(seen: &Arc<Seen>) -> SocketAddr {
     address
 }
 
+/// What the same questions cost bare sockets that block, each with a connection of its own: percent of a core for [`SERVICES`] a second. What nobody who asks so
+/// can stay below.
+fn bare_sockets(address: SocketAddr) -> f64 {
+    use std::io::{Read, Write};
+    let mine = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+    };
+    let begun = mine();
+    let rounds = SERVICES * 4;
+    for n in 0..rounds {
+        let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+        let request = format!("GET /{n} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = [0; 512];
+        assert!(stream.read(&mut answer).expect("it answers") > 0);
+    }
+    (mine() - begun) / rounds as f64 * SERVICES as f64 * 100.0
+}
+
 pub(crate) fn five_hundred_probes() -> Vec<Figure> {
     let seen = Arc::new(Seen::default());
     let address = serve(&seen);
@@ -90,6 +110,8 @@ pub(crate) fn five_hundred_probes() -> Vec<Figure> {
         .expect("cas can be spawned");
     wait_until("each service was asked", 20, || seen.answers.load(Ordering::Relaxed) >= 2 * SERVICES);
     pause(5000);
+    let bare = bare_sockets(address);
+    pause(1000);
     let (cpu, from, answered) = (cpu_seconds(cas.id()), clock::now(), seen.answers.load(Ordering::Relaxed));
     pause(20_000);
     let seconds = ms_since(from) / 1000.0;
@@ -103,6 +125,8 @@ pub(crate) fn five_hundred_probes() -> Vec<Figure> {
     cas.wait().expect("it ends");
     vec![
         Figure { name: "500 services asked over HTTP at 1 s: engine", value: percent, unit: "%", target: 3.0 },
+        Figure { name: "… the same by bare sockets that block", value: bare, unit: "%", target: 100.0 },
+        Figure { name: "… engine over bare sockets", value: percent / bare, unit: "×", target: 3.0 },
         Figure { name: "… resident", value: memory, unit: "MiB", target: 95.4 },
         Figure { name: "… time between two questions", value: 1.0 / each.max(0.001), unit: "s", target: 1.1 },
         // 256 are asked at once; some more are closed by cas and not yet by the server.

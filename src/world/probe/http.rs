@@ -46,6 +46,11 @@ fn builder() -> ClientBuilder {
         .no_proxy()
         .redirect(Policy::none())
         .pool_max_idle_per_host(0)
+        // One question and one answer: the kernel need not look after a connection that is gone in a moment.
+        .tcp_keepalive(None)
+        .tcp_keepalive_interval(None)
+        .tcp_keepalive_retries(None)
+        .tcp_nodelay(false)
         .user_agent(concat!("cas-probe/", env!("CARGO_PKG_VERSION")))
 }
 
