@@ -99,6 +99,9 @@ impl Engine {
                 service.muted = known.filter(|known| !known.closed).and_then(|known| known.silence.clone());
                 service.clock.recall(known.filter(|known| !known.closed).and_then(|known| known.clock.as_ref()));
             }
+            if let Some(known) = known.filter(|known| !known.closed) {
+                self.recall_alarms(id, known);
+            }
             match fate {
                 Fate::Fresh => {
                     self.recall_rest(id, known);

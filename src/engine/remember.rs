@@ -53,8 +53,10 @@ impl Engine {
         while let Some(id) = self.marked.pop_first() {
             self.revise(&id);
             let closed = self.is_closing(&id);
+            let kept = self.alarms_kept(&id);
             let Some(service) = self.services.get_mut(&id) else { continue };
-            let state = state_of(service, closed);
+            let (alarms, told) = if closed { (Vec::new(), Vec::new()) } else { kept };
+            let state = ServiceState { alarms, told, ..state_of(service, closed) };
             if service.remembered.as_deref() == Some(&state) {
                 continue;
             }
@@ -141,6 +143,8 @@ fn state_of(service: &Service, closed: bool) -> ServiceState {
         learnt: service.learnt.kept(),
         maintenance: service.maintenance.map(|it| MaintenanceState { until: it.until, by: it.by, missed: it.missed }),
         silence: service.muted.clone(),
+        alarms: Vec::new(),
+        told: Vec::new(),
     }
 }
 

@@ -5,12 +5,16 @@
 //!
 //! Never: a value of an environment variable, or anything that changes with every sample or probe round.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use super::{
-    alarm::Silence,
+    alarm::{Level, Rule, Silence},
     ids::{RunId, ServiceId},
     mark::SpecMark,
     phase::{AfterStop, Exit, Phase},
@@ -75,6 +79,12 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 /// What a newer cas says in words that are not known here is as if it were not there: it costs no more than itself.
 fn or_none<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
     Ok(serde_json::from_value(serde_json::Value::deserialize(from)?).ok())
+}
+
+/// The same of a list: what is not understood is left out.
+fn those_known<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<T>, D::Error> {
+    let all = Vec::<serde_json::Value>::deserialize(from)?;
+    Ok(all.into_iter().filter_map(|one| serde_json::from_value(one).ok()).collect())
 }
 
 /// Why a record cannot be used.
@@ -171,6 +181,49 @@ pub struct ServiceState {
     /// Nobody is told of its alarms for a while.
     #[serde(default, deserialize_with = "or_none", skip_serializing_if = "Option::is_none")]
     pub silence: Option<Silence>,
+    /// Its alarms that fire.
+    #[serde(default, deserialize_with = "those_known", skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<AlarmRecord>,
+    /// What routes were told of the incident that begins with it.
+    #[serde(default, deserialize_with = "those_known", skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<ToldState>,
+}
+
+/// An alarm that fires.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmRecord {
+    /// Its name: `shop/web:down`.
+    pub name: String,
+    /// Its rule.
+    pub rule: Rule,
+    /// How bad it is.
+    pub level: Level,
+    /// What is wrong.
+    pub text: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Routes that were told of it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub sent: BTreeSet<String>,
+}
+
+/// What one route was told of an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldState {
+    /// Its name.
+    pub route: String,
+    /// Alarms, by name, and how bad they were.
+    pub alarms: BTreeMap<String, Level>,
+    /// The first words about it.
+    pub headline: String,
+    /// The loudest of them.
+    pub level: Level,
+    /// Since when.
+    pub since: Timestamp,
+    /// The last message.
+    pub at: Timestamp,
+    /// That it is over is still to be told.
+    pub open: bool,
 }
 
 /// A person works on a service.

@@ -30,27 +30,27 @@ const DIGEST_LINES: usize = 50;
 /// An incident.
 #[derive(Debug)]
 pub(super) struct Incident {
-    plan: Arc<AlertPlan>,
-    project: Option<ProjectName>,
+    pub(super) plan: Arc<AlertPlan>,
+    pub(super) project: Option<ProjectName>,
     /// What was told, by route.
-    told: BTreeMap<String, Told>,
+    pub(super) told: BTreeMap<String, Told>,
 }
 
 /// What a route was told of an incident.
 #[derive(Debug)]
-struct Told {
-    route: Arc<Route>,
+pub(super) struct Told {
+    pub(super) route: Arc<Route>,
     /// Alarms that were told and have not been over since.
-    alarms: BTreeMap<String, Level>,
+    pub(super) alarms: BTreeMap<String, Level>,
     /// The first words about it.
-    headline: String,
+    pub(super) headline: String,
     /// The loudest of them.
-    level: Level,
-    since: Timestamp,
+    pub(super) level: Level,
+    pub(super) since: Timestamp,
     /// The last message.
-    at: Timestamp,
+    pub(super) at: Timestamp,
     /// That it is over is still to be told.
-    open: bool,
+    pub(super) open: bool,
 }
 
 /// What is to be said of one incident now.
@@ -135,6 +135,15 @@ impl Engine {
         for (name, why) in held {
             if let Some(alarm) = self.alerts.alarms.get_mut(&name) {
                 alarm.held_back = why;
+            }
+        }
+        if !letters.is_empty()
+            && let Some((project, service)) = group.split_once('/')
+        {
+            let known =
+                self.services.keys().find(|id| id.project.as_str() == project && id.service.as_str() == service);
+            if let Some(id) = known.cloned() {
+                self.mark(&id);
             }
         }
         for (name, route) in sent {

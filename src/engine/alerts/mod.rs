@@ -8,6 +8,7 @@
 mod conditions;
 mod incident;
 mod letters;
+mod memory;
 mod picture;
 mod silence;
 
@@ -350,6 +351,9 @@ impl Engine {
             let (rule, level, text) = (alarm.rule, alarm.level, alarm.text.clone());
             let why = alarm.follows.as_ref().map(|root| format!("follows from {root}")).unwrap_or_default();
             let service = alarm.service.clone();
+            if let Some(id) = &service {
+                self.mark(id);
+            }
             let about = service.as_ref().map_or(About::Everything, About::Service);
             self.record(about, Origin::System, What::AlarmFired { rule, level, text }, why);
         }
@@ -357,6 +361,9 @@ impl Engine {
 
     fn resolve_alarm(&mut self, name: &str) {
         let Some(alarm) = self.alerts.alarms.remove(name) else { return };
+        if let Some(id) = alarm.service.as_ref().filter(|id| self.services.contains_key(*id)) {
+            self.mark(&id.clone());
+        }
         if !alarm.fires {
             return;
         }

@@ -20,7 +20,10 @@ use cas::{
     },
 };
 
-use super::world::{Build, World, project, secs, service};
+use super::{
+    heritage::succeed,
+    world::{Build, World, project, secs, service},
+};
 
 fn mins(n: u64) -> Duration {
     Duration::from_mins(n)
@@ -389,10 +392,42 @@ fn a_crash_loop_is_one_incident() {
 fn a_silence_goes_over_to_the_next_engine() {
     let mut world = super::heritage::up(vec![service("web")]);
     world.say("silence web --for 2h --because disks");
-    super::heritage::succeed(&mut world, secs(5));
+    succeed(&mut world, secs(5));
     let silences = world.engine.snapshot(world.now).alerts.silences.clone();
     assert_eq!((silences.len(), silences[0].silence.because.as_str()), (1, "disks"));
     world.run_for(Duration::from_hours(2));
     assert!(world.engine.snapshot(world.now).alerts.silences.is_empty());
     world.assert_told("web", "alerts no longer silenced");
+}
+
+#[test]
+fn the_next_engine_tells_nobody_again_of_what_still_goes_on_and_everybody_that_it_is_over() {
+    let mut world = world(vec![once("web"), once("api")], plan(|_| ()));
+    world.crash("web", Exit::Code(1));
+    world.run_for(secs(30));
+    assert_eq!(said(&world), [firing("shop/web")]);
+    for away in [secs(60), mins(3)] {
+        succeed(&mut world, away);
+        world.run_for(mins(20));
+        assert_eq!(said(&world), [firing("shop/web")], "after {away:?}");
+        assert_eq!(alarm(&mut world, "shop/web:down").unwrap().state, AlarmState::Firing);
+    }
+    world.say("start web");
+    world.run_for(mins(5));
+    assert_eq!(said(&world), [firing("shop/web"), over("shop/web")]);
+    let resolved = world.letters.last().unwrap().2.text.clone();
+    assert!(resolved.contains("it is over, after 4"), "it counts from its beginning: {resolved}");
+    // What was over is not told again either.
+    succeed(&mut world, secs(5));
+    world.run_for(mins(5));
+    assert_eq!(said(&world).len(), 2);
+    world.crash("api", Exit::Code(1));
+    world.run_for(secs(30));
+    assert_eq!(said(&world).last(), Some(&firing("shop/api")));
+    // It is well again while nobody looks: that is told by the engine that sees it.
+    world.say("start api");
+    world.run_for(secs(1));
+    succeed(&mut world, mins(10));
+    world.run_for(mins(5));
+    assert_eq!(said(&world).last(), Some(&over("shop/api")));
 }
