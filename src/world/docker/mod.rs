@@ -19,11 +19,14 @@ mod look;
 mod make;
 mod raw;
 mod record;
+mod registry;
 mod roster;
 mod scribe;
 pub mod session;
+mod ssh;
 mod survey;
 mod tarball;
+mod tls;
 mod typing;
 mod usage;
 

@@ -1,0 +1,1 @@
+//! Images of a registry that lets in only whom it knows: a real docker-registry with passwords.
