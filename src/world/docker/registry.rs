@@ -33,7 +33,7 @@ const NOT_FOUND: &str = "credentials not found";
 /// The header that credentials go in.
 const HEADER: &str = "x-registry-auth";
 /// Words of an engine or a registry that does not let us in.
-const REFUSALS: [&str; 5] = ["no basic auth credentials", "unauthorized", "authentication required", "denied", "401"];
+const REFUSALS: [&str; 4] = ["no basic auth credentials", "unauthorized", "authentication required", "denied"];
 
 /// What is known for the registry of an image.
 pub(super) struct Known {
@@ -87,7 +87,7 @@ pub(super) fn url_safe(mut request: BollardRequest) -> BollardRequest {
 /// The registry of an image by its name, as Docker's configuration calls it.
 fn host_of(image: &str) -> &str {
     match image.split_once('/') {
-        Some((host, _)) if matches!(host, "docker.io" | "index.docker.io" | "registry-1.docker.io") => HUB,
+        Some(("docker.io" | "index.docker.io" | "registry-1.docker.io", _)) => HUB,
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
         _ => HUB,
     }
@@ -231,18 +231,19 @@ mod tests {
         }
     }
 
-    fn read(entry: &str) -> Result<Option<(Option<String>, Option<String>, Option<String>)>, &'static str> {
+    /// User, password and token.
+    fn read(entry: &str) -> Result<Option<[Option<String>; 3]>, &'static str> {
         let found = of_entry(&serde_json::from_str(entry).unwrap(), "box")?;
-        Ok(found.map(|found| (found.username, found.password, found.identitytoken)))
+        Ok(found.map(|found| [found.username, found.password, found.identitytoken]))
     }
 
     #[test]
     fn entries_are_read_in_all_their_forms() {
         let some = |word: &str| Some(word.to_owned());
         // me:a:b
-        assert_eq!(read(r#"{"auth":"bWU6YTpi"}"#), Ok(Some((some("me"), some("a:b"), None))));
-        assert_eq!(read(r#"{"username":"me","password":"a"}"#), Ok(Some((some("me"), some("a"), None))));
-        assert_eq!(read(r#"{"auth":"bWU6","identitytoken":"t"}"#), Ok(Some((some("me"), None, some("t")))));
+        assert_eq!(read(r#"{"auth":"bWU6YTpi"}"#), Ok(Some([some("me"), some("a:b"), None])));
+        assert_eq!(read(r#"{"username":"me","password":"a"}"#), Ok(Some([some("me"), some("a"), None])));
+        assert_eq!(read(r#"{"auth":"bWU6","identitytoken":"t"}"#), Ok(Some([some("me"), None, some("t")])));
         assert_eq!(read("{}"), Ok(None), "a helper has it");
         assert!(read(r#"{"auth":"%"}"#).is_err() && read(r#"{"auth":"bWU="}"#).is_err());
         let auths = serde_json::json!({"https://box/v2/": {"auth": "x"}, "https://index.docker.io/v1/": {"auth": "y"}});

@@ -27,6 +27,13 @@ fn rig(variables: &[(&str, &str)]) -> Rig {
     Rig::with_variables(tempfile::tempdir().unwrap(), variables)
 }
 
+/// A service needs the engine, and is refused for this reason: from now on it is looked for every few seconds.
+async fn needed(rig: &mut Rig, words: &str) {
+    let run = rig.start_spec(spec(rig, "needed", "true"));
+    let error = rig.refused(run).await;
+    assert!(error.starts_with("Docker cannot be reached: ") && error.contains(words), "{error}");
+}
+
 /// Waits until the engine is reached; who it is.
 async fn reached(rig: &mut Rig) -> (String, String, String) {
     rig.event("the engine is reached", |event| match event {
@@ -136,6 +143,7 @@ async fn over_tls_it_works_and_a_wrong_certificate_is_told_until_it_is_right() {
     let variables = [("DOCKER_HOST", host.as_str()), ("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", &at)];
     let mut rig = rig(&variables);
     told(&mut rig, &format!("{host}: there is no directory {at} of certificates")).await;
+    needed(&mut rig, "of certificates").await;
     shown(dir, &certs, "other", Some("own"));
     told(&mut rig, &format!("its certificate is not signed by whom {at}/ca.pem vouches for")).await;
     shown(dir, &certs, "own", None);
@@ -311,6 +319,7 @@ async fn over_ssh_it_works_and_a_host_that_is_not_the_known_one_is_told() {
     let (host, path) = (sshd.address(), sshd.path());
     let mut rig = rig(&[("DOCKER_HOST", &host), ("PATH", &path)]);
     told(&mut rig, &format!("{host}: the host key of 127.0.0.1 is not known yet")).await;
+    needed(&mut rig, "not known yet").await;
     sshd.known("right");
     let (endpoint, engine, api) = reached(&mut rig).await;
     assert_eq!(endpoint, host);
