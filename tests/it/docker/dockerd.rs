@@ -15,6 +15,9 @@ pub(crate) const IMAGE: &str = "casbox:1";
 /// The programs of the image, all of busybox.
 const PROGRAMS: &str = "sh sleep echo cat true false nc httpd date seq kill trap printf env head touch test mkdir tail";
 
+/// Addresses of its networks: many small ones, as interfaces that others left behind take those that Docker has by itself.
+const POOL: &str = "10.201.0.0/16,size=26";
+
 /// A running daemon.
 pub(crate) struct Dockerd {
     directory: PathBuf,
@@ -57,13 +60,16 @@ impl Dockerd {
     /// Starts the daemon over what is there.
     pub(crate) fn raise(&mut self) {
         let at = self.directory.display();
-        // Ended with the tests, however they end: the shell hears of it, ends the daemon, and leaves nothing on disk.
+        // Ended with the tests, however they end: the shell hears of it, removes the interfaces of its networks, which would outlive it, ends the daemon,
+        // and leaves nothing on disk.
         let script = format!(
             "PATH=$PATH:/usr/sbin:/sbin
             dockerd --data-root {at}/data --exec-root {at}/exec --pidfile {at}/pid -H unix://{at}/docker.sock \
-                --iptables=false --bridge=none --shutdown-timeout 3 {} >>{at}/log 2>&1 &
+                --iptables=false --bridge=none --shutdown-timeout 3 --default-address-pool base={POOL} {} >>{at}/log 2>&1 &
             dockerd=$!
-            trap 'kill $dockerd; wait $dockerd
+            docker='timeout 10 docker --host unix://{at}/docker.sock'
+            trap '$docker ps --all --quiet | xargs -r $docker rm --force >>{at}/log 2>&1
+                $docker network prune --force >>{at}/log 2>&1; kill $dockerd; wait $dockerd
                 grep {at}/ /proc/mounts | cut -d\" \" -f2 | sort -r | xargs -r umount -l; rm -rf {at}; exit' TERM
             wait $dockerd",
             self.arguments

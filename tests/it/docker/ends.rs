@@ -391,6 +391,9 @@ impl Podman {
             {podman} system service --time=0 unix://{at}/podman.sock >>{at}/log 2>&1 &
             service=$!
             trap 'kill $service; wait $service; {podman} rm --all --force --time 0
+                for found in $(grep -ls {at}/ /proc/[0-9]*/cmdline); do
+                    found=${{found%/cmdline}}; [ \"$(cat $found/comm)\" = conmon ] && kill -KILL ${{found#/proc/}}
+                done
                 grep {at}/ /proc/mounts | cut -d\" \" -f2 | sort -r | xargs -r umount -l; rm -rf {at}; exit' TERM
             trap 'kill -KILL $service; wait $service; exit' INT
             wait $service"
