@@ -40,7 +40,7 @@ use std::{
     time::Duration,
 };
 
-use bollard::errors::Error;
+use bollard::{errors::Error, models::ContainerSummary, query_parameters::ListContainersOptions};
 use tokio::sync::{Notify, broadcast, watch};
 
 use self::call::{ANSWER, Failure, silence};
@@ -229,6 +229,14 @@ impl Docker {
 
     fn is_local(&self) -> bool {
         self.standing.borrow().is_local
+    }
+
+    async fn list(&self, options: ListContainersOptions) -> Result<Vec<ContainerSummary>, Failure> {
+        let ask = || {
+            let options = options.clone();
+            self.call(ANSWER, |docker| async move { docker.list_containers(Some(options)).await })
+        };
+        in_words_of_docker(ask).await
     }
 
     async fn inspect(&self, id: &str) -> Result<bollard::models::ContainerInspectResponse, Failure> {

@@ -423,16 +423,6 @@ impl Podman {
         format!("unix://{}/podman.sock", self.directory.display())
     }
 
-    /// Waits until what has ended is cleared away.
-    fn cleared(&self) {
-        eventually("podman has cleared away what ended", || {
-            let mut command = Command::new("docker");
-            command.env_remove("DOCKER_CONTEXT").env("DOCKER_HOST", self.host());
-            let listed = command.args(["ps", "--all", "--format", "{{.State}}"]).output().unwrap();
-            listed.status.success() && !String::from_utf8_lossy(&listed.stdout).contains("stopped")
-        });
-    }
-
     fn end(&mut self, signal: &str) {
         let Some(mut keeper) = self.keeper.take() else { return };
         let sent = Command::new("kill").args([&format!("-{signal}"), &keeper.id().to_string()]).status().unwrap();
@@ -459,11 +449,9 @@ async fn podman_serves_as_docker_does_and_is_called_by_its_name() {
     assert_eq!(Some(engine.trim_start_matches("Podman ")), said.split_whitespace().last(), "{engine}, {said}");
     assert!(engine.starts_with("Podman ") && api.starts_with("1."), "{engine} {api}");
     serves(&mut rig, "podman").await;
-    podman.cleared();
     let run = rig.start_spec(spec(&rig, "podman-ends", "echo out; echo err >&2; exit 3"));
     let ended = rig.exited(run).await;
     assert_eq!((ended.exit, ended.last_words.len()), (Exit::Code(3), 2), "{:?}", ended.last_words);
-    podman.cleared();
     let kept = rig.start_spec(spec(&rig, "podman-kept", "echo up; exec sleep 1000"));
     lines(&rig, kept, &["up"]).await;
     podman.end("INT");
@@ -473,9 +461,7 @@ async fn podman_serves_as_docker_does_and_is_called_by_its_name() {
     assert!(rig.world.is_running(kept), "what ran went on");
     assert_eq!(rig.end(kept, Duration::ZERO).await, Vec::<u32>::new());
     assert_eq!(rig.exited(kept).await.exit, Exit::Signal(9));
-    podman.cleared();
     serves(&mut rig, "podman-again").await;
-    podman.cleared();
     let missing = super::run::changed(&spec(&rig, "podman-none", "true"), |container| {
         container.image = Some("localhost/no-such-image:9".to_owned());
     });
