@@ -16,7 +16,7 @@ demo: ## build and open the console on the bundled demo project
 
 # Program or file, and the Debian package that brings it.
 NEEDS := python3:python3 pgrep:procps setpriv:util-linux script:bsdutils ssh:openssh-client ssh-keygen:openssh-client sshd:openssh-server \
-	faketime:faketime openssl:openssl curl:curl dockerd:docker.io docker:docker.io busybox:busybox-static iptables:iptables \
+	faketime:faketime openssl:openssl curl:curl dockerd:docker.io docker:docker.io busybox:busybox-static iptables:iptables podman:podman \
 	redis-server:redis-server redis-cli:redis-tools pg_createcluster:postgresql psql:postgresql-client mariadbd:mariadb-server mariadb:mariadb-client \
 	memcached:memcached clickhouse-server:clickhouse-server rabbitmq-server:rabbitmq-server nats-server:nats-server mosquitto:mosquitto etcd:etcd-server \
 	java:default-jre-headless /usr/share/zookeeper/bin/zkServer.sh:zookeeper /usr/share/java/slf4j-api.jar:libslf4j-java dnsmasq:dnsmasq-base \

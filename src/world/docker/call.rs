@@ -41,6 +41,8 @@ impl Failure {
                 Self::Odd(format!("its answer cannot be read: {}", quoted(message)))
             }
             Error::RequestTimeoutError => Self::Away(silence(ANSWER)),
+            Error::HyperLegacyError { err } => Self::Away(innermost(err)),
+            Error::HyperResponseError { err } => Self::Away(innermost(err)),
             other => Self::Away(chain(other)),
         }
     }
@@ -63,7 +65,17 @@ impl Failure {
     }
 }
 
-/// The error and what is behind it: hyper's own words say little.
+/// What is behind all that hyper says of it.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut last = error;
+    for _ in 0..8 {
+        let Some(source) = last.source() else { break };
+        last = source;
+    }
+    quoted(&last.to_string())
+}
+
+/// The error and what is behind it.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

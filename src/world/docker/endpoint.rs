@@ -14,20 +14,27 @@ const CONFIG_BYTES: u64 = 1 << 20;
 /// So many contexts are looked through.
 const MOST_CONTEXTS: usize = 1000;
 /// What counts, of the environment.
-const VARIABLES: [&str; 7] = [
+const VARIABLES: [&str; 8] = [
     "DOCKER_HOST",
     "DOCKER_CONTEXT",
     "DOCKER_CONFIG",
     "DOCKER_CERT_PATH",
     "DOCKER_TLS_VERIFY",
     "HOME",
+    "PATH",
     "XDG_RUNTIME_DIR",
 ];
+/// Ports of an address that names none, without TLS and with it.
+const PORTS: (u16, u16) = (2375, 2376);
+
+/// The authority that vouches for the engine, our certificate, and its key.
+pub(super) const FILES: [&str; 3] = ["ca.pem", "cert.pem", "key.pem"];
 
 /// What the place is looked up in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lookup {
-    /// The variables that count: `DOCKER_HOST`, `DOCKER_CONTEXT`, `DOCKER_CONFIG`, `DOCKER_CERT_PATH`, `DOCKER_TLS_VERIFY`, `HOME`, `XDG_RUNTIME_DIR`.
+    /// The variables that count: `DOCKER_HOST`, `DOCKER_CONTEXT`, `DOCKER_CONFIG`, `DOCKER_CERT_PATH`, `DOCKER_TLS_VERIFY`, `HOME`, `XDG_RUNTIME_DIR`;
+    /// and `PATH`, where `ssh` and the helpers that keep credentials are looked for (without it: in our own).
     pub variables: BTreeMap<String, String>,
     /// Sockets where one listens that nobody names, first one first; those below `XDG_RUNTIME_DIR` come after the first.
     pub sockets: Vec<PathBuf>,
@@ -42,7 +49,7 @@ impl Lookup {
         Self { variables, sockets: vec!["/var/run/docker.sock".into(), "/run/podman/podman.sock".into()] }
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
@@ -63,7 +70,7 @@ pub enum Endpoint {
     Tcp(String),
     /// `host:port`, and the directory of `ca.pem`, `cert.pem` and `key.pem`.
     Tls(String, PathBuf),
-    /// `user@host`, or with a port.
+    /// `user@host`, or with a port, or with the path of the socket there.
     Ssh(String),
 }
 
@@ -83,9 +90,15 @@ impl fmt::Display for Endpoint {
 /// A clause that says what is missing or malformed.
 pub fn find(lookup: &Lookup) -> Result<Endpoint, String> {
     if let Some(host) = lookup.get("DOCKER_HOST") {
-        let certs = lookup.get("DOCKER_CERT_PATH").map(PathBuf::from);
-        let asks_for_tls = lookup.get("DOCKER_TLS_VERIFY").is_some();
-        let certs = certs.or_else(|| lookup.config_directory().filter(|_| asks_for_tls)).filter(|_| asks_for_tls);
+        let certs = match lookup.get("DOCKER_TLS_VERIFY") {
+            // Whoever asks for TLS is never served without it.
+            Some(_) => {
+                Some(lookup.get("DOCKER_CERT_PATH").map(PathBuf::from).or_else(|| lookup.config_directory()).ok_or(
+                    "DOCKER_TLS_VERIFY is set, and neither DOCKER_CERT_PATH nor HOME says where certificates are",
+                )?)
+            }
+            None => None,
+        };
         return parse(host, certs).map_err(|why| format!("DOCKER_HOST {why}"));
     }
     let directory = lookup.config_directory();
@@ -115,9 +128,19 @@ fn parse(host: &str, certs: Option<PathBuf>) -> Result<Endpoint, String> {
     match (scheme, certs) {
         ("unix", _) => Ok(Endpoint::Unix(PathBuf::from(rest))),
         ("ssh", _) => Ok(Endpoint::Ssh(address)),
-        ("https" | "tcp" | "http", Some(certs)) => Ok(Endpoint::Tls(address, certs)),
-        ("tcp" | "http", None) => Ok(Endpoint::Tcp(address)),
+        ("https" | "tcp" | "http", Some(certs)) => Ok(Endpoint::Tls(whole(&address, PORTS.1), certs)),
+        ("tcp" | "http", None) => Ok(Endpoint::Tcp(whole(&address, PORTS.0))),
         _ => Err(format!("is \"{}\", and {}:// is not spoken here", plain(host), plain(scheme))),
+    }
+}
+
+/// With a host and a port, as `docker` adds them.
+fn whole(address: &str, port: u16) -> String {
+    let host_ends = address.rfind(']').map_or(0, |at| at + 1);
+    match address[host_ends..].rfind(':') {
+        Some(0) if host_ends == 0 => format!("localhost{address}"),
+        Some(_) => address.to_owned(),
+        None => format!("{address}:{port}"),
     }
 }
 
@@ -144,7 +167,15 @@ fn of_context(directory: &Path, name: &str) -> Result<Endpoint, String> {
         }
         let host = meta.pointer("/Endpoints/docker/Host").and_then(serde_json::Value::as_str).unwrap_or_default();
         let certs = directory.join("contexts/tls").join(entry.file_name()).join("docker");
-        let certs = certs.join("ca.pem").exists().then_some(certs);
+        let certs = FILES.iter().any(|file| certs.join(file).exists()).then_some(certs);
+        let skips = meta.pointer("/Endpoints/docker/SkipTLSVerify").and_then(serde_json::Value::as_bool);
+        if skips == Some(true) && host.starts_with("tcp://") {
+            return Err(format!(
+                "Docker's context {shown} asks for TLS that takes any certificate, which is not done here: \
+                 docker context update {shown} --docker host={},ca=FILE,cert=FILE,key=FILE",
+                plain(host)
+            ));
+        }
         return parse(host, certs).map_err(|why| format!("the host of Docker's context {shown} {why}"));
     }
     Err(format!("Docker's context {shown} is not there (docker context ls lists them)"))
@@ -167,6 +198,10 @@ mod tests {
             (&[("DOCKER_HOST", "tcp://h:2375")], Endpoint::Tcp("h:2375".to_owned())),
             (&[("DOCKER_HOST", "ssh://me@h:22/")], Endpoint::Ssh("me@h:22".to_owned())),
             (&tls, Endpoint::Tls("h:2376".to_owned(), "/certs".into())),
+            (&[("DOCKER_HOST", "tcp://h")], Endpoint::Tcp("h:2375".to_owned())),
+            (&[("DOCKER_HOST", "tcp://:99")], Endpoint::Tcp("localhost:99".to_owned())),
+            (&[("DOCKER_HOST", "tcp://[::1]")], Endpoint::Tcp("[::1]:2375".to_owned())),
+            (&[("DOCKER_HOST", "tcp://[::1]:99")], Endpoint::Tcp("[::1]:99".to_owned())),
         ] {
             assert_eq!(find(&lookup(variables)), Ok(endpoint));
         }
@@ -174,6 +209,14 @@ mod tests {
             let error = find(&lookup(&[("DOCKER_HOST", host)])).unwrap_err();
             assert!(error.contains(host), "{error}");
         }
+    }
+
+    #[test]
+    fn whoever_asks_for_tls_is_not_served_without_it() {
+        let error = find(&lookup(&[("DOCKER_HOST", "tcp://h"), ("DOCKER_TLS_VERIFY", "1")])).unwrap_err();
+        assert!(error.contains("DOCKER_CERT_PATH"), "{error}");
+        let home = [("DOCKER_HOST", "tcp://h"), ("DOCKER_TLS_VERIFY", "1"), ("HOME", "/me")];
+        assert_eq!(find(&lookup(&home)), Ok(Endpoint::Tls("h:2376".to_owned(), "/me/.docker".into())));
     }
 
     #[test]

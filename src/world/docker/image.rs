@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use super::{
     Docker,
     call::{ANSWER, Failure, quoted},
-    tarball,
+    registry, tarball,
 };
 use crate::model::container::{Build, ContainerSpec, PullPolicy};
 
@@ -66,8 +66,9 @@ pub(super) async fn pull(docker: &Docker, tag: &str, platform: Option<&str>) -> 
         platform: platform.unwrap_or_default().to_owned(),
         ..CreateImageOptions::default()
     };
-    let mut said = Box::pin(client.create_image(Some(options), None, None));
-    let cannot = |why: &str| format!("the image {tag} is not here and cannot be fetched: {why}");
+    let known = registry::known(&docker.lookup, tag).await;
+    let mut said = Box::pin(client.create_image(Some(options), None, known.credentials.clone()));
+    let cannot = |why: &str| format!("the image {tag} is not here and cannot be fetched: {why}{}", known.hint(why));
     loop {
         match tokio::time::timeout(SILENCE, said.next()).await {
             Err(_silent) => return Err(cannot("the registry, or Docker, says nothing any more")),

@@ -17,9 +17,10 @@ use futures_util::StreamExt;
 use super::{
     Docker, Happening, Standing,
     call::{ANSWER, Failure, quoted, silence},
-    endpoint::{self, Endpoint},
-    labels,
+    endpoint::{self, Endpoint, Lookup},
+    labels, registry,
     roster::Roster,
+    ssh, tls,
 };
 use crate::{
     model::{
@@ -29,6 +30,8 @@ use crate::{
     world::Shared,
 };
 
+/// The first answer over SSH may take longer: a login comes before it, and a program is started there.
+const FIRST_BY_SSH: Duration = Duration::from_secs(10);
 /// Between two looks whether it is there: at first, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 /// While nobody needs it.
@@ -85,18 +88,22 @@ pub(super) async fn connect(docker: &Docker) -> Result<Standing, Reach> {
             return Err(Reach::Absent { why: format!("{endpoint}: {error}{hint}") });
         }
     }
-    let client = client_of(&endpoint)
-        .map_err(|error| Reach::Absent { why: format!("{endpoint}: {}", quoted(&error.to_string())) })?;
+    let absent = |why: String| Reach::Absent { why: format!("{endpoint}: {why}") };
+    let client = client_of(&endpoint, &docker.lookup).map_err(absent)?;
     let asked = async {
         let version = client.version().await?;
         let client = client.negotiate_version().await?;
         Ok::<_, bollard::errors::Error>((version, client))
     };
-    let (version, client) = match tokio::time::timeout(ANSWER, asked).await {
-        Err(_late) => return Err(Reach::Hung { why: format!("{endpoint}: {}", silence(ANSWER)) }),
+    let within = if matches!(endpoint, Endpoint::Ssh(_)) { FIRST_BY_SSH } else { ANSWER };
+    let (version, client) = match tokio::time::timeout(within, asked).await {
+        Err(_late) => return Err(Reach::Hung { why: format!("{endpoint}: {}", silence(within)) }),
         Ok(Err(error)) => {
+            if let Some(why) = mistaken(&endpoint, &error) {
+                return Err(absent(why));
+            }
             return Err(match Failure::of(&error) {
-                Failure::Away(why) => Reach::Absent { why: format!("{endpoint}: {why}") },
+                Failure::Away(why) => absent(why),
                 Failure::Refused { message, .. } => Reach::Hung { why: format!("{endpoint}: {message}") },
                 Failure::Odd(why) => Reach::Hung { why: format!("{endpoint}: {why}") },
             });
@@ -116,16 +123,35 @@ pub(super) async fn connect(docker: &Docker) -> Result<Standing, Reach> {
     Ok(Standing { reach, client: Some(client), is_local })
 }
 
-fn client_of(endpoint: &Endpoint) -> Result<bollard::Docker, bollard::errors::Error> {
+/// A client that has not said anything yet; a clause, where there can be none.
+fn client_of(endpoint: &Endpoint, lookup: &Lookup) -> Result<bollard::Docker, String> {
     let newest: &ClientVersion = API_DEFAULT_VERSION;
-    match endpoint {
+    let client = match endpoint {
         Endpoint::Unix(path) => bollard::Docker::connect_with_unix(&path.to_string_lossy(), STREAM_SECONDS, newest),
         Endpoint::Tcp(address) => bollard::Docker::connect_with_http(address, STREAM_SECONDS, newest),
         Endpoint::Tls(address, certs) => {
-            let [key, cert, ca] = ["key.pem", "cert.pem", "ca.pem"].map(|name| certs.join(name));
+            tls::usable(certs)?;
+            let [ca, cert, key] = endpoint::FILES.map(|name| certs.join(name));
+            // An empty file adds nobody to those whom this machine trusts.
+            let ca = if ca.exists() { ca } else { "/dev/null".into() };
             bollard::Docker::connect_with_ssl(address, &key, &cert, &ca, STREAM_SECONDS, newest)
         }
-        Endpoint::Ssh(address) => bollard::Docker::connect_with_ssh(address, STREAM_SECONDS, newest, None),
+        Endpoint::Ssh(address) => ssh::client(address, lookup, STREAM_SECONDS, newest),
+    };
+    let client = client.map_err(|error| quoted(&error.to_string()))?;
+    Ok(client.with_request_modifier(registry::url_safe))
+}
+
+/// What is wrong, a clause, where the way to the engine is not as it is said to be.
+fn mistaken(endpoint: &Endpoint, error: &bollard::errors::Error) -> Option<String> {
+    match (endpoint, error) {
+        (Endpoint::Tls(_, certs), error) => tls::trouble(error, certs),
+        (Endpoint::Tcp(_), bollard::errors::Error::DockerResponseServerError { message, .. })
+            if message.contains("HTTP request to an HTTPS server") =>
+        {
+            Some("it speaks TLS only: DOCKER_TLS_VERIFY=1, and DOCKER_CERT_PATH for the certificates".to_owned())
+        }
+        _ => None,
     }
 }
 

@@ -129,7 +129,7 @@ pub(super) async fn of_service(docker: &Docker, container: &ContainerSpec) -> Re
     ];
     let filters = Some(HashMap::from([("label".to_owned(), wanted)]));
     let options = ListContainersOptions { all: true, filters, ..ListContainersOptions::default() };
-    let mut all = docker.call(ANSWER, |docker| async move { docker.list_containers(Some(options)).await }).await?;
+    let mut all = docker.list(options).await?;
     all.retain(|one| {
         one.labels.as_ref().and_then(labels::of_compose).is_some_and(|labels| labels::fit(container, &labels))
     });

@@ -19,11 +19,14 @@ mod look;
 mod make;
 mod raw;
 mod record;
+mod registry;
 mod roster;
 mod scribe;
 pub mod session;
+mod ssh;
 mod survey;
 mod tarball;
+mod tls;
 mod typing;
 mod usage;
 
@@ -37,7 +40,7 @@ use std::{
     time::Duration,
 };
 
-use bollard::errors::Error;
+use bollard::{errors::Error, models::ContainerSummary, query_parameters::ListContainersOptions};
 use tokio::sync::{Notify, broadcast, watch};
 
 use self::call::{ANSWER, Failure, silence};
@@ -53,6 +56,9 @@ use crate::model::{
 const HAPPENINGS: usize = 1024;
 /// So many calls in a row that are not answered in time open the breaker.
 const LATE_CALLS: u32 = 2;
+/// So often an answer in other words than Docker's is asked for again, and after how long.
+const WORDS_AGAIN: u32 = 40;
+const WORDS_PAUSE: Duration = Duration::from_millis(50);
 
 /// The engine as it stands, and the way to it.
 #[derive(Debug, Clone, Default)]
@@ -77,6 +83,21 @@ pub(super) enum Happening {
         /// Compose's project, service and number by its labels, where it has them.
         labels: Option<(String, String, u32)>,
     },
+}
+
+/// Podman calls `stopped` what has just ended, until it is cleared away: a word that Docker does not have, and for which its whole answer cannot be read. It is asked
+/// again.
+async fn in_words_of_docker<T, F>(ask: impl Fn() -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    for _ in 0..WORDS_AGAIN {
+        match ask().await {
+            Err(Failure::Odd(why)) if why.contains("`stopped`") => tokio::time::sleep(WORDS_PAUSE).await,
+            answer => return answer,
+        }
+    }
+    ask().await
 }
 
 /// Everything of one engine.
@@ -210,8 +231,16 @@ impl Docker {
         self.standing.borrow().is_local
     }
 
+    async fn list(&self, options: ListContainersOptions) -> Result<Vec<ContainerSummary>, Failure> {
+        let ask = || {
+            let options = options.clone();
+            self.call(ANSWER, |docker| async move { docker.list_containers(Some(options)).await })
+        };
+        in_words_of_docker(ask).await
+    }
+
     async fn inspect(&self, id: &str) -> Result<bollard::models::ContainerInspectResponse, Failure> {
-        let id = id.to_owned();
-        self.call(ANSWER, |docker| async move { docker.inspect_container(&id, None).await }).await
+        let ask = || self.call(ANSWER, |docker| async move { docker.inspect_container(id, None).await });
+        in_words_of_docker(ask).await
     }
 }

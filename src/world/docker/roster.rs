@@ -12,12 +12,7 @@ use bollard::{
     query_parameters::ListContainersOptions,
 };
 
-use super::{
-    Docker, Happening,
-    call::{ANSWER, quoted},
-    labels,
-    look::healer_of,
-};
+use super::{Docker, Happening, call::quoted, labels, look::healer_of};
 use crate::{
     model::{
         container::{ContainerView, Healer},
@@ -85,8 +80,7 @@ impl Roster {
         let docker = &shared.docker;
         if std::mem::take(&mut self.is_stale) {
             let options = ListContainersOptions { all: true, ..ListContainersOptions::default() };
-            let listed = docker.call(ANSWER, |docker| async move { docker.list_containers(Some(options)).await }).await;
-            let Ok(listed) = listed else { return };
+            let Ok(listed) = docker.list(options).await else { return };
             let ids: BTreeSet<String> = listed.into_iter().filter_map(|one| one.id).take(MOST).collect();
             self.views.retain(|id, _| ids.contains(id));
             self.stale = ids;

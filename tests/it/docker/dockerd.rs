@@ -2,7 +2,7 @@
 //! what installs it.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
     time::Duration,
@@ -15,10 +15,14 @@ pub(crate) const IMAGE: &str = "casbox:1";
 /// The programs of the image, all of busybox.
 const PROGRAMS: &str = "sh sleep echo cat true false nc httpd date seq kill trap printf env head touch test mkdir tail";
 
+/// Addresses of its networks: many small ones, as interfaces that others left behind take those that Docker has by itself.
+const POOL: &str = "10.201.0.0/16,size=26";
+
 /// A running daemon.
 pub(crate) struct Dockerd {
     directory: PathBuf,
     name: &'static str,
+    arguments: String,
     keeper: Option<std::process::Child>,
 }
 
@@ -37,12 +41,17 @@ fn has(program: &str) -> bool {
 impl Dockerd {
     /// Starts one, with the tests' image in it.
     pub(crate) fn start(name: &'static str) -> Self {
+        Self::start_with(name, "")
+    }
+
+    /// The same with more arguments, as a shell reads them.
+    pub(crate) fn start_with(name: &'static str, arguments: &str) -> Self {
         for program in ["dockerd", "docker", "busybox", "setpriv"] {
             assert!(has(program), "these tests need {program}: apt-get install -y docker.io busybox-static iptables");
         }
         let directory = std::env::temp_dir().join(format!("cas-dockerd-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
-        let mut dockerd = Self { directory, name, keeper: None };
+        let mut dockerd = Self { directory, name, arguments: arguments.to_owned(), keeper: None };
         dockerd.raise();
         dockerd.load_image();
         dockerd
@@ -51,15 +60,19 @@ impl Dockerd {
     /// Starts the daemon over what is there.
     pub(crate) fn raise(&mut self) {
         let at = self.directory.display();
-        // Ended with the tests, however they end: the shell hears of it, ends the daemon, and leaves nothing on disk.
+        // Ended with the tests, however they end: the shell hears of it, removes the interfaces of its networks, which would outlive it, ends the daemon,
+        // and leaves nothing on disk.
         let script = format!(
             "PATH=$PATH:/usr/sbin:/sbin
             dockerd --data-root {at}/data --exec-root {at}/exec --pidfile {at}/pid -H unix://{at}/docker.sock \
-                --iptables=false --bridge=none --shutdown-timeout 3 >>{at}/log 2>&1 &
+                --iptables=false --bridge=none --shutdown-timeout 3 --default-address-pool base={POOL} {} >>{at}/log 2>&1 &
             dockerd=$!
-            trap 'kill $dockerd; wait $dockerd
+            docker='timeout 10 docker --host unix://{at}/docker.sock'
+            trap '$docker ps --all --quiet | xargs -r $docker rm --force >>{at}/log 2>&1
+                $docker network prune --force >>{at}/log 2>&1; kill $dockerd; wait $dockerd
                 grep {at}/ /proc/mounts | cut -d\" \" -f2 | sort -r | xargs -r umount -l; rm -rf {at}; exit' TERM
-            wait $dockerd"
+            wait $dockerd",
+            self.arguments
         );
         let (sender, receiver) = std::sync::mpsc::channel();
         // The thread that makes it must live as long as the tests do.
@@ -126,16 +139,20 @@ impl Dockerd {
     }
 
     fn load_image(&self) {
-        let script = format!(
-            "set -e; cd {}; mkdir -p root/bin root/tmp; cp $(command -v busybox) root/bin/busybox
-            for p in {PROGRAMS}; do ln -sf busybox root/bin/$p; done
-            tar -C root -c . | DOCKER_HOST={} docker import -c 'ENV PATH=/bin' - {IMAGE}",
-            self.directory.display(),
-            self.host()
-        );
-        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        load_image(&self.directory, &self.host());
     }
+}
+
+/// Makes the tests' image in an engine; `directory` is for what it is made from.
+pub(crate) fn load_image(directory: &Path, host: &str) {
+    let script = format!(
+        "set -e; cd {}; mkdir -p root/bin root/tmp; cp $(command -v busybox) root/bin/busybox
+        for p in {PROGRAMS}; do ln -sf busybox root/bin/$p; done
+        tar -C root -c . | DOCKER_HOST={host} docker import -c 'ENV PATH=/bin' - {IMAGE}",
+        directory.display(),
+    );
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 impl Drop for Dockerd {

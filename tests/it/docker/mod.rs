@@ -3,6 +3,8 @@
 mod adopt;
 mod deeds;
 mod dockerd;
+mod ends;
 mod files;
 mod ill;
+mod login;
 mod run;

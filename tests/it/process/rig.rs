@@ -84,6 +84,11 @@ impl Rig {
 
     /// With an engine of containers.
     pub(crate) fn with_docker(directory: tempfile::TempDir, host: &str) -> Self {
+        Self::with_variables(directory, &[("DOCKER_HOST", host)])
+    }
+
+    /// With an engine of containers that is found by these variables.
+    pub(crate) fn with_variables(directory: tempfile::TempDir, variables: &[(&str, &str)]) -> Self {
         let (sender, mut output) = mpsc::channel::<Taken>(64);
         let lines = Arc::new(Mutex::new(Vec::new()));
         let kept: Arc<Mutex<Vec<Line>>> = Arc::clone(&lines);
@@ -96,7 +101,7 @@ impl Rig {
                 }
             }
         });
-        let variables = BTreeMap::from([("DOCKER_HOST".to_owned(), host.to_owned())]);
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let docker = cas::world::docker::endpoint::Lookup { variables, sockets: Vec::new() };
         let settings = Settings { shim: env!("CARGO_BIN_EXE_cas-shim").into(), docker, ..Settings::default() };
         Self::made(directory, sender, lines, settings)
