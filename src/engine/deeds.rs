@@ -172,11 +172,14 @@ impl Engine {
             let Some(service) = self.service(id) else { continue };
             if service.spec.container.is_none() {
                 let name = self.short(id);
-                let hint = match verb {
-                    Verb::Pause => format!("\"signal STOP {name}\" freezes its main process"),
-                    Verb::Unpause => format!("\"signal CONT {name}\" lets its main process go on"),
-                    Verb::Recreate => format!("\"restart {name}\" makes a new one each time"),
-                    _other => "only containers have images".to_owned(),
+                let hint = if verb == Verb::Pause {
+                    format!("\"signal STOP {name}\" freezes its main process")
+                } else if verb == Verb::Unpause {
+                    format!("\"signal CONT {name}\" lets its main process go on")
+                } else if verb == Verb::Recreate {
+                    format!("\"restart {name}\" makes a new one each time")
+                } else {
+                    "only containers have images".to_owned()
                 };
                 let reason = format!("{name} is a process, not a container");
                 return Some(Unresolved { reason, hint: Some(hint) });
@@ -209,11 +212,9 @@ impl Engine {
             return None;
         }
         let deed = deed?;
-        let touched = self.chosen(&meant.services, |service| match verb {
-            Verb::Pause => is_paused(service) == Some(false),
-            Verb::Unpause => is_paused(service) == Some(true),
-            _other => true,
-        });
+        let wanted = [(Verb::Pause, Some(false)), (Verb::Unpause, Some(true))].into_iter().find(|(of, _)| *of == verb);
+        let touched =
+            self.chosen(&meant.services, |service| wanted.is_none_or(|(_, wanted)| is_paused(service) == wanted));
         let mut acts = Vec::new();
         let mut images = BTreeSet::new();
         for id in &touched {
@@ -363,7 +364,7 @@ impl Engine {
         let mut title = title;
         if !cleared.is_empty() {
             let freed = Amount::of(cleared.iter());
-            let container = counted(cleared.iter());
+            let container = counted(&cleared);
             title = format!("freed {}: {container}", size(freed.bytes));
             let what = What::Handled { container, deed: Deed::Clear.done(), error: None };
             self.record(About::Everything, by, what, format!("{} are free", size(freed.bytes)));
@@ -469,9 +470,12 @@ fn would_change(deed: &Deed, container: &ContainerView) -> bool {
 
 fn draft_loose(verb: Verb, deed: &Deed, containers: &[Arc<ContainerView>]) -> Draft {
     let meant = containers.iter().filter(|container| would_change(deed, container));
-    let subject = |container: &ContainerView| match deed {
-        Deed::Pull => Subject::Image(container.image.clone()),
-        _other => Subject::Container(container.id.clone()),
+    let subject = |container: &ContainerView| {
+        if *deed == Deed::Pull {
+            Subject::Image(container.image.clone())
+        } else {
+            Subject::Container(container.id.clone())
+        }
     };
     let act = |container: &Arc<ContainerView>| Act {
         subject: subject(container),
@@ -497,9 +501,10 @@ fn draft_loose(verb: Verb, deed: &Deed, containers: &[Arc<ContainerView>]) -> Dr
 }
 
 /// `2 containers, 1 image`.
-fn counted<'a>(things: impl Iterator<Item = &'a Thing> + Clone) -> String {
+fn counted<'a>(things: impl IntoIterator<Item = &'a Thing>) -> String {
+    let kinds: Vec<ThingKind> = things.into_iter().map(|thing| thing.kind).collect();
     let count = |kind: ThingKind| {
-        let count = things.clone().filter(|thing| thing.kind == kind).count();
+        let count = kinds.iter().filter(|of| **of == kind).count();
         let plural = if count == 1 || kind == ThingKind::BuildCache { "" } else { "s" };
         match (count, kind) {
             (0, _) => None,

@@ -38,6 +38,15 @@ const STALL_TOLD: Duration = Duration::from_secs(5);
 /// What flaps comes back by itself: who has been ill for so long at a stretch does not.
 const STEADILY_ILL: Duration = Duration::from_mins(1);
 
+/// Rounds that are due within so much time are due together: of hundreds of probes each would wake the machine by itself.
+const ROUNDS_TOGETHER: Duration = Duration::from_millis(25);
+
+/// The next instant at which rounds are due.
+fn together(at: Timestamp) -> Timestamp {
+    let step = u64::try_from(ROUNDS_TOGETHER.as_micros()).unwrap_or(1);
+    at.plus(Duration::from_micros(at.mono_us.next_multiple_of(step) - at.mono_us))
+}
+
 /// What waits for an answer of what it depends on looks again after this.
 const GRAPH_AGAIN: Duration = Duration::from_millis(100);
 
@@ -158,6 +167,7 @@ impl Engine {
 
     fn arm_probe(&mut self, id: &ServiceId, kind: ProbeKind, at: Timestamp) {
         if let Some(state) = self.probe_mut(id, kind) {
+            let at = if state.probe.interval >= ROUNDS_TOGETHER.saturating_mul(20) { together(at) } else { at };
             state.due = at;
             self.arm(id, at, TimerKey::ProbeDue(id.clone(), kind));
         }

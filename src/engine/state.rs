@@ -90,6 +90,7 @@ pub(super) enum Push {
 
 /// One run, until nothing of it is left.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact, and they are independent")]
 pub(super) struct Run {
     pub(super) id: RunId,
     /// The spec it was made from, which a reload does not change.

@@ -266,6 +266,7 @@ pub struct ClockState {
 
 /// A run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact, and they are independent")]
 pub struct RunState {
     /// Its id.
     pub id: RunId,

@@ -183,6 +183,7 @@ pub struct ProbeView {
 
 /// A service.
 #[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact, and they are independent")]
 pub struct ServiceView {
     /// Project and name.
     pub id: ServiceId,

@@ -322,7 +322,10 @@ impl World {
         }
     }
 
-    /// What takes up space on Docker's disk; an error is a sentence.
+    /// What takes up space on Docker's disk.
+    ///
+    /// # Errors
+    /// A sentence: the engine cannot be reached, or does not say.
     pub fn disk(&self) -> impl Future<Output = Result<Arc<DiskUse>, String>> + Send + 'static {
         let shared = Arc::clone(&self.shared);
         async move { shared.docker.disk().await.map(Arc::new) }

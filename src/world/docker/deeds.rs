@@ -147,7 +147,7 @@ pub(super) async fn unnamed_volumes(docker: &Docker, id: &str) -> Result<Vec<(St
         Err(failure) => return Err(failure),
     };
     let of = |mount: bollard::models::MountPoint| {
-        let is_volume = mount.typ.is_some_and(|typ| typ.to_string() == "volume");
+        let is_volume = mount.typ.as_deref() == Some("volume");
         let (name, target) = (mount.name?, mount.destination?);
         (is_volume && is_unnamed(&name)).then_some((target, name))
     };

@@ -1,4 +1,5 @@
 //! Containers beside their runs: which are meant, what is done, who is answered when, and what a frozen one is spared.
+#![expect(clippy::wildcard_enum_match_arm, reason = "one effect is looked for")]
 
 use std::{collections::BTreeSet, sync::Arc};
 

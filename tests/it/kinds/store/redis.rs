@@ -250,6 +250,10 @@ fn a_replica_tells_that_it_lost_its_master_and_a_starting_redis_that_it_reads() 
     cli(&replica, &["CONFIG", "SET", "replica-serve-stale-data", "no"]);
     // Its data, for one that is started on them slowly.
     cli(&master, &["EVAL", "for i=1,3000 do redis.call('SET','k'..i,string.rep('x',100)) end", "0"]);
+    // A replica that has just joined may still be given a copy.
+    eventually("no other save is under way", || {
+        cli(&master, &["INFO", "persistence"]).contains("rdb_bgsave_in_progress:0")
+    });
     cli(&master, &["SAVE"]);
     let dir = rig::dir();
     std::fs::copy(master.dir.path().join("dump.rdb"), dir.path().join("dump.rdb")).unwrap();
