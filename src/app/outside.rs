@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     ops::ControlFlow,
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
@@ -35,12 +35,12 @@ use crate::{
     engine::Budget,
     host::{self, Host, handle::Handle},
     model::{
-        alarm::Notice,
+        alarm::{Level, Notice},
         ids::{ProjectName, ServiceId},
         log::LogBatch,
         phase::PortHolder,
         project::{ProjectRecord, ProjectSpec},
-        route::Route,
+        route::{DesktopWay, Route},
         service::{Port, RestartPolicy, ServiceSpec},
         snapshot::{ProjectView, Snapshot},
         time::Timestamp,
@@ -504,6 +504,16 @@ impl Outside for Real {
 
     async fn attach(&self, handle: &Handle, service: &ServiceId) -> Result<Parted, String> {
         tui::attach(handle, service, self.user().config.detach_key).await
+    }
+
+    fn tell_terminal(&self, way: DesktopWay, notice: &Notice) -> Option<&'static str> {
+        if !io::stdout().is_terminal() {
+            return None;
+        }
+        let is_urgent = notice.severity == Level::Critical;
+        let (sequence, name) = tui::desktop_message(&notice.title, &notice.text, is_urgent, way);
+        io::stdout().write_all(sequence.as_bytes()).and_then(|()| io::stdout().flush()).ok()?;
+        Some(name)
     }
 
     async fn execute(&self, name: &str, container: &str, command: &[String]) -> Result<i64, String> {

@@ -22,7 +22,7 @@ use crate::{
         log::LogBatch,
         phase::PortHolder,
         project::{Problem, ProjectRecord, ProjectSpec},
-        route::Route,
+        route::{DesktopWay, Route},
         secret::SecretValues,
         service::Port,
         time::Timestamp,
@@ -207,6 +207,9 @@ pub trait Outside {
         notice: &Notice,
         env: &BTreeMap<String, String>,
     ) -> impl Future<Output = Result<String, String>>;
+
+    /// Has this terminal tell a desktop of a message, as a console does; which control sequence was written, none where there is no terminal to write to.
+    fn tell_terminal(&self, way: DesktopWay, notice: &Notice) -> Option<&'static str>;
 
     /// Who listens on these ports of this machine now.
     fn port_holders(&self, ports: &[Port]) -> Vec<PortHolder>;

@@ -42,6 +42,7 @@ pub use app::{Options, Outcome, TuiError, run};
 pub use attach::{attach, sit_at};
 pub use draw::draw;
 pub use message::{Message, UiEffect};
+pub use notify::message as desktop_message;
 pub use patience::Patience;
 pub use terminal::can_run;
 pub use ui::{Pane, Setup, Ui};

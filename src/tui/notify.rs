@@ -23,6 +23,21 @@ pub(crate) fn way_of(variable: impl Fn(&str) -> Option<String>) -> DesktopWay {
     }
 }
 
+/// The sequence for one message at a terminal that no console has, and its name.
+#[must_use]
+pub fn message(title: &str, body: &str, is_urgent: bool, way: DesktopWay) -> (String, &'static str) {
+    let variable = |name: &str| std::env::var(name).ok();
+    let way = if way == DesktopWay::Auto { way_of(variable) } else { way };
+    let between = Between::of_environment(|name| std::env::var_os(name).is_some());
+    let notice = DesktopNotice { seq: 1, way, title: title.to_owned(), body: body.to_owned(), urgent: is_urgent };
+    let name = match way {
+        DesktopWay::Osc99 => "OSC 99",
+        DesktopWay::Osc777 => "OSC 777",
+        DesktopWay::Osc9 | DesktopWay::Auto | DesktopWay::NotifySend => "OSC 9",
+    };
+    (sequence(&notice, way, between), name)
+}
+
 /// Whether the engine's own `notify-send` reaches the same desktop: then the terminal says nothing.
 pub(crate) fn is_on_a_desktop(variable: impl Fn(&str) -> Option<String>) -> bool {
     let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());

@@ -70,8 +70,15 @@ async fn test(ctx: &mut Context<'_>, outside: &impl Outside, place: &Place, name
     match outside.send_notice(route, &notice, &env).await {
         Ok(taken) => {
             ctx.data(&format!("{name} ({}): sent, {}\n", route.to.kind(), text::plain(&redactor.text(&taken))))?;
-            if matches!(route.to, Destination::Desktop(way) if way.is_for_consoles()) {
-                ctx.say("note: consoles tell their terminals only of what their engine sends");
+            if let Destination::Desktop(way) = &route.to
+                && way.is_for_consoles()
+            {
+                match outside.tell_terminal(*way, &notice) {
+                    Some(sequence) => {
+                        ctx.say(&format!("note: this terminal was told by {sequence}, as a console in it would"))
+                    }
+                    None => ctx.say("note: consoles tell their terminals, and here is none"),
+                }
             }
             Ok(Outcome::Ok)
         }

@@ -10,7 +10,7 @@ use cas::{
         ids::ProjectName,
         policy::Origin,
         project::ProjectSpec,
-        route::{AlertPlan, Concealed, Destination, Route},
+        route::{AlertPlan, Concealed, DesktopWay, Destination, Route},
         snapshot::Snapshot,
     },
 };
@@ -102,4 +102,18 @@ async fn a_route_is_tried_out_and_what_came_of_it_is_the_exit_code() {
     let sent = outside.notices.borrow();
     assert_eq!(sent.len(), 2);
     assert_eq!((sent[0].1.kind, sent[0].1.title.as_str()), (NoticeKind::Test, "TEST: alerts of shop arrive by ops"));
+}
+
+#[tokio::test]
+async fn the_route_to_the_desktop_is_tried_out_at_this_terminal_too() {
+    let to = Destination::Desktop(DesktopWay::Auto);
+    let route = Arc::new(Route { name: "desk".to_owned(), to, throttle: None });
+    let plan = AlertPlan { routes: vec![route], ..AlertPlan::default() };
+    let project = ProjectSpec { alerts: Arc::new(plan), ..fixture::project() };
+    let outside = Fake { project: Some(project), ..Fake::default() };
+    let ran = run(&outside, "cas alerts test desk").await;
+    assert_eq!(ran.outcome, Outcome::Ok, "{}", ran.stderr);
+    assert!(ran.stderr.contains("this terminal was told by OSC 777"), "{}", ran.stderr);
+    let told = outside.tools.borrow();
+    assert_eq!(told.as_slice(), ["tell the terminal Auto: TEST: alerts of shop arrive by desk"]);
 }

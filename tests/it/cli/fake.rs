@@ -29,7 +29,7 @@ use cas::{
         policy::{Reply, Request},
         project::{Problem, ProjectRecord, ProjectSpec},
         query::{Answer, Query},
-        route::Route,
+        route::{DesktopWay, Route},
         service::Port,
         snapshot::Snapshot,
         time::Timestamp,
@@ -294,6 +294,11 @@ impl Outside for Fake {
     async fn attach(&self, _handle: &Handle, service: &ServiceId) -> Result<Parted, String> {
         self.tools.borrow_mut().push(format!("attach {service}"));
         Ok(Parted::LetGo)
+    }
+
+    fn tell_terminal(&self, way: DesktopWay, notice: &Notice) -> Option<&'static str> {
+        self.tools.borrow_mut().push(format!("tell the terminal {way:?}: {}", notice.title));
+        Some("OSC 777")
     }
 
     async fn execute(&self, name: &str, container: &str, command: &[String]) -> Result<i64, String> {
