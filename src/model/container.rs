@@ -8,7 +8,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{RunId, ServiceId};
+use super::{
+    command::Verb,
+    ids::{RunId, ServiceId},
+};
 
 /// When an image is fetched (compose's `pull_policy`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -450,6 +453,48 @@ impl ContainerView {
     #[must_use]
     pub fn is_up(&self) -> bool {
         matches!(self.state.as_str(), "running" | "paused" | "restarting")
+    }
+
+    /// Its state in a few words: `running`, `exited (3)`, `ended for memory`, `restarting ×4`.
+    #[must_use]
+    pub fn state_words(&self) -> String {
+        match self.exit_code {
+            Some(_) if self.oom_killed => "ended for memory".to_owned(),
+            Some(code) => format!("{} ({code})", self.state),
+            None if self.state == "restarting" => format!("restarting ×{}", self.restart_count),
+            None => self.state.clone(),
+        }
+    }
+
+    /// Who restarts it: one healer only.
+    #[must_use]
+    pub const fn healed_by(&self) -> &'static str {
+        match (self.healer, self.of.is_some()) {
+            (Healer::Docker, _) => "Docker",
+            (Healer::Cas, true) => "cas",
+            (Healer::Cas, false) | (Healer::Nobody, _) => "nobody",
+        }
+    }
+
+    /// Whether `verb` would do anything to it where it is no service's. Footers are computed from this.
+    #[must_use]
+    pub fn takes(&self, verb: Verb) -> bool {
+        match verb {
+            Verb::Start | Verb::Rm => !self.is_up(),
+            Verb::Stop | Verb::Restart | Verb::Kill => self.is_up(),
+            Verb::Signal | Verb::Pause => self.state == "running",
+            Verb::Unpause => self.state == "paused",
+            Verb::Pull => !self.image.is_empty() && !self.image.starts_with("sha256:"),
+            Verb::Recreate
+            | Verb::Prune
+            | Verb::Reload
+            | Verb::Open
+            | Verb::Close
+            | Verb::Maintenance
+            | Verb::Autopilot
+            | Verb::Silence
+            | Verb::Unsilence => false,
+        }
     }
 
     /// The first twelve characters of its id.

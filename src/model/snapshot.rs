@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     alarm::AlertsView,
+    command::Verb,
     container::{ContainerView, Reach},
     event::TroubleSlot,
     history::History,
@@ -273,10 +274,16 @@ impl ServiceView {
         }
     }
 
-    /// Whether `verb` would do anything to it: also a clock can be stopped.
+    /// Whether `verb` would do anything to it: also a clock can be stopped, and some are about containers only.
     #[must_use]
-    pub const fn takes(&self, verb: super::command::Verb) -> bool {
-        verb.applies_to(&self.phase) || (matches!(verb, super::command::Verb::Stop) && self.occasions.next_at.is_some())
+    pub const fn takes(&self, verb: Verb) -> bool {
+        if matches!(verb, Verb::Stop) && self.occasions.next_at.is_some() {
+            return true;
+        }
+        let is_about_containers = matches!(verb, Verb::Pause | Verb::Unpause | Verb::Recreate | Verb::Pull | Verb::Rm);
+        let is_so_already = matches!((verb, self.paused), (Verb::Pause, true) | (Verb::Unpause, false));
+        let may_be = !is_so_already && (!is_about_containers || matches!(self.kind, ServiceKind::Container));
+        may_be && verb.applies_to(&self.phase)
     }
 
     /// How much it deserves a look, phase and health together: 0 nothing to 3 broken.

@@ -113,6 +113,7 @@ actions! {
         GraphsPane = "graphs-pane",
         LogsPane = "logs-pane",
         TimelinePane = "timeline-pane",
+        ContainersPane = "containers-pane",
         Zoom = "zoom",
         Back = "back",
         Wider = "wider",
@@ -151,6 +152,10 @@ actions! {
         StartOrStop = "start-or-stop",
         Kill = "kill",
         Signal = "signal",
+        PauseOrUnpause = "pause-or-unpause",
+        Recreate = "recreate",
+        Pull = "pull",
+        Rm = "rm",
         Shell = "shell",
         Attach = "attach",
         MarkAll = "mark-all",
@@ -195,6 +200,10 @@ impl Action {
                 | ServiceKey::StartOrStop
                 | ServiceKey::Kill
                 | ServiceKey::Signal
+                | ServiceKey::PauseOrUnpause
+                | ServiceKey::Recreate
+                | ServiceKey::Pull
+                | ServiceKey::Rm
                 | ServiceKey::Shell
                 | ServiceKey::Attach => true,
                 ServiceKey::MarkAll

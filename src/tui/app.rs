@@ -122,6 +122,9 @@ const AFTER_KEY: Duration = Duration::from_millis(8);
 /// The least time between two frames when only lines or numbers came.
 const AFTER_NEWS: Duration = Duration::from_millis(33);
 
+/// A shell that ends so soon, and with an error, was none.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
 /// Batches taken at once before keys are looked at again.
 const BATCHES: usize = 64;
 
@@ -380,11 +383,12 @@ impl App {
                 }
             }
             UiEffect::Shell(service) => match self.carrier.shell(&service).await {
-                Ok(command) => self.beside(command, None).await?,
+                Ok(command) => self.shell(command, &service.to_string()).await?,
                 Err(sentence) => self.say(sentence),
             },
+            UiEffect::ShellInside { id, name } => self.shell(Carrier::shell_inside(&id), &name).await?,
             UiEffect::Edit { file, line } => match self.carrier.editor(&file, line) {
-                Ok(command) => self.beside(command, Some(Message::Edited)).await?,
+                Ok(command) => self.edit(command).await?,
                 Err(sentence) => self.say(sentence),
             },
         }
@@ -440,8 +444,32 @@ impl App {
         Ok(None)
     }
 
-    /// Lets another program have the terminal, and takes output in meanwhile.
-    async fn beside(&mut self, mut command: tokio::process::Command, after: Option<Message>) -> Result<(), TuiError> {
+    /// Lets a shell have the terminal. It ends with the code of its last command, which is nobody's fault; one that ends at once never was.
+    async fn shell(&mut self, command: tokio::process::Command, of: &str) -> Result<(), TuiError> {
+        let begun = Instant::now();
+        let ended = self.beside(command).await?;
+        if let (Err(sentence), true) = (ended, begun.elapsed() < AT_ONCE) {
+            self.say(format!("no shell in {of}: {sentence}; `cas exec {of} COMMAND` says more"));
+        }
+        Ok(())
+    }
+
+    /// Lets an editor have the terminal, and has what it wrote read again.
+    async fn edit(&mut self, command: tokio::process::Command) -> Result<(), TuiError> {
+        if let Err(sentence) = self.beside(command).await? {
+            self.say(sentence);
+            return Ok(());
+        }
+        for effect in update(&mut self.ui, Message::Edited) {
+            if let UiEffect::Request(request) = effect {
+                self.carrier.spawn_request(request);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets another program have the terminal, and takes output in meanwhile; how that program failed, if it did.
+    async fn beside(&mut self, mut command: tokio::process::Command) -> Result<Result<(), String>, TuiError> {
         super::terminal::give_back();
         self.stop_input();
         let _lent = patience::Lent::now();
@@ -459,19 +487,7 @@ impl App {
             },
         };
         self.come_back()?;
-        match (ended, after) {
-            (Ok(()), Some(message)) => {
-                for effect in update(&mut self.ui, message) {
-                    if let UiEffect::Request(request) = effect {
-                        self.carrier.spawn_request(request);
-                    }
-                }
-            }
-            // A shell ends with the code of its last command, which is nobody's fault.
-            (_, None) => {}
-            (Err(sentence), Some(_)) => self.say(sentence),
-        }
-        Ok(())
+        Ok(ended)
     }
 }
 

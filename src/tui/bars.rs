@@ -8,11 +8,12 @@ use ratatui::{
 
 use super::{
     action::{Action, ConfirmKey, GlobalKey, ListKey, LogsKey, PromptKey, ServiceKey},
+    containers::ContainerRow,
     draw::set_cursor,
     format::{clean, gauge, justified, spans_width},
     logs::view::Showing,
     modals::{Modal, text::TextKind},
-    panes::{alarm, projects::counted},
+    panes::{alarm, containers::WITH_SIDE, projects::counted},
     pattern::{Pattern, Reading},
     theme::Role,
     ui::{Access, FilterPrompt, Leaving, LogPosition, Pane, Ui},
@@ -262,7 +263,27 @@ fn hints(ui: &Ui) -> Vec<Hint> {
     let label = |action: Action| ui.keymap.binding(action).map_or_else(String::new, |binding| binding.label.clone());
     let named = |action: Action| (action, label(action));
     if let Some(modal) = &ui.modal {
-        return modal_keys(modal).iter().copied().map(named).collect();
+        let mut hints: Vec<Hint> = modal_keys(modal).iter().copied().map(named).collect();
+        if let Modal::Text { kind: TextKind::Container { .. }, .. } = modal {
+            hints.extend(container_hints(ui));
+            hints.retain(|(action, _)| ui.access == Access::Full || !action.is_wish());
+        }
+        return hints;
+    }
+    if ui.focus == Pane::Containers {
+        let mut hints = container_hints(ui);
+        if ui.selected_container().is_some() {
+            // Where all that is known stands beside the list, to open it says little more.
+            let place = if ui.size.width < WITH_SIDE { 2 } else { hints.len() };
+            hints.insert(place.min(hints.len()), named(ListKey::Open.into()));
+            hints.push(named(ListKey::Filter.into()));
+            hints.push(named(ListKey::Copy.into()));
+        } else if ui.containers.pattern.is_some() {
+            hints.push(named(ListKey::Filter.into()));
+        }
+        hints.push(named(GlobalKey::Back.into()));
+        hints.retain(|(action, _)| ui.access == Access::Full || !action.is_wish());
+        return hints;
     }
     let mut hints = Vec::new();
     if ui.focus == Pane::Logs {
@@ -290,6 +311,10 @@ fn hints(ui: &Ui) -> Vec<Hint> {
         if ui.applies(Verb::Signal) {
             hints.push((ServiceKey::Signal.into(), Verb::Signal.label().to_owned()));
         }
+        if let Some(verb) = ui.pause_or_unpause() {
+            hints.push((ServiceKey::PauseOrUnpause.into(), format!("{}{of}", verb.label())));
+        }
+        hints.extend(about_containers(ui).map(|(action, label)| (action, format!("{label}{of}"))));
     }
     let has_service = !ui.targets().is_empty();
     match ui.focus {
@@ -301,9 +326,12 @@ fn hints(ui: &Ui) -> Vec<Hint> {
             hints.push(named(ServiceKey::Shell.into()));
         }
         Pane::Timeline => hints.extend([ListKey::Open.into(), GlobalKey::Why.into()].map(named)),
-        Pane::Services | Pane::Graphs | Pane::Logs => {}
+        Pane::Services | Pane::Graphs | Pane::Logs | Pane::Containers => {}
     }
     hints.push(named(ListKey::Filter.into()));
+    if ui.has_engine_of_containers() {
+        hints.push(named(GlobalKey::ContainersPane.into()));
+    }
     if !ui.snapshot.services.is_empty() {
         hints.extend([GlobalKey::StartAll, GlobalKey::StopAll].map(Action::from).map(named));
     }
@@ -311,6 +339,38 @@ fn hints(ui: &Ui) -> Vec<Hint> {
     hints.push(named(ListKey::Copy.into()));
     if ui.access == Access::Looking {
         hints.retain(|(action, _)| !action.is_wish());
+    }
+    hints
+}
+
+/// What is about containers only, as far as it would do anything.
+fn about_containers(ui: &Ui) -> impl Iterator<Item = Hint> {
+    let keys = [(ServiceKey::Recreate, Verb::Recreate), (ServiceKey::Pull, Verb::Pull), (ServiceKey::Rm, Verb::Rm)];
+    keys.into_iter().filter(|(_, verb)| ui.applies(*verb)).map(|(key, verb)| (key.into(), verb.label().to_owned()))
+}
+
+/// What applies to the selected container, be it a service's or not.
+fn container_hints(ui: &Ui) -> Vec<Hint> {
+    let Some(container) = ui.selected_container() else { return Vec::new() };
+    let label = |action: ServiceKey| {
+        let binding = ui.keymap.binding(action.into());
+        (Action::from(action), binding.map_or_else(String::new, |binding| binding.label.clone()))
+    };
+    let verbs = [
+        (ServiceKey::Restart, Some(Verb::Restart).filter(|verb| ui.applies(*verb))),
+        (ServiceKey::StartOrStop, ui.start_or_stop()),
+        (ServiceKey::PauseOrUnpause, ui.pause_or_unpause()),
+        (ServiceKey::Kill, Some(Verb::Kill).filter(|verb| ui.applies(*verb))),
+        (ServiceKey::Signal, Some(Verb::Signal).filter(|verb| ui.applies(*verb))),
+    ];
+    let mut hints: Vec<Hint> =
+        verbs.into_iter().filter_map(|(key, verb)| Some((key.into(), verb?.label().to_owned()))).collect();
+    if container.state == "running" && ui.snapshot.docker.obstacle().is_none() {
+        hints.insert(hints.len().min(3), label(ServiceKey::Shell));
+    }
+    hints.extend(about_containers(ui));
+    if ui.owner(container).is_some() {
+        hints.extend([ServiceKey::Logs, ServiceKey::Health].map(label));
     }
     hints
 }
@@ -350,6 +410,9 @@ const fn modal_keys(modal: &Modal) -> &'static [Action] {
             Action::List(ListKey::PageDown),
             Action::List(ListKey::Copy),
         ],
+        Modal::Text { kind: TextKind::Container { .. }, .. } => {
+            &[Action::Global(GlobalKey::Back), Action::List(ListKey::Down), Action::List(ListKey::Up)]
+        }
         Modal::Text { kind: TextKind::Help | TextKind::Problems | TextKind::Plain { .. }, .. } => &[
             Action::Global(GlobalKey::Back),
             Action::List(ListKey::Down),
@@ -387,6 +450,7 @@ pub(crate) fn prompt(frame: &mut Frame<'_>, ui: &Ui, prompt: &FilterPrompt, area
         Pane::Services | Pane::Graphs => ui.service_rows().len(),
         Pane::Logs => ui.logs.view.len(),
         Pane::Timeline => ui.timeline_rows().len(),
+        Pane::Containers => ui.container_rows().iter().filter(|row| matches!(row, ContainerRow::Container(_))).count(),
     };
     let reading = Pattern::parse(&typed).map(|pattern| pattern.reading());
     let how = match reading {

@@ -1,6 +1,6 @@
 //! Carries out what the console wants done outside itself, on tasks of their own: the loop never waits for an answer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tokio::{process::Command, sync::mpsc};
 
@@ -16,6 +16,7 @@ use crate::{
         ids::ServiceId,
         policy::Request,
         query::{Answer, Query},
+        service::ServiceKind,
         timeline::Severity,
     },
 };
@@ -88,8 +89,36 @@ impl Carrier {
         }));
     }
 
-    /// The shell beside a service.
+    /// The shell in a container: this program opens it, so that nobody needs the engine's own client.
+    pub(crate) fn shell_inside(id: &str) -> Command {
+        let own = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("cas"));
+        let mut command = Command::new(own);
+        command.args(["exec", "--by-id", id]);
+        command
+    }
+
+    /// The id of the container that a service is; none where it is a process.
+    fn container_of(&self, service: &ServiceId) -> Result<Option<String>, String> {
+        let snapshot = self.handle.snapshots.borrow();
+        if let Some(container) = snapshot.containers.iter().find(|container| container.of.as_ref() == Some(service)) {
+            return match container.state.as_str() {
+                "running" => Ok(Some(container.id.clone())),
+                state => Err(format!("shell: the container of {service} is {state}")),
+            };
+        }
+        match snapshot.service(service).filter(|view| view.kind == ServiceKind::Container) {
+            Some(view) => {
+                Err(format!("shell: {service} is {}, so there is no container to go into", view.phase.label()))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The shell beside a service: in its container, or where its process runs.
     pub(crate) async fn shell(&self, service: &ServiceId) -> Result<Command, String> {
+        if let Some(container) = self.container_of(service)? {
+            return Ok(Self::shell_inside(&container));
+        }
         let answer = self.handle.query(Query::ShellContext { service: service.clone() }).await;
         match answer {
             Ok(Answer::ShellContext { working_dir, environment, secrets: _ }) => {

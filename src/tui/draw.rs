@@ -32,8 +32,9 @@ pub fn draw(frame: &mut Frame<'_>, ui: &Ui) {
         bars::banner(frame, ui, area);
     }
     if let Some(area) = areas.tabs {
-        let active = Pane::ALL.iter().position(|pane| *pane == ui.focus).unwrap_or(0);
-        frame.render_widget(tabs(&tab_names(), active, &ui.theme), area);
+        let shown = tab_panes(ui);
+        let active = shown.iter().position(|pane| *pane == ui.focus).unwrap_or(0);
+        frame.render_widget(tabs(&names(&shown), active, &ui.theme), area);
     }
     for (pane, area) in &areas.panes {
         panes::draw(frame, ui, *pane, *area);
@@ -48,13 +49,19 @@ pub fn draw(frame: &mut Frame<'_>, ui: &Ui) {
     }
 }
 
-fn tab_names() -> [(&'static str, &'static str); 5] {
-    Pane::ALL.map(|pane| (pane.number(), pane.title()))
+/// The panes that have a tab: that of containers where there is an engine of them.
+fn tab_panes(ui: &Ui) -> Vec<Pane> {
+    Pane::ALL.into_iter().chain(ui.has_engine_of_containers().then_some(Pane::Containers)).collect()
+}
+
+fn names(panes: &[Pane]) -> Vec<(&'static str, &'static str)> {
+    panes.iter().map(|pane| (pane.number(), pane.title())).collect()
 }
 
 /// The pane whose tab is at column `column`.
-pub(crate) fn tab_at(_ui: &Ui, column: u16) -> Option<Pane> {
-    Pane::ALL.get(widget_tab_at(&tab_names(), column)?).copied()
+pub(crate) fn tab_at(ui: &Ui, column: u16) -> Option<Pane> {
+    let shown = tab_panes(ui);
+    shown.get(widget_tab_at(&names(&shown), column)?).copied()
 }
 
 fn too_small(frame: &mut Frame<'_>, ui: &Ui, screen: Rect) {

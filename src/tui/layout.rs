@@ -40,7 +40,8 @@ impl Areas {
             top += 1;
             line(top - 1)
         });
-        let all_fit = screen.width >= TOGETHER.0 && screen.height >= TOGETHER.1 && !ui.zoomed;
+        let is_alone = ui.zoomed || ui.focus == Pane::Containers;
+        let all_fit = screen.width >= TOGETHER.0 && screen.height >= TOGETHER.1 && !is_alone;
         let tabs = (!all_fit).then(|| {
             top += 1;
             line(top - 1)
@@ -57,7 +58,7 @@ impl Areas {
         };
         if all_fit {
             areas.place_all(ui);
-        } else if screen.width >= STACKED.0 && screen.height >= STACKED.1 && !ui.zoomed {
+        } else if screen.width >= STACKED.0 && screen.height >= STACKED.1 && !is_alone {
             areas.place_stacked(ui);
         } else {
             areas.panes.push((ui.focus, body));
@@ -97,12 +98,14 @@ impl Areas {
     fn place_stacked(&mut self, ui: &Ui) {
         let (upper, lower) = match ui.focus {
             Pane::Projects | Pane::Services | Pane::Graphs => (ui.focus, Pane::Logs),
-            Pane::Logs | Pane::Timeline => (Pane::Services, ui.focus),
+            Pane::Logs | Pane::Timeline | Pane::Containers => (Pane::Services, ui.focus),
         };
         let wanted = match upper {
             Pane::Projects => projects_height(ui).max(LEAST.lists),
             Pane::Services => services_height(ui).min(most(self.body.height, 50)),
-            Pane::Graphs | Pane::Logs | Pane::Timeline => most(self.body.height, 52).max(THREE_CHARTS),
+            Pane::Graphs | Pane::Logs | Pane::Timeline | Pane::Containers => {
+                most(self.body.height, 52).max(THREE_CHARTS)
+            }
         };
         let (top, bottom) = split_rows(self.body, Self::height(self.body, ui.splits.stacked, wanted, LEAST.lists));
         self.panes = vec![(upper, top), (lower, bottom)];
@@ -118,7 +121,7 @@ impl Areas {
     pub(crate) fn divider_of(&self, focus: Pane) -> Option<Divider> {
         let own = match focus {
             Pane::Projects | Pane::Services | Pane::Logs => Divider::Services,
-            Pane::Graphs | Pane::Timeline => Divider::Graphs,
+            Pane::Graphs | Pane::Timeline | Pane::Containers => Divider::Graphs,
         };
         self.dividers.iter().map(|(divider, _)| *divider).find(|divider| [own, Divider::Stacked].contains(divider))
     }

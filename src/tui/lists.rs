@@ -27,7 +27,7 @@ pub(crate) enum ServiceRow<'a> {
     Service(usize),
 }
 
-fn accepts(pattern: Option<&Pattern>, text: impl FnOnce() -> String) -> bool {
+pub(crate) fn accepts(pattern: Option<&Pattern>, text: impl FnOnce() -> String) -> bool {
     pattern.is_none_or(|pattern| pattern.accepts(&text()))
 }
 
@@ -89,8 +89,11 @@ impl Ui {
         self.timeline_rows().get(self.timeline.view.selected()).copied()
     }
 
-    /// What service keys act on: the marked services, else the selected one (in the timeline: the entry's).
+    /// What service keys act on: the marked services, else the selected one (in the timeline: the entry's, among containers: the one whose it is).
     pub(crate) fn targets(&self) -> Vec<&Arc<ServiceView>> {
+        if self.focus == Pane::Containers {
+            return self.selected_container().and_then(|container| self.owner(container)).into_iter().collect();
+        }
         if !self.services.marks.is_empty() {
             return self.snapshot.services.iter().filter(|s| self.services.marks.contains(&s.id)).collect();
         }
@@ -109,11 +112,17 @@ impl Ui {
 
     /// Whether a verb would do anything to what is selected.
     pub(crate) fn applies(&self, verb: Verb) -> bool {
-        self.targets().iter().any(|service| service.takes(verb))
+        match self.loose() {
+            Some(container) => self.loose_takes(container, verb),
+            None => self.targets().iter().any(|service| service.takes(verb)),
+        }
     }
 
     /// What the one key for start and stop would do: start what is down, if anything is, else stop.
     pub(crate) fn start_or_stop(&self) -> Option<Verb> {
+        if self.loose().is_some() {
+            return [Verb::Start, Verb::Stop].into_iter().find(|verb| self.applies(*verb));
+        }
         let targets = self.targets();
         let is_down = |service: &Arc<ServiceView>| {
             Verb::Start.applies_to(&service.phase) && !Verb::Stop.applies_to(&service.phase)
@@ -122,6 +131,11 @@ impl Ui {
             return Some(Verb::Start);
         }
         targets.iter().any(|service| Verb::Stop.applies_to(&service.phase)).then_some(Verb::Stop)
+    }
+
+    /// What the one key for pause and unpause would do: pause what is not, if anything is not, else let it go on.
+    pub(crate) fn pause_or_unpause(&self) -> Option<Verb> {
+        [Verb::Pause, Verb::Unpause].into_iter().find(|verb| self.applies(*verb))
     }
 
     /// Services that something runs of, or will.
@@ -150,6 +164,7 @@ impl Ui {
         let height = area.map_or(1, |area| usize::from(inside(area).height));
         match pane {
             Pane::Services => height.saturating_sub(1).max(1),
+            Pane::Containers => height.saturating_sub(1 + usize::from(self.containers_notice().is_some())).max(1),
             Pane::Projects | Pane::Graphs | Pane::Logs | Pane::Timeline => height.max(1),
         }
     }
@@ -179,7 +194,8 @@ impl Ui {
 }
 
 fn haystack(service: &ServiceView) -> String {
-    format!("{} {} {}", service.id, service.phase.label(), service.health.label())
+    let paused = if service.paused { "paused" } else { "" };
+    format!("{} {} {} {paused}", service.id, service.phase.label(), service.health.label())
 }
 
 /// What the filter of the timeline looks at.

@@ -64,8 +64,15 @@ pub enum Message {
 pub enum UiEffect {
     /// Ask at the door; the answer comes as [`Message::Replied`].
     Request(Request),
-    /// Open a shell in the directory and environment of a service.
+    /// Open a shell in the container of a service, or in the directory and environment of its process.
     Shell(ServiceId),
+    /// Open a shell in a container that is no service's.
+    ShellInside {
+        /// Its whole id.
+        id: String,
+        /// Its name.
+        name: String,
+    },
     /// Open a file in the editor; then [`Message::Edited`].
     Edit {
         /// Which.

@@ -10,6 +10,7 @@ mod backend;
 mod bars;
 mod carry;
 mod clipboard;
+mod containers;
 mod detach;
 mod draw;
 mod edit;

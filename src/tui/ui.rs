@@ -32,7 +32,7 @@ use crate::{
     },
 };
 
-/// The five panes, in the order of their numbers.
+/// The five panes, in the order of their numbers, and the view that takes their place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Pane {
     /// Every project that cas has seen.
@@ -45,10 +45,12 @@ pub enum Pane {
     Logs,
     /// What happened.
     Timeline,
+    /// Every container of the engine of containers; the whole screen is its own.
+    Containers,
 }
 
 impl Pane {
-    /// All, by number.
+    /// Those that stand beside each other, by number.
     pub const ALL: [Self; 5] = [Self::Projects, Self::Services, Self::Graphs, Self::Logs, Self::Timeline];
 
     pub(crate) const fn title(self) -> &'static str {
@@ -58,6 +60,7 @@ impl Pane {
             Self::Graphs => "graphs",
             Self::Logs => "logs",
             Self::Timeline => "timeline",
+            Self::Containers => "containers",
         }
     }
 
@@ -68,6 +71,7 @@ impl Pane {
             Self::Graphs => "³",
             Self::Logs => "⁴",
             Self::Timeline => "⁵",
+            Self::Containers => "⁶",
         }
     }
 }
@@ -125,6 +129,16 @@ pub(crate) struct TimelinePane {
     /// Sequence number of the selected entry; none: the newest, whichever that is.
     pub(crate) selected: Option<u64>,
     pub(crate) pattern: Option<Pattern>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct ContainersPane {
+    pub(crate) view: Viewport,
+    /// By its id.
+    pub(crate) selected: Option<String>,
+    pub(crate) pattern: Option<Pattern>,
+    /// From where it was opened.
+    pub(crate) from: Option<Pane>,
 }
 
 /// What is known of output from before this console.
@@ -291,6 +305,7 @@ pub struct Ui {
     pub(crate) services: ServicesPane,
     pub(crate) logs: LogsPane,
     pub(crate) timeline: TimelinePane,
+    pub(crate) containers: ContainersPane,
     pub(crate) prompt: Option<FilterPrompt>,
     pub(crate) modal: Option<Modal>,
     pub(crate) toast: Option<Toast>,
@@ -349,6 +364,7 @@ impl Ui {
             services: ServicesPane::default(),
             logs: LogsPane { wrap: true, ..LogsPane::default() },
             timeline: TimelinePane::default(),
+            containers: ContainersPane::default(),
             prompt: None,
             modal: None,
             toast: None,

@@ -7,7 +7,9 @@
 )]
 
 mod alert;
+mod containers;
 mod fixture;
+mod harbour;
 mod harness;
 mod looks;
 mod projects;

@@ -9,7 +9,7 @@ use crate::{
         text::plain,
     },
     model::{
-        container::{ContainerView, Healer, Reach},
+        container::{ContainerView, Reach},
         snapshot::Snapshot,
     },
 };
@@ -69,34 +69,20 @@ fn row(view: &ContainerView) -> Vec<Cell> {
         "paused" | "restarting" => Tone::Warning,
         _ => Tone::Dim,
     };
-    let state = match view.exit_code {
-        Some(_) if view.oom_killed => "ended for memory".to_owned(),
-        Some(code) => format!("{} ({code})", plain(&view.state)),
-        None => plain(&view.state).into_owned(),
-    };
     let of_compose = || Some(format!("{}/{} (not open)", view.project.as_deref()?, view.service.as_deref()?));
     let service = view.of.as_ref().map(ToString::to_string).or_else(of_compose);
     let health = view.health.as_deref();
     vec![
         Cell::new(Tone::Strong, &plain(&view.name)),
         optional(service.map(|service| plain(&service).into_owned())),
-        Cell::new(tone, &state),
+        Cell::new(tone, &plain(&view.state_words())),
         Cell::new(if health == Some("unhealthy") { Tone::Bad } else { Tone::Plain }, &plain(health.unwrap_or("-"))),
-        Cell::new(Tone::Plain, healed_by(view)),
+        Cell::new(Tone::Plain, view.healed_by()),
         optional(view.usage.map(|usage| format!("{:.1}%", usage.cpu_percent))),
         optional(view.usage.map(|usage| super::bytes(usage.memory_bytes))),
         Cell::new(Tone::Dim, &plain(&view.image)),
         Cell::new(Tone::Dim, &plain(&view.ports.join(", "))),
     ]
-}
-
-/// One healer only: who it is.
-const fn healed_by(view: &ContainerView) -> &'static str {
-    match (view.healer, view.of.is_some()) {
-        (Healer::Docker, _) => "Docker",
-        (Healer::Cas, true) => "cas",
-        (Healer::Cas, false) | (Healer::Nobody, _) => "nobody",
-    }
 }
 
 /// The document: `docker`, `containers`.

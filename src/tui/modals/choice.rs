@@ -61,8 +61,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, modal: &Modal, body: Rect) {
     match modal {
         Modal::Palette(palette) => palette::draw(frame, ui, palette, body),
         Modal::Text { kind, scroll } => text::draw(frame, ui, kind, *scroll, body),
-        Modal::Signals { view, targets } => {
-            let names = targets.iter().map(|id| id.service.as_str()).collect::<Vec<_>>().join(", ");
+        Modal::Signals { view, names, .. } => {
             let rows = Signal::ALL.iter().map(|signal| signal_row(ui, *signal)).collect();
             draw_list(frame, ui, &format!("signal to {names}"), rows, *view, body);
         }

@@ -9,7 +9,11 @@ use nucleo_matcher::{
 
 use super::help::spelled;
 use crate::{
-    model::{command::Command, signal::Signal},
+    model::{
+        command::{Command, Verb},
+        container::EXPLICIT,
+        signal::Signal,
+    },
     tui::{
         action::{Action, Layer, Section},
         ui::{Access, Ui},
@@ -23,6 +27,7 @@ pub(crate) enum Sort {
     Action(Action),
     Argument,
     Service,
+    Container,
 }
 
 impl Sort {
@@ -32,6 +37,7 @@ impl Sort {
             Self::Action(_) => "screen",
             Self::Argument => "option",
             Self::Service => "service",
+            Self::Container => "container",
         }
     }
 }
@@ -106,7 +112,7 @@ fn arguments_of(ui: &Ui, verb: &str, typed: &[&str]) -> Vec<Candidate> {
             "signal" => {
                 all.extend(Signal::ALL.iter().map(|signal| candidate(signal.name(), signal.about(), Sort::Argument)));
             }
-            "services" => all.extend(services(ui, typed)),
+            "services" => all.extend(services(ui, verb, typed)),
             "directory" => all.extend(closed(ui)),
             "project" => all.extend(open_projects(ui)),
             _ => all.extend(argument.get_possible_values().iter().map(|value| {
@@ -126,8 +132,12 @@ fn arguments_of(ui: &Ui, verb: &str, typed: &[&str]) -> Vec<Candidate> {
     all
 }
 
-/// Services by the shortest name that is theirs alone, those not yet typed; then whole projects.
-fn services(ui: &Ui, typed: &[&str]) -> Vec<Candidate> {
+/// Services by the shortest name that is theirs alone, those not yet typed; then whole projects, and containers that are no service's. A verb that is
+/// about containers is offered nothing else.
+fn services(ui: &Ui, verb: &str, typed: &[&str]) -> Vec<Candidate> {
+    let verb = Verb::ALL.into_iter().find(|known| known.label() == verb);
+    let is_about_containers =
+        matches!(verb, Some(Verb::Pause | Verb::Unpause | Verb::Recreate | Verb::Pull | Verb::Rm));
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
     for service in &ui.snapshot.services {
         *times.entry(service.id.service.as_str()).or_default() += 1;
@@ -136,12 +146,13 @@ fn services(ui: &Ui, typed: &[&str]) -> Vec<Candidate> {
     for service in &ui.snapshot.services {
         let is_alone = times.get(service.id.service.as_str()) == Some(&1);
         let name = if is_alone { service.id.service.to_string() } else { service.id.to_string() };
-        if !typed.contains(&name.as_str()) {
+        let fits = !is_about_containers || verb.is_some_and(|verb| service.takes(verb));
+        if fits && !typed.contains(&name.as_str()) {
             let about = format!("{} {}", service.phase.glyph(), service.phase.label());
             all.push(candidate(name, about, Sort::Service));
         }
     }
-    let projects = ui.snapshot.projects.iter().filter(|project| project.open);
+    let projects = ui.snapshot.projects.iter().filter(|project| project.open && !is_about_containers);
     all.extend(projects.map(|project| {
         let about = match project.counts.total {
             1 => "its one service".to_owned(),
@@ -149,6 +160,15 @@ fn services(ui: &Ui, typed: &[&str]) -> Vec<Candidate> {
         };
         candidate(format!("{}/*", project.name), about, Sort::Service)
     }));
+    let loose =
+        ui.snapshot.containers.iter().filter(|container| {
+            ui.owner(container).is_none() && verb.is_some_and(|verb| ui.loose_takes(container, verb))
+        });
+    let loose = loose.map(|container| {
+        let about = format!("{}, {}", container.state_words(), container.image);
+        candidate(format!("{EXPLICIT}{}", container.name), about, Sort::Container)
+    });
+    all.extend(loose.filter(|candidate| !typed.contains(&candidate.text.as_str())));
     all
 }
 

@@ -31,6 +31,11 @@ pub(crate) fn service(ui: &Ui, id: &ServiceId, width: usize) -> Vec<Line<'static
         lines.extend(field(ui, "description", description, width));
     }
     lines.extend(field(ui, "command", &service.command, width));
+    if let Some(container) = ui.container_of(service) {
+        let text = format!("{} ({}), {}", container.name, container.short_id(), container.state_words());
+        lines.extend(field(ui, "container", &text, width));
+        lines.extend(field(ui, "image", &container.image, width));
+    }
     lines.extend(field(ui, "directory", &service.working_dir.display().to_string(), width));
     let ports = service.ports.iter().map(|port| port.0.to_string()).collect::<Vec<_>>().join(", ");
     lines.extend(field(ui, "ports", or_none(&ports), width));
@@ -72,10 +77,11 @@ const fn or_none(text: &str) -> &str {
 }
 
 fn standing(ui: &Ui, service: &ServiceView, width: usize) -> Vec<Line<'static>> {
-    let phase = ui.theme.phase(&service.phase);
+    let phase = if service.paused { ui.theme.style(Role::Warning) } else { ui.theme.phase(&service.phase) };
+    let (glyph, word) = if service.paused { ("‖", "paused") } else { (service.phase.glyph(), service.phase.label()) };
     let since = ui.snapshot.at.since(service.phase.since());
     let mut first = vec![
-        Span::styled(format!("{} {}", service.phase.glyph(), service.phase.label()), phase),
+        Span::styled(format!("{glyph} {word}"), phase),
         Span::styled(format!(" for {}", short_duration(since)), ui.theme.style(Role::Muted)),
     ];
     if service.health == Health::Unknown {

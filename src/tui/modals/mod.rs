@@ -2,6 +2,7 @@
 
 pub(crate) mod choice;
 pub(crate) mod complete;
+pub(crate) mod container;
 pub(crate) mod detail;
 pub(crate) mod health;
 pub(crate) mod help;
@@ -10,7 +11,7 @@ pub(crate) mod text;
 pub(crate) mod why;
 
 use crate::{
-    model::{ids::ServiceId, policy::Plan, policy::Request, signal::Signal},
+    model::{command::ServiceRef, policy::Plan, policy::Request, signal::Signal},
     tui::{theme::Theme, widgets::Viewport},
 };
 
@@ -30,7 +31,9 @@ pub(crate) enum Modal {
     /// Which signal to send.
     Signals {
         view: Viewport,
-        targets: Vec<ServiceId>,
+        targets: Vec<ServiceRef>,
+        /// As they are called.
+        names: String,
     },
     /// Which colours; the first is what to go back to.
     Themes {

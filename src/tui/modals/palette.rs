@@ -90,7 +90,7 @@ impl Palette {
         }
         match self.candidates.get(self.chosen).map(|candidate| candidate.sort) {
             Some(Sort::Action(action)) if !line.contains(' ') => Run::Action(action),
-            Some(Sort::Action(_) | Sort::Verb | Sort::Argument | Sort::Service) | None => {
+            Some(Sort::Action(_) | Sort::Verb | Sort::Argument | Sort::Service | Sort::Container) | None => {
                 Run::Nothing(error.to_string())
             }
         }

@@ -9,7 +9,7 @@ use ratatui::{
     widgets::{Clear, Paragraph},
 };
 
-use super::{Modal, detail, health, help, why};
+use super::{Modal, container, detail, health, help, why};
 use crate::{
     model::{
         ids::{ProjectName, ServiceId},
@@ -40,6 +40,8 @@ pub(crate) enum TextKind {
     Why(Subject),
     /// Everything known about an entry.
     Entry(Arc<Entry>),
+    /// Everything known about a container.
+    Container { id: String, name: String },
     /// Some text.
     Plain { title: String, text: String },
 }
@@ -72,6 +74,7 @@ impl TextKind {
                 format!("why{}", of.unwrap_or_default())
             }
             Self::Entry(entry) => entry.service.as_ref().map_or_else(|| "event".to_owned(), ToString::to_string),
+            Self::Container { name, .. } => format!("container {name}"),
             Self::Plain { title, .. } => title.clone(),
         }
     }
@@ -84,6 +87,7 @@ impl TextKind {
             Self::Health(id) => health::lines(ui, id, width),
             Self::Why(subject) => why::lines(ui, subject, width),
             Self::Entry(entry) => detail::entry(ui, entry, width),
+            Self::Container { id, .. } => container::lines(ui, id, width),
             Self::Plain { text, .. } => {
                 let style = ui.ink();
                 format::wrap(text, width).into_iter().map(|line| Line::styled(line, style)).collect()

@@ -1,5 +1,6 @@
-//! The five panes. Each draws a part of the newest picture into its area and decides nothing.
+//! The five panes, and the view of all containers. Each draws a part of the newest picture into its area and decides nothing.
 
+pub(crate) mod containers;
 pub(crate) mod graphs;
 pub(crate) mod logs;
 pub(crate) mod projects;
@@ -29,6 +30,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, pane: Pane, area: Rect) {
         Pane::Graphs => graphs::draw(frame, ui, area),
         Pane::Logs => logs::draw(frame, ui, area),
         Pane::Timeline => timeline::draw(frame, ui, area),
+        Pane::Containers => containers::draw(frame, ui, area),
     }
 }
 

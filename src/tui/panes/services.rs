@@ -192,6 +192,7 @@ fn service_line(ui: &Ui, index: usize, widths: &[(Field, usize)]) -> Line<'stati
             (service.phase.glyph(), ui.theme.phase(&service.phase))
         }
     };
+    let (glyph, style) = if service.paused { ("‖", ui.theme.style(Role::Warning)) } else { (glyph, style) };
     let mut spans = vec![mark, Span::styled(format!(" {glyph} "), style)];
     for (field, width) in widths {
         if *field == Field::Name {
@@ -251,6 +252,7 @@ fn field_span(ui: &Ui, service: &ServiceView, field: Field, width: usize) -> Spa
             let bold = if service.concern() >= WRONG { Modifier::BOLD } else { Modifier::empty() };
             Span::styled(cell(service.id.service.as_str(), width), style.add_modifier(bold))
         }
+        Field::Phase if service.paused => Span::styled(cell("paused", width), theme.style(Role::Warning)),
         Field::Phase => {
             // What is well says so by its mark; words in colour are for what is not.
             let style = if matches!(service.phase, Phase::Running { .. }) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{modal, say, service::ask};
+use super::{containers, modal, say, service::ask};
 use crate::{
     host::handle::Link,
     model::{
@@ -42,10 +42,13 @@ pub(super) fn act(ui: &mut Ui, action: GlobalKey) -> Vec<UiEffect> {
         GlobalKey::GraphsPane => ui.focus = Pane::Graphs,
         GlobalKey::LogsPane => ui.focus = Pane::Logs,
         GlobalKey::TimelinePane => ui.focus = Pane::Timeline,
+        GlobalKey::ContainersPane => containers::toggle(ui),
         GlobalKey::Help => ui.modal = Some(Modal::text(TextKind::Help)),
         GlobalKey::Palette => ui.modal = Some(Modal::Palette(Box::new(Palette::new(ui)))),
         GlobalKey::ShowProblems => ui.modal = Some(Modal::text(TextKind::Problems)),
         GlobalKey::Why => why(ui),
+        // It has the whole screen already.
+        GlobalKey::Zoom if ui.focus == Pane::Containers => {}
         GlobalKey::Zoom => ui.zoomed = !ui.zoomed,
         GlobalKey::Back => back(ui),
         GlobalKey::Wider => resize(ui, Some(Divider::Column), STEP),
@@ -97,7 +100,7 @@ pub(super) fn quit(ui: &mut Ui) -> Vec<UiEffect> {
     }
 }
 
-/// One step back: the toast, a selection or a filter of the focused pane, the zoom, the marks.
+/// One step back: the toast, a selection or a filter of the focused pane, the view of containers, the zoom, the marks.
 fn back(ui: &mut Ui) {
     if ui.toast.take().is_some() || modal::clear_selection(ui) {
         return;
@@ -107,12 +110,15 @@ fn back(ui: &mut Ui) {
         Pane::Services => ui.services.pattern.take().is_some(),
         Pane::Logs => ui.logs.pattern.take().is_some(),
         Pane::Timeline => ui.timeline.pattern.take().is_some(),
+        Pane::Containers => ui.containers.pattern.take().is_some(),
         Pane::Graphs => false,
     };
     if was_filtered {
         return;
     }
-    if ui.zoomed {
+    if ui.focus == Pane::Containers {
+        containers::toggle(ui);
+    } else if ui.zoomed {
         ui.zoomed = false;
     } else if ui.services.marks.is_empty() {
         ui.focus = Pane::Services;
@@ -128,7 +134,13 @@ fn why(ui: &mut Ui) {
         let named = ui.selected_project().filter(|project| project.open).map(|project| project.name.clone());
         Subject::Project(named.filter(|_| ui.focus == Pane::Projects))
     };
+    if ui.loose().is_some() {
+        containers::detail(ui);
+        return;
+    }
+    let of_container = || ui.targets().first().map(|service| Subject::Service(service.id.clone()));
     let subject = match ui.focus {
+        Pane::Containers => of_container(),
         Pane::Projects => None,
         Pane::Services | Pane::Graphs | Pane::Logs => service(),
         Pane::Timeline => ui.selected_entry().cloned().map(Subject::Entry),
@@ -140,7 +152,7 @@ fn why(ui: &mut Ui) {
 fn edit(ui: &mut Ui) -> Vec<UiEffect> {
     let place = match ui.focus {
         Pane::Projects => None,
-        Pane::Services | Pane::Graphs | Pane::Logs | Pane::Timeline => {
+        Pane::Services | Pane::Graphs | Pane::Logs | Pane::Timeline | Pane::Containers => {
             ui.targets().first().map(|service| (service.source.file.clone(), Some(service.source.line)))
         }
     };

@@ -1,6 +1,6 @@
 //! Keys of lists and texts, on whichever pane has them.
 
-use super::{logs, move_services, project, prompt, say, service};
+use super::{containers, logs, move_services, project, prompt, say, service};
 use crate::{
     model::{ids::ServiceId, timeline::Severity},
     tui::{
@@ -79,6 +79,7 @@ pub(super) fn scroll(ui: &mut Ui, pane: Pane, motion: Motion) {
             let seq = if place == 0 { None } else { rows.get(place).map(|entry| entry.seq) };
             ui.timeline.selected = seq;
         }
+        Pane::Containers => containers::go(ui, motion),
     }
 }
 
@@ -86,14 +87,16 @@ fn next(ui: &mut Ui, motion: Motion) {
     match ui.focus {
         Pane::Logs => logs::next_match(ui, motion),
         // Filtered lists hold nothing but matches.
-        Pane::Projects | Pane::Services | Pane::Graphs | Pane::Timeline => scroll(ui, ui.focus, motion),
+        Pane::Projects | Pane::Services | Pane::Graphs | Pane::Timeline | Pane::Containers => {
+            scroll(ui, ui.focus, motion);
+        }
     }
 }
 
 fn open(ui: &mut Ui) -> Vec<UiEffect> {
     match ui.focus {
         Pane::Projects => return project::open(ui),
-        Pane::Services | Pane::Graphs => service::detail(ui),
+        Pane::Services | Pane::Graphs | Pane::Containers => service::detail(ui),
         Pane::Logs => {
             if let Some((title, text)) = logs::selected_text(ui) {
                 ui.modal = Some(Modal::text(TextKind::Plain { title, text }));
@@ -128,7 +131,7 @@ fn mark(ui: &mut Ui) {
             }
             move_services(ui, Motion::By(1));
         }
-        Pane::Timeline => {}
+        Pane::Timeline | Pane::Containers => {}
     }
 }
 
@@ -156,6 +159,7 @@ fn copy(ui: &mut Ui) -> Vec<UiEffect> {
             (!lines.is_empty()).then(|| lines.join("\n"))
         }
         Pane::Logs => logs::text_to_copy(ui),
+        Pane::Containers => containers::text_to_copy(ui),
         Pane::Timeline => {
             ui.selected_entry().map(|entry| format!("{} {}", ui.zone.date(entry.at.wall_us), entry_text(entry).trim()))
         }

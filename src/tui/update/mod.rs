@@ -1,6 +1,7 @@
 //! How the console changes: a pure function from what it knows and what it learns to what it knows then and what it wants
 //! done. No I/O, no clock.
 
+mod containers;
 mod global;
 mod list;
 mod logs;
@@ -45,6 +46,7 @@ const fn is_wish(effect: &UiEffect) -> bool {
     match effect {
         UiEffect::Request(_)
         | UiEffect::Shell(_)
+        | UiEffect::ShellInside { .. }
         | UiEffect::Edit { .. }
         | UiEffect::StopAllAndQuit
         | UiEffect::LeaveRunning
@@ -219,6 +221,7 @@ fn settle(ui: &mut Ui) {
     settle_projects(ui);
     settle_services(ui);
     settle_timeline(ui);
+    containers::settle(ui);
     logs::settle(ui);
 }
 
@@ -257,13 +260,17 @@ fn settle_services(ui: &mut Ui) {
 
 /// The row of a service at `from` or the nearest one, looked for first upwards or first downwards.
 fn nearest_service(rows: &[ServiceRow<'_>], from: usize, up_first: bool) -> Option<usize> {
-    let is_service = |place: &usize| match rows[*place] {
+    nearest(rows, from, up_first, |row| match row {
         ServiceRow::Service(_) => true,
         ServiceRow::Project(_) => false,
-    };
+    })
+}
+
+/// The row at `from`, or the nearest one, that can be selected.
+fn nearest<R>(rows: &[R], from: usize, up_first: bool, can_be_selected: impl Fn(&R) -> bool) -> Option<usize> {
     let from = from.min(rows.len().checked_sub(1)?);
-    let up = (0..=from).rev().find(is_service);
-    let down = (from..rows.len()).find(is_service);
+    let up = (0..=from).rev().find(|place| can_be_selected(&rows[*place]));
+    let down = (from..rows.len()).find(|place| can_be_selected(&rows[*place]));
     if up_first { up.or(down) } else { down.or(up) }
 }
 

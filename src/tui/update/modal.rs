@@ -3,7 +3,7 @@
 use super::{list, prompt, say, service};
 use crate::{
     model::{
-        command::Command,
+        command::{Command, Targets},
         policy::{Consent, Request},
         signal::Signal,
         timeline::Severity,
@@ -106,7 +106,7 @@ fn of_service(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
     match &ui.modal {
         Some(Modal::Text { kind, .. }) => {
             let again = match kind {
-                text::TextKind::Service(_) => Some(ServiceKey::Detail),
+                text::TextKind::Service(_) | text::TextKind::Container { .. } => Some(ServiceKey::Detail),
                 text::TextKind::Health(_) => Some(ServiceKey::Health),
                 text::TextKind::Why(text::Subject::Service(_) | text::Subject::Entry(_)) | text::TextKind::Entry(_) => {
                     None
@@ -139,6 +139,10 @@ fn ask_why(ui: &mut Ui) {
         text::TextKind::Service(id) | text::TextKind::Health(id) => Some(text::Subject::Service(id.clone())),
         text::TextKind::Entry(entry) => Some(text::Subject::Entry(entry.clone())),
         text::TextKind::Why(_) => None,
+        text::TextKind::Container { id, .. } => {
+            let Some(service) = ui.container(id).and_then(|container| ui.owner(container)) else { return };
+            Some(text::Subject::Service(service.id.clone()))
+        }
         text::TextKind::Help | text::TextKind::Problems | text::TextKind::Plain { .. } => return,
     };
     match subject {
@@ -184,9 +188,9 @@ pub(super) fn scroll(ui: &mut Ui, motion: Motion) {
 /// Takes what is selected.
 pub(super) fn choose(ui: &mut Ui) -> Vec<UiEffect> {
     match ui.modal.take() {
-        Some(Modal::Signals { view, targets }) => {
+        Some(Modal::Signals { view, targets, .. }) => {
             let signal = Signal::ALL.get(view.selected()).copied().unwrap_or(Signal::Term);
-            vec![service::ask(Command::Signal { signal, targets: service::named(&targets) })]
+            vec![service::ask(Command::Signal { signal, targets: Targets { services: targets, all: false } })]
         }
         Some(Modal::Themes { themes, view, .. }) => {
             if let Some(theme) = themes.get(view.selected()) {

@@ -3,14 +3,14 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 
-use super::{Motion, list, logs, modal, settle};
+use super::{Motion, containers, list, logs, modal, settle};
 use crate::tui::{
     draw::tab_at,
     layout::{Areas, inside},
     lists::ServiceRow,
     message::UiEffect,
     modals::{Modal, choice},
-    panes::logs::row_at,
+    panes::{containers::areas as containers_area, logs::row_at},
     ui::{Divider, Pane, Ui},
 };
 
@@ -86,7 +86,8 @@ fn press(ui: &mut Ui, at: Position) -> Vec<UiEffect> {
     if let Some((pane, area)) = areas.pane_at(at) {
         ui.prompt = None;
         ui.focus = pane;
-        let content = inside(area);
+        let content = if pane == Pane::Containers { containers_area(ui, area).0 } else { area };
+        let content = inside(content);
         if content.contains(at) {
             select_row(ui, pane, usize::from(at.y - content.y));
         }
@@ -127,6 +128,7 @@ fn select_row(ui: &mut Ui, pane: Pane, row: usize) {
                 ui.timeline.selected = seq;
             }
         }
+        Pane::Containers => containers::select_row(ui, row),
     }
 }
 

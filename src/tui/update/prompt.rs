@@ -28,6 +28,7 @@ fn source_of(ui: &Ui, pane: Pane) -> Option<String> {
         Pane::Services => &ui.services.pattern,
         Pane::Logs => &ui.logs.pattern,
         Pane::Timeline => &ui.timeline.pattern,
+        Pane::Containers => &ui.containers.pattern,
         Pane::Graphs => return None,
     };
     pattern.as_ref().map(|pattern| pattern.source().to_owned())
@@ -40,6 +41,7 @@ fn set(ui: &mut Ui, pane: Pane, text: &str) {
         Pane::Services => ui.services.pattern = Pattern::parse(text),
         Pane::Logs => ui.logs.pattern = Pattern::parse(text),
         Pane::Timeline => ui.timeline.pattern = Pattern::parse(text),
+        Pane::Containers => ui.containers.pattern = Pattern::parse(text),
         Pane::Graphs => {}
     }
 }
@@ -48,7 +50,7 @@ fn set(ui: &mut Ui, pane: Pane, text: &str) {
 pub(super) fn open(ui: &mut Ui) {
     let pane = match ui.focus {
         Pane::Graphs => Pane::Services,
-        other @ (Pane::Projects | Pane::Services | Pane::Logs | Pane::Timeline) => other,
+        other @ (Pane::Projects | Pane::Services | Pane::Logs | Pane::Timeline | Pane::Containers) => other,
     };
     let before = source_of(ui, pane);
     let edit = LineEdit::new(before.as_deref().unwrap_or_default());

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{list, say};
+use super::{containers, list, say};
 use crate::{
     model::{
         command::{Command, ServiceRef, Targets, Verb},
         ids::{RequestId, ServiceId},
         policy::{Consent, Origin, Request},
+        service::ServiceKind,
         snapshot::ServiceView,
         timeline::Severity,
     },
     tui::{
         action::ServiceKey,
+        containers::explicit,
         message::UiEffect,
         modals::{Modal, text::TextKind},
         ui::{LogPosition, Pane, Ui},
@@ -34,18 +36,14 @@ fn ask_for(origin: Origin, command: Command) -> UiEffect {
     UiEffect::Request(Request { id: RequestId(0), origin, command, consent: Consent::Ask, if_rev: None, asker: None })
 }
 
-/// Services by their full names, so that nothing is ambiguous.
-pub(super) fn named<'a>(ids: impl IntoIterator<Item = &'a ServiceId>) -> Targets {
-    Targets { services: ids.into_iter().map(|id| ServiceRef(id.to_string())).collect(), all: false }
-}
-
 pub(super) fn act(ui: &mut Ui, action: ServiceKey) -> Vec<UiEffect> {
     match action {
         ServiceKey::Restart => {
             on_targets(ui, Verb::Restart, |targets| Command::Restart { targets, with_dependents: false, grace: None })
         }
         ServiceKey::RestartWithDependents => {
-            on_targets(ui, Verb::Restart, |targets| Command::Restart { targets, with_dependents: true, grace: None })
+            let with_dependents = ui.loose().is_none();
+            on_targets(ui, Verb::Restart, |targets| Command::Restart { targets, with_dependents, grace: None })
         }
         ServiceKey::StartOrStop => match ui.start_or_stop() {
             Some(Verb::Start) => on_targets(ui, Verb::Start, |targets| Command::Start { targets }),
@@ -57,13 +55,20 @@ pub(super) fn act(ui: &mut Ui, action: ServiceKey) -> Vec<UiEffect> {
             if targets.is_empty() {
                 return refuse(ui, Verb::Signal);
             }
-            ui.modal = Some(Modal::Signals { view: Viewport::default(), targets });
+            let names = names_of(ui, Verb::Signal);
+            ui.modal = Some(Modal::Signals { view: Viewport::default(), targets, names });
             Vec::new()
         }
-        ServiceKey::Shell => {
-            let first = ui.targets().first().map(|service| service.id.clone());
-            first.map(UiEffect::Shell).into_iter().collect()
+        ServiceKey::PauseOrUnpause => match ui.pause_or_unpause() {
+            Some(Verb::Unpause) => on_targets(ui, Verb::Unpause, |targets| Command::Unpause { targets }),
+            Some(_) | None => on_targets(ui, Verb::Pause, |targets| Command::Pause { targets }),
+        },
+        ServiceKey::Recreate => {
+            on_targets(ui, Verb::Recreate, |targets| Command::Recreate { targets, renew_volumes: false, grace: None })
         }
+        ServiceKey::Pull => on_targets(ui, Verb::Pull, |targets| Command::Pull { targets }),
+        ServiceKey::Rm => on_targets(ui, Verb::Rm, |targets| Command::Rm { targets, force: false, volumes: false }),
+        ServiceKey::Shell => shell(ui),
         ServiceKey::Attach => attach(ui),
         ServiceKey::MarkAll => {
             list::mark_all(ui);
@@ -71,6 +76,10 @@ pub(super) fn act(ui: &mut Ui, action: ServiceKey) -> Vec<UiEffect> {
         }
         ServiceKey::MarkNone => {
             ui.services.marks.clear();
+            Vec::new()
+        }
+        ServiceKey::Logs if ui.loose().is_some() => {
+            containers::no_logs(ui);
             Vec::new()
         }
         ServiceKey::Logs => {
@@ -116,7 +125,7 @@ fn attach(ui: &mut Ui) -> Vec<UiEffect> {
 /// In the timeline the service in question is the entry's: select it before going elsewhere.
 fn select_target(ui: &mut Ui) {
     let target = ui.targets().first().map(|service| service.id.clone());
-    if ui.focus == Pane::Timeline && target.is_some() {
+    if matches!(ui.focus, Pane::Timeline | Pane::Containers) && target.is_some() {
         ui.services.selected = target;
     }
 }
@@ -124,27 +133,68 @@ fn select_target(ui: &mut Ui) {
 /// The one service that is looked into: in the timeline the entry's.
 fn looked_into(ui: &Ui) -> Option<ServiceId> {
     match ui.focus {
-        Pane::Timeline => ui.targets().first().map(|service| service.id.clone()),
+        Pane::Timeline | Pane::Containers => ui.targets().first().map(|service| service.id.clone()),
         Pane::Projects | Pane::Services | Pane::Graphs | Pane::Logs => ui.services.selected.clone(),
     }
 }
 
 pub(super) fn detail(ui: &mut Ui) {
+    if ui.focus == Pane::Containers {
+        containers::detail(ui);
+        return;
+    }
     if let Some(id) = looked_into(ui) {
         ui.modal = Some(Modal::text(TextKind::Service(id)));
     }
 }
 
 fn health(ui: &mut Ui) {
+    // Of one that is no service's there is only what its own health check says.
+    if ui.loose().is_some() {
+        containers::detail(ui);
+        return;
+    }
     match looked_into(ui) {
         Some(id) => ui.modal = Some(Modal::text(TextKind::Health(id))),
         None => say(ui, Severity::Warning, "health: no service is selected".to_owned(), None),
     }
 }
 
-/// Those of the targets to which the verb would do something.
-fn concerned(ui: &Ui, verb: Verb) -> Vec<ServiceId> {
-    ui.targets().iter().filter(|s| s.takes(verb)).map(|service| service.id.clone()).collect()
+/// Those of the targets to which the verb would do something, by their full names, so that nothing is ambiguous.
+fn concerned(ui: &Ui, verb: Verb) -> Vec<ServiceRef> {
+    match ui.loose() {
+        Some(container) if ui.loose_takes(container, verb) => vec![explicit(container)],
+        Some(_) => Vec::new(),
+        None => ui.targets().iter().filter(|s| s.takes(verb)).map(|s| ServiceRef(s.id.to_string())).collect(),
+    }
+}
+
+/// The same for people.
+fn names_of(ui: &Ui, verb: Verb) -> String {
+    let services = || ui.targets().into_iter().filter(|service| service.takes(verb));
+    let names: Vec<&str> = match ui.loose() {
+        Some(container) => vec![&container.name],
+        None => services().map(|service| service.id.service.as_str()).collect(),
+    };
+    names.join(", ")
+}
+
+/// A shell in what is selected.
+fn shell(ui: &mut Ui) -> Vec<UiEffect> {
+    match ui.loose() {
+        Some(container) if container.state == "running" => {
+            vec![UiEffect::ShellInside { id: container.id.clone(), name: container.name.clone() }]
+        }
+        Some(container) => {
+            let text = format!("shell: {} is {}", container.name, container.state_words());
+            say(ui, Severity::Warning, text, None);
+            Vec::new()
+        }
+        None => {
+            let first = ui.targets().first().map(|service| service.id.clone());
+            first.map(UiEffect::Shell).into_iter().collect()
+        }
+    }
 }
 
 fn on_targets(ui: &mut Ui, verb: Verb, command: impl FnOnce(Targets) -> Command) -> Vec<UiEffect> {
@@ -152,15 +202,29 @@ fn on_targets(ui: &mut Ui, verb: Verb, command: impl FnOnce(Targets) -> Command)
     if ids.is_empty() {
         return refuse(ui, verb);
     }
-    vec![ask(command(named(&ids)))]
+    vec![ask(command(Targets { services: ids, all: false }))]
+}
+
+/// Why a verb does nothing to a service, a clause.
+fn standing(service: &ServiceView, verb: Verb) -> String {
+    let is_about_containers = matches!(verb, Verb::Pause | Verb::Unpause | Verb::Recreate | Verb::Pull | Verb::Rm);
+    if is_about_containers && service.kind == ServiceKind::Process {
+        return "it is a process, not a container".to_owned();
+    }
+    format!("it is {}", if service.paused { "paused" } else { service.phase.label() })
 }
 
 /// Says why a key does nothing, without bothering the engine.
 fn refuse(ui: &mut Ui, verb: Verb) -> Vec<UiEffect> {
+    if let Some(container) = ui.loose() {
+        let text = format!("{} does nothing to {}: {}", verb.label(), container.name, containers::excuse(ui, verb));
+        say(ui, Severity::Warning, text, None);
+        return Vec::new();
+    }
     let targets: Vec<Arc<ServiceView>> = ui.targets().into_iter().cloned().collect();
     let text = match targets.as_slice() {
         [] => format!("{}: no service is selected", verb.label()),
-        [only] => format!("{} does nothing to {}: it is {}", verb.label(), only.id.service, only.phase.label()),
+        [only] => format!("{} does nothing to {}: {}", verb.label(), only.id.service, standing(only, verb)),
         several => format!("{} does nothing to any of the {} marked services", verb.label(), several.len()),
     };
     let hint = targets.first().filter(|_| targets.len() == 1).map(|only| only.why.clone());

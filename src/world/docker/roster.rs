@@ -1,5 +1,5 @@
-//! All containers of the engine, for people. Promise: what was told to have changed is asked for once a burst, and nothing else is. Never: a value of
-//! a variable.
+//! All containers of the engine, for people. Promise: what was told to have changed is asked for once a burst, and nothing else is; what those that run
+//! use is listened to, and told at most once a second. Never: a value of a variable.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,8 +11,10 @@ use bollard::{
     models::{ContainerInspectResponse, PortMap},
     query_parameters::ListContainersOptions,
 };
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::{Docker, Happening, call::quoted, labels, look::healer_of};
+use super::{Docker, Happening, call::quoted, labels, look::healer_of, usage};
 use crate::{
     model::{
         container::{ContainerView, Healer},
@@ -30,13 +32,39 @@ const MOST_PARTS: usize = 100;
 const NEVER: Duration = Duration::from_hours(24);
 /// While something is shown whose use changes.
 const USAGE: Duration = Duration::from_secs(1);
+/// Of so many that are no runs it is listened to what they use.
+const MOST_LISTENED: usize = 100;
+/// One that stopped saying so is asked again after this.
+const DEAF: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 pub(super) struct Roster {
-    views: BTreeMap<String, ContainerView>,
+    views: BTreeMap<String, Arc<ContainerView>>,
     stale: BTreeSet<String>,
     is_stale: bool,
     has_changed: bool,
+    /// Those that run and are no runs: to runs their keepers listen.
+    listeners: BTreeMap<String, Listener>,
+}
+
+/// Hears what one container uses, until it is dropped.
+#[derive(Debug)]
+struct Listener {
+    since: Instant,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Listener {
+    fn of(shared: &Arc<Shared>, id: &str) -> Self {
+        let (shared, id) = (Arc::clone(shared), id.to_owned());
+        let listening = async move { usage::listen(&shared.docker, &id).await };
+        Self { since: Instant::now(), task: AbortOnDropHandle::new(tokio::spawn(listening)) }
+    }
+
+    /// It hears nothing any more, and that not only since now.
+    fn is_deaf(&self) -> bool {
+        self.task.is_finished() && self.since.elapsed() >= DEAF
+    }
 }
 
 impl Roster {
@@ -68,7 +96,7 @@ impl Roster {
     pub(super) fn due(&self, together: Duration) -> Duration {
         if self.is_stale || self.has_changed || !self.stale.is_empty() {
             together
-        } else if self.views.values().any(|view| view.of.is_some()) {
+        } else if !self.listeners.is_empty() || self.views.values().any(|view| view.of.is_some()) {
             USAGE
         } else {
             NEVER
@@ -92,7 +120,7 @@ impl Roster {
             }
             match docker.inspect(&id).await {
                 Ok(inspected) => {
-                    self.views.insert(id, view_of(inspected));
+                    self.views.insert(id, Arc::new(view_of(inspected)));
                 }
                 Err(failure) if failure.is_missing() => {
                     self.views.remove(&id);
@@ -104,20 +132,40 @@ impl Roster {
         }
         let mut is_news = std::mem::take(&mut self.has_changed);
         is_news |= self.name_owners(docker);
+        self.listen(shared);
         if is_news {
-            let all: Arc<[Arc<ContainerView>]> = self.views.values().cloned().map(Arc::new).collect();
+            let all: Arc<[Arc<ContainerView>]> = self.views.values().cloned().collect();
             shared.tell(Event::ContainersListed(all)).await;
+        }
+    }
+
+    /// Listens to those that run and are no runs, and to no others.
+    fn listen(&mut self, shared: &Arc<Shared>) {
+        let is_wanted =
+            |view: &ContainerView| view.run.is_none() && matches!(view.state.as_str(), "running" | "paused");
+        let views = &self.views;
+        self.listeners.retain(|id, it| views.get(id).is_some_and(|view| is_wanted(view)) && !it.is_deaf());
+        for (id, view) in views {
+            if self.listeners.len() >= MOST_LISTENED {
+                break;
+            }
+            if is_wanted(view) {
+                self.listeners.entry(id.clone()).or_insert_with(|| Listener::of(shared, id));
+            }
         }
     }
 
     /// Who is whose, and what each uses; true where that changed.
     fn name_owners(&mut self, docker: &Docker) -> bool {
-        let (owners, usage) = (lock(&docker.owners).clone(), lock(&docker.usage).clone());
+        let (owners, used_by) = (lock(&docker.owners).clone(), lock(&docker.usage).clone());
         let mut has_changed = false;
         for (id, view) in &mut self.views {
             let of = owners.get(id);
-            let fresh = (of.map(|(service, _)| service.clone()), of.map(|(_, run)| *run), usage.get(id).copied());
+            // The last word of one that has ended may still be there.
+            let used = used_by.get(id).copied().filter(|_| view.is_up()).map(usage::shown);
+            let fresh = (of.map(|(service, _)| service.clone()), of.map(|(_, run)| *run), used);
             if (&view.of, view.run, view.usage) != (&fresh.0, fresh.1, fresh.2) {
+                let view = Arc::make_mut(view);
                 (view.of, view.run, view.usage) = fresh;
                 has_changed = true;
             }

@@ -6,9 +6,22 @@ use futures_util::StreamExt;
 use super::{Docker, follow::nanoseconds};
 use crate::{model::container::ContainerUsage, world::lock};
 
-/// Listens until the container ends, or the engine hangs up.
+/// What one container uses is known while this is there.
+struct Known<'d> {
+    docker: &'d Docker,
+    id: &'d str,
+}
+
+impl Drop for Known<'_> {
+    fn drop(&mut self) {
+        lock(&self.docker.usage).remove(self.id);
+    }
+}
+
+/// Listens until the container ends, the engine hangs up, or nobody wants to know any more.
 pub(super) async fn listen(docker: &Docker, id: &str) {
     let Some(client) = docker.client() else { return };
+    let _known = Known { docker, id };
     let mut stats = Box::pin(client.stats(id, Some(StatsOptions { stream: true, one_shot: false })));
     let mut before: Option<Counters> = None;
     while let Some(Ok(said)) = stats.next().await {
@@ -17,7 +30,18 @@ pub(super) async fn listen(docker: &Docker, id: &str) {
         before = Some(now);
         lock(&docker.usage).insert(id.to_owned(), usage);
     }
-    lock(&docker.usage).remove(id);
+}
+
+/// As people see it: a tenth of a percent and whole bytes. What is idle stays the same from second to second, so that nothing is told anew.
+pub(super) fn shown(usage: ContainerUsage) -> ContainerUsage {
+    ContainerUsage {
+        cpu_percent: (usage.cpu_percent * 10.0).round() / 10.0,
+        net_rx_bytes_per_s: usage.net_rx_bytes_per_s.round(),
+        net_tx_bytes_per_s: usage.net_tx_bytes_per_s.round(),
+        disk_read_bytes_per_s: usage.disk_read_bytes_per_s.round(),
+        disk_write_bytes_per_s: usage.disk_write_bytes_per_s.round(),
+        ..usage
+    }
 }
 
 /// What only grows, and what is.

@@ -8,3 +8,4 @@ mod files;
 mod ill;
 mod login;
 mod run;
+mod usage;

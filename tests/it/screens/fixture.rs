@@ -765,6 +765,8 @@ pub(super) fn named(name: &str) -> World {
         "retrying" => retrying(),
         "connected" => connected(),
         "ward" => ward(),
+        "harbour" => super::harbour::harbour(),
+        "no_docker" => super::harbour::without(),
         other => panic!("no fixture is called {other}"),
     }
 }

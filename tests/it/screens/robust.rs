@@ -9,8 +9,20 @@ use super::{
     harness::Console,
 };
 
-const WORLDS: [&str; 10] =
-    ["demo", "empty", "unborn", "two_down", "held", "hostile", "refused", "retrying", "connected", "ward"];
+const WORLDS: [&str; 12] = [
+    "demo",
+    "empty",
+    "unborn",
+    "two_down",
+    "held",
+    "hostile",
+    "refused",
+    "retrying",
+    "connected",
+    "ward",
+    "harbour",
+    "no_docker",
+];
 
 /// Something that a person or a terminal does.
 #[derive(Debug, Clone)]
