@@ -343,6 +343,9 @@ impl Engine {
             }
             Err(why) => waiting.errors.push(format!("{}: {why}", act.name)),
         }
+        if error.is_none() {
+            self.foresee_state(&act);
+        }
         // Frozen services tell it themselves, and what was cleared is told as a whole.
         let is_told = match (&act.subject, &act.deed) {
             (Subject::Service(_), Deed::Pause | Deed::Unpause) | (Subject::Thing(_), _) => error.is_some(),
@@ -356,6 +359,31 @@ impl Engine {
         if is_over {
             self.answer_deeds(request);
         }
+    }
+
+    /// What was done to a container shows at once: Docker's own word comes a moment later, and whoever was answered may ask on before.
+    fn foresee_state(&mut self, act: &Act) {
+        let state = match &act.deed {
+            Deed::Pause => "paused",
+            Deed::Unpause | Deed::Start | Deed::Restart { .. } => "running",
+            Deed::Stop { .. } | Deed::Signal(Signal::Kill) => "exited",
+            Deed::Remove { .. } => "removing",
+            Deed::Signal(_) | Deed::Pull | Deed::Clear => return,
+        };
+        let is_it = |container: &ContainerView| match &act.subject {
+            Subject::Container(id) => container.id == *id,
+            Subject::Service(spec) => container.name == spec.name(),
+            Subject::Image(_) | Subject::Thing(_) => false,
+        };
+        let seen = |container: &Arc<ContainerView>| {
+            if is_it(container) {
+                Arc::new(ContainerView { state: state.to_owned(), ..(**container).clone() })
+            } else {
+                Arc::clone(container)
+            }
+        };
+        self.containers = self.containers.iter().map(seen).collect();
+        self.changed = true;
     }
 
     fn answer_deeds(&mut self, request: RequestId) {

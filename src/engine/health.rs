@@ -41,10 +41,10 @@ const STEADILY_ILL: Duration = Duration::from_mins(1);
 /// Rounds that are due within so much time are due together: of hundreds of probes each would wake the machine by itself.
 const ROUNDS_TOGETHER: Duration = Duration::from_millis(25);
 
-/// The next instant at which rounds are due.
-fn together(at: Timestamp) -> Timestamp {
-    let step = u64::try_from(ROUNDS_TOGETHER.as_micros()).unwrap_or(1);
-    at.plus(Duration::from_micros(at.mono_us.next_multiple_of(step) - at.mono_us))
+/// The last instant before it at which rounds are due; a round that was sent a little late is not later each time.
+const fn together(at: Timestamp) -> Timestamp {
+    let early = at.mono_us % ROUNDS_TOGETHER.as_micros() as u64;
+    Timestamp { mono_us: at.mono_us - early, wall_us: at.wall_us.saturating_sub_unsigned(early) }
 }
 
 /// What waits for an answer of what it depends on looks again after this.

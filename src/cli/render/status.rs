@@ -70,7 +70,11 @@ fn row(service: &ServiceView, several: bool, now: Timestamp) -> Vec<Cell> {
     let optional = |text: Option<String>| Cell::new(Tone::Plain, text.as_deref().unwrap_or("-"));
     vec![
         Cell::new(Tone::Strong, &name),
-        Cell::new(Tone::of_phase(phase), &format!("{} {}", phase.glyph(), phase.label())),
+        if service.paused {
+            Cell::new(Tone::Warning, "‖ paused")
+        } else {
+            Cell::new(Tone::of_phase(phase), &format!("{} {}", phase.glyph(), phase.label()))
+        },
         Cell::new(Tone::of_health(&service.health), health),
         optional(service.pid.map(|pid| pid.to_string())),
         optional(service.uptime(now).map(coarse_duration)),
@@ -138,6 +142,7 @@ fn service_json(service: &ServiceView, now: Timestamp) -> Value {
         "kind": service.kind.label(),
         "revision": service.revision,
         "phase": service.phase.label(),
+        "paused": service.paused,
         "health": service.health.label(),
         "pid": service.pid,
         "run": service.run,

@@ -73,7 +73,7 @@ pub(super) fn seconds_since(begun: Timestamp) -> f64 {
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A part of a URL with `%2F` and its like resolved; what is no such is kept.
-pub(super) fn decoded(part: &str) -> String {
+pub(in crate::world) fn decoded(part: &str) -> String {
     percent_decode_str(part).decode_utf8_lossy().into_owned()
 }
 

@@ -2,42 +2,57 @@
 //!
 //! Certificates are verified, on loopback too: a probe that trusts anything would also pass while something else answers.
 
-use std::{
-    error::Error,
-    io,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{error::Error, io, sync::OnceLock, time::Duration};
 
 use futures_util::StreamExt;
 use reqwest::{Client, ClientBuilder, Response, StatusCode, Url, header::LOCATION, redirect::Policy};
 
+use super::plain;
 use crate::{
-    model::{probe::ProbeOutcome, text::plain},
+    model::{probe::ProbeOutcome, text::plain as plain_text},
     world::kinds::body,
 };
 
 /// Most redirects that are followed.
 const REDIRECTS: usize = 5;
 /// Most that is read of a body.
-const BODY_BYTES: usize = 64 * 1024;
+pub(super) const BODY_BYTES: usize = 64 * 1024;
 /// Longest that a body is read after the status is known.
-const BODY_TIME: Duration = Duration::from_millis(250);
+pub(super) const BODY_TIME: Duration = Duration::from_millis(250);
 /// Of a body, so many characters are quoted.
 const QUOTED_CHARACTERS: usize = 120;
 
-/// Made when first needed: reading the certificates of the machine takes time and memory.
+/// An answer, as far as a probe looks at it.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    /// Where it is to be had, for a redirect.
+    pub(super) location: Option<String>,
+    pub(super) body: Vec<u8>,
+}
+
+/// Who asks.
+pub(super) const fn agent() -> &'static str {
+    concat!("cas-probe/", env!("CARGO_PKG_VERSION"))
+}
+
+/// The client for what is asked over TLS. Made when first needed: reading the certificates of the machine takes time and memory.
 #[derive(Debug, Default)]
 pub(in crate::world) struct Clients {
-    plain: OnceLock<Result<Client, String>>,
     secure: OnceLock<Result<Client, String>>,
 }
 
 impl Clients {
-    fn of(&self, url: &Url) -> Result<Client, String> {
-        let made =
-            if url.scheme() == "https" { self.secure.get_or_init(secure) } else { self.plain.get_or_init(unsecured) };
-        made.clone()
+    async fn get(&self, url: &Url) -> Result<Answer, ProbeOutcome> {
+        if url.scheme() == "http" {
+            return plain::get(url).await.map_err(|error| ProbeOutcome::Failed(explain(&*error, false, url)));
+        }
+        let client = self.secure.get_or_init(secure).clone().map_err(ProbeOutcome::Broken)?;
+        let response = client.get(url.clone()).send().await;
+        let response = response.map_err(|error| ProbeOutcome::Failed(explain(&error, error.is_connect(), url)))?;
+        let status = response.status();
+        let location = response.headers().get(LOCATION).and_then(|place| place.to_str().ok()).map(str::to_owned);
+        // Read also when all is well: a server that is hung up on in the middle of its answer may call that an error.
+        Ok(Answer { status, location, body: read(response).await })
     }
 }
 
@@ -51,24 +66,13 @@ fn builder() -> ClientBuilder {
         .tcp_keepalive_interval(None)
         .tcp_keepalive_retries(None)
         .tcp_nodelay(false)
-        .user_agent(concat!("cas-probe/", env!("CARGO_PKG_VERSION")))
+        .user_agent(agent())
 }
 
 fn secure() -> Result<Client, String> {
     // An error means that it is installed already.
     let _installed = rustls::crypto::ring::default_provider().install_default();
     builder().build().map_err(|error| format!("TLS cannot be used here: {}", innermost(&error)))
-}
-
-/// For `http` only: it trusts no certificate at all, so none has to be read.
-fn unsecured() -> Result<Client, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    builder().tls_backend_preconfigured(tls).build().map_err(|error| format!("no HTTP client: {}", innermost(&error)))
 }
 
 /// Asks, follows redirects, judges; `honest`: a page of a good status that says it is not well has failed. The caller bounds the time.
@@ -79,45 +83,39 @@ pub(super) async fn ask(clients: &Clients, url: &str, wanted: Option<u16>, hones
         Err(error) => return ProbeOutcome::Broken(format!("{url} is not a URL: {error}")),
     };
     for _ in 0..=REDIRECTS {
-        let client = match clients.of(&url) {
-            Ok(client) => client,
-            Err(why) => return ProbeOutcome::Broken(why),
+        let answer = match clients.get(&url).await {
+            Ok(answer) => answer,
+            Err(outcome) => return outcome,
         };
-        let response = match client.get(url.clone()).send().await {
-            Ok(response) => response,
-            Err(error) => return ProbeOutcome::Failed(explain(&error, &url)),
-        };
-        let status = response.status();
-        match next_url(&url, &response).filter(|_| wanted != Some(status.as_u16())) {
+        match next_url(&url, &answer).filter(|_| wanted != Some(answer.status.as_u16())) {
             Some(next) => url = next,
-            None => return judge(response, status, wanted, &url, honest).await,
+            None => return judge(&answer, wanted, &url, honest),
         }
     }
     ProbeOutcome::Failed(format!("more than {REDIRECTS} redirects, the last to {url}"))
 }
 
-fn next_url(url: &Url, response: &Response) -> Option<Url> {
-    if !response.status().is_redirection() {
+fn next_url(url: &Url, answer: &Answer) -> Option<Url> {
+    if !answer.status.is_redirection() {
         return None;
     }
-    let place = response.headers().get(LOCATION)?.to_str().ok()?;
+    let place = answer.location.as_deref()?;
     url.join(place).ok().filter(|next| matches!(next.scheme(), "http" | "https"))
 }
 
-async fn judge(response: Response, status: StatusCode, wanted: Option<u16>, url: &Url, honest: bool) -> ProbeOutcome {
+fn judge(answer: &Answer, wanted: Option<u16>, url: &Url, honest: bool) -> ProbeOutcome {
+    let status = answer.status;
     let is_well = wanted.map_or_else(|| (200..400).contains(&status.as_u16()), |wanted| status.as_u16() == wanted);
-    // Read also when all is well: a server that is hung up on in the middle of its answer may call that an error.
-    let read = read(response).await;
     if is_well {
-        let said = serde_json::from_slice(&read).ok().filter(|_| honest && status.is_success());
+        let said = if honest && status.is_success() { serde_json::from_slice(&answer.body).ok() } else { None };
         return match said.and_then(|value| body::ailing(&value)) {
             Some(said) => ProbeOutcome::Failed(format!("status {status} from {url}, but it says {said}")),
             None => ProbeOutcome::Passed,
         };
     }
     let expected = wanted.map_or_else(String::new, |wanted| format!(", expected {wanted}"));
-    let text = String::from_utf8_lossy(&read);
-    let first = text.lines().map(|line| plain(line).trim().to_owned()).find(|line| !line.is_empty());
+    let text = String::from_utf8_lossy(&answer.body);
+    let first = text.lines().map(|line| plain_text(line).trim().to_owned()).find(|line| !line.is_empty());
     let quoted = first
         .map_or_else(String::new, |line| format!(": {}", line.chars().take(QUOTED_CHARACTERS).collect::<String>()));
     ProbeOutcome::Failed(format!("status {status}{expected} from {url}{quoted}"))
@@ -149,7 +147,7 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
 }
 
 /// In plain words.
-fn explain(error: &reqwest::Error, url: &Url) -> String {
+fn explain(error: &(dyn Error + 'static), is_connect: bool, url: &Url) -> String {
     let place = format!("{}:{}", url.host_str().unwrap_or(""), url.port_or_known_default().unwrap_or(0));
     if let Some(why) = tls_trouble(error) {
         return format!("TLS with {place} failed: {why}");
@@ -170,7 +168,7 @@ fn explain(error: &reqwest::Error, url: &Url) -> String {
     if said.contains("dns error") || said.contains("lookup address") {
         return format!("host {} cannot be found", url.host_str().unwrap_or(""));
     }
-    if error.is_connect() {
+    if is_connect {
         return format!("no connection to {place}: {}", innermost(error));
     }
     if said.contains("connection closed before message completed") {
@@ -187,7 +185,7 @@ fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
     }
 }
 
-fn tls_trouble(error: &reqwest::Error) -> Option<String> {
+fn tls_trouble(error: &(dyn Error + 'static)) -> Option<String> {
     causes(error).find_map(|cause| {
         let tls = tls_error(cause)?;
         Some(if matches!(tls, rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)) {

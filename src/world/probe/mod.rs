@@ -2,6 +2,7 @@
 
 pub(super) mod exec;
 pub(super) mod http;
+mod plain;
 mod server;
 mod tcp;
 
