@@ -77,7 +77,8 @@ impl ProbeState {
                 if self.standing == Standing::Broken {
                     self.standing = Standing::Untold;
                 }
-                if now.has_reached(self.forgiven_until) {
+                // What was asked in that time is forgiven, however late it is answered.
+                if self.sent.has_reached(self.forgiven_until) {
                     self.failures = self.failures.saturating_add(1);
                     if self.failures >= self.probe.retries.max(1) {
                         self.standing = Standing::Ill;

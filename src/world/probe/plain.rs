@@ -30,13 +30,11 @@ pub(super) async fn get(url: &Url) -> Result<Answer, Failure> {
     tokio::select! {
         biased;
         answer = &mut asking => answer,
-        ended = &mut connection => {
-            // It hung up: what has come by then is the answer.
-            if let Err(error) = ended {
-                return Err(error.into());
-            }
-            asking.await
-        }
+        // It hung up, or says more than it announced: what has come by then is the answer, if it is one.
+        ended = &mut connection => match (asking.await, ended) {
+            (Err(_), Err(error)) => Err(error.into()),
+            (answer, _) => answer,
+        },
     }
 }
 
