@@ -75,7 +75,7 @@ async fn test(ctx: &mut Context<'_>, outside: &impl Outside, place: &Place, name
             {
                 match outside.tell_terminal(*way, &notice) {
                     Some(sequence) => {
-                        ctx.say(&format!("note: this terminal was told by {sequence}, as a console in it would"))
+                        ctx.say(&format!("note: this terminal was told by {sequence}, as a console in it would"));
                     }
                     None => ctx.say("note: consoles tell their terminals, and here is none"),
                 }

@@ -9,7 +9,7 @@ mod fpm;
 mod http;
 mod proxies;
 mod stores;
-mod tls;
+pub(in crate::kinds) mod tls;
 
 use std::{
     io::{Read, Write},

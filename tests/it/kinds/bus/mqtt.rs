@@ -10,7 +10,10 @@ use cas::model::exam::{Grade, Protocol, Target, Trouble};
 
 use super::{as_user, assert_known, assert_sign, assert_silent, remark, speaker};
 use crate::{
-    kinds::rig::{Server, at, dir, figure, free_port, look, program, ready, until_ready},
+    kinds::{
+        rig::{Server, at, dir, figure, free_port, look, program, ready, until_ready},
+        web::tls::make_certificates,
+    },
     support::eventually,
 };
 
@@ -138,4 +141,42 @@ fn codes_of_mqtt_that_mosquitto_does_not_say_are_told_apart() {
     // A packet that announces 256 MiB, where a pong is waited for.
     let answer = ready(MQTT, &at(speaker(&[0x20, 2, 0, 0, 0xD0, 0xFF, 0xFF, 0xFF, 0x7F])));
     assert!(matches!(answer, Err(Trouble::Foreign(_))), "{answer:?}");
+}
+
+/// Which certificates are trusted is asked of the whole process, so this test runs itself again in one that trusts the authority.
+#[test]
+fn a_broker_behind_tls_is_asked_over_it_and_only_where_its_certificate_can_be_trusted() {
+    if let Ok(port) = std::env::var("CAS_TEST_TRUSTED_PORT") {
+        let target = Target { tls: true, port: port.parse().unwrap(), ..at(0) };
+        assert_eq!(ready(MQTT, &target), Ok(()));
+        eventually("it tells of itself over TLS", || look(MQTT, &target).unwrap().server.is_some());
+        return;
+    }
+    let (dir, port, plain) = (dir(), free_port(), free_port());
+    make_certificates(dir.path());
+    let configuration = format!(
+        "user root\nper_listener_settings false\nallow_anonymous true\nsys_interval 1\npersistence false\n\
+         listener {plain} 127.0.0.1\nlistener {port} 127.0.0.1\ncertfile {0}/lonely.pem\nkeyfile {0}/leaf.key\n",
+        dir.path().display()
+    );
+    std::fs::write(dir.path().join("mosquitto.conf"), configuration).unwrap();
+    let server = Server::start(dir, plain, &program("mosquitto", "mosquitto"), &["-c", "mosquitto.conf"]);
+    until_ready(&server, MQTT, &server.target());
+    let secure = Target { tls: true, port, ..server.target() };
+    let stranger = ready(MQTT, &secure).unwrap_err().to_string();
+    assert!(stranger.contains("certificate"), "nobody vouches for it: {stranger}");
+    let mistaken = ready(MQTT, &Target { tls: true, ..server.target() }).unwrap_err().to_string();
+    assert!(mistaken.contains("TLS"), "the other port speaks no TLS: {mistaken}");
+    let this = module_path!().split_once("::").unwrap().1;
+    let again = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            &format!("{this}::a_broker_behind_tls_is_asked_over_it_and_only_where_its_certificate_can_be_trusted"),
+        ])
+        .env("CAS_TEST_TRUSTED_PORT", port.to_string())
+        .env("SSL_CERT_FILE", server.dir.path().join("ca.pem"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&again.stdout);
+    assert!(again.status.success() && said.contains("1 passed"), "{said}");
 }

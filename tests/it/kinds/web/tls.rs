@@ -23,7 +23,7 @@ fn faults(reading: &Reading) -> Vec<&str> {
 const SERVED: [(&str, &str); 6] =
     [("own", "own"), ("other", "other"), ("alone", "leaf"), ("lonely", "leaf"), ("whole", "leaf"), ("old", "leaf")];
 
-fn make_certificates(path: &Path) {
+pub(in crate::kinds) fn make_certificates(path: &Path) {
     let new = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
     openssl(
         path,
