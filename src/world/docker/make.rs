@@ -159,35 +159,43 @@ async fn networks(docker: &Docker, container: &ContainerSpec) -> Result<(), Stri
         return Ok(());
     }
     for Join { network: key, .. } in &container.networks {
-        let name = container.network_name(key);
-        let asked = name.clone();
-        match docker.call(ANSWER, |docker| async move { docker.inspect_network(&asked, None).await }).await {
-            Ok(_) => continue,
-            Err(failure) if failure.is_missing() => {}
-            Err(failure) => return Err(failure.told()),
-        }
-        let declared = container.network_resources.get(key).cloned().unwrap_or_default();
-        if declared.is_external {
-            return Err(format!(
-                "the network {name} is declared external and is not there: docker network create {name}"
-            ));
-        }
-        let request = NetworkCreateRequest {
-            name: name.clone(),
-            driver: declared.driver,
-            internal: declared.is_internal.then_some(true),
-            options: Some(declared.driver_opts.into_iter().collect()),
-            labels: Some(labels::of_network(container, key)),
-            ..NetworkCreateRequest::default()
-        };
-        match docker.call(WORK, |docker| async move { docker.create_network(request).await }).await {
-            Ok(_) => {}
-            // Another service of the project was quicker.
-            Err(Failure::Refused { status: 409, .. }) => {}
-            Err(failure) => return Err(format!("its network {name} cannot be made: {}", failure.told())),
-        }
+        network(docker, container, key).await?;
     }
     Ok(())
+}
+
+async fn network(docker: &Docker, container: &ContainerSpec, key: &str) -> Result<(), String> {
+    let name = container.network_name(key);
+    // Services of one project start at the same time, and their network is made once.
+    let _alone = docker.networks.lock().await;
+    let asked = name.clone();
+    match docker.call(ANSWER, |docker| async move { docker.inspect_network(&asked, None).await }).await {
+        Ok(_) => return Ok(()),
+        Err(failure) if failure.is_missing() => {}
+        Err(Failure::Refused { message, .. }) if message.contains("ambiguous") => {
+            return Err(format!(
+                "several networks have the name {name}: docker network ls --filter name={name} has their ids, remove all but one"
+            ));
+        }
+        Err(failure) => return Err(failure.told()),
+    }
+    let declared = container.network_resources.get(key).cloned().unwrap_or_default();
+    if declared.is_external {
+        return Err(format!("the network {name} is declared external and is not there: docker network create {name}"));
+    }
+    let request = NetworkCreateRequest {
+        name: name.clone(),
+        driver: declared.driver,
+        internal: declared.is_internal.then_some(true),
+        options: Some(declared.driver_opts.into_iter().collect()),
+        labels: Some(labels::of_network(container, key)),
+        ..NetworkCreateRequest::default()
+    };
+    match docker.call(WORK, |docker| async move { docker.create_network(request).await }).await {
+        // Somebody else was quicker.
+        Ok(_) | Err(Failure::Refused { status: 409, .. }) => Ok(()),
+        Err(failure) => Err(format!("its network {name} cannot be made: {}", failure.told())),
+    }
 }
 
 async fn volumes(docker: &Docker, container: &ContainerSpec) -> Result<(), String> {

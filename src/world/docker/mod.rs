@@ -118,6 +118,8 @@ pub(super) struct Docker {
     health: Mutex<HashMap<RunId, look::OwnHealth>>,
     /// Say again who is who.
     stale: Notify,
+    /// Whoever makes a network: Docker makes a second of the same name where it is asked twice.
+    networks: tokio::sync::Mutex<()>,
 }
 
 /// Before this much time an engine that was never asked is not taken for absent.
@@ -152,6 +154,7 @@ impl Docker {
             owners: Mutex::default(),
             health: Mutex::default(),
             stale: Notify::new(),
+            networks: tokio::sync::Mutex::default(),
         }
     }
 

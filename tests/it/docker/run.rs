@@ -93,6 +93,27 @@ async fn its_names_and_labels_are_those_of_compose() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn services_that_start_at_the_same_time_have_one_network() {
+    let (mut rig, docker) = (rig(), dockerd::shared());
+    let mut runs = Vec::new();
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        let spec = changed(&spec(&rig, "together", "sleep 1000"), |container| {
+            container.service = name.to_owned();
+            container.network_mode = None;
+            container.networks = vec![Join { network: "default".to_owned(), aliases: Vec::new(), ipv4_address: None }];
+        });
+        let service = cas::model::ids::ServiceName::new(name).unwrap();
+        let id = cas::model::ids::ServiceId { service, ..spec.id.clone() };
+        runs.push(rig.start_spec(ServiceSpec { id, ..spec }));
+    }
+    for run in runs {
+        rig.spawned(run).await;
+    }
+    let made = docker.ask(&["network", "ls", "--quiet", "--filter", "name=together_default"]);
+    assert_eq!(made.lines().count(), 1, "{made}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_is_heard_and_a_deaf_one_is_killed() {
     let mut rig = rig();
     let line = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.1; done";
