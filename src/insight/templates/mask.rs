@@ -87,6 +87,12 @@ fn without_end(chunk: &[u8]) -> usize {
 
 /// A chunk with digits or with marks of addresses and paths.
 fn marked(rest: &[u8], length: usize, seen: u8, out: &mut Vec<u8>) -> usize {
+    if let Some(colon) = before_path(&rest[..length]) {
+        piece(&rest[..colon], out);
+        out.push(b':');
+        let after = colon + 1;
+        return after + marked(&rest[after..], length - after, seen, out);
+    }
     if seen & MARK != 0
         && let Some(end) = location(rest, length)
     {
@@ -105,6 +111,13 @@ fn marked(rest: &[u8], length: usize, seen: u8, out: &mut Vec<u8>) -> usize {
     piece(&rest[..core], out);
     out.extend_from_slice(&rest[core..length]);
     length
+}
+
+/// The colon of `path:/var/log`; that of a URL, a drive or an address is none.
+fn before_path(chunk: &[u8]) -> Option<usize> {
+    let colon = memchr::memmem::find(chunk, b":/")?;
+    let name = &chunk[..colon];
+    (colon > 1 && chunk.get(colon + 2).is_some_and(|byte| *byte != b'/') && !name.contains(&b'/')).then_some(colon)
 }
 
 /// A chunk without the punctuation at its end: a value, or several pieces around colons.

@@ -52,6 +52,7 @@ fn paths_and_urls_are_values_and_go_on_as_far_as_they_do() {
     assert_eq!(masked(r"with Core: C:\Windows\winsxs\amd64_x\cbscore.dll"), "with Core: <*>");
     assert_eq!(masked("GET https://a.example/x?y=1&z=2, then"), "GET <*>, then");
     assert_eq!(masked("\"GET /v2/servers/detail?all=True HTTP/1.1\" status: 200"), "\"GET <*>\" status: <*>");
+    assert_eq!(masked("dest path:/var/cores//[2017-07-03_16,27,09.3]-a=b.xml, x"), "dest path:<*>, x");
     assert_eq!(masked("source path:/var/log/x, and/or hi/lo"), "source path:<*>, and/or hi/lo");
 }
 

@@ -42,7 +42,7 @@ async fn every_line_has_its_row_of_csv_also_an_empty_one_and_one_that_is_no_text
     let rows: Vec<&str> = ran.stdout.lines().collect();
     assert_eq!(rows.len(), 8, "{}", ran.stdout);
     assert_eq!(rows[..2], ["LineId,EventId,EventTemplate", "1,E1,\"order <*> of user-<*> took <*> ms\""]);
-    assert_eq!(rows[3], "3,E3,\"cannot reach <*>, \"\"later\"\"\"");
+    assert_eq!(rows[3], "3,E2,\"cannot reach <*>, \"\"later\"\"\"");
     assert!(
         rows[4].starts_with("4,E1,") && rows[5].ends_with(",\"\"") && rows[7].ends_with(",\"the end\""),
         "{}",
