@@ -1,9 +1,12 @@
 # The commands of this project. `make help` lists them.
 SHELL := /bin/bash
 CARGO ?= cargo
+# Data to score on, which are no part of this project, and the scorer of log templates.
+DATA ?= ../shared/data
+SCORE ?= ../shared/score/loghub_score.py
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help run demo test test-needs bench fuzz chaos check pictures deny vm
+.PHONY: help run demo test test-needs bench score fuzz chaos check pictures deny vm
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +40,10 @@ check: ## format, lints, documentation
 
 bench: ## measure the figures and compare them with the recorded baseline
 	$(CARGO) bench --locked --bench figures
+
+score: ## score what is learnt from logs on public data (DATA=where they are, SCORE=the scorer); says so where they are absent
+	@[ -d $(DATA)/loghub ] && [ -f $(SCORE) ] || { echo "make score: no data to score on ($(DATA)/loghub or $(SCORE) is absent), so nothing was scored"; exit 0; }; \
+	$(CARGO) build --release --locked --bin cas && python3 benches/score_templates.py $$($(CARGO) metadata --format-version 1 --no-deps --locked | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/release/cas $(DATA) $(SCORE)
 
 fuzz: ## fuzz all that reads somebody else's file (ONLY=compose for one kind, FOR=600 seconds)
 	@cargo +nightly fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: rustup toolchain install nightly && cargo +nightly install cargo-fuzz"; exit 2; }

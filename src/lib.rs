@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod host;
+pub mod insight;
 pub mod model;
 pub mod shim_format;
 pub mod tui;

@@ -6,10 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
 
 mod alerts;
+mod insight;
 mod looks;
 mod projects;
 
 pub use self::alerts::{Alerts, AlertsAction};
+pub use self::insight::{Insight, InsightAction, Templates};
 pub use self::looks::{Health, Kinds, Why};
 pub use self::projects::{Projects, ProjectsAction, Scan};
 use super::{act::Act, demo::DemoService, setting::ConfigAction, verbs::explain::Explain, when::When};
@@ -98,6 +100,9 @@ pub enum Verb {
     Logs(Logs),
     /// Print what happened: who, what, why
     Events(Events),
+    /// Learn from log files: the templates behind their lines
+    #[command(after_help = insight::EXAMPLES)]
+    Insight(Insight),
     /// List alarms, silences and routes, or try a route out
     #[command(after_help = alerts::EXAMPLES)]
     Alerts(Alerts),
@@ -513,6 +518,7 @@ impl Verb {
             | Self::Df(_)
             | Self::Logs(_)
             | Self::Events(_)
+            | Self::Insight(_)
             | Self::Alerts(Alerts { action: None, .. })
             | Self::Graph(_)
             | Self::Explain(_)
@@ -560,6 +566,7 @@ impl Cli {
                 | Verb::Containers(_)
                 | Verb::Logs(_)
                 | Verb::Events(_)
+                | Verb::Insight(_)
                 | Verb::Alerts(_)
                 | Verb::Graph(_)
                 | Verb::Explain(_)

@@ -18,7 +18,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("config", &["model"], &["ratatui::", "tokio::"]),
     ("host", &["model", "engine", "world", "config", "insight"], &["ratatui::"]),
     ("api", &["model", "host"], &["ratatui::"]),
-    ("cli", &["model", "host", "api", "config"], &["ratatui::"]),
+    ("cli", &["model", "host", "api", "config", "insight"], &["ratatui::"]),
     ("tui", &["model", "host", "api", "config"], &[]),
 ];
 

@@ -10,6 +10,7 @@ mod fixture;
 mod forms;
 mod health;
 mod hostile;
+mod insight;
 mod lists;
 mod ports;
 mod story;

@@ -9,6 +9,7 @@ pub mod events;
 pub mod explain;
 pub mod graph;
 pub mod health;
+pub mod insight;
 pub mod kinds;
 pub mod logs;
 pub mod projects;

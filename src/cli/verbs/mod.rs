@@ -14,6 +14,7 @@ pub(super) mod exec;
 pub(super) mod explain;
 pub(super) mod files;
 pub(super) mod health;
+pub(super) mod insight;
 pub(super) mod install;
 pub(super) mod kinds;
 pub(super) mod logs;

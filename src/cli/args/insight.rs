@@ -1,0 +1,44 @@
+//! What is typed behind `insight`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  cas insight templates app.log             the templates behind the lines of a file, the most frequent first
+  cas insight templates app.log --top 20    only so many
+  cas logs web | cas insight templates -     those of what a service wrote
+  cas insight templates app.log --csv       the template of every line";
+
+/// `cas insight`.
+#[derive(Debug, Args)]
+pub struct Insight {
+    /// What to learn.
+    #[command(subcommand)]
+    pub action: InsightAction,
+}
+
+/// What can be learnt.
+#[derive(Debug, Subcommand)]
+pub enum InsightAction {
+    /// Fold the lines of a log file into the templates behind them
+    Templates(Templates),
+}
+
+/// `cas insight templates`.
+#[derive(Debug, Args)]
+pub struct Templates {
+    /// The log file; `-`: standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// One row for every line: `LineId,EventId,EventTemplate`, with `<*>` for values
+    #[arg(long, conflicts_with_all = ["json", "top"])]
+    pub csv: bool,
+    /// JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Only the N most frequent templates
+    #[arg(long, value_name = "N")]
+    pub top: Option<usize>,
+}
