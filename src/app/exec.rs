@@ -1,6 +1,6 @@
 //! A command in a container, joined to where whoever asked sits: to the terminal, or to standard input and output.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use tokio::sync::mpsc;
 
@@ -65,7 +65,8 @@ pub(super) async fn with_pipes(container: &str, command: &[String]) -> Result<i6
         .name("exec-input".to_owned())
         .spawn(move || {
             let mut bytes = vec![0; PIECE];
-            while let Ok(count) = io::stdin().read(&mut bytes) {
+            // Not by the library's handle, which whoever may ask a person holds.
+            while let Ok(count) = rustix::io::retry_on_intr(|| rustix::io::read(rustix::stdio::stdin(), &mut bytes)) {
                 if count == 0 || input.blocking_send(Typed::Bytes(bytes[..count].to_vec())).is_err() {
                     return;
                 }
