@@ -3,6 +3,7 @@
 mod attach;
 mod end;
 mod hostile;
+mod inside;
 mod job;
 mod pipes;
 mod projects;

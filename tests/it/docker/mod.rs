@@ -2,7 +2,7 @@
 
 mod adopt;
 mod deeds;
-mod dockerd;
+pub(crate) mod dockerd;
 mod ends;
 mod files;
 mod ill;
