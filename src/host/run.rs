@@ -63,10 +63,8 @@ pub(super) struct Pending {
     last: u64,
     replies: HashMap<RequestId, oneshot::Sender<Reply>>,
     leavers: Vec<oneshot::Sender<()>>,
-    /// Reloads whose files are being read.
-    reloads: Vec<Request>,
-    /// Requests for whose plan it is being looked what takes up space.
-    prunes: Vec<Request>,
+    /// Requests for whose plan something is being read: files for a reload, what takes up space for a clean-up.
+    planned: Vec<Request>,
     /// Services are left running at the end.
     releases: bool,
 }
@@ -197,12 +195,12 @@ impl Loop {
                 if request.command == Command::Reload {
                     // It is planned by what the files say now.
                     self.read_files(request.id);
-                    self.pending.reloads.push(request);
+                    self.pending.planned.push(request);
                     return Turn::GoOn;
                 }
                 if let Command::Prune { .. } = request.command {
                     self.read_disk(request.id);
-                    self.pending.prunes.push(request);
+                    self.pending.planned.push(request);
                     return Turn::GoOn;
                 }
                 self.step(Input::Request(request))
@@ -283,15 +281,9 @@ impl Loop {
         }
         // What a service is given as a secret was learned before the first fact of its run.
         self.see_through();
-        if let Event::FilesRead { request, .. } = &event {
-            let planned = self.pending.reloads.iter().position(|waiting| waiting.id == *request);
-            let planned = planned.map(|place| self.pending.reloads.remove(place));
-            let turn = self.step(Input::Event(event));
-            return planned.map_or(turn, |request| turn.and(self.step(Input::Request(request))));
-        }
-        if let Event::DiskRead { request, .. } = &event {
-            let planned = self.pending.prunes.iter().position(|waiting| waiting.id == *request);
-            let planned = planned.map(|place| self.pending.prunes.remove(place));
+        if let Event::FilesRead { request, .. } | Event::DiskRead { request, .. } = &event {
+            let planned = self.pending.planned.iter().position(|waiting| waiting.id == *request);
+            let planned = planned.map(|place| self.pending.planned.remove(place));
             let turn = self.step(Input::Event(event));
             return planned.map_or(turn, |request| turn.and(self.step(Input::Request(request))));
         }

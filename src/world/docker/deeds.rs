@@ -37,9 +37,14 @@ pub(in crate::world) async fn perform(shared: &Arc<Shared>, subject: &Subject, d
             pull(docker, &container.tag(), container.platform.as_deref()).await
         }
         (Subject::Service(container), _) => of_service(docker, container, deed).await,
-        (Subject::Container(id), _) => to_container(docker, id, deed).await.map_err(|failure| failure.told()),
-        (Subject::Thing(thing), _) => clear(docker, thing).await.map_err(|failure| failure.told()),
+        (Subject::Container(id), _) => quietly(to_container(docker, id, deed).await),
+        (Subject::Thing(thing), _) => quietly(clear(docker, thing).await),
     }
+}
+
+/// Done, and there is nothing to note.
+fn quietly(done: Result<(), Failure>) -> Result<String, String> {
+    done.map(|()| String::new()).map_err(|failure| failure.told())
 }
 
 async fn of_service(docker: &Docker, container: &ContainerSpec, deed: &Deed) -> Result<String, String> {
@@ -59,7 +64,7 @@ async fn of_service(docker: &Docker, container: &ContainerSpec, deed: &Deed) -> 
     Ok(String::new())
 }
 
-async fn to_container(docker: &Docker, id: &str, deed: &Deed) -> Result<String, Failure> {
+async fn to_container(docker: &Docker, id: &str, deed: &Deed) -> Result<(), Failure> {
     let id = id.to_owned();
     let patience = |grace: Option<Duration>| grace.unwrap_or(GRACE).saturating_add(BEYOND);
     let seconds = |grace: Option<Duration>| grace.and_then(|grace| i32::try_from(grace.as_secs().max(1)).ok());
@@ -89,7 +94,7 @@ async fn to_container(docker: &Docker, id: &str, deed: &Deed) -> Result<String, 
         // Of images and things.
         Deed::Pull | Deed::Clear => {}
     }
-    Ok(String::new())
+    Ok(())
 }
 
 /// What is not there any more need not be removed.
@@ -111,7 +116,7 @@ async fn pull(docker: &Docker, tag: &str, platform: Option<&str>) -> Result<Stri
     })
 }
 
-async fn clear(docker: &Docker, thing: &Thing) -> Result<String, Failure> {
+async fn clear(docker: &Docker, thing: &Thing) -> Result<(), Failure> {
     let id = thing.id.clone();
     match thing.kind {
         // Docker itself refuses where it has begun to run, or to be used, since it was listed.
@@ -131,7 +136,7 @@ async fn clear(docker: &Docker, thing: &Thing) -> Result<String, Failure> {
             docker.call(WORK, |docker| async move { docker.prune_build(Some(options)).await }).await?;
         }
     }
-    Ok(String::new())
+    Ok(())
 }
 
 /// Whether Docker made the name of a volume up itself: nobody gave it one.

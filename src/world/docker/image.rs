@@ -11,7 +11,10 @@ use super::{
     call::{ANSWER, Failure, quoted},
     registry, tarball,
 };
-use crate::model::container::{Build, ContainerSpec, PullPolicy};
+use crate::model::{
+    container::{Build, ContainerSpec, PullPolicy},
+    deed::image_name,
+};
 
 /// A fetch or build that says nothing for so long is given up.
 const SILENCE: Duration = Duration::from_mins(5);
@@ -58,11 +61,9 @@ pub(super) async fn pull(docker: &Docker, tag: &str, platform: Option<&str>) -> 
     let Some(client) = docker.client() else {
         return Err(Failure::Away(docker.obstacle().unwrap_or_default()).told());
     };
-    // Without a tag all tags would come.
-    let last = tag.rsplit('/').next().unwrap_or(tag);
-    let whole = if last.contains(':') || tag.contains('@') { tag.to_owned() } else { format!("{tag}:latest") };
     let options = CreateImageOptions {
-        from_image: Some(whole),
+        // Without a tag all tags would come.
+        from_image: Some(image_name(tag)),
         platform: platform.unwrap_or_default().to_owned(),
         ..CreateImageOptions::default()
     };

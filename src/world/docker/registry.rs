@@ -1,7 +1,7 @@
 //! Credentials of registries, as `docker login` left them: in Docker's configuration, or with a helper. Promise: where they cannot be had, an image that anybody may
 //! fetch is fetched all the same, and one that is refused says why and what to do. Never: a secret in an error or a log.
 
-use std::{fs, io::Read, process::Stdio, time::Duration};
+use std::{fs, io::Read, path::Path, process::Stdio, time::Duration};
 
 use base64::{
     Engine,
@@ -97,15 +97,12 @@ async fn credentials(lookup: &Lookup, host: &str) -> Result<Option<DockerCredent
     let Some(directory) = lookup.config_directory() else { return Ok(None) };
     let file = directory.join("config.json");
     let shown = quoted(&file.display().to_string());
-    let mut text = String::new();
-    match fs::File::open(&file) {
-        Ok(open) => {
-            let read = open.take(CONFIG_BYTES).read_to_string(&mut text);
-            read.map_err(|error| format!("{shown} cannot be read: {error}"))?;
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("{shown} cannot be read: {error}")),
-    }
+    let reading = tokio::task::spawn_blocking(move || read_file(&file));
+    let text = reading
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    let Some(text) = text else { return Ok(None) };
     // What is wrong with it is told by its place: its text may be a secret.
     let config: Value = serde_json::from_str(&text)
         .map_err(|error| format!("{shown} is no JSON (line {}, column {})", error.line(), error.column()))?;
@@ -116,6 +113,16 @@ async fn credentials(lookup: &Lookup, host: &str) -> Result<Option<DockerCredent
     }
     let Some(entry) = config.get("auths").and_then(|auths| entry_of(auths, host)) else { return Ok(None) };
     of_entry(entry, host).map_err(|why| format!("{shown} has no usable auth for {}: {why}", quoted(host)))
+}
+
+/// A file of Docker's configuration; none where there is none. **Blocks**.
+fn read_file(file: &Path) -> std::io::Result<Option<String>> {
+    let mut text = String::new();
+    match fs::File::open(file) {
+        Ok(open) => open.take(CONFIG_BYTES).read_to_string(&mut text).map(|_| Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The entry of a host, also where its key is written as a URL.
