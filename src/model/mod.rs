@@ -16,6 +16,7 @@ pub mod history;
 pub mod hooks;
 pub mod ids;
 pub mod intake;
+pub mod level;
 pub mod log;
 pub mod mark;
 pub mod metric;

@@ -17,9 +17,9 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("world", &["model"], &["ratatui::"]),
     ("config", &["model"], &["ratatui::", "tokio::"]),
     ("host", &["model", "engine", "world", "config", "insight"], &["ratatui::"]),
-    ("api", &["model", "host"], &["ratatui::"]),
+    ("api", &["model", "host", "insight"], &["ratatui::"]),
     ("cli", &["model", "host", "api", "config", "insight"], &["ratatui::"]),
-    ("tui", &["model", "host", "api", "config"], &[]),
+    ("tui", &["model", "host", "api", "config", "insight"], &[]),
 ];
 
 fn rust_files(dir: &Path) -> Vec<PathBuf> {
