@@ -1,6 +1,6 @@
 //! One line of output on the screen: safe, in its own colours, with matches marked, wrapped or cut.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use ratatui::{
     style::Style,
@@ -40,9 +40,23 @@ const MOST_MATCHES: usize = 1000;
 /// The rows of one line of output; at least one, an empty line being one empty row. `base` is the style of what has none of its
 /// own.
 #[must_use]
-pub fn render(text: &str, fit: Fit, highlight: Option<&Regex>, theme: &Theme, base: Style) -> Vec<Line<'static>> {
+pub fn render(text: &str, fit: Fit, highlights: &[&Regex], theme: &Theme, base: Style) -> Vec<Line<'static>> {
+    render_painted(text, &[], fit, highlights, theme, base)
+}
+
+/// The same, with parts (byte ranges of a text without escape sequences, in order) in styles of their own.
+#[must_use]
+pub fn render_painted(
+    text: &str,
+    painted: &[(Range<usize>, Style)],
+    fit: Fit,
+    highlights: &[&Regex],
+    theme: &Theme,
+    base: Style,
+) -> Vec<Line<'static>> {
     let parts = text::styled(&within_reach(text, fit));
-    let marks = highlight.map_or_else(Vec::new, |regex| matches(&parts, regex));
+    let marks = matches(&parts, highlights);
+    let mut painted = painted;
     let mut rows = Rows { fit, done: vec![Vec::new()], column: 0, cut: false, theme };
     let found = theme.style(Role::Match);
     let mut at = 0;
@@ -56,6 +70,15 @@ pub fn render(text: &str, fit: Fit, highlight: Option<&Regex>, theme: &Theme, ba
                 marks = rest;
             }
             let inside = marks.first().is_some_and(|(start, _)| *start <= at);
+            while let [(first, _), rest @ ..] = painted
+                && first.end <= at
+            {
+                painted = rest;
+            }
+            let own = match painted.first() {
+                Some((range, style)) if range.contains(&at) => own.patch(*style),
+                Some(_) | None => own,
+            };
             let style = if inside { own.patch(found) } else { own };
             if !rows.put(cluster, style) {
                 break 'line;
@@ -99,14 +122,19 @@ fn within_reach(text: &str, fit: Fit) -> Cow<'_, str> {
     Cow::Borrowed(&text[..text.floor_char_boundary(reach)])
 }
 
-/// Byte ranges of the matches in the text without its styles; empty ones say nothing.
-fn matches(parts: &[(TextStyle, String)], regex: &Regex) -> Vec<(usize, usize)> {
+/// Byte ranges of the matches in the text without its styles, in order; empty ones say nothing.
+fn matches(parts: &[(TextStyle, String)], regexes: &[&Regex]) -> Vec<(usize, usize)> {
+    if regexes.is_empty() {
+        return Vec::new();
+    }
     let whole: Cow<'_, str> = match parts {
         [(_, only)] => Cow::Borrowed(only),
         _ => Cow::Owned(parts.iter().map(|(_, part)| part.as_str()).collect()),
     };
-    let found = regex.find_iter(&whole).take(MOST_MATCHES);
-    found.filter(|found| !found.is_empty()).map(|found| (found.start(), found.end())).collect()
+    let found = regexes.iter().flat_map(|regex| regex.find_iter(&whole).take(MOST_MATCHES));
+    let mut found: Vec<_> = found.filter(|found| !found.is_empty()).map(|found| (found.start(), found.end())).collect();
+    found.sort_unstable();
+    found
 }
 
 struct Rows<'t> {

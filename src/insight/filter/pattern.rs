@@ -10,6 +10,10 @@ pub enum Reading {
     Regex,
     /// Character by character, because it is not a valid regular expression.
     Text,
+    /// As tests on fields.
+    Fields,
+    /// As the text of a template.
+    Template,
 }
 
 impl Reading {
@@ -19,6 +23,8 @@ impl Reading {
         match self {
             Self::Regex => "regex",
             Self::Text => "text",
+            Self::Fields => "fields",
+            Self::Template => "pattern",
         }
     }
 }
@@ -30,6 +36,7 @@ pub struct Pattern {
     regex: Regex,
     reading: Reading,
     inverted: bool,
+    ignore_case: bool,
 }
 
 impl PartialEq for Pattern {
@@ -53,7 +60,7 @@ impl Pattern {
             // Escaped text is refused only where it is longer than any screen: then there is no filter.
             Err(_) => (build(&regex::escape(body)).ok()?, Reading::Text),
         };
-        Some(Self { source: text.to_owned(), regex, reading, inverted })
+        Some(Self { source: text.to_owned(), regex, reading, inverted, ignore_case })
     }
 
     /// As typed.
@@ -72,6 +79,12 @@ impl Pattern {
     #[must_use]
     pub fn accepts(&self, text: &str) -> bool {
         self.regex.is_match(text) != self.inverted
+    }
+
+    /// Whether letters count as the same in both cases.
+    #[must_use]
+    pub const fn ignores_case(&self) -> bool {
+        self.ignore_case
     }
 
     /// What to highlight; none for an inverted pattern.
