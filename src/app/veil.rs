@@ -8,7 +8,7 @@ use std::{
 use super::{keeper, left};
 use crate::{
     cli::outside::LogExtent,
-    config::{self, paths::Paths},
+    config::{self, layers, paths::Paths},
     model::{
         ids::ProjectName,
         redact::{Passage, Redactor, Secrets},
@@ -21,7 +21,13 @@ use crate::{
 
 /// Knows this process's environment, what the engine has set, the project's file as it is now, and with what it was opened.
 pub(super) fn passage(paths: &Paths, environment: &BTreeMap<String, String>, extent: &LogExtent) -> Passage {
+    Passage::through(Arc::new(redactor(paths, environment, extent)))
+}
+
+/// The same for text that is no output.
+pub(super) fn redactor(paths: &Paths, environment: &BTreeMap<String, String>, extent: &LogExtent) -> Redactor {
     let mut secrets = Secrets::default();
+    secrets.mask(&layers::effective_user(&paths.user_config(), environment).config.masks);
     secrets.learn_environment(environment);
     secrets.learn_environment(&extent.known);
     secrets.learn_declared(&extent.secrets);
@@ -40,7 +46,7 @@ pub(super) fn passage(paths: &Paths, environment: &BTreeMap<String, String>, ext
             }
         }
     }
-    Passage::through(Arc::new(Redactor::of(&secrets)))
+    Redactor::of(&secrets)
 }
 
 fn learn_file(secrets: &mut Secrets, paths: &Paths, file: &std::path::Path, environment: &BTreeMap<String, String>) {

@@ -13,8 +13,10 @@ use super::{
 };
 use crate::model::{
     alert::AlertLevel,
+    log::LogFormat,
     policy::Autopilot,
     project::Problem,
+    redact::Masks,
     service::{Source, Strategy},
 };
 
@@ -77,6 +79,10 @@ pub struct UserConfig {
     pub max_restarts: Option<u32>,
     /// The group of this machine whose members may use the read-only socket; none: nobody.
     pub api_group: Option<String>,
+    /// Forms of log lines beside those that are known.
+    pub log_formats: Vec<LogFormat>,
+    /// What is masked in output, beside secrets.
+    pub masks: Masks,
     /// How its user is told of what goes wrong, as far as that is written.
     pub(crate) alerts: alerts::Written,
     /// Where values were written: `theme`, `detach_key`, `api.group`, and `keys.ACTION`; so that who knows themes and actions can point at a wrong one.
@@ -97,6 +103,8 @@ impl Default for UserConfig {
             retry_strategy: None,
             max_restarts: None,
             api_group: None,
+            log_formats: Vec::new(),
+            masks: Masks::default(),
             alerts: alerts::Written::default(),
             sources: BTreeMap::new(),
         }
@@ -195,6 +203,16 @@ pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, co
         config.sources.insert("detach_key".to_owned(), node.at.in_file(file));
     }
     api(reader, fields, file, config);
+    if let Some(node) = fields.get("mask")
+        && let Some(fields) = reader.fields("mask", node, &schema::MASK)
+    {
+        let emails = fields.get("emails").and_then(|node| reader.truth("emails", node));
+        config.masks.emails = emails.unwrap_or_default();
+        config.masks.patterns = fields.get("patterns").map_or_else(Vec::new, |node| patterns(reader, node));
+    }
+    if let Some(node) = fields.get("log_formats") {
+        config.log_formats = log_formats(reader, node);
+    }
     if let Some(node) = fields.get("alerts") {
         config.alerts = alerts::Written::read(reader, node, &alerts::Written::default());
     }
@@ -214,6 +232,45 @@ fn api(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, config: &mut U
             config.sources.insert("api.group".to_owned(), node.at.in_file(file));
         }
     }
+}
+
+fn patterns(reader: &mut Reader<'_>, node: &Node) -> Vec<String> {
+    let Shape::List(items) = &node.shape else {
+        reader.wrong_form("patterns", node, "a list", "write [one, two], or one entry a line after \"- \"");
+        return Vec::new();
+    };
+    items.iter().filter_map(|item| reader.pattern("patterns", item)).collect()
+}
+
+fn log_formats(reader: &mut Reader<'_>, node: &Node) -> Vec<LogFormat> {
+    let Shape::List(items) = &node.shape else {
+        reader.wrong_form("log_formats", node, "a list", "write - {name: …, pattern: …} for each format");
+        return Vec::new();
+    };
+    items.iter().filter_map(|item| log_format(reader, item)).collect()
+}
+
+fn log_format(reader: &mut Reader<'_>, node: &Node) -> Option<LogFormat> {
+    let fields = reader.fields("a format", node, &schema::LOG_FORMAT)?;
+    for needed in ["name", "pattern"] {
+        if fields.get(needed).is_none() && !fields.misspells(needed, &schema::LOG_FORMAT) {
+            let message = format!("log_formats: this format has no {needed}");
+            reader.error(node.at, message, "a format is {name: …, pattern: '^(?P<level>\\w+) (?P<message>.*)'}");
+        }
+    }
+    let name = fields.get("name").and_then(|node| reader.text("name", node));
+    let pattern = fields.get("pattern").and_then(|node| {
+        let pattern = reader.pattern("pattern", node)?;
+        // It compiles, as was just seen.
+        let has_names = regex::Regex::new(&pattern).is_ok_and(|regex| regex.capture_names().flatten().next().is_some());
+        if !has_names {
+            let hint = "name what it finds: (?P<time>…), (?P<level>…), (?P<message>…), or a field";
+            reader.error(node.at, format!("pattern: \"{pattern}\" names nothing of a line"), hint);
+        }
+        has_names.then_some(pattern)
+    });
+    let time = fields.get("time").and_then(|node| reader.text("time", node));
+    Some(LogFormat { name: name?, pattern: pattern?, time })
 }
 
 fn bindings(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, config: &mut UserConfig) {

@@ -10,7 +10,7 @@ use crate::model::{
     ids::ServiceId,
     log::{LogBatch, LogNews},
     project::ProjectSpec,
-    redact::{Passage, Redactor, Secrets},
+    redact::{Masks, Passage, Redactor, Secrets},
     secret::SecretValues,
 };
 
@@ -30,10 +30,11 @@ struct Known {
 }
 
 impl Veil {
-    /// One for an engine with this process environment.
+    /// One for an engine with this process environment, and with what its user wants masked.
     #[must_use]
-    pub fn of(environment: &BTreeMap<String, String>) -> Self {
+    pub fn of(environment: &BTreeMap<String, String>, masks: &Masks) -> Self {
         let mut secrets = Secrets::default();
+        secrets.mask(masks);
         secrets.learn_environment(environment);
         let redactor = Arc::new(Redactor::of(&secrets));
         Self(Some(Arc::new(RwLock::new(Known { secrets, given: BTreeMap::new(), redactor }))))

@@ -9,6 +9,7 @@ mod keyed;
 mod names;
 mod output;
 mod pem;
+mod personal;
 mod secrets;
 mod shapes;
 mod told;
@@ -16,12 +17,22 @@ mod told;
 use std::{borrow::Cow, collections::HashSet, ops::Range, sync::Arc};
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use regex::{Regex, RegexSet};
 
 use self::pem::Pem;
-pub use self::{output::Passage, secrets::Secrets};
+pub use self::{
+    output::Passage,
+    secrets::{Masks, Secrets},
+};
 
 /// How a mark begins and ends.
 const MARK: (&str, &str) = ("‹redacted:", "›");
+
+/// The label of what its user wants masked.
+const MASKED: &str = "masked";
+
+/// Labels beside those of names and shapes.
+const OTHERS: [&str; 4] = [pem::LABEL, personal::CARD, personal::EMAIL, MASKED];
 
 /// What is replaced may bring something beside it to light; so often at most.
 const PASSES: usize = 6;
@@ -30,6 +41,10 @@ const PASSES: usize = 6;
 pub struct Redactor {
     exact: Option<AhoCorasick>,
     names: Vec<Arc<str>>,
+    emails: bool,
+    /// What its user wants masked.
+    wanted: Option<RegexSet>,
+    patterns: Vec<Regex>,
     /// What may stand in a mark of ours: another one is not believed.
     labels: HashSet<Arc<str>>,
 }
@@ -64,9 +79,13 @@ impl Redactor {
         let exact = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns);
         // It fails only where there is more than four thousand million bytes of them.
         let exact = exact.ok().filter(|_| !names.is_empty());
-        let fixed = names::LABELS.into_iter().chain(shapes::labels()).chain([pem::LABEL]).map(Arc::from);
+        let fixed = names::LABELS.into_iter().chain(shapes::labels()).chain(OTHERS).map(Arc::from);
         let labels = names.iter().cloned().chain(fixed).collect();
-        Self { exact, names, labels }
+        let masks = secrets.masks();
+        // What does not compile was refused when it was read.
+        let patterns: Vec<Regex> = masks.patterns.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect();
+        let wanted = RegexSet::new(patterns.iter().map(Regex::as_str)).ok().filter(|_| !patterns.is_empty());
+        Self { exact, names, emails: masks.emails, wanted, patterns, labels }
     }
 
     /// Whether there may be a secret in it. Most text is done with after this.
@@ -75,6 +94,9 @@ impl Redactor {
             || keyed::is_suspicious(text)
             || shapes::is_suspicious(text)
             || pem::is_suspicious(text)
+            || personal::has_cards(text)
+            || (self.emails && memchr::memchr(b'@', text.as_bytes()).is_some())
+            || self.wanted.as_ref().is_some_and(|wanted| wanted.is_match(text))
     }
 
     /// The text as it may be seen. Lines are looked at one by one.
@@ -139,6 +161,14 @@ impl Redactor {
         }
         spans.extend(keyed::values(line).into_iter().map(|(range, name)| Span { range, name }));
         spans.extend(shapes::found(line).into_iter().map(|(range, name)| Span { range, name }));
+        spans.extend(personal::cards(line).into_iter().map(|range| Span { range, name: personal::CARD }));
+        if self.emails {
+            spans.extend(personal::emails(line).into_iter().map(|range| Span { range, name: personal::EMAIL }));
+        }
+        for pattern in &self.patterns {
+            let wanted = pattern.find_iter(line).filter(|found| !found.is_empty());
+            spans.extend(wanted.map(|found| Span { range: found.range(), name: MASKED }));
+        }
     }
 
     /// Where marks of ours stand.

@@ -32,11 +32,21 @@ const LONGEST: usize = 4096;
 /// Words that are values of switches.
 const SWITCHES: [&str; 7] = ["default", "disabled", "enabled", "optional", "required", "undefined", "unlimited"];
 
+/// What is masked because its user wants it, beside what always is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Masks {
+    /// Addresses of e-mail.
+    pub emails: bool,
+    /// What matches these regular expressions.
+    pub patterns: Vec<String>,
+}
+
 /// Known values by name.
 #[derive(Clone, Default)]
 pub struct Secrets {
     /// What is looked for, and the name of its secret.
     forms: HashMap<String, Arc<str>>,
+    masks: Masks,
 }
 
 impl std::fmt::Debug for Secrets {
@@ -47,6 +57,16 @@ impl std::fmt::Debug for Secrets {
 }
 
 impl Secrets {
+    /// From now on this is masked, too.
+    pub fn mask(&mut self, masks: &Masks) {
+        self.masks = masks.clone();
+    }
+
+    /// What is masked because its user wants it.
+    pub(super) const fn masks(&self) -> &Masks {
+        &self.masks
+    }
+
     /// Learns what an environment holds; true where something was new.
     pub fn learn_environment<'a>(&mut self, environment: impl IntoIterator<Item = (&'a String, &'a String)>) -> bool {
         let before = self.forms.len();

@@ -2,7 +2,10 @@
 
 use cas::{
     host::veil::Veil,
-    model::{project::ProjectSpec, redact::Redactor},
+    model::{
+        project::ProjectSpec,
+        redact::{Masks, Redactor},
+    },
 };
 
 use super::{get, sockets};
@@ -84,7 +87,7 @@ fn what_was_learned_stays_known() {
         let path = std::env::var("PATH").unwrap();
         cas::config::load(&file, None, &[("PATH".to_owned(), path)].into()).project.unwrap()
     };
-    let veil = Veil::of(&[("OWN_SECRET".to_owned(), "third-value".to_owned())].into());
+    let veil = Veil::of(&[("OWN_SECRET".to_owned(), "third-value".to_owned())].into(), &Masks::default());
     veil.learn(&load("first-value"));
     veil.learn(&load("second-value"));
     let redactor = veil.redactor().unwrap();

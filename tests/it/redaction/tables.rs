@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cas::model::redact::{Redactor, Secrets};
+use cas::model::redact::{Masks, Redactor, Secrets};
 
 fn knowing(environment: &[(&str, &str)]) -> Redactor {
     let environment: BTreeMap<String, String> =
@@ -193,4 +193,52 @@ fn a_mark_that_is_not_ours_is_not_believed() {
 fn what_knows_secrets_does_not_show_them() {
     let redactor = knowing(&[("API_TOKEN", "correct-horse")]);
     assert!(!format!("{redactor:?}").contains("horse"));
+}
+
+#[test]
+fn payment_cards_are_masked_and_numbers_that_only_look_like_them_are_not() {
+    let redactor = Redactor::default();
+    for card in [
+        "4111111111111111",
+        "4111 1111 1111 1111",
+        "4111-1111-1111-1111",
+        "5555555555554444",
+        "2223003122003222",
+        "378282246310005",
+        "3782 822463 10005",
+        "6011111111111117",
+        "30569309025904",
+        "3530111333300000",
+        "4222222222222",
+    ] {
+        assert_eq!(redactor.text(&format!("paid with {card}, thanks")), "paid with ‹redacted:card›, thanks", "{card}");
+        assert_eq!(redactor.text(&format!("{{\"card\":\"{card}\"}}")), "{\"card\":\"‹redacted:card›\"}", "{card}");
+    }
+    for line in [
+        "4111111111111112 has a wrong check digit",
+        "at 1795356187000000 us",
+        "trace 4611686018427387904 took 12 ms",
+        "order_4111111111111111 is an id",
+        "0000 0000 0000 0000",
+        "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16",
+        "2026-11-29 10:00:00 4012 8888 8888 are three",
+        "version 4.111111111111111",
+        "KeyError: 'payment-provider'",
+        "TokenException: expected a brace",
+    ] {
+        assert_eq!(redactor.text(line), line);
+    }
+}
+
+#[test]
+fn addresses_and_what_its_user_names_are_masked_where_it_is_wanted() {
+    let line = "mail to ann.b+x@shop.example.com failed, ticket ACME-4711, git@github: no";
+    assert_eq!(Redactor::default().text(line), line);
+    let mut secrets = Secrets::default();
+    secrets.mask(&Masks { emails: true, patterns: vec![r"ACME-\d+".to_owned()] });
+    let redactor = Redactor::of(&secrets);
+    let shown = "mail to ‹redacted:email› failed, ticket ‹redacted:masked›, git@github: no";
+    assert_eq!(redactor.text(line), shown);
+    assert_eq!(redactor.text(shown), shown, "what was shown is shown again unchanged");
+    assert_eq!(redactor.text("GET /?user=bob@example.org&page=1"), "GET /?user=‹redacted:email›&page=1");
 }
