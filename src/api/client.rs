@@ -23,12 +23,14 @@ use self::{
     remote::Remote,
     timeline::{Missing, Numbering, Timeline},
 };
-use super::wire::{Ask, LogNewsLine, ShellView, WireBatch};
+use super::wire::{Ask, LogNewsLine, ShellView, WireBatch, WireFinds};
 use crate::{
     host::handle::{Call, Departure, Handle, Link, LogFeed, REQUEST_CAPACITY},
     model::{
         deed::DiskUse,
         log::LogBatch,
+        log_file::LogFileView,
+        log_search::{LogFinds, LogSearch},
         policy::{Reply, Request},
         query::{Answer, Query},
         snapshot::Snapshot,
@@ -284,7 +286,17 @@ async fn answer_over(remote: &Remote, numbering: Numbering, query: Query) -> Ans
             let entries = remote.get::<Vec<Entry>>(&format!("/v1/entries?limit={limit}")).await;
             entries.map(|entries| Answer::Entries(entries.into_iter().map(|entry| numbering.shown(entry)).collect()))
         }
+        Query::SearchLogs(search) => search_over(remote, &search).await.map(Answer::Found),
         Query::Disk => remote.get::<DiskUse>("/v1/disk").await.map(|disk| Answer::Disk(Arc::new(disk))),
+        Query::Patterns { services } => {
+            let named: Vec<String> = services.iter().map(ToString::to_string).collect();
+            let of = if named.is_empty() { String::new() } else { format!("?service={}", named.join(",")) };
+            remote.get(&format!("/v1/patterns{of}")).await.map(Answer::Patterns)
+        }
+        Query::LogFiles { service } => {
+            let of = service.map_or_else(String::new, |service| format!("?service={service}"));
+            remote.get::<Vec<LogFileView>>(&format!("/v1/log-files{of}")).await.map(Answer::LogFiles)
+        }
         Query::ShellContext { service } => {
             let path = format!("/v1/services/{}/{}/shell", service.project, service.service);
             let shell = remote.get::<ShellView>(&path).await;
@@ -296,6 +308,12 @@ async fn answer_over(remote: &Remote, numbering: Numbering, query: Query) -> Ans
         }
     };
     answered.unwrap_or_else(|error| Answer::Unavailable(error.to_string()))
+}
+
+async fn search_over(remote: &Remote, search: &LogSearch) -> Result<LogFinds, ConnectError> {
+    let body = serde_json::to_vec(search).map_err(|error| remote.unusable(error.to_string()))?;
+    let finds: WireFinds = remote.fetch(remote.request(Method::POST, "/v1/logs/search"), Body::from(body)).await?;
+    Ok(finds.into())
 }
 
 async fn whole_output(remote: &Remote, path: &str) -> Result<Vec<Arc<LogBatch>>, ConnectError> {

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use axum::{Extension, body::Bytes, extract::State, http::StatusCode, response::Response};
+use axum::{Extension, Json, body::Bytes, extract::State, http::StatusCode, response::Response};
 use futures_util::{Stream, StreamExt, stream};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -17,15 +17,16 @@ use super::{
     connection::Connection,
     desk::{Access, Desk, json, line},
     read::{id_of, instant, ndjson},
-    refusal::{Params, Refusal, Speaks},
+    refusal::{Params, Refusal, Speaks, Whole},
     server::{StoredLogs, StoredRange},
-    wire::{Gap, VERSION},
+    wire::{Gap, VERSION, WireFinds},
 };
 use crate::{
     host::{handle::LogSubscription, veil::Veil},
     model::{
         ids::ServiceId,
-        log::{LogBatch, LogNews},
+        log::{Counted, LogBatch, LogNews},
+        log_search::LogSearch,
         policy::Origin,
         query::{Answer, Query},
     },
@@ -122,10 +123,18 @@ pub(super) async fn logs(
     }
     let kept = match desk.handle.query(question).await {
         Ok(Answer::Logs(batches)) => batches,
-        Ok(Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Disk(_) | Answer::Unavailable(_)) => Vec::new(),
+        Ok(
+            Answer::Entries(_)
+            | Answer::ShellContext { .. }
+            | Answer::Disk(_)
+            | Answer::Patterns(_)
+            | Answer::Found(_)
+            | Answer::LogFiles(_)
+            | Answer::Unavailable(_),
+        ) => Vec::new(),
         Err(gone) => return Err(Refusal::unavailable(gone.to_string())),
     };
-    let seen = kept.iter().map(|batch| (batch.service.clone(), batch.first_seq)).collect();
+    let seen = kept.iter().map(|batch| (batch.counted(), batch.first_seq)).collect();
     let service = wanted.service.clone();
     let backlog = backlog(&desk, wanted, kept).await;
     let written = desk.clone();
@@ -137,6 +146,26 @@ pub(super) async fn logs(
             ndjson(backlog.chain(live.lines()))
         }
     })
+}
+
+/// Lines that are not in memory.
+pub(super) async fn search(State(desk): State<Desk>, Whole(body): Whole) -> Result<Json<WireFinds>, Refusal> {
+    let search: LogSearch = serde_json::from_slice(&body).map_err(|error| {
+        Refusal::bad(format!("the body is not a search: {error}; GET /v1/openapi.json has its form"))
+    })?;
+    match desk.handle.query(Query::SearchLogs(search)).await {
+        Ok(Answer::Found(finds)) => Ok(Json((&finds).into())),
+        Ok(Answer::Unavailable(why)) => Err(Refusal::unavailable(why)),
+        Ok(
+            Answer::Logs(_)
+            | Answer::Entries(_)
+            | Answer::ShellContext { .. }
+            | Answer::Disk(_)
+            | Answer::Patterns(_)
+            | Answer::LogFiles(_),
+        ) => Err(Refusal::unavailable("the engine answered something else")),
+        Err(gone) => Err(Refusal::unavailable(gone.to_string())),
+    }
 }
 
 /// What there is already: stored batches where a range or a long tail asks for them, then those in memory.
@@ -169,11 +198,11 @@ async fn backlog(desk: &Desk, wanted: Wanted, kept: Vec<Arc<LogBatch>>) -> strea
     }
 }
 
-/// Where the memory of each service begins: what is stored from there on is in memory, too.
-fn beginnings(kept: &[Arc<LogBatch>]) -> HashMap<ServiceId, (u64, i64)> {
+/// Where the memory of each source of a service begins: what is stored from there on is in memory, too.
+fn beginnings(kept: &[Arc<LogBatch>]) -> HashMap<Counted, (u64, i64)> {
     let mut begins = HashMap::new();
     for batch in kept {
-        begins.entry(batch.service.clone()).or_insert((batch.first_seq, batch.wall_us));
+        begins.entry(batch.counted()).or_insert((batch.first_seq, batch.wall_us));
     }
     begins
 }
@@ -182,7 +211,7 @@ fn beginnings(kept: &[Arc<LogBatch>]) -> HashMap<ServiceId, (u64, i64)> {
 fn read_stored(
     stored: Arc<dyn StoredLogs>,
     wanted: &Wanted,
-    begins: HashMap<ServiceId, (u64, i64)>,
+    begins: HashMap<Counted, (u64, i64)>,
     veil: Veil,
 ) -> stream::BoxStream<'static, Arc<LogBatch>> {
     let (batches, read) = mpsc::channel(AHEAD);
@@ -197,7 +226,7 @@ fn read_stored(
         let ended = stored.read(&range, &mut |batch| {
             let shown = passage.as_mut().and_then(|passage| passage.changed(batch));
             let batch = shown.as_ref().unwrap_or(batch);
-            let known = begins.get(&batch.service);
+            let known = begins.get(&batch.counted());
             let Some(batch) = before(batch, known.copied()) else { return ControlFlow::Continue(()) };
             match batches.blocking_send(Arc::new(batch)) {
                 Ok(()) => ControlFlow::Continue(()),
@@ -259,7 +288,7 @@ pub(super) fn without_first(batch: &LogBatch, lines: usize) -> Option<LogBatch> 
 struct Live {
     subscription: LogSubscription,
     service: Option<ServiceId>,
-    seen: HashSet<(ServiceId, u64)>,
+    seen: HashSet<(Counted, u64)>,
     desk: Desk,
     speaks: Speaks,
 }
@@ -278,7 +307,7 @@ impl Live {
             match news {
                 LogNews::Batch(batch) => {
                     let wanted = self.service.as_ref().is_none_or(|service| *service == batch.service);
-                    let twice = !self.seen.is_empty() && self.seen.remove(&(batch.service.clone(), batch.first_seq));
+                    let twice = !self.seen.is_empty() && self.seen.remove(&(batch.counted(), batch.first_seq));
                     if wanted && !twice {
                         return Some(line(&self.desk.batch(&batch)));
                     }

@@ -16,15 +16,19 @@ use super::{
     act,
     connection::Connection,
     desk::{Access, Desk},
-    entries, live, logs, openapi, read,
+    entries, live, logs, openapi, patterns, read,
     refusal::{Refusal, spoken},
     tty,
     wire::{
         Ask, EntryLine, HealthView, Hello, LiveAsk, LiveNews, LogNewsLine, Metrics, SelfView, ShellView, WindowSize,
+        WireFinds,
     },
 };
 use crate::model::{
     deed::DiskUse,
+    log_file::LogFileView,
+    log_search::LogSearch,
+    pattern::ServicePatterns,
     policy::Reply,
     snapshot::{ServiceView, Snapshot},
     timeline::Entry,
@@ -143,6 +147,12 @@ pub(super) fn table() -> Vec<Route> {
         Route::look::<Snapshot>("/v1/snapshots", "Pictures as they come, at least one a second", get(read::snapshots))
             .answering(documents(vec![(LINES, form::<Snapshot>)])),
         Route::look::<DiskUse>("/v1/disk", "What takes up space on Docker's disk", get(read::disk)).for_hands(),
+        Route::look::<Vec<LogFileView>>(
+            "/v1/log-files",
+            "Files that services write themselves: size, growth, how and when they are rotated",
+            get(read::log_files),
+        )
+        .with_params::<read::LogFileParams>(),
         Route::look::<Vec<Arc<ServiceView>>>("/v1/services", "The services of open projects", get(read::services)),
         Route::look::<ServiceView>("/v1/services/{project}/{service}", "One service", get(read::service)),
         Route::look::<ShellView>(
@@ -161,6 +171,21 @@ pub(super) fn table() -> Vec<Route> {
         Route::look::<LogNewsLine>("/v1/logs", "Output, oldest first, then live where it is followed", get(logs::logs))
             .with_params::<logs::LogParams>()
             .answering(documents(vec![(LINES, form::<LogNewsLine>)])),
+        Route {
+            verb: Verb::Post,
+            body: Some(form::<LogSearch>),
+            ..Route::look::<WireFinds>(
+                "/v1/logs/search",
+                "Lines that are not in memory, a part at a time: `bounds` of an answer are where the next one goes on",
+                post(logs::search),
+            )
+        },
+        Route::look::<Vec<ServicePatterns>>(
+            "/v1/patterns",
+            "What is known of the patterns in the output of services",
+            get(patterns::patterns),
+        )
+        .with_params::<patterns::PatternParams>(),
         Route::look::<Vec<Entry>>("/v1/entries", "The newest entries of the timeline, oldest first", get(entries::entries))
             .with_params::<entries::EntryParams>()
             .answering(documents(vec![(JSON, form::<Vec<Entry>>), (LINES, form::<EntryLine>)])),

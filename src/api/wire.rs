@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::{
     command::Command,
     ids::{RunId, ServiceId},
-    log::{LogBatch, LogLine, Stream},
+    log::{LogBatch, LogLine, Source, Stream},
+    log_search::{Bound, LogFinds},
     metric::{HostUsage, RunUsage},
     policy::{Consent, Origin, Reply},
     secret::SecretValues,
@@ -81,6 +82,9 @@ pub struct WireLine {
 pub struct WireBatch {
     /// Whose.
     pub service: ServiceId,
+    /// The file that the service writes itself, where they come from one; left out of output. Numbers count each file by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Arc<str>>,
     /// Which run.
     pub run: RunId,
     /// Microseconds since the Unix epoch.
@@ -95,6 +99,10 @@ impl From<&LogBatch> for WireBatch {
     fn from(batch: &LogBatch) -> Self {
         Self {
             service: batch.service.clone(),
+            file: match &batch.source {
+                Source::Output => None,
+                Source::File(name) => Some(Arc::clone(name)),
+            },
             run: batch.run,
             wall_us: batch.wall_us,
             first_seq: batch.first_seq,
@@ -122,12 +130,52 @@ impl From<WireBatch> for Arc<LogBatch> {
         }
         Self::new(LogBatch {
             service: wire.service,
+            source: wire.file.map_or(Source::Output, Source::File),
             run: wire.run,
             wall_us: wire.wall_us,
             first_seq: wire.first_seq,
             text: text.into_boxed_str(),
             lines: lines.into_boxed_slice(),
         })
+    }
+}
+
+/// What was found of lines that are not in memory: the answer to `POST /v1/logs/search`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WireFinds {
+    /// Lines in the order of time.
+    pub batches: Vec<WireBatch>,
+    /// Where to go on.
+    pub bounds: Vec<Bound>,
+    /// There is nothing more in this direction.
+    pub is_complete: bool,
+    /// Bytes that were looked through for this.
+    pub looked_bytes: u64,
+    /// Bytes that are still to be looked through, about.
+    pub left_bytes: u64,
+}
+
+impl From<&LogFinds> for WireFinds {
+    fn from(finds: &LogFinds) -> Self {
+        Self {
+            batches: finds.batches.iter().map(|batch| (&**batch).into()).collect(),
+            bounds: finds.bounds.clone(),
+            is_complete: finds.is_complete,
+            looked_bytes: finds.looked_bytes,
+            left_bytes: finds.left_bytes,
+        }
+    }
+}
+
+impl From<WireFinds> for LogFinds {
+    fn from(wire: WireFinds) -> Self {
+        Self {
+            batches: wire.batches.into_iter().map(Into::into).collect(),
+            bounds: wire.bounds,
+            is_complete: wire.is_complete,
+            looked_bytes: wire.looked_bytes,
+            left_bytes: wire.left_bytes,
+        }
     }
 }
 

@@ -6,6 +6,9 @@ use super::{
     deed::DiskUse,
     ids::ServiceId,
     log::LogBatch,
+    log_file::LogFileView,
+    log_search::{LogFinds, LogSearch},
+    pattern::ServicePatterns,
     policy::{Asker, Origin},
     secret::SecretValues,
     timeline::Entry,
@@ -33,8 +36,20 @@ pub enum Query {
         /// At most so many, the newest.
         limit: usize,
     },
+    /// Lines that are not in memory.
+    SearchLogs(LogSearch),
     /// What takes up space on Docker's disk.
     Disk,
+    /// What is known of the patterns in the output of services.
+    Patterns {
+        /// Of which; none named: of all.
+        services: Vec<ServiceId>,
+    },
+    /// Files that services write themselves, of one or all (`service: None`).
+    LogFiles {
+        /// Whose.
+        service: Option<ServiceId>,
+    },
     /// Directory and environment for a shell beside a service. Answered to a console in the same process only.
     ShellContext {
         /// Beside which.
@@ -49,8 +64,14 @@ pub enum Answer {
     Logs(Vec<Arc<LogBatch>>),
     /// To [`Query::Entries`]: oldest first.
     Entries(Vec<Entry>),
+    /// To [`Query::SearchLogs`].
+    Found(LogFinds),
     /// To [`Query::Disk`].
     Disk(Arc<DiskUse>),
+    /// To [`Query::Patterns`]: one for each service that has written anything, in the order of their names.
+    Patterns(Vec<ServicePatterns>),
+    /// To [`Query::LogFiles`]: declared ones first, service by service.
+    LogFiles(Vec<LogFileView>),
     /// To [`Query::ShellContext`].
     ShellContext {
         /// The service's directory.

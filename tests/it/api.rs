@@ -10,6 +10,7 @@ mod loss;
 mod planted;
 mod read_only;
 mod revisions;
+mod search;
 mod size;
 pub(crate) mod stage;
 mod two;

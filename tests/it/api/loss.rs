@@ -9,7 +9,7 @@ use cas::{
     host::handle::{Call, Handle, Link, LogFeed},
     model::{
         ids::{ProjectName, RunId, ServiceId, ServiceName},
-        log::{LogBatch, LogLine, LogNews, Stream},
+        log::{LogBatch, LogLine, LogNews, Source, Stream},
         policy::Origin,
         query::{Answer, Query},
         snapshot::{EngineView, Snapshot},
@@ -88,7 +88,11 @@ fn played(
                 let said = match query {
                     Query::Logs { .. } | Query::RawLogs { .. } => Answer::Logs(kept.clone()),
                     Query::Entries { .. } => Answer::Entries(stored.clone()),
-                    Query::ShellContext { .. } | Query::Disk => Answer::Unavailable("no".to_owned()),
+                    Query::ShellContext { .. }
+                    | Query::Disk
+                    | Query::Patterns { .. }
+                    | Query::SearchLogs(_)
+                    | Query::LogFiles { .. } => Answer::Unavailable("no".to_owned()),
                 };
                 answer.send(said).unwrap();
             }
@@ -114,7 +118,15 @@ fn lines(first_seq: u64, second: i64) -> Arc<LogBatch> {
     let service = ServiceId { project: ProjectName::new("p").unwrap(), service: ServiceName::new("web").unwrap() };
     let line = |start| LogLine { start, len: 1, stream: Stream::Stdout, continued: false };
     let (text, lines) = ("abcde".into(), (0..5).map(line).collect());
-    Arc::new(LogBatch { service, run: RunId(1), wall_us: second * 1_000_000, first_seq, text, lines })
+    Arc::new(LogBatch {
+        service,
+        source: Source::Output,
+        run: RunId(1),
+        wall_us: second * 1_000_000,
+        first_seq,
+        text,
+        lines,
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +166,13 @@ async fn over_a_killed_engine_and_the_next_nothing_of_timeline_and_output_is_los
     assert_eq!(numbered(&more).last(), Some(&(6, 1013)));
     match client.query(Query::Entries { limit: 10 }).await.unwrap() {
         Answer::Entries(entries) => assert_eq!(entries.last().unwrap().seq, 5, "numbered as it is shown"),
-        other @ (Answer::Logs(_) | Answer::ShellContext { .. } | Answer::Disk(_) | Answer::Unavailable(_)) => {
+        other @ (Answer::Logs(_)
+        | Answer::ShellContext { .. }
+        | Answer::Disk(_)
+        | Answer::Patterns(_)
+        | Answer::Found(_)
+        | Answer::LogFiles(_)
+        | Answer::Unavailable(_)) => {
             panic!("{other:?}")
         }
     }

@@ -64,6 +64,8 @@ impl Stage {
             shim: env!("CARGO_BIN_EXE_cas-shim").into(),
             gate: None,
             care: None,
+            log_formats: Vec::new(),
+            masks: cas::model::redact::Masks::default(),
         })
         .unwrap();
         eventually("the project is open", || host.handle.snapshot().projects.iter().any(|project| project.open));

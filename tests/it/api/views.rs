@@ -7,7 +7,7 @@ use cas::{
     api::wire::{CheckView, QueueView},
     model::{
         ids::{ProjectName, RunId, ServiceId, ServiceName},
-        log::{LogBatch, LogLine, Stream},
+        log::{LogBatch, LogLine, Source, Stream},
         snapshot::Snapshot,
     },
     world::clock,
@@ -39,6 +39,11 @@ async fn one_service_all_services_and_what_they_use() {
         value.parse::<f64>().unwrap_or_else(|_| panic!("{line}"));
     }
     assert_eq!(stage.get("/v1/metrics?format=xml").await.status, 400);
+    let patterns = stage.get("/v1/patterns?service=shop/web,shop/idle").await;
+    assert_eq!((patterns.status, patterns.json()), (200, serde_json::json!([])), "neither has written anything");
+    let absent = stage.get("/v1/patterns?service=shop/web,shop/nobody").await;
+    assert_eq!((absent.status, absent.sentence().contains("shop/nobody")), (404, true));
+    assert_eq!(stage.get("/v1/patterns?service=web").await.status, 400);
     stage.leave().await;
 }
 
@@ -132,7 +137,17 @@ impl StoredLogs for Archive {
             let lines = (0..10).map(line).collect();
             let text = "0123456789".into();
             let first_seq = u64::from(batch) * 10;
-            if each(&LogBatch { service: web(), run: RunId(1), wall_us, first_seq, text, lines }).is_break() {
+            if each(&LogBatch {
+                service: web(),
+                source: Source::Output,
+                run: RunId(1),
+                wall_us,
+                first_seq,
+                text,
+                lines,
+            })
+            .is_break()
+            {
                 break;
             }
         }
