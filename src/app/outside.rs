@@ -17,7 +17,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{daemon, exec, keeper, left, selfview, trace, veil};
+use super::{daemon, exec, keeper, left, patterns, selfview, trace, veil};
 use crate::{
     api::{
         self,
@@ -37,9 +37,11 @@ use crate::{
     model::{
         alarm::{Level, Notice},
         ids::{ProjectName, ServiceId},
-        log::LogBatch,
+        log::{LogBatch, LogFormat},
+        pattern::ServicePatterns,
         phase::PortHolder,
         project::{ProjectRecord, ProjectSpec},
+        redact::Masks,
         route::{DesktopWay, Route},
         service::{Port, RestartPolicy, ServiceSpec},
         snapshot::{ProjectView, Snapshot},
@@ -134,6 +136,8 @@ impl Real {
             shim: self.shim(),
             gate: None,
             care: None,
+            log_formats: user.log_formats,
+            masks: user.masks,
         }
     }
 
@@ -184,6 +188,7 @@ impl Real {
             themes_dir: Some(themes),
             mouse: user.config.mouse,
             read_only: access == Access::ReadOnly,
+            log_formats: user.config.log_formats,
             project: open.map(|project| project.name.clone()),
             project_file: open.map(|project| project.file.clone()),
             ..tui::Options::default()
@@ -324,7 +329,7 @@ fn was_stopped_by_hand(database: &Path, service: &ServiceSpec) -> bool {
 }
 
 /// The slots of a project: of the one in `root` if it has that name, else of the newest place of its name.
-fn slots_of(paths: &Paths, project: &ProjectName, root: &Path) -> Option<Slots> {
+pub(super) fn slots_of(paths: &Paths, project: &ProjectName, root: &Path) -> Option<Slots> {
     let here = paths.project_dir(&Paths::place(project, root));
     let dir = if here.is_dir() { Some(here) } else { newest_place(&paths.project_dir(""), project) };
     dir.map(|dir| Slots { project: project.clone(), dir: dir.join("slots") })
@@ -488,7 +493,7 @@ impl Outside for Real {
     async fn console(&self, handle: Handle, access: Access, theme: Option<&str>) -> Result<Shown, String> {
         let options = self.console_options(&handle, access, theme)?;
         // What becomes of an engine of this process and of its services is the caller's to say: also after a panic of the console.
-        match AssertUnwindSafe(tui::run(handle, options)).catch_unwind().await {
+        match Box::pin(AssertUnwindSafe(tui::run(handle, options)).catch_unwind()).await {
             Ok(Ok(
                 tui::Outcome::Quit | tui::Outcome::StoppedAll | tui::Outcome::StillStopping | tui::Outcome::EngineEnded,
             )) => Ok(Shown::Left),
@@ -522,6 +527,14 @@ impl Outside for Real {
         } else {
             exec::with_pipes(container, command).await
         }
+    }
+
+    fn masks(&self) -> Masks {
+        self.user().config.masks
+    }
+
+    fn log_formats(&self) -> Vec<LogFormat> {
+        self.user().config.log_formats
     }
 
     fn stored_logs(
@@ -559,6 +572,10 @@ impl Outside for Real {
     ) -> Result<Vec<Entry>, String> {
         let filter = EntryFilter { limit, project: project.cloned(), services: Vec::new(), since_wall_us: since_us };
         store::read_entries(&self.paths.database(), &filter).map_err(|error| error.to_string())
+    }
+
+    fn stored_patterns(&self, file: &Path, services: &[ServiceId]) -> Result<Vec<ServicePatterns>, String> {
+        patterns::kept(&self.paths, &self.setup.environment, file, services)
     }
 
     fn registry(&self) -> Result<Vec<ProjectRecord>, String> {

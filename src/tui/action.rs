@@ -22,6 +22,8 @@ pub enum Section {
 pub enum Layer {
     /// The panes.
     Screen,
+    /// The logs. While they have the focus, their keys go before those of the panes; else those of the panes go before them.
+    Logs,
     /// A line is typed.
     Prompt,
     /// A question is open.
@@ -62,7 +64,8 @@ impl Section {
     #[must_use]
     pub const fn layer(self) -> Layer {
         match self {
-            Self::Global | Self::List | Self::Service | Self::Logs => Layer::Screen,
+            Self::Global | Self::List | Self::Service => Layer::Screen,
+            Self::Logs => Layer::Logs,
             Self::Prompt => Layer::Prompt,
             Self::Confirm => Layer::Confirm,
         }
@@ -114,6 +117,7 @@ actions! {
         LogsPane = "logs-pane",
         TimelinePane = "timeline-pane",
         ContainersPane = "containers-pane",
+        PatternsPane = "patterns-pane",
         Zoom = "zoom",
         Back = "back",
         Wider = "wider",
@@ -166,9 +170,34 @@ actions! {
     }
     Logs(LogsKey) {
         ToggleFollow = "toggle-follow",
+        AddFilter = "add-filter",
+        DropFilter = "drop-filter",
+        Level = "level",
+        NextError = "next-error",
+        PreviousError = "previous-error",
+        NextWarning = "next-warning",
+        PreviousWarning = "previous-warning",
+        SinceNow = "since-now",
+        SinceMinute = "since-1m",
+        SinceFiveMinutes = "since-5m",
+        SinceQuarter = "since-15m",
+        SinceHalfHour = "since-30m",
+        SinceHour = "since-1h",
+        SinceDay = "since-24h",
+        Around = "around",
+        ToggleContext = "toggle-context",
+        Histogram = "histogram",
+        PickEarlier = "pick-earlier",
+        PickLater = "pick-later",
+        StretchEarlier = "stretch-earlier",
+        StretchLater = "stretch-later",
+        Unfold = "unfold",
+        ToggleWritten = "toggle-as-written",
+        ToggleEvents = "toggle-events",
+        Visual = "visual",
+        Share = "share",
         ToggleWrap = "toggle-wrap",
         ToggleTimestamps = "toggle-timestamps",
-        ToggleContext = "toggle-context",
         ToggleAll = "toggle-all",
         ScrollLeft = "scroll-left",
         ScrollRight = "scroll-right",

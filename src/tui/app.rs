@@ -30,7 +30,7 @@ use crate::{
     model::{
         alert::AlertLevel,
         ids::{ProjectName, ServiceId},
-        log::{LogBatch, LogNews},
+        log::{LogBatch, LogFormat, LogNews},
         query::{Answer, Query},
         route::DesktopWay,
         tty::Parted,
@@ -62,6 +62,8 @@ pub struct Options {
     pub alert_level: AlertLevel,
     /// The engine was reached where commands are refused.
     pub read_only: bool,
+    /// Forms of log lines that the user has described.
+    pub log_formats: Vec<LogFormat>,
     /// Program of the shell beside a service; none: `$SHELL`, then `/bin/sh`.
     pub shell: Option<String>,
 }
@@ -80,6 +82,7 @@ impl Default for Options {
             editor: None,
             detach_key: DetachKey::default(),
             alert_level: AlertLevel::default(),
+            log_formats: Vec::new(),
             shell: None,
         }
     }
@@ -146,6 +149,7 @@ pub async fn run(handle: Handle, options: Options) -> Result<Outcome, TuiError> 
     };
     let mut ui = Ui::new(size, setup);
     ui.alert_at(options.alert_level);
+    ui.recognise(&options.log_formats);
     let detach_key = options.detach_key;
     let (messages, results) = mpsc::channel(64);
     let signals = Signals::listen()?;
@@ -314,7 +318,7 @@ impl App {
             }
             Wake::Work => {
                 self.ui.work();
-                return Ok(None);
+                Message::Worked
             }
         };
         let effects = update(&mut self.ui, message);
@@ -352,6 +356,14 @@ impl App {
                 if between == Between::Tmux {
                     self.carrier.spawn_tmux(text);
                 }
+            }
+            UiEffect::Save { name, text, why } => self.carrier.spawn_save(name, text, why),
+            UiEffect::SearchLogs { ticket, search } => self.carrier.spawn_search(ticket, search),
+            UiEffect::AskPatterns(services) => self.carrier.spawn_patterns(services),
+            UiEffect::Page(text) => self.read_beside(&text, |_, file| Carrier::pager(file)).await?,
+            UiEffect::Peruse(text) => {
+                let program = |carrier: &Carrier, file: &std::path::Path| carrier.editor(file, None);
+                self.read_beside(&text, program).await?;
             }
             UiEffect::Ring => self.screen.ring()?,
             UiEffect::Notify(notice) => {
@@ -468,6 +480,30 @@ impl App {
         Ok(())
     }
 
+    /// Lets a program have the terminal to read a text in a file that is gone afterwards.
+    async fn read_beside(
+        &mut self,
+        text: &str,
+        program: impl Fn(&Carrier, &std::path::Path) -> Result<tokio::process::Command, String>,
+    ) -> Result<(), TuiError> {
+        let said = match Carrier::reading_copy(text) {
+            Err(sentence) => Err(sentence),
+            Ok(file) => match program(&self.carrier, &file) {
+                Err(sentence) => Err(sentence),
+                Ok(command) => {
+                    let ended = self.beside(command).await?;
+                    // It was made for this one look.
+                    let _gone = std::fs::remove_file(&file);
+                    ended
+                }
+            },
+        };
+        if let Err(sentence) = said {
+            self.say(sentence);
+        }
+        Ok(())
+    }
+
     /// Lets another program have the terminal, and takes output in meanwhile; how that program failed, if it did.
     async fn beside(&mut self, mut command: tokio::process::Command) -> Result<Result<(), String>, TuiError> {
         super::terminal::give_back();
@@ -504,8 +540,15 @@ fn program(command: &tokio::process::Command) -> String {
 pub(crate) async fn history(handle: &Handle) -> Vec<Arc<LogBatch>> {
     match handle.query(Query::Logs { service: None }).await {
         Ok(Answer::Logs(batches)) => batches,
-        Ok(Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Disk(_) | Answer::Unavailable(_)) | Err(_) => {
-            Vec::new()
-        }
+        Ok(
+            Answer::Entries(_)
+            | Answer::ShellContext { .. }
+            | Answer::Disk(_)
+            | Answer::Patterns(_)
+            | Answer::Found(_)
+            | Answer::LogFiles(_)
+            | Answer::Unavailable(_),
+        )
+        | Err(_) => Vec::new(),
     }
 }

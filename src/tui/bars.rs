@@ -14,13 +14,13 @@ use super::{
     logs::view::Showing,
     modals::{Modal, text::TextKind},
     panes::{alarm, containers::WITH_SIDE, projects::counted},
-    pattern::{Pattern, Reading},
     theme::Role,
     ui::{Access, FilterPrompt, Leaving, LogPosition, Pane, Ui},
     widgets::{badge, key_hints, units},
 };
 use crate::{
     host::handle::Link,
+    insight::filter::{Pattern, Reading, Term},
     model::{
         command::Verb, metric::HostUsage, policy::Autopilot, project::Problem, snapshot::Counts, standing::unwell,
         time::coarse_duration,
@@ -270,6 +270,9 @@ fn hints(ui: &Ui) -> Vec<Hint> {
         }
         return hints;
     }
+    if ui.focus == Pane::Patterns {
+        return pattern_hints(ui);
+    }
     if ui.focus == Pane::Containers {
         let mut hints = container_hints(ui);
         if ui.selected_container().is_some() {
@@ -326,9 +329,11 @@ fn hints(ui: &Ui) -> Vec<Hint> {
             hints.push(named(ServiceKey::Shell.into()));
         }
         Pane::Timeline => hints.extend([ListKey::Open.into(), GlobalKey::Why.into()].map(named)),
-        Pane::Services | Pane::Graphs | Pane::Logs | Pane::Containers => {}
+        Pane::Services | Pane::Graphs | Pane::Logs | Pane::Containers | Pane::Patterns => {}
     }
-    hints.push(named(ListKey::Filter.into()));
+    if ui.focus != Pane::Logs {
+        hints.push(named(ListKey::Filter.into()));
+    }
     if ui.has_engine_of_containers() {
         hints.push(named(GlobalKey::ContainersPane.into()));
     }
@@ -391,7 +396,7 @@ const fn modal_keys(modal: &Modal) -> &'static [Action] {
             Action::Confirm(ConfirmKey::StopAndQuit),
             Action::Confirm(ConfirmKey::Decline),
         ],
-        Modal::Signals { .. } | Modal::Themes { .. } => &[
+        Modal::Signals { .. } | Modal::Themes { .. } | Modal::Share(_) => &[
             Action::List(ListKey::Open),
             Action::List(ListKey::Down),
             Action::List(ListKey::Up),
@@ -413,7 +418,7 @@ const fn modal_keys(modal: &Modal) -> &'static [Action] {
         Modal::Text { kind: TextKind::Container { .. }, .. } => {
             &[Action::Global(GlobalKey::Back), Action::List(ListKey::Down), Action::List(ListKey::Up)]
         }
-        Modal::Text { kind: TextKind::Help | TextKind::Problems | TextKind::Plain { .. }, .. } => &[
+        Modal::Text { kind: TextKind::Help | TextKind::Problems, .. } => &[
             Action::Global(GlobalKey::Back),
             Action::List(ListKey::Down),
             Action::List(ListKey::Up),
@@ -423,19 +428,42 @@ const fn modal_keys(modal: &Modal) -> &'static [Action] {
     }
 }
 
+/// What can be done with patterns.
+fn pattern_hints(ui: &Ui) -> Vec<Hint> {
+    let named =
+        |action: Action| (action, ui.keymap.binding(action).map_or_else(String::new, |binding| binding.label.clone()));
+    let mut hints = vec![(Action::List(ListKey::Mark), "new since …".to_owned()), named(ListKey::Filter.into())];
+    if ui.selected_pattern().is_some() {
+        hints.insert(0, (ListKey::Open.into(), "its lines".to_owned()));
+        hints.push(named(ListKey::Copy.into()));
+    }
+    hints.push(named(LogsKey::ToggleAll.into()));
+    hints.push(named(GlobalKey::Back.into()));
+    hints
+}
+
 fn log_hints(ui: &Ui) -> Vec<Hint> {
     let either = |action: LogsKey, is_on: bool, on: &str, off: &str| {
         (Action::from(action), if is_on { on.to_owned() } else { off.to_owned() })
     };
+    let named = |action: LogsKey| {
+        let label = ui.keymap.binding(action.into()).map_or_else(String::new, |binding| binding.label.clone());
+        (Action::from(action), label)
+    };
     let is_following = ui.logs.position == LogPosition::Following;
     let mut hints = vec![
+        (Action::from(ListKey::Filter), "filter".to_owned()),
+        named(LogsKey::NextError),
+        named(LogsKey::Level),
         either(LogsKey::ToggleFollow, is_following, "hold", "follow"),
-        either(LogsKey::ToggleWrap, ui.logs.wrap, "cut", "wrap"),
-        either(LogsKey::ToggleTimestamps, ui.logs.timestamps, "no times", "times"),
+        named(LogsKey::Histogram),
+        named(LogsKey::Share),
         either(LogsKey::ToggleAll, ui.logs.everyone, "selected", "all services"),
+        either(LogsKey::ToggleTimestamps, ui.logs.timestamps, "no times", "times"),
     ];
-    if ui.logs.pattern.is_some() {
-        hints.insert(0, either(LogsKey::ToggleContext, ui.logs.showing == Showing::Context, "matches only", "context"));
+    if ui.logs.is_narrowed() {
+        let whole = either(LogsKey::ToggleContext, ui.logs.showing == Showing::Whole, "matches only", "whole");
+        hints.splice(1..1, [named(LogsKey::AddFilter), whole, named(LogsKey::Around)]);
         hints.insert(0, (ListKey::NextMatch.into(), "next".to_owned()));
     }
     hints
@@ -443,7 +471,8 @@ fn log_hints(ui: &Ui) -> Vec<Hint> {
 
 /// The line in which a filter is typed.
 pub(crate) fn prompt(frame: &mut Frame<'_>, ui: &Ui, prompt: &FilterPrompt, area: Rect) {
-    let label = format!(" {} /", prompt.pane.title());
+    let sign = if prompt.pane == Pane::Logs && prompt.place > 0 { "&" } else { "/" };
+    let label = format!(" {} {sign}", prompt.pane.title());
     let typed = prompt.edit.text().to_owned();
     let found = match prompt.pane {
         Pane::Projects => ui.project_rows().len(),
@@ -451,14 +480,22 @@ pub(crate) fn prompt(frame: &mut Frame<'_>, ui: &Ui, prompt: &FilterPrompt, area
         Pane::Logs => ui.logs.view.len(),
         Pane::Timeline => ui.timeline_rows().len(),
         Pane::Containers => ui.container_rows().iter().filter(|row| matches!(row, ContainerRow::Container(_))).count(),
+        Pane::Patterns => ui.pattern_rows().len(),
     };
-    let reading = Pattern::parse(&typed).map(|pattern| pattern.reading());
+    let reading = if prompt.pane == Pane::Logs {
+        Term::parse(&typed).map(|term| term.reading())
+    } else {
+        Pattern::parse(&typed).map(|pattern| pattern.reading())
+    };
     let how = match reading {
         None if prompt.pane == Pane::Projects => "letters of a name or a directory; Enter opens the best".to_owned(),
         Some(_) if prompt.pane == Pane::Projects => format!("{found} found · Enter opens, ↑ ↓ choose"),
+        None if prompt.pane == Pane::Logs => "regex, smart case; !not; fields: status>=500 path~/api".to_owned(),
         None => "regex, smart case; !pattern for what does not match".to_owned(),
         Some(Reading::Regex) => format!("{found} shown · regex"),
         Some(Reading::Text) => format!("{found} shown · not a regex, taken as text"),
+        Some(Reading::Fields) => format!("{found} shown · fields"),
+        Some(Reading::Template) => format!("{found} shown · pattern"),
     };
     let before = u16::try_from(label.chars().count()).unwrap_or(0);
     let left = vec![Span::styled(label, ui.theme.style(Role::Accent)), Span::styled(typed, ui.ink())];

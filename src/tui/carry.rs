@@ -1,6 +1,10 @@
 //! Carries out what the console wants done outside itself, on tasks of their own: the loop never waits for an answer.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use tokio::{process::Command, sync::mpsc};
 
@@ -14,6 +18,7 @@ use crate::{
     host::handle::Handle,
     model::{
         ids::ServiceId,
+        log_search::LogSearch,
         policy::Request,
         query::{Answer, Query},
         service::ServiceKind,
@@ -78,6 +83,71 @@ impl Carrier {
         }));
     }
 
+    /// Looks for lines that are not in memory.
+    pub(crate) fn spawn_search(&self, ticket: u64, search: LogSearch) {
+        let handle = self.handle.clone();
+        self.spawn(async move {
+            let answer = match handle.query(Query::SearchLogs(search)).await {
+                Ok(Answer::Found(finds)) => Ok(finds),
+                Ok(Answer::Unavailable(why)) => Err(why),
+                Ok(_other) => Err("the engine answered something else".to_owned()),
+                Err(gone) => Err(gone.to_string()),
+            };
+            FromTask::Message(Box::new(Message::LogFinds { ticket, answer }))
+        });
+    }
+
+    /// Asks for patterns.
+    pub(crate) fn spawn_patterns(&self, services: Vec<ServiceId>) {
+        let handle = self.handle.clone();
+        self.spawn(async move {
+            let answer = match handle.query(Query::Patterns { services }).await {
+                Ok(Answer::Patterns(known)) => Ok(known),
+                Ok(Answer::Unavailable(why)) => Err(why),
+                Ok(_other) => Err("the engine answered something else".to_owned()),
+                Err(gone) => Err(gone.to_string()),
+            };
+            FromTask::Message(Box::new(Message::Patterns(answer)))
+        });
+    }
+
+    /// Writes a text into a new file in the working directory, and says its name.
+    pub(crate) fn spawn_save(&self, name: String, text: String, why: String) {
+        let now_us = self.handle.snapshots.borrow().at.wall_us;
+        let zone = self.options.zone;
+        let messages = self.messages.clone();
+        drop(tokio::task::spawn_blocking(move || {
+            let said = match save(&name, &text, &zone.date(now_us)) {
+                Ok(file) => {
+                    let why = if why.is_empty() { String::new() } else { format!("{why}; ") };
+                    let lines = text.lines().count();
+                    let text = format!("{why}{lines} lines are in {}", file.display());
+                    Message::Said { severity: Severity::Good, text }
+                }
+                Err(text) => Message::Said { severity: Severity::Error, text },
+            };
+            let _left = messages.blocking_send(FromTask::Message(Box::new(said)));
+        }));
+    }
+
+    /// A copy of a text for another program to read, for its owner alone.
+    pub(crate) fn reading_copy(text: &str) -> Result<PathBuf, String> {
+        let directory = std::env::temp_dir();
+        let file = directory.join(format!("cas-{}-{:08x}.log", std::process::id(), fastrand::u32(..)));
+        write_new(&file, text)?;
+        Ok(file)
+    }
+
+    /// The pager on a file: `$PAGER`, else `less`.
+    pub(crate) fn pager(file: &Path) -> Result<Command, String> {
+        let text = std::env::var("PAGER").ok().filter(|text| !text.is_empty()).unwrap_or_else(|| "less".to_owned());
+        let words = shlex::split(&text).filter(|words| !words.is_empty());
+        let words = words.ok_or_else(|| format!("PAGER is \"{text}\": a quote is not closed"))?;
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(file);
+        Ok(command)
+    }
+
     /// Gives what was copied to the tmux around; only that it cannot be is news.
     pub(crate) fn spawn_tmux(&self, text: String) {
         let messages = self.messages.clone();
@@ -129,9 +199,14 @@ impl Carrier {
                 Ok(command)
             }
             Ok(Answer::Unavailable(why)) => Err(why),
-            Ok(Answer::Logs(_) | Answer::Entries(_) | Answer::Disk(_)) => {
-                Err(format!("the engine did not say where {service} runs"))
-            }
+            Ok(
+                Answer::Logs(_)
+                | Answer::Entries(_)
+                | Answer::Disk(_)
+                | Answer::Patterns(_)
+                | Answer::Found(_)
+                | Answer::LogFiles(_),
+            ) => Err(format!("the engine did not say where {service} runs")),
             Err(gone) => Err(gone.to_string()),
         }
     }
@@ -152,6 +227,41 @@ impl Carrier {
         command.arg(file);
         Ok(command)
     }
+}
+
+/// Writes a file that was not there, for its owner alone.
+fn write_new(file: &Path, text: &str) -> Result<(), String> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let written = options.open(file).and_then(|mut open| {
+        open.write_all(text.as_bytes())?;
+        open.write_all(b"\n")
+    });
+    written.map_err(|error| format!("{} cannot be written: {error}", file.display()))
+}
+
+/// Writes a text into a new file of the working directory; where it cannot be, of the directory for what is temporary.
+fn save(name: &str, text: &str, date: &str) -> Result<PathBuf, String> {
+    let stamp: String = date.chars().map(|c| if c.is_ascii_digit() { c } else { '-' }).collect();
+    let here = std::env::current_dir().unwrap_or_else(|_| std::env::temp_dir());
+    let mut first = None;
+    for directory in [here, std::env::temp_dir()] {
+        for again in 0..100 {
+            let more = if again == 0 { String::new() } else { format!("-{again}") };
+            let file = directory.join(format!("{name}-{stamp}{more}.log"));
+            if file.exists() {
+                continue;
+            }
+            match write_new(&file, text) {
+                Ok(()) => return Ok(file),
+                Err(error) => {
+                    first.get_or_insert(error);
+                    break;
+                }
+            }
+        }
+    }
+    Err(first.unwrap_or_else(|| "there are a hundred such files already".to_owned()))
 }
 
 fn load_themes(dir: Option<&Path>, depth: ColorDepth) -> (Vec<Theme>, Option<String>) {

@@ -49,9 +49,11 @@ pub fn draw(frame: &mut Frame<'_>, ui: &Ui) {
     }
 }
 
-/// The panes that have a tab: that of containers where there is an engine of them.
+/// The panes that have a tab: that of containers where there is an engine of them, that of patterns while it is seen.
 fn tab_panes(ui: &Ui) -> Vec<Pane> {
-    Pane::ALL.into_iter().chain(ui.has_engine_of_containers().then_some(Pane::Containers)).collect()
+    let containers = ui.has_engine_of_containers().then_some(Pane::Containers);
+    let patterns = (ui.focus == Pane::Patterns).then_some(Pane::Patterns);
+    Pane::ALL.into_iter().chain(containers).chain(patterns).collect()
 }
 
 fn names(panes: &[Pane]) -> Vec<(&'static str, &'static str)> {

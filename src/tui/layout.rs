@@ -40,7 +40,7 @@ impl Areas {
             top += 1;
             line(top - 1)
         });
-        let is_alone = ui.zoomed || ui.focus == Pane::Containers;
+        let is_alone = ui.zoomed || ui.focus.is_alone();
         let all_fit = screen.width >= TOGETHER.0 && screen.height >= TOGETHER.1 && !is_alone;
         let tabs = (!all_fit).then(|| {
             top += 1;
@@ -98,12 +98,12 @@ impl Areas {
     fn place_stacked(&mut self, ui: &Ui) {
         let (upper, lower) = match ui.focus {
             Pane::Projects | Pane::Services | Pane::Graphs => (ui.focus, Pane::Logs),
-            Pane::Logs | Pane::Timeline | Pane::Containers => (Pane::Services, ui.focus),
+            Pane::Logs | Pane::Timeline | Pane::Containers | Pane::Patterns => (Pane::Services, ui.focus),
         };
         let wanted = match upper {
             Pane::Projects => projects_height(ui).max(LEAST.lists),
             Pane::Services => services_height(ui).min(most(self.body.height, 50)),
-            Pane::Graphs | Pane::Logs | Pane::Timeline | Pane::Containers => {
+            Pane::Graphs | Pane::Logs | Pane::Timeline | Pane::Containers | Pane::Patterns => {
                 most(self.body.height, 52).max(THREE_CHARTS)
             }
         };
@@ -121,7 +121,7 @@ impl Areas {
     pub(crate) fn divider_of(&self, focus: Pane) -> Option<Divider> {
         let own = match focus {
             Pane::Projects | Pane::Services | Pane::Logs => Divider::Services,
-            Pane::Graphs | Pane::Timeline | Pane::Containers => Divider::Graphs,
+            Pane::Graphs | Pane::Timeline | Pane::Containers | Pane::Patterns => Divider::Graphs,
         };
         self.dividers.iter().map(|(divider, _)| *divider).find(|divider| [own, Divider::Stacked].contains(divider))
     }

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use super::{
     layout::{Areas, inside},
-    logs::view::Scope,
-    pattern::Pattern,
-    ui::{Pane, Ui},
+    logs::row::Scope,
+    panes::logs::content_area,
+    ui::{Pane, Since, Ui},
 };
 use crate::{
     host::handle::Link,
+    insight::filter::Pattern,
     model::{
         command::Verb,
         ids::{ProjectName, ServiceId},
+        level::Level,
+        pattern::Pattern as LogPattern,
         snapshot::{ProjectView, ServiceView},
         timeline::Entry,
     },
@@ -84,6 +87,40 @@ impl Ui {
         self.snapshot.timeline.iter().rev().filter(|entry| accepts(pattern, || entry_text(entry))).collect()
     }
 
+    /// Patterns that the filter lets through, service by service where there are several.
+    pub(crate) fn pattern_rows(&self) -> Vec<(&ServiceId, &LogPattern)> {
+        let wanted = self.patterns.pattern.as_ref();
+        let is_new = |pattern: &LogPattern| match self.patterns.since {
+            Since::Ever => true,
+            Since::Restart => pattern.new_since.restart,
+            Since::Deployment => pattern.new_since.deployment,
+            Since::HealthyHour => pattern.new_since.healthy_hour,
+        };
+        let known = self.patterns.known.iter();
+        let all = known.flat_map(|known| known.patterns.iter().map(|pattern| (&known.service, pattern)));
+        let mut rows: Vec<_> = all
+            .filter(|(_, pattern)| is_new(pattern))
+            .filter(|(of, pattern)| {
+                accepts(wanted, || {
+                    let level = pattern.level.map_or("", Level::label);
+                    format!("{} {level} {}", of.service, pattern.text)
+                })
+            })
+            .collect();
+        // Each service is sorted; what wants a look comes before all else, whosever it is.
+        let rank = |pattern: &LogPattern| (pattern.new_since.any(), pattern.is_error());
+        rows.sort_by_key(|(_, pattern)| {
+            let (new, error) = rank(pattern);
+            std::cmp::Reverse((new && error, new, error, pattern.count))
+        });
+        rows
+    }
+
+    /// The pattern under the cursor.
+    pub(crate) fn selected_pattern(&self) -> Option<(&ServiceId, &LogPattern)> {
+        self.pattern_rows().get(self.patterns.view.selected()).copied()
+    }
+
     /// The entry under the cursor of the timeline.
     pub(crate) fn selected_entry(&self) -> Option<&Arc<Entry>> {
         self.timeline_rows().get(self.timeline.view.selected()).copied()
@@ -93,6 +130,10 @@ impl Ui {
     pub(crate) fn targets(&self) -> Vec<&Arc<ServiceView>> {
         if self.focus == Pane::Containers {
             return self.selected_container().and_then(|container| self.owner(container)).into_iter().collect();
+        }
+        if self.focus == Pane::Patterns {
+            let of = self.selected_pattern().map(|(service, _)| service);
+            return of.and_then(|of| self.snapshot.service(of)).into_iter().collect();
         }
         if !self.services.marks.is_empty() {
             return self.snapshot.services.iter().filter(|s| self.services.marks.contains(&s.id)).collect();
@@ -163,9 +204,10 @@ impl Ui {
         let area = Areas::of(self).and_then(|areas| areas.pane(pane));
         let height = area.map_or(1, |area| usize::from(inside(area).height));
         match pane {
-            Pane::Services => height.saturating_sub(1).max(1),
+            Pane::Services | Pane::Patterns => height.saturating_sub(1).max(1),
+            Pane::Logs => area.map_or(1, |area| usize::from(content_area(self, inside(area)).height)).max(1),
             Pane::Containers => height.saturating_sub(1 + usize::from(self.containers_notice().is_some())).max(1),
-            Pane::Projects | Pane::Graphs | Pane::Logs | Pane::Timeline => height.max(1),
+            Pane::Projects | Pane::Graphs | Pane::Timeline => height.max(1),
         }
     }
 

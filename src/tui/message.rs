@@ -12,6 +12,8 @@ use crate::{
         alarm::DesktopNotice,
         ids::ServiceId,
         log::{LogBatch, LogNews},
+        log_search::{LogFinds, LogSearch},
+        pattern::ServicePatterns,
         policy::{Reply, Request},
         snapshot::Snapshot,
         timeline::Severity,
@@ -37,6 +39,17 @@ pub enum Message {
     Log(LogNews),
     /// Output that was there before, oldest first; empty where there is none or it cannot be had.
     LogHistory(Vec<Arc<LogBatch>>),
+    /// What was found of lines that are not in memory; `ticket` is that of the question.
+    LogFinds {
+        /// Of which question.
+        ticket: u64,
+        /// What was found, or why nothing can be.
+        answer: Result<LogFinds, String>,
+    },
+    /// A piece of the old lines was looked at.
+    Worked,
+    /// The patterns of services, or why they cannot be had.
+    Patterns(Result<Vec<ServicePatterns>, String>),
     /// The door answered.
     Replied {
         /// What was asked.
@@ -82,6 +95,28 @@ pub enum UiEffect {
     },
     /// Put text on the clipboard of the terminal.
     Copy(String),
+    /// Write text into a new file whose name begins so, in the directory in which the console was opened; a [`Message::Said`] tells its name.
+    Save {
+        /// The beginning of its name.
+        name: String,
+        /// What to write.
+        text: String,
+        /// Said before its name: why it is a file.
+        why: String,
+    },
+    /// Read text in `$PAGER`.
+    Page(String),
+    /// Read text in the editor; what is changed there changes nothing here.
+    Peruse(String),
+    /// Look for lines that are not in memory; they come as [`Message::LogFinds`].
+    SearchLogs {
+        /// Goes with the answer.
+        ticket: u64,
+        /// What is looked for.
+        search: LogSearch,
+    },
+    /// Ask for the patterns of these services; they come as [`Message::Patterns`].
+    AskPatterns(Vec<ServiceId>),
     /// Ring the terminal's bell.
     Ring,
     /// Have the terminal tell its desktop.

@@ -28,7 +28,6 @@ mod motion;
 mod notify;
 mod panes;
 mod patience;
-pub mod pattern;
 pub mod picture;
 mod placed;
 mod signals;

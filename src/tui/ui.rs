@@ -1,7 +1,12 @@
 //! What the console knows: the newest picture of the engine and the state of every pane. Plain data; `update` changes it,
 //! `draw` reads it, neither does I/O.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use ratatui::{layout::Size, style::Style};
 
@@ -10,22 +15,30 @@ use super::{
     fuzzy::Fuzzy,
     keymap::Keymap,
     logs::{
+        row::EntryKey,
         store::LogStore,
+        tally::Count,
         view::{LogView, Showing},
     },
     modals::Modal,
-    pattern::Pattern,
     theme::{Role, Theme},
     widgets::Viewport,
     zone::Zone,
 };
 use crate::{
     host::handle::Link,
+    insight::{
+        entry::Formats,
+        filter::{Pattern, Term},
+    },
     model::{
         alert::AlertLevel,
         ids::{ProjectName, ServiceId},
-        log::LogBatch,
+        level::Level,
+        log::{LogBatch, LogFormat},
+        log_search::{Bound, Towards},
         metric::HostUsage,
+        pattern::ServicePatterns,
         snapshot::{HostView, Snapshot},
         time::Timestamp,
         timeline::Severity,
@@ -47,6 +60,8 @@ pub enum Pane {
     Timeline,
     /// Every container of the engine of containers; the whole screen is its own.
     Containers,
+    /// The patterns behind the lines; the whole screen is its own.
+    Patterns,
 }
 
 impl Pane {
@@ -61,6 +76,15 @@ impl Pane {
             Self::Logs => "logs",
             Self::Timeline => "timeline",
             Self::Containers => "containers",
+            Self::Patterns => "patterns",
+        }
+    }
+
+    /// Whether the whole screen is its own.
+    pub(crate) const fn is_alone(self) -> bool {
+        match self {
+            Self::Containers | Self::Patterns => true,
+            Self::Projects | Self::Services | Self::Graphs | Self::Logs | Self::Timeline => false,
         }
     }
 
@@ -72,6 +96,7 @@ impl Pane {
             Self::Logs => "⁴",
             Self::Timeline => "⁵",
             Self::Containers => "⁶",
+            Self::Patterns => "⁷",
         }
     }
 }
@@ -141,6 +166,35 @@ pub(crate) struct ContainersPane {
     pub(crate) from: Option<Pane>,
 }
 
+/// Since when a pattern must be new to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Since {
+    /// All are shown.
+    #[default]
+    Ever,
+    Restart,
+    Deployment,
+    HealthyHour,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct PatternsPane {
+    pub(crate) view: Viewport,
+    /// Service and number; none: the first, whichever that is.
+    pub(crate) selected: Option<(ServiceId, u32)>,
+    pub(crate) pattern: Option<Pattern>,
+    pub(crate) since: Since,
+    pub(crate) known: Vec<ServicePatterns>,
+    pub(crate) trouble: Option<String>,
+    /// When and for which services it was last asked.
+    pub(crate) asked_us: Option<u64>,
+    pub(crate) asked_for: BTreeSet<ServiceId>,
+    /// No answer has come yet.
+    pub(crate) waits: bool,
+    /// From where it was opened.
+    pub(crate) from: Option<Pane>,
+}
+
 /// What is known of output from before this console.
 #[derive(Debug)]
 pub(crate) enum Earlier {
@@ -174,6 +228,7 @@ pub(crate) enum LogPosition {
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, with a key of its own")]
 pub(crate) struct LogsPane {
     pub(crate) store: LogStore,
     pub(crate) view: LogView,
@@ -184,10 +239,78 @@ pub(crate) struct LogsPane {
     pub(crate) showing: Showing,
     /// Columns that long lines are shifted to the left while they are not wrapped.
     pub(crate) shift: u16,
-    pub(crate) pattern: Option<Pattern>,
+    /// What lines must have to be shown.
+    pub(crate) terms: Vec<Term>,
+    pub(crate) level: Option<Level>,
+    pub(crate) range: Option<TimeRange>,
+    /// Entries that are shown before and after each that is looked for.
+    pub(crate) around: usize,
+    /// What happened to services is left out between their lines.
+    pub(crate) without_events: bool,
+    /// Structured lines are shown as they were written.
+    pub(crate) as_written: bool,
+    pub(crate) histogram: Histogram,
+    /// Entries of several lines that are shown whole.
+    pub(crate) unfolded: HashSet<EntryKey>,
+    pub(crate) unfold_all: bool,
+    /// The entry to go to as soon as it is among the rows.
+    pub(crate) goal: Option<EntryKey>,
+    pub(crate) past: Past,
     /// Batches that came faster than they could be taken.
     pub(crate) missed: u64,
     pub(crate) earlier: Earlier,
+}
+
+/// When lines must have come to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TimeRange {
+    /// As it is called: `last 5 m`, `14:03–14:07`.
+    pub(crate) label: String,
+    pub(crate) since_us: i64,
+    pub(crate) until_us: Option<i64>,
+}
+
+/// What came when, above the lines.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Histogram {
+    pub(crate) shown: bool,
+    /// The stretch that was chosen, seconds since the Unix epoch.
+    pub(crate) picked: Option<(u32, u32)>,
+    /// What was shown when a stretch was first chosen: the rest is no more among the rows, but still to be chosen from.
+    pub(crate) frozen: Option<Bars>,
+}
+
+/// Bars of a histogram.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Bars {
+    /// Where the first begins, seconds since the Unix epoch.
+    pub(crate) from: u32,
+    /// Seconds of each.
+    pub(crate) width: u32,
+    pub(crate) counts: Vec<Count>,
+}
+
+/// What is known of lines that are not in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Past {
+    /// Counts up whenever something else is shown: answers to earlier questions are nobody's.
+    pub(crate) ticket: u64,
+    pub(crate) asked: Option<Towards>,
+    /// Where to go on towards what is older; none: where memory begins.
+    pub(crate) older: Option<Vec<Bound>>,
+    /// Where to go on towards what is newer, from the gap on.
+    pub(crate) newer: Vec<Bound>,
+    /// There is nothing older.
+    pub(crate) is_complete: bool,
+    /// Why it cannot be had.
+    pub(crate) trouble: Option<String>,
+    /// Bytes that were looked through, and that are still to be.
+    pub(crate) looked_bytes: u64,
+    pub(crate) left_bytes: u64,
+    /// The oldest lines of all were asked for.
+    pub(crate) from_the_oldest: bool,
+    /// The line to go to, with what stands around it from a time on, microseconds since the Unix epoch.
+    pub(crate) jump: Option<(ServiceId, u64, i64)>,
 }
 
 /// A filter that is being typed.
@@ -197,6 +320,8 @@ pub(crate) struct FilterPrompt {
     pub(crate) edit: LineEdit,
     /// As it was typed.
     pub(crate) before: Option<String>,
+    /// Which of several filters of the pane it is.
+    pub(crate) place: usize,
 }
 
 /// A sentence shown for a few seconds.
@@ -306,6 +431,7 @@ pub struct Ui {
     pub(crate) logs: LogsPane,
     pub(crate) timeline: TimelinePane,
     pub(crate) containers: ContainersPane,
+    pub(crate) patterns: PatternsPane,
     pub(crate) prompt: Option<FilterPrompt>,
     pub(crate) modal: Option<Modal>,
     pub(crate) toast: Option<Toast>,
@@ -331,6 +457,13 @@ pub(crate) struct Alerts {
     pub(crate) told: Option<u64>,
 }
 
+impl LogsPane {
+    /// Whether not all lines are shown, or were asked for.
+    pub(crate) const fn is_narrowed(&self) -> bool {
+        !self.terms.is_empty() || self.level.is_some() || self.range.is_some()
+    }
+}
+
 impl Ui {
     /// The engine runs in this process.
     pub(crate) fn hosts(&self) -> bool {
@@ -340,6 +473,11 @@ impl Ui {
     /// From now on news of this level are shown over everything, with the bell.
     pub const fn alert_at(&mut self, level: AlertLevel) {
         self.alerts.level = Some(level);
+    }
+
+    /// From now on lines of these forms are recognised, too.
+    pub fn recognise(&mut self, formats: &[LogFormat]) {
+        self.logs.view.recognise(Arc::new(Formats::of(formats)));
     }
 
     /// A console of that size before it has seen anything.
@@ -365,6 +503,7 @@ impl Ui {
             logs: LogsPane { wrap: true, ..LogsPane::default() },
             timeline: TimelinePane::default(),
             containers: ContainersPane::default(),
+            patterns: PatternsPane::default(),
             prompt: None,
             modal: None,
             toast: None,
@@ -396,7 +535,7 @@ impl Ui {
 
     /// Applies the filter to a piece of the old lines that takes a millisecond or two.
     pub fn work(&mut self) {
-        const PIECE_BYTES: usize = 256 * 1024;
+        const PIECE_BYTES: usize = 96 * 1024;
         self.logs.view.work(&self.logs.store, PIECE_BYTES);
         self.stale = true;
     }

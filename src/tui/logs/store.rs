@@ -1,4 +1,4 @@
-//! Rings of log batches, one per service, bounded by bytes each and together. The oldest go first; nothing is copied.
+//! Rings of log batches, one per source of a service, bounded by bytes each and together. The oldest go first; nothing is copied.
 //! Never touches a file: what left the ring is the store's business, not the screen's.
 
 use std::{
@@ -6,9 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use crate::model::{ids::ServiceId, log::LogBatch};
+use super::row::EntryRow;
+use crate::model::{
+    ids::ServiceId,
+    log::{Counted, LogBatch, LogLine, Source},
+    log_search::Towards,
+};
 
-/// Bytes kept of one service.
+/// Bytes kept of one source of a service.
 pub const PER_SERVICE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Bytes kept of all services together.
@@ -17,13 +22,13 @@ pub const TOTAL_BYTES: usize = 64 * 1024 * 1024;
 /// A batch and its place in the order of arrival.
 #[derive(Debug, Clone)]
 pub struct Held {
-    /// Counts up with every batch of any service.
+    /// Counts up with every batch.
     pub serial: u64,
     /// The lines.
     pub batch: Arc<LogBatch>,
 }
 
-/// What is kept of one service.
+/// What is kept of one source of a service.
 #[derive(Debug)]
 pub struct Ring {
     /// Whose.
@@ -55,6 +60,23 @@ impl Ring {
         self.batches.back()
     }
 
+    /// The oldest batch whose serial is above `serial`.
+    fn after(&self, serial: u64) -> Option<&Held> {
+        self.batches.get(self.batches.partition_point(|held| held.serial <= serial))
+    }
+
+    /// Whether it holds what a service wrote to its descriptors, and not lines of a file.
+    #[must_use]
+    pub fn is_of_output(&self) -> bool {
+        self.batches.front().is_some_and(|held| held.batch.source == Source::Output)
+    }
+
+    /// The oldest batch.
+    #[must_use]
+    pub fn oldest(&self) -> Option<&Held> {
+        self.batches.front()
+    }
+
     fn get(&self, serial: u64) -> Option<&Held> {
         let place = self.batches.binary_search_by_key(&serial, |held| held.serial).ok()?;
         self.batches.get(place)
@@ -69,6 +91,55 @@ impl Ring {
     }
 }
 
+/// Batches among which the next one of the same service is looked for.
+const NEAR: u64 = 64;
+
+/// What was loaded from the store, in the order of time.
+#[derive(Debug)]
+struct Past {
+    batches: VecDeque<Arc<LogBatch>>,
+    /// Serial of the first.
+    first: u64,
+    bytes: usize,
+}
+
+impl Default for Past {
+    fn default() -> Self {
+        // There is room for as much on either side.
+        Self { batches: VecDeque::new(), first: LIVE / 2, bytes: 0 }
+    }
+}
+
+impl Past {
+    fn get(&self, serial: u64) -> Option<&Arc<LogBatch>> {
+        self.batches.get(usize::try_from(serial.checked_sub(self.first)?).ok()?)
+    }
+
+    fn take(&mut self, batches: Vec<Arc<LogBatch>>, towards: Towards) -> std::ops::Range<u64> {
+        self.bytes += batches.iter().map(|batch| batch.weight()).sum::<usize>();
+        let count = batches.len() as u64;
+        match towards {
+            Towards::Older => {
+                self.first -= count;
+                batches.into_iter().rev().for_each(|batch| self.batches.push_front(batch));
+                self.first..self.first + count
+            }
+            Towards::Newer => {
+                let begin = self.first + self.batches.len() as u64;
+                self.batches.extend(batches);
+                begin..begin + count
+            }
+        }
+    }
+
+    fn forget_from(&mut self, serial: u64) -> Vec<Arc<LogBatch>> {
+        let kept = usize::try_from(serial.saturating_sub(self.first)).unwrap_or(usize::MAX).min(self.batches.len());
+        let gone: Vec<_> = self.batches.drain(kept..).rev().collect();
+        self.bytes -= gone.iter().map(|batch| batch.weight()).sum::<usize>();
+        gone
+    }
+}
+
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Taken {
@@ -80,11 +151,18 @@ pub struct Taken {
     pub evicted: bool,
 }
 
-/// All rings.
+/// Serials from here on are of batches in rings; those below are of batches that were loaded from the store.
+const LIVE: u64 = 1 << 40;
+
+/// Bytes that may be loaded from the store at a time.
+pub const PAST_BYTES: usize = 96 * 1024 * 1024;
+
+/// All rings, and what was loaded from the store.
 #[derive(Debug)]
 pub struct LogStore {
     rings: Vec<Ring>,
-    slots: HashMap<ServiceId, u32>,
+    past: Past,
+    slots: HashMap<Counted, u32>,
     bytes: usize,
     next_serial: u64,
     per_service: usize,
@@ -98,15 +176,23 @@ impl Default for LogStore {
 }
 
 impl LogStore {
-    /// Nothing yet, and never more than so many bytes per service and in total (but always the newest batch).
+    /// Nothing yet, and never more than so many bytes per source of a service and in total (but always the newest batch).
     #[must_use]
     pub fn bounded(per_service: usize, total: usize) -> Self {
-        Self { rings: Vec::new(), slots: HashMap::new(), bytes: 0, next_serial: 0, per_service, total }
+        Self {
+            rings: Vec::new(),
+            slots: HashMap::new(),
+            bytes: 0,
+            next_serial: LIVE,
+            past: Past::default(),
+            per_service,
+            total,
+        }
     }
 
     /// Takes a batch; none where it was there already (history and feed overlap).
     pub fn take(&mut self, batch: Arc<LogBatch>) -> Option<Taken> {
-        let slot = self.slot_of(&batch.service);
+        let slot = self.slot_of(batch.counted());
         let ring = &mut self.rings[slot as usize];
         let end = batch.first_seq + batch.lines.len() as u64;
         if batch.lines.is_empty() || (end <= ring.next_seq && batch.wall_us <= ring.newest_us) {
@@ -131,20 +217,20 @@ impl LogStore {
         Some(Taken { slot, serial, evicted })
     }
 
-    fn slot_of(&mut self, service: &ServiceId) -> u32 {
-        if let Some(slot) = self.slots.get(service) {
+    fn slot_of(&mut self, counted: Counted) -> u32 {
+        if let Some(slot) = self.slots.get(&counted) {
             return *slot;
         }
         let slot = u32::try_from(self.rings.len()).unwrap_or(u32::MAX);
-        self.slots.insert(service.clone(), slot);
         self.rings.push(Ring {
-            service: service.clone(),
+            service: counted.0.clone(),
             batches: VecDeque::new(),
             bytes: 0,
             lines: 0,
             next_seq: 0,
             newest_us: i64::MIN,
         });
+        self.slots.insert(counted, slot);
         slot
     }
 
@@ -178,13 +264,76 @@ impl LogStore {
     /// The batch of that serial, while it is kept.
     #[must_use]
     pub fn batch(&self, slot: u32, serial: u64) -> Option<&Arc<LogBatch>> {
+        if serial < LIVE {
+            return self.past.get(serial);
+        }
         self.rings.get(slot as usize)?.get(serial).map(|held| &held.batch)
+    }
+
+    /// The batch after that one of the same service.
+    fn next(&self, slot: u32, serial: u64) -> Option<(u64, &Arc<LogBatch>)> {
+        if serial < LIVE {
+            let from = self.past.get(serial)?;
+            let is_next = |next: &LogBatch| next.service == from.service && next.source == from.source;
+            let near = (serial + 1)..(serial + 1 + NEAR);
+            return near.map_while(|serial| Some((serial, self.past.get(serial)?))).find(|(_, next)| is_next(next));
+        }
+        self.rings.get(slot as usize)?.after(serial).map(|held| (held.serial, &held.batch))
+    }
+
+    /// The lines of an entry, the first one first; fewer where some have left.
+    #[must_use]
+    pub fn lines_of(&self, entry: EntryRow) -> Vec<(&Arc<LogBatch>, LogLine)> {
+        let mut lines = Vec::with_capacity(usize::from(entry.lines));
+        let Some(mut batch) = self.batch(entry.slot, entry.serial) else { return lines };
+        let (mut serial, mut from) = (entry.serial, entry.line as usize);
+        let Some(stream) = batch.lines.get(from).map(|line| line.stream) else { return lines };
+        while lines.len() < usize::from(entry.lines) {
+            let rest = batch.lines.get(from..).unwrap_or_default().iter().filter(|line| line.stream == stream);
+            lines.extend(rest.take(usize::from(entry.lines) - lines.len()).map(|line| (batch, *line)));
+            let Some(next) = self.next(entry.slot, serial) else { break };
+            (serial, batch) = next;
+            from = 0;
+        }
+        lines
+    }
+
+    /// The slot of what a batch comes from, and a new one for what has none.
+    pub fn slot_for(&mut self, batch: &LogBatch) -> u32 {
+        self.slot_of(batch.counted())
+    }
+
+    /// Takes what was loaded from the store; in front of what was loaded before, or behind it. The serials in the order of the batches.
+    pub fn take_past(&mut self, batches: Vec<Arc<LogBatch>>, towards: Towards) -> std::ops::Range<u64> {
+        self.past.take(batches, towards)
+    }
+
+    /// Bytes that were loaded from the store, about.
+    #[must_use]
+    pub const fn past_bytes(&self) -> usize {
+        self.past.bytes
+    }
+
+    /// Lets go of what was loaded from the store, from this serial on; the batches, the newest first.
+    pub fn forget_past_from(&mut self, serial: u64) -> Vec<Arc<LogBatch>> {
+        self.past.forget_from(serial)
+    }
+
+    /// Lets go of all that was loaded from the store.
+    pub fn forget_past(&mut self) {
+        self.past = Past::default();
     }
 
     /// The batch before that one in the same ring.
     #[must_use]
     pub fn previous(&self, slot: u32, serial: u64) -> Option<&Arc<LogBatch>> {
-        self.rings.get(slot as usize)?.before(serial).map(|held| &held.batch)
+        self.previous_of(slot, serial).map(|(_, batch)| batch)
+    }
+
+    /// The same with its serial.
+    #[must_use]
+    pub fn previous_of(&self, slot: u32, serial: u64) -> Option<(u64, &Arc<LogBatch>)> {
+        self.rings.get(slot as usize)?.before(serial).map(|held| (held.serial, &held.batch))
     }
 
     /// The serial of the oldest batch of each ring; `u64::MAX` for an empty one.
@@ -207,7 +356,7 @@ mod tests {
     use super::LogStore;
     use crate::model::{
         ids::{ProjectName, RunId, ServiceId, ServiceName},
-        log::{LogBatch, LogLine, Stream},
+        log::{LogBatch, LogLine, Source, Stream},
     };
 
     fn batch(first_seq: u64, wall_us: i64, words: &[&str]) -> Arc<LogBatch> {
@@ -219,7 +368,8 @@ mod tests {
         });
         let lines: Box<[LogLine]> = lines.collect();
         let service = ServiceId { project: ProjectName::new("p").unwrap(), service: ServiceName::new("web").unwrap() };
-        Arc::new(LogBatch { service, run: RunId(1), wall_us, first_seq, text: text.into_boxed_str(), lines })
+        let (source, run, text) = (Source::Output, RunId(1), text.into_boxed_str());
+        Arc::new(LogBatch { service, source, run, wall_us, first_seq, text, lines })
     }
 
     fn shown(store: &LogStore, taken: &[super::Taken]) -> Vec<String> {
@@ -238,5 +388,16 @@ mod tests {
         ];
         let taken: Vec<_> = batches.into_iter().filter_map(|batch| store.take(batch)).collect();
         assert_eq!(shown(&store, &taken), ["a", "b", "c", "d", "new"]);
+    }
+
+    #[test]
+    fn lines_of_a_file_are_not_taken_for_output_that_was_had() {
+        let mut store = LogStore::default();
+        let of_file =
+            |batch: Arc<LogBatch>| Arc::new(LogBatch { source: Source::File("x".into()), ..(*batch).clone() });
+        let batches = [batch(0, 2, &["a", "b"]), of_file(batch(0, 1, &["of a file"])), batch(2, 3, &["c"])];
+        let taken: Vec<_> = batches.into_iter().filter_map(|batch| store.take(batch)).collect();
+        assert_eq!(shown(&store, &taken), ["a", "b", "of a file", "c"]);
+        assert_eq!(store.rings().len(), 2);
     }
 }

@@ -1,150 +1,216 @@
-//! Which rows of the rings are shown, kept up to date as lines come and go. A new filter is applied newest first and a bounded
+//! Which rows are shown, kept up to date as lines come and go. A new filter is applied newest first and a bounded
 //! piece at a time ([`LogView::work`]), so that a key never waits for a full ring.
 
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
-
-use super::store::{LogStore, Taken};
-use crate::{
-    model::{ids::ServiceId, log::LogBatch, text},
-    tui::pattern::Pattern,
+use std::{
+    collections::{BTreeMap, BinaryHeap, HashMap, VecDeque},
+    sync::Arc,
 };
 
-/// Whose lines.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// Everybody's, merged by time.
-    All,
-    /// Of these, merged by time where there are several.
-    Services(BTreeSet<ServiceId>),
-}
-
-impl Scope {
-    fn has(&self, service: &ServiceId) -> bool {
-        match self {
-            Self::All => true,
-            Self::Services(some) => some.contains(service),
-        }
-    }
-
-    /// Whether a line needs its service's name beside it.
-    #[must_use]
-    pub fn is_merged(&self) -> bool {
-        match self {
-            Self::All => true,
-            Self::Services(some) => some.len() > 1,
-        }
-    }
-}
-
-/// One row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Row {
-    /// A line of a batch.
-    Line {
-        /// Ring.
-        slot: u32,
-        /// Line within the batch.
-        line: u32,
-        /// Batch.
-        serial: u64,
+use super::{
+    cut::{Cut, Joints, Lead, cut},
+    row::{EntryKey, EntryRow, Row, Scope, Standing},
+    store::{LogStore, Taken},
+    tally::Tally,
+};
+use crate::{
+    insight::{entry::Formats, filter::Filter},
+    model::{
+        log::{LogBatch, Source},
+        log_search::Towards,
+        timeline::{Entry, Severity},
     },
-    /// A new run begins with this batch.
-    Run {
-        /// Ring.
-        slot: u32,
-        /// Batch.
-        serial: u64,
-    },
-    /// So many lines before this batch never came here.
-    Missed {
-        /// Ring.
-        slot: u32,
-        /// How many, at most `u32::MAX`.
-        lines: u32,
-        /// Batch.
-        serial: u64,
-    },
-}
+};
 
-impl Row {
-    /// Its ring and batch.
-    #[must_use]
-    pub const fn place(self) -> (u32, u64) {
-        match self {
-            Self::Line { slot, serial, .. } | Self::Run { slot, serial } | Self::Missed { slot, serial, .. } => {
-                (slot, serial)
-            }
-        }
-    }
-}
-
-/// Which lines make a row.
+/// Which entries make a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Showing {
-    /// Only those that the pattern accepts.
+    /// Only those that the filter accepts.
     #[default]
     Matches,
-    /// All; matches are only highlighted.
-    Context,
+    /// All; matches are only marked.
+    Whole,
+}
+
+/// What is to be shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wanted {
+    /// Whose lines.
+    pub scope: Scope,
+    /// Which of them.
+    pub filter: Filter,
+    /// Written at or after this, microseconds since the Unix epoch.
+    pub since_us: Option<i64>,
+    /// Written before this.
+    pub until_us: Option<i64>,
+    /// Only these, or all.
+    pub showing: Showing,
+    /// Entries that are shown before and after each of these.
+    pub around: usize,
+    /// What happened to the services, between their lines.
+    pub events: bool,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self {
+            scope: Scope::Services(std::collections::BTreeSet::new()),
+            filter: Filter::default(),
+            since_us: None,
+            until_us: None,
+            showing: Showing::Matches,
+            around: 0,
+            events: true,
+        }
+    }
+}
+
+impl Wanted {
+    /// Whether lines may be left out between others.
+    #[must_use]
+    pub const fn leaves_out(&self) -> bool {
+        match self.showing {
+            Showing::Matches => !self.filter.is_empty(),
+            Showing::Whole => false,
+        }
+    }
+
+    fn takes_time(&self, wall_us: i64) -> bool {
+        self.since_us.is_none_or(|since| wall_us >= since) && self.until_us.is_none_or(|until| wall_us < until)
+    }
+
+    /// Where only texts are looked for, what happened is no answer.
+    fn takes_event(&self, entry: &Entry) -> bool {
+        let is_meant = match (&entry.project, &entry.service, &self.scope) {
+            (Some(project), Some(service), scope) => {
+                scope.has(&crate::model::ids::ServiceId { project: project.clone(), service: service.clone() })
+            }
+            (_, None, Scope::All) => true,
+            (None, Some(_), _) | (_, None, Scope::Services(_)) => false,
+        };
+        let is_loud = matches!(entry.severity(), Severity::Warning | Severity::Error);
+        let fits = match self.showing {
+            Showing::Whole => true,
+            Showing::Matches => {
+                self.filter.terms().is_empty()
+                    && (is_loud || self.filter.level().is_none_or(|level| level <= crate::model::level::Level::Info))
+            }
+        };
+        self.events && is_meant && fits && self.takes_time(entry.at.wall_us)
+    }
+}
+
+/// Where the stream of a ring stands that grows at its end.
+#[derive(Debug, Default)]
+struct Front {
+    joints: Joints,
+    /// The last entry of each stream, shown or not.
+    last: [Option<EntryRow>; 2],
+    /// Entries that are shown if what is looked for comes soon.
+    pending: VecDeque<EntryRow>,
+    /// So many more are shown, because what is looked for came before.
+    after: usize,
+}
+
+/// The same of one that is read backwards.
+#[derive(Debug, Default)]
+struct Back {
+    /// What the batch that was cut last begins with.
+    leads: [Lead; 2],
+    pending: VecDeque<EntryRow>,
+    before: usize,
 }
 
 /// The index. Rows are numbered by `i64` so that old ones can be found (in front) and dropped without renumbering the rest.
 #[derive(Debug)]
 pub struct LogView {
-    scope: Scope,
-    pattern: Option<Pattern>,
-    showing: Showing,
+    wanted: Wanted,
+    formats: Arc<Formats>,
+    /// Of what is in memory.
     rows: VecDeque<Row>,
-    first: i64,
+    /// Number of the first of these.
+    live: i64,
+    /// Of what was loaded from the store, in front of them.
+    past: VecDeque<Row>,
+    /// There is more between the two.
+    gap: bool,
     backlog: BinaryHeap<(u64, u32)>,
+    fronts: HashMap<u32, Front>,
+    backs: HashMap<u32, Back>,
+    tally: Tally,
+    /// By number, while rows speak of them.
+    events: BTreeMap<u64, Arc<Entry>>,
+    /// Events that are older than the rows that are there, oldest first.
+    earlier: Vec<Arc<Entry>>,
+    /// Number of the newest event that was looked at.
+    newest_event: u64,
 }
 
 impl Default for LogView {
     fn default() -> Self {
         Self {
-            scope: Scope::Services(BTreeSet::new()),
-            pattern: None,
-            showing: Showing::Matches,
+            wanted: Wanted::default(),
+            formats: Arc::new(Formats::builtin()),
             rows: VecDeque::new(),
-            first: 0,
+            live: 0,
+            past: VecDeque::new(),
+            gap: false,
             backlog: BinaryHeap::new(),
+            fronts: HashMap::new(),
+            backs: HashMap::new(),
+            tally: Tally::default(),
+            events: BTreeMap::new(),
+            earlier: Vec::new(),
+            newest_event: 0,
         }
     }
 }
 
 impl LogView {
-    /// Shows something else: begins anew.
-    pub fn show(&mut self, store: &LogStore, scope: Scope, pattern: Option<Pattern>, showing: Showing) {
-        self.backlog = store
+    /// Shows something else: begins anew. What was loaded from the store before is not shown.
+    pub fn show(&mut self, store: &LogStore, wanted: Wanted, timeline: &[Arc<Entry>]) {
+        let formats = Arc::clone(&self.formats);
+        let backlog = store
             .rings()
             .iter()
             .zip(0..)
-            .filter(|(ring, _)| scope.has(&ring.service))
+            .filter(|(ring, _)| wanted.scope.has(&ring.service))
             .filter_map(|(ring, slot)| Some((ring.newest()?.serial, slot)))
             .collect();
-        self.scope = scope;
-        self.pattern = pattern;
-        self.showing = showing;
-        self.rows.clear();
-        self.first = 0;
+        let earlier = timeline.iter().filter(|entry| wanted.takes_event(entry)).cloned().collect();
+        let newest_event = timeline.last().map_or(0, |entry| entry.seq);
+        *self = Self { wanted, formats, backlog, earlier, newest_event, ..Self::default() };
+        if self.backlog.is_empty() {
+            self.place_events(i64::MIN);
+        }
+    }
+
+    /// Recognises lines by these formats from the next [`Self::show`] on.
+    pub fn recognise(&mut self, formats: Arc<Formats>) {
+        self.formats = formats;
+    }
+
+    /// The formats by which lines are recognised.
+    #[must_use]
+    pub fn formats(&self) -> &Formats {
+        &self.formats
+    }
+
+    /// What is shown.
+    #[must_use]
+    pub const fn wanted(&self) -> &Wanted {
+        &self.wanted
     }
 
     /// Whose lines are shown.
     #[must_use]
     pub const fn scope(&self) -> &Scope {
-        &self.scope
+        &self.wanted.scope
     }
 
-    /// The filter.
+    /// What came when.
     #[must_use]
-    pub const fn pattern(&self) -> Option<&Pattern> {
-        self.pattern.as_ref()
-    }
-
-    /// Matches only, or all.
-    #[must_use]
-    pub const fn showing(&self) -> Showing {
-        self.showing
+    pub const fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// True while older batches are still to be looked at.
@@ -155,32 +221,67 @@ impl LogView {
 
     /// Number of the first row.
     #[must_use]
-    pub const fn first(&self) -> i64 {
-        self.first
+    pub fn first(&self) -> i64 {
+        self.live - i64::from(self.gap) - i64::try_from(self.past.len()).unwrap_or(i64::MAX)
     }
 
     /// Number of the last row; below [`Self::first`] while there is none.
     #[must_use]
     pub fn last(&self) -> i64 {
-        self.first + i64::try_from(self.rows.len()).unwrap_or(i64::MAX) - 1
+        self.live + i64::try_from(self.rows.len()).unwrap_or(i64::MAX) - 1
     }
 
     /// Rows.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.rows.len() + self.past.len() + usize::from(self.gap)
     }
 
     /// True without any row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len() == 0
     }
 
     /// Row number `number`.
     #[must_use]
     pub fn row(&self, number: i64) -> Option<Row> {
-        self.rows.get(usize::try_from(number - self.first).ok()?).copied()
+        if number >= self.live {
+            return self.rows.get(usize::try_from(number - self.live).ok()?).copied();
+        }
+        if self.gap && number == self.live - 1 {
+            return Some(Row::Gap);
+        }
+        self.past.get(usize::try_from(number - self.first()).ok()?).copied()
+    }
+
+    /// The number of the row of an entry, looked for everywhere.
+    #[must_use]
+    pub fn find(&self, key: EntryKey) -> Option<i64> {
+        let place = |rows: &VecDeque<Row>| rows.iter().rposition(|row| row.entry().is_some_and(|row| row.key() == key));
+        let number = |place: usize| i64::try_from(place).unwrap_or(i64::MAX);
+        place(&self.rows)
+            .map(|place| self.live + number(place))
+            .or_else(|| place(&self.past).map(|place| self.first() + number(place)))
+    }
+
+    /// What happened, by its number on the timeline.
+    #[must_use]
+    pub fn event(&self, seq: u64) -> Option<&Arc<Entry>> {
+        self.events.get(&seq)
+    }
+
+    /// The number of the next row after `from`, in steps of `step`, that is so.
+    #[must_use]
+    pub fn look(&self, from: i64, step: i64, is_so: impl Fn(Row) -> bool) -> Option<i64> {
+        let mut number = from + step;
+        while let Some(row) = self.row(number) {
+            if is_so(row) {
+                return Some(number);
+            }
+            number += step;
+        }
+        None
     }
 
     /// Looks at about `budget` bytes of older batches; true while there is more.
@@ -193,94 +294,339 @@ impl LogView {
             }
             let Some(batch) = store.batch(slot, serial) else { continue };
             done += batch.weight();
-            for row in self.rows_of(store, batch, slot, serial).into_iter().rev() {
-                self.rows.push_front(row);
-                self.first -= 1;
-            }
+            self.place_events(batch.wall_us);
+            let batch = Arc::clone(batch);
+            self.cut_older(store, &batch, slot, serial);
         }
         self.is_behind()
     }
 
+    /// Puts what happened later than `wall_us`, and is not among the rows yet, in front of them.
+    fn place_events(&mut self, wall_us: i64) {
+        while let Some(entry) = self.earlier.pop_if(|entry| entry.at.wall_us > wall_us) {
+            self.rows.push_front(Row::Event { seq: entry.seq });
+            self.live -= 1;
+            self.events.insert(entry.seq, entry);
+        }
+    }
+
+    fn put_front(&mut self, row: Row) {
+        if let Row::Entry(entry) = row {
+            self.tally.add(entry);
+        }
+        self.rows.push_front(row);
+        self.live -= 1;
+    }
+
+    fn put_back(&mut self, row: Row) {
+        if let Row::Entry(entry) = row {
+            self.tally.add(entry);
+        }
+        self.rows.push_back(row);
+    }
+
+    /// Cuts a batch that is older than all that was cut of its ring.
+    fn cut_older(&mut self, store: &LogStore, batch: &LogBatch, slot: u32, serial: u64) {
+        let before =
+            std::iter::successors(store.previous_of(slot, serial), |(serial, _)| store.previous_of(slot, *serial));
+        let mut joints = Joints::after(before.map(|(_, batch)| &**batch), batch.run);
+        let mut cut = cut(batch, (slot, serial), &mut joints, &self.wanted.filter, &self.formats);
+        let front = self.fronts.entry(slot).or_insert_with(|| Front {
+            joints,
+            last: cut.last.map(|last| last.and_then(|last| cut.entries.get(last)).copied()),
+            ..Front::default()
+        });
+        let mut back = self.backs.remove(&slot).unwrap_or_default();
+        cut.take_leads(back.leads);
+        // An entry that goes over batches is known as a whole only now.
+        for (stream, lead) in back.leads.into_iter().enumerate() {
+            if lead.lines > 0 && front.last[stream].is_none() {
+                front.last[stream] = cut.last[stream].and_then(|last| cut.entries.get(last)).copied();
+            }
+        }
+        back.leads = cut.leads;
+        let (head, is_first) = self.heads(store, batch, slot, serial);
+        if self.wanted.takes_time(batch.wall_us) {
+            for entry in cut.entries.into_iter().rev() {
+                self.take_older(entry, &mut back);
+            }
+            if is_first {
+                for orphan in Cut::orphans(std::mem::take(&mut back.leads), batch, slot, serial).into_iter().rev() {
+                    self.take_older(orphan, &mut back);
+                }
+            }
+            head.into_iter().rev().for_each(|row| self.put_front(row));
+        }
+        self.backs.insert(slot, back);
+    }
+
+    fn take_older(&mut self, entry: EntryRow, back: &mut Back) {
+        if !self.wanted.leaves_out() {
+            self.put_front(Row::Entry(entry));
+        } else if entry.standing == Standing::Hit {
+            for near in std::mem::take(&mut back.pending) {
+                self.put_front(Row::Entry(EntryRow { standing: Standing::Around, ..near }));
+            }
+            self.put_front(Row::Entry(entry));
+            back.before = self.wanted.around;
+        } else if back.before > 0 {
+            back.before -= 1;
+            self.put_front(Row::Entry(EntryRow { standing: Standing::Around, ..entry }));
+        } else if self.wanted.around > 0 {
+            back.pending.push_back(entry);
+            while back.pending.len() > self.wanted.around {
+                back.pending.pop_front();
+            }
+        }
+    }
+
+    /// Rows that stand before those of a batch, and whether it is the first of its ring or of its run.
+    fn heads(&self, store: &LogStore, batch: &LogBatch, slot: u32, serial: u64) -> (Vec<Row>, bool) {
+        let before = store.previous(slot, serial);
+        let other_run = before.is_some_and(|before| before.run != batch.run);
+        let is_first = before.is_none() || other_run;
+        if self.wanted.leaves_out() {
+            return (Vec::new(), is_first);
+        }
+        let mut rows = Vec::new();
+        let expected = before.map(|before| before.first_seq + before.lines.len() as u64);
+        if let Some(gap) = expected.and_then(|expected| batch.first_seq.checked_sub(expected)).filter(|gap| *gap > 0) {
+            rows.push(Row::Missed { slot, serial, lines: u32::try_from(gap).unwrap_or(u32::MAX) });
+        }
+        let is_new_run = before.map_or(batch.first_seq == 0, |_| other_run);
+        if is_new_run && batch.source == Source::Output {
+            rows.push(Row::Run { slot, serial });
+        }
+        (rows, is_first)
+    }
+
     /// Adds the rows of a batch that has just come, and forgets those of batches that had to go for it. Returns the numbers
-    /// by which rows at and after `keep` moved down, for cursors.
+    /// by which rows moved down, for cursors.
     pub fn follow(&mut self, store: &LogStore, taken: Taken) -> Dropped {
         let dropped = if taken.evicted { self.forget(store) } else { Dropped::default() };
         let Some(batch) = store.batch(taken.slot, taken.serial) else { return dropped };
-        if self.scope.has(&batch.service) {
-            let rows = self.rows_of(store, batch, taken.slot, taken.serial);
-            self.rows.extend(rows);
+        if !self.wanted.scope.has(&batch.service) || !self.wanted.takes_time(batch.wall_us) {
+            return dropped;
         }
+        let batch = Arc::clone(batch);
+        let (slot, serial) = (taken.slot, taken.serial);
+        let (heads, _) = self.heads(store, &batch, slot, serial);
+        for row in heads {
+            self.put_back(row);
+        }
+        let mut front = self.fronts.remove(&slot).unwrap_or_default();
+        if front.joints.enter(batch.run) {
+            front.last = [None; 2];
+        }
+        let cut = cut(&batch, (slot, serial), &mut front.joints, &self.wanted.filter, &self.formats);
+        for (stream, lead) in cut.leads.into_iter().enumerate().filter(|(_, lead)| lead.lines > 0) {
+            self.grow(&mut front, stream, lead, &batch, serial, slot);
+        }
+        for entry in &cut.entries {
+            self.take_newer(*entry, &mut front);
+        }
+        for (stream, last) in cut.last.into_iter().enumerate() {
+            if let Some(last) = last.and_then(|last| cut.entries.get(last)) {
+                front.last[stream] = Some(*last);
+            }
+        }
+        self.fronts.insert(slot, front);
         dropped
     }
 
-    fn rows_of(&self, store: &LogStore, batch: &LogBatch, slot: u32, serial: u64) -> Vec<Row> {
-        let mut rows = Vec::with_capacity(batch.lines.len() + 1);
-        let filter = match self.showing {
-            Showing::Matches => self.pattern.as_ref(),
-            Showing::Context => None,
-        };
-        if filter.is_none() {
-            let before = store.previous(slot, serial);
-            let expected = before.map(|before| before.first_seq + before.lines.len() as u64);
-            if let Some(gap) =
-                expected.and_then(|expected| batch.first_seq.checked_sub(expected)).filter(|gap| *gap > 0)
-            {
-                rows.push(Row::Missed { slot, serial, lines: u32::try_from(gap).unwrap_or(u32::MAX) });
+    /// The last entry of a stream goes on.
+    fn grow(&mut self, front: &mut Front, stream: usize, lead: Lead, batch: &LogBatch, serial: u64, slot: u32) {
+        let mut leads = [Lead::default(); 2];
+        leads[stream] = lead;
+        let Some(last) = &mut front.last[stream] else {
+            for orphan in Cut::orphans(leads, batch, slot, serial) {
+                self.take_newer(orphan, front);
+                front.last[stream] = Some(orphan);
             }
-            if before.map_or(batch.first_seq == 0, |before| before.run != batch.run) {
-                rows.push(Row::Run { slot, serial });
+            return;
+        };
+        last.lines = last.lines.saturating_add(lead.lines);
+        let grown = *last;
+        let lead = Lead { is_hit: lead.is_hit && grown.standing != Standing::Out, ..lead };
+        let near = self.rows.iter_mut().rev().take(MOST_BETWEEN);
+        let shown = near.filter_map(|row| match row {
+            Row::Entry(entry) => Some(entry),
+            Row::Run { .. } | Row::Missed { .. } | Row::Event { .. } | Row::Gap => None,
+        });
+        for entry in shown {
+            if entry.key() == grown.key() {
+                entry.lines = grown.lines;
+                if lead.is_hit {
+                    entry.standing = Standing::Hit;
+                }
+                return;
             }
         }
-        let lines = batch.lines.iter().zip(0..).filter(|(line, _)| match filter {
-            Some(pattern) => pattern.accepts(&text::plain(batch.text_of(**line))),
-            None => true,
-        });
-        rows.extend(lines.map(|(_, line)| Row::Line { slot, line, serial }));
-        rows
+        if lead.is_hit && self.wanted.leaves_out() {
+            front.pending.retain(|pending| pending.key() != grown.key());
+            self.take_newer(EntryRow { standing: Standing::Hit, ..grown }, front);
+        }
+    }
+
+    fn take_newer(&mut self, entry: EntryRow, front: &mut Front) {
+        if !self.wanted.leaves_out() {
+            self.put_back(Row::Entry(entry));
+        } else if entry.standing == Standing::Hit {
+            for near in std::mem::take(&mut front.pending) {
+                self.put_back(Row::Entry(EntryRow { standing: Standing::Around, ..near }));
+            }
+            self.put_back(Row::Entry(entry));
+            front.after = self.wanted.around;
+        } else if front.after > 0 {
+            front.after -= 1;
+            self.put_back(Row::Entry(EntryRow { standing: Standing::Around, ..entry }));
+        } else if self.wanted.around > 0 {
+            front.pending.push_back(entry);
+            while front.pending.len() > self.wanted.around {
+                front.pending.pop_front();
+            }
+        }
+    }
+
+    /// Adds what has happened since it was last called; true where a row came.
+    pub fn follow_events(&mut self, timeline: &[Arc<Entry>]) -> bool {
+        let newest = timeline.last().map_or(0, |entry| entry.seq);
+        // Another engine counts anew.
+        let since = if newest < self.newest_event { 0 } else { self.newest_event };
+        self.newest_event = newest;
+        let mut news: Vec<_> = timeline.iter().rev().take_while(|entry| entry.seq > since).cloned().collect();
+        news.retain(|entry| self.wanted.takes_event(entry));
+        for entry in news.iter().rev() {
+            self.rows.push_back(Row::Event { seq: entry.seq });
+            self.events.insert(entry.seq, Arc::clone(entry));
+        }
+        !news.is_empty()
+    }
+
+    /// Puts what was loaded from the store in front of what is there, or, from the gap on, behind what was loaded before.
+    pub fn take_past(&mut self, store: &LogStore, serials: std::ops::Range<u64>, slots: &[u32], towards: Towards) {
+        let mut fronts: HashMap<u32, Front> = HashMap::new();
+        let mut rows = Vec::new();
+        for (serial, slot) in serials.zip(slots) {
+            let Some(batch) = store.batch(*slot, serial) else { continue };
+            // What came before the first batch is not known.
+            let is_known = fronts.contains_key(slot) || batch.first_seq == 0;
+            let front = fronts.entry(*slot).or_default();
+            let is_new = front.joints.enter(batch.run);
+            if is_new && is_known && !self.wanted.leaves_out() && batch.source == Source::Output {
+                rows.push(Row::Run { slot: *slot, serial });
+            }
+            let mut cut = cut(batch, (*slot, serial), &mut front.joints, &self.wanted.filter, &self.formats);
+            // Of what the store found, a line alone may be a part of an entry.
+            let orphans = Cut::orphans(std::mem::take(&mut cut.leads), batch, *slot, serial);
+            let is_shown = |entry: &EntryRow| !self.wanted.leaves_out() || entry.standing == Standing::Hit;
+            rows.extend(orphans.into_iter().chain(cut.entries).filter(is_shown).map(Row::Entry));
+        }
+        for entry in rows.iter().filter_map(|row| row.entry()) {
+            self.tally.add(entry);
+        }
+        match towards {
+            Towards::Older => rows.into_iter().rev().for_each(|row| self.past.push_front(row)),
+            Towards::Newer => self.past.extend(rows),
+        }
+    }
+
+    /// Whether something is left out between what was loaded from the store and what is in memory.
+    pub const fn set_gap(&mut self, gap: bool) {
+        self.gap = gap;
+    }
+
+    /// Whether something is left out there.
+    #[must_use]
+    pub const fn has_gap(&self) -> bool {
+        self.gap
+    }
+
+    /// Rows of what was loaded from the store.
+    #[must_use]
+    pub fn past_len(&self) -> usize {
+        self.past.len()
+    }
+
+    /// Lets go of what was loaded from the store from batch `serial` on.
+    pub fn drop_past_from(&mut self, serial: u64) {
+        while let Some(row) = self.past.pop_back_if(|row| row.place().is_none_or(|(_, of)| of >= serial)) {
+            if let Row::Entry(entry) = row {
+                self.tally.remove(entry);
+            }
+            self.gap = true;
+        }
+    }
+
+    /// The batch of the row in the middle of what was loaded from the store.
+    #[must_use]
+    pub fn middle_of_past(&self) -> Option<u64> {
+        let middle = self.past.len() / 2;
+        self.past.range(middle..).find_map(|row| row.place()).map(|(_, serial)| serial)
+    }
+
+    /// Lets go of all that was loaded from the store.
+    pub fn drop_past(&mut self) {
+        for entry in std::mem::take(&mut self.past).iter().filter_map(|row| row.entry()) {
+            self.tally.remove(entry);
+        }
+        self.gap = false;
     }
 
     fn forget(&mut self, store: &LogStore) -> Dropped {
         let oldest = store.oldest_serials();
         let is_kept = |row: &Row| {
-            let (slot, serial) = row.place();
-            oldest.get(slot as usize).is_some_and(|oldest| serial >= *oldest)
+            row.place().is_some_and(|(slot, serial)| oldest.get(slot as usize).is_some_and(|oldest| serial >= *oldest))
         };
-        let mut dropped = Dropped::default();
-        while self.rows.front().is_some_and(|row| !is_kept(row)) {
-            self.rows.pop_front();
-            self.first += 1;
+        let mut dropped = Dropped { live: self.live, ..Dropped::default() };
+        while let Some(row) = self.rows.pop_front_if(|row| !is_kept(row)) {
+            self.live += 1;
+            dropped.front += 1;
+            self.has_gone(row);
         }
-        let mut number = self.first;
+        let mut number = self.live;
+        let mut gone = Vec::new();
         self.rows.retain(|row| {
-            let kept = is_kept(row);
+            let kept = row.place().is_none() || is_kept(row);
             if !kept {
                 dropped.numbers.push(number);
+                gone.push(*row);
             }
             number += 1;
             kept
         });
+        for row in gone {
+            self.has_gone(row);
+        }
+        self.gap |= dropped.front > 0 && !self.past.is_empty();
         dropped
     }
 
-    /// Whether the pattern accepts row `number`; false without a pattern or a line.
-    #[must_use]
-    pub fn is_match(&self, store: &LogStore, number: i64) -> bool {
-        let (Some(pattern), Some(Row::Line { slot, line, serial })) = (&self.pattern, self.row(number)) else {
-            return false;
-        };
-        store.batch(slot, serial).is_some_and(|batch| pattern.accepts(&text::plain(batch.line(line as usize))))
+    fn has_gone(&mut self, row: Row) {
+        match row {
+            Row::Entry(entry) => self.tally.remove(entry),
+            Row::Event { seq } => {
+                self.events.remove(&seq);
+            }
+            Row::Run { .. } | Row::Missed { .. } | Row::Gap => {}
+        }
     }
 
-    /// Lines that are kept of those services, matching or not.
+    /// Lines that are kept of those services, meant or not.
     #[must_use]
     pub fn lines_in_scope(&self, store: &LogStore) -> usize {
-        store.rings().iter().filter(|ring| self.scope.has(&ring.service)).map(super::store::Ring::lines).sum()
+        store.rings().iter().filter(|ring| self.wanted.scope.has(&ring.service)).map(super::store::Ring::lines).sum()
     }
 }
 
-/// Numbers of rows that were taken out of the middle, ascending: a cursor below them moves up by their count.
+/// Rows from the end among which an entry is looked for that goes on.
+const MOST_BETWEEN: usize = 256;
+
+/// Rows that are gone: so many at the front, and the numbers of those out of the middle, ascending.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Dropped {
+    live: i64,
+    front: i64,
     numbers: Vec<i64>,
 }
 
@@ -288,6 +634,9 @@ impl Dropped {
     /// Where row `number` is now.
     #[must_use]
     pub fn renumber(&self, number: i64) -> i64 {
+        if number < self.live {
+            return number + self.front;
+        }
         number - i64::try_from(self.numbers.partition_point(|dropped| *dropped < number)).unwrap_or(0)
     }
 }

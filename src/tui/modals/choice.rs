@@ -7,7 +7,7 @@ use ratatui::{
     widgets::{Clear, Paragraph},
 };
 
-use super::{Modal, palette, text};
+use super::{Modal, palette, share, text};
 use crate::{
     model::{policy::Risk, signal::Signal},
     tui::{
@@ -43,6 +43,7 @@ pub(crate) fn row_at(ui: &Ui, body: Rect, at: Position) -> Hit {
     let Some(modal) = &ui.modal else { return Hit::Outside };
     let (area, offset) = match modal {
         Modal::Signals { view, .. } | Modal::Themes { view, .. } => (list_area(body, modal.choices()), view.offset()),
+        Modal::Share(share) => (list_area(body, modal.choices()), share.view.offset()),
         Modal::Text { .. } | Modal::Palette(_) | Modal::Confirm { .. } | Modal::Leave { .. } => {
             (centred(body, 100, body.height), 0)
         }
@@ -68,6 +69,10 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, modal: &Modal, body: Rect) {
         Modal::Themes { themes, view, .. } => {
             let rows = themes.iter().map(|theme| theme_row(ui, theme)).collect();
             draw_list(frame, ui, "theme", rows, *view, body);
+        }
+        Modal::Share(share) => {
+            let rows = share.ways().iter().map(|way| share::row(ui, *way)).collect();
+            draw_list(frame, ui, "share lines", rows, share.view, body);
         }
         Modal::Confirm { plan, .. } => {
             let role = match plan.risk {

@@ -7,6 +7,7 @@ pub(crate) mod detail;
 pub(crate) mod health;
 pub(crate) mod help;
 pub(crate) mod palette;
+pub(crate) mod share;
 pub(crate) mod text;
 pub(crate) mod why;
 
@@ -41,6 +42,8 @@ pub(crate) enum Modal {
         themes: Vec<Theme>,
         view: Viewport,
     },
+    /// Where lines of output are to go.
+    Share(share::Share),
     /// Something to read.
     Text {
         kind: text::TextKind,
@@ -55,10 +58,11 @@ impl Modal {
     }
 
     /// How many things there are to choose from.
-    pub(crate) const fn choices(&self) -> usize {
+    pub(crate) fn choices(&self) -> usize {
         match self {
             Self::Signals { .. } => Signal::ALL.len(),
             Self::Themes { themes, .. } => themes.len(),
+            Self::Share(share) => share.ways().len(),
             Self::Palette(_) | Self::Confirm { .. } | Self::Leave { .. } | Self::Text { .. } => 0,
         }
     }

@@ -42,8 +42,6 @@ pub(crate) enum TextKind {
     Entry(Arc<Entry>),
     /// Everything known about a container.
     Container { id: String, name: String },
-    /// Some text.
-    Plain { title: String, text: String },
 }
 
 /// What is asked about.
@@ -75,7 +73,6 @@ impl TextKind {
             }
             Self::Entry(entry) => entry.service.as_ref().map_or_else(|| "event".to_owned(), ToString::to_string),
             Self::Container { name, .. } => format!("container {name}"),
-            Self::Plain { title, .. } => title.clone(),
         }
     }
 
@@ -88,10 +85,6 @@ impl TextKind {
             Self::Why(subject) => why::lines(ui, subject, width),
             Self::Entry(entry) => detail::entry(ui, entry, width),
             Self::Container { id, .. } => container::lines(ui, id, width),
-            Self::Plain { text, .. } => {
-                let style = ui.ink();
-                format::wrap(text, width).into_iter().map(|line| Line::styled(line, style)).collect()
-            }
         }
     }
 }
@@ -116,9 +109,6 @@ pub(crate) fn longest_scroll(ui: &Ui) -> usize {
 /// The whole open text.
 pub(crate) fn copy(ui: &Ui) -> Option<String> {
     let Some(Modal::Text { kind, .. }) = &ui.modal else { return None };
-    if let TextKind::Plain { text, .. } = kind {
-        return Some(text.clone());
-    }
     let lines = kind.lines(ui, 100);
     Some(lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }

@@ -3,6 +3,7 @@
 pub(crate) mod containers;
 pub(crate) mod graphs;
 pub(crate) mod logs;
+pub(crate) mod patterns;
 pub(crate) mod projects;
 pub(crate) mod services;
 pub(crate) mod timeline;
@@ -17,11 +18,11 @@ use ratatui::{
 
 use super::{
     format,
-    pattern::Pattern,
     theme::{ColorDepth, Role},
     ui::{Pane, Ui},
     widgets::{Focus, Panel, Viewport, scrollbar},
 };
+use crate::insight::filter::Pattern;
 
 pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, pane: Pane, area: Rect) {
     match pane {
@@ -31,6 +32,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, pane: Pane, area: Rect) {
         Pane::Logs => logs::draw(frame, ui, area),
         Pane::Timeline => timeline::draw(frame, ui, area),
         Pane::Containers => containers::draw(frame, ui, area),
+        Pane::Patterns => patterns::draw(frame, ui, area),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{containers, modal, say, service::ask};
+use super::{containers, logs, modal, patterns, say, service::ask};
 use crate::{
     host::handle::Link,
     model::{
@@ -43,12 +43,13 @@ pub(super) fn act(ui: &mut Ui, action: GlobalKey) -> Vec<UiEffect> {
         GlobalKey::LogsPane => ui.focus = Pane::Logs,
         GlobalKey::TimelinePane => ui.focus = Pane::Timeline,
         GlobalKey::ContainersPane => containers::toggle(ui),
+        GlobalKey::PatternsPane => patterns::toggle(ui),
         GlobalKey::Help => ui.modal = Some(Modal::text(TextKind::Help)),
         GlobalKey::Palette => ui.modal = Some(Modal::Palette(Box::new(Palette::new(ui)))),
         GlobalKey::ShowProblems => ui.modal = Some(Modal::text(TextKind::Problems)),
         GlobalKey::Why => why(ui),
         // It has the whole screen already.
-        GlobalKey::Zoom if ui.focus == Pane::Containers => {}
+        GlobalKey::Zoom if ui.focus.is_alone() => {}
         GlobalKey::Zoom => ui.zoomed = !ui.zoomed,
         GlobalKey::Back => back(ui),
         GlobalKey::Wider => resize(ui, Some(Divider::Column), STEP),
@@ -108,9 +109,10 @@ fn back(ui: &mut Ui) {
     let was_filtered = match ui.focus {
         Pane::Projects => ui.projects.pattern.take().is_some(),
         Pane::Services => ui.services.pattern.take().is_some(),
-        Pane::Logs => ui.logs.pattern.take().is_some(),
+        Pane::Logs => logs::drop_last(ui),
         Pane::Timeline => ui.timeline.pattern.take().is_some(),
         Pane::Containers => ui.containers.pattern.take().is_some(),
+        Pane::Patterns => ui.patterns.pattern.take().is_some(),
         Pane::Graphs => false,
     };
     if was_filtered {
@@ -118,6 +120,8 @@ fn back(ui: &mut Ui) {
     }
     if ui.focus == Pane::Containers {
         containers::toggle(ui);
+    } else if ui.focus == Pane::Patterns {
+        patterns::toggle(ui);
     } else if ui.zoomed {
         ui.zoomed = false;
     } else if ui.services.marks.is_empty() {
@@ -142,7 +146,7 @@ fn why(ui: &mut Ui) {
     let subject = match ui.focus {
         Pane::Containers => of_container(),
         Pane::Projects => None,
-        Pane::Services | Pane::Graphs | Pane::Logs => service(),
+        Pane::Services | Pane::Graphs | Pane::Logs | Pane::Patterns => service(),
         Pane::Timeline => ui.selected_entry().cloned().map(Subject::Entry),
     };
     let subject = subject.unwrap_or_else(project);
@@ -152,7 +156,7 @@ fn why(ui: &mut Ui) {
 fn edit(ui: &mut Ui) -> Vec<UiEffect> {
     let place = match ui.focus {
         Pane::Projects => None,
-        Pane::Services | Pane::Graphs | Pane::Logs | Pane::Timeline | Pane::Containers => {
+        Pane::Services | Pane::Graphs | Pane::Logs | Pane::Timeline | Pane::Containers | Pane::Patterns => {
             ui.targets().first().map(|service| (service.source.file.clone(), Some(service.source.line)))
         }
     };

@@ -1,6 +1,6 @@
 //! Keys of lists and texts, on whichever pane has them.
 
-use super::{containers, logs, move_services, project, prompt, say, service};
+use super::{containers, logs, move_services, patterns, project, prompt, say, service};
 use crate::{
     model::{ids::ServiceId, timeline::Severity},
     tui::{
@@ -80,6 +80,7 @@ pub(super) fn scroll(ui: &mut Ui, pane: Pane, motion: Motion) {
             ui.timeline.selected = seq;
         }
         Pane::Containers => containers::go(ui, motion),
+        Pane::Patterns => patterns::go(ui, motion),
     }
 }
 
@@ -87,7 +88,7 @@ fn next(ui: &mut Ui, motion: Motion) {
     match ui.focus {
         Pane::Logs => logs::next_match(ui, motion),
         // Filtered lists hold nothing but matches.
-        Pane::Projects | Pane::Services | Pane::Graphs | Pane::Timeline | Pane::Containers => {
+        Pane::Projects | Pane::Services | Pane::Graphs | Pane::Timeline | Pane::Containers | Pane::Patterns => {
             scroll(ui, ui.focus, motion);
         }
     }
@@ -97,11 +98,8 @@ fn open(ui: &mut Ui) -> Vec<UiEffect> {
     match ui.focus {
         Pane::Projects => return project::open(ui),
         Pane::Services | Pane::Graphs | Pane::Containers => service::detail(ui),
-        Pane::Logs => {
-            if let Some((title, text)) = logs::selected_text(ui) {
-                ui.modal = Some(Modal::text(TextKind::Plain { title, text }));
-            }
-        }
+        Pane::Logs => logs::open(ui),
+        Pane::Patterns => patterns::open(ui),
         Pane::Timeline => {
             if let Some(entry) = ui.selected_entry().cloned() {
                 ui.modal = Some(Modal::text(TextKind::Entry(entry)));
@@ -131,6 +129,7 @@ fn mark(ui: &mut Ui) {
             }
             move_services(ui, Motion::By(1));
         }
+        Pane::Patterns => patterns::next_since(ui),
         Pane::Timeline | Pane::Containers => {}
     }
 }
@@ -144,8 +143,9 @@ pub(super) fn mark_all(ui: &mut Ui) {
     ui.services.marks = shown.collect();
 }
 
-/// The largest text that terminals take through OSC 52 without harm, bytes.
-const COPY_LIMIT: usize = 100_000;
+/// The largest text that terminals take through OSC 52 without harm, bytes: tmux and others stop reading a sequence at some hundred thousand. What is longer is
+/// written to a file.
+pub(crate) const COPY_LIMIT: usize = 100_000;
 
 fn copy(ui: &mut Ui) -> Vec<UiEffect> {
     let text = match ui.focus {
@@ -160,6 +160,7 @@ fn copy(ui: &mut Ui) -> Vec<UiEffect> {
         }
         Pane::Logs => logs::text_to_copy(ui),
         Pane::Containers => containers::text_to_copy(ui),
+        Pane::Patterns => patterns::text_to_copy(ui),
         Pane::Timeline => {
             ui.selected_entry().map(|entry| format!("{} {}", ui.zone.date(entry.at.wall_us), entry_text(entry).trim()))
         }
@@ -174,10 +175,8 @@ pub(super) fn copy_text(ui: &mut Ui, text: Option<String>) -> Vec<UiEffect> {
         return Vec::new();
     };
     if text.len() > COPY_LIMIT {
-        let size = text.len();
-        let hint = Some("select fewer lines, or filter them".to_owned());
-        say(ui, Severity::Error, format!("{size} bytes are too many for the terminal's clipboard (100 kB)"), hint);
-        return Vec::new();
+        let why = format!("{} bytes are too many for the terminal's clipboard (100 kB)", text.len());
+        return vec![UiEffect::Save { name: "cas-copy".to_owned(), text, why }];
     }
     let lines = text.lines().count();
     let what = if lines == 1 { format!("{} characters", text.chars().count()) } else { format!("{lines} lines") };

@@ -3,10 +3,13 @@
 
 mod containers;
 mod global;
+mod histogram;
 mod list;
-mod logs;
+pub(crate) mod logs;
 mod modal;
 mod mouse;
+mod past;
+mod patterns;
 mod project;
 mod prompt;
 mod service;
@@ -52,6 +55,11 @@ const fn is_wish(effect: &UiEffect) -> bool {
         | UiEffect::LeaveRunning
         | UiEffect::Attach(_) => true,
         UiEffect::Copy(_)
+        | UiEffect::Save { .. }
+        | UiEffect::Page(_)
+        | UiEffect::Peruse(_)
+        | UiEffect::SearchLogs { .. }
+        | UiEffect::AskPatterns(_)
         | UiEffect::Ring
         | UiEffect::Notify(_)
         | UiEffect::LoadThemes
@@ -68,7 +76,7 @@ fn say_only_looking(ui: &mut Ui) {
 }
 
 fn take(ui: &mut Ui, message: Message) -> Vec<UiEffect> {
-    let effects = match message {
+    let mut effects = match message {
         Message::Key(event) => key(ui, event),
         Message::Mouse(event) => return mouse::mouse(ui, event),
         Message::Paste(text) => prompt::paste(ui, &text),
@@ -88,6 +96,15 @@ fn take(ui: &mut Ui, message: Message) -> Vec<UiEffect> {
         Message::Log(news) => return logs::take(ui, news),
         Message::LogHistory(batches) => {
             logs::take_history(ui, batches);
+            Vec::new()
+        }
+        Message::LogFinds { ticket, answer } => {
+            past::take(ui, ticket, answer);
+            Vec::new()
+        }
+        Message::Worked => Vec::new(),
+        Message::Patterns(answer) => {
+            patterns::take(ui, answer);
             Vec::new()
         }
         Message::Replied { request, reply } => {
@@ -110,6 +127,8 @@ fn take(ui: &mut Ui, message: Message) -> Vec<UiEffect> {
     };
     settle(ui);
     ui.stale = true;
+    effects.extend(past::ask(ui));
+    effects.extend(patterns::ask(ui));
     effects
 }
 
@@ -125,10 +144,15 @@ fn key(ui: &mut Ui, event: KeyEvent) -> Vec<UiEffect> {
         Some(Modal::Confirm { .. } | Modal::Leave { .. }) => {
             ui.keymap.action(Layer::Confirm, &event).map_or_else(Vec::new, |action| modal::answer(ui, action))
         }
-        Some(Modal::Signals { .. } | Modal::Themes { .. } | Modal::Text { .. }) => {
+        Some(Modal::Signals { .. } | Modal::Themes { .. } | Modal::Text { .. } | Modal::Share(_)) => {
             ui.keymap.action(Layer::Screen, &event).map_or_else(Vec::new, |action| modal::act(ui, action))
         }
-        None => ui.keymap.action(Layer::Screen, &event).map_or_else(Vec::new, |action| act(ui, action)),
+        None => {
+            let layers =
+                if ui.focus == Pane::Logs { [Layer::Logs, Layer::Screen] } else { [Layer::Screen, Layer::Logs] };
+            let action = layers.into_iter().find_map(|layer| ui.keymap.action(layer, &event));
+            action.map_or_else(Vec::new, |action| act(ui, action))
+        }
     }
 }
 
@@ -142,10 +166,7 @@ pub(crate) fn act(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
         Action::Global(key) => global::act(ui, key),
         Action::List(key) => list::act(ui, key),
         Action::Service(key) => service::act(ui, key),
-        Action::Logs(key) => {
-            logs::act(ui, key);
-            Vec::new()
-        }
+        Action::Logs(key) => logs::act(ui, key),
         Action::Prompt(_) | Action::Confirm(_) => Vec::new(),
     }
 }
@@ -222,6 +243,7 @@ fn settle(ui: &mut Ui) {
     settle_services(ui);
     settle_timeline(ui);
     containers::settle(ui);
+    patterns::settle(ui);
     logs::settle(ui);
 }
 

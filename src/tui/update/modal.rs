@@ -12,7 +12,7 @@ use crate::{
         action::{Action, ConfirmKey, GlobalKey, ListKey, ServiceKey},
         layout::Areas,
         message::UiEffect,
-        modals::{Modal, text},
+        modals::{Modal, share::Target, text},
         motion::{Motion, select},
         theme::Theme,
         ui::{Leaving, LogPosition, Ui},
@@ -62,7 +62,12 @@ pub(super) fn answer(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
             Vec::new()
         }
         Some(
-            Modal::Leave { .. } | Modal::Palette(_) | Modal::Signals { .. } | Modal::Themes { .. } | Modal::Text { .. },
+            Modal::Leave { .. }
+            | Modal::Palette(_)
+            | Modal::Signals { .. }
+            | Modal::Themes { .. }
+            | Modal::Text { .. }
+            | Modal::Share(_),
         )
         | None => Vec::new(),
     }
@@ -112,10 +117,9 @@ fn of_service(ui: &mut Ui, action: Action) -> Vec<UiEffect> {
                     None
                 }
                 // Of a project no service is shown that the keys could mean.
-                text::TextKind::Why(text::Subject::Project(_))
-                | text::TextKind::Help
-                | text::TextKind::Problems
-                | text::TextKind::Plain { .. } => return Vec::new(),
+                text::TextKind::Why(text::Subject::Project(_)) | text::TextKind::Help | text::TextKind::Problems => {
+                    return Vec::new();
+                }
             };
             if again.is_some_and(|key| action == Action::Service(key)) {
                 close(ui);
@@ -143,7 +147,7 @@ fn ask_why(ui: &mut Ui) {
             let Some(service) = ui.container(id).and_then(|container| ui.owner(container)) else { return };
             Some(text::Subject::Service(service.id.clone()))
         }
-        text::TextKind::Help | text::TextKind::Problems | text::TextKind::Plain { .. } => return,
+        text::TextKind::Help | text::TextKind::Problems => return,
     };
     match subject {
         Some(subject) => ui.modal = Some(Modal::text(text::TextKind::Why(subject))),
@@ -181,6 +185,10 @@ pub(super) fn scroll(ui: &mut Ui, motion: Motion) {
                 ui.theme = theme.clone();
             }
         }
+        Modal::Share(share) => {
+            let place = motion.apply(share.view.selected(), choices);
+            select(&mut share.view, place, choices, page);
+        }
         Modal::Palette(_) | Modal::Confirm { .. } | Modal::Leave { .. } => {}
     }
 }
@@ -201,6 +209,11 @@ pub(super) fn choose(ui: &mut Ui) -> Vec<UiEffect> {
             }
             Vec::new()
         }
+        Some(Modal::Share(chosen)) => match chosen.effect(ui) {
+            Some((Target::Clipboard, UiEffect::Copy(text))) => list::copy_text(ui, Some(text)),
+            Some((_, effect)) => vec![effect],
+            None => list::copy_text(ui, None),
+        },
         Some(Modal::Palette(_) | Modal::Confirm { .. } | Modal::Leave { .. } | Modal::Text { .. }) | None => Vec::new(),
     }
 }

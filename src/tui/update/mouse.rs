@@ -3,14 +3,17 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 
-use super::{Motion, containers, list, logs, modal, settle};
+use super::{Motion, containers, histogram, list, logs, modal, past, patterns, settle};
 use crate::tui::{
     draw::tab_at,
     layout::{Areas, inside},
     lists::ServiceRow,
     message::UiEffect,
     modals::{Modal, choice},
-    panes::{containers::areas as containers_area, logs::row_at},
+    panes::{
+        containers::areas as containers_area,
+        logs::{bars_area, row_at},
+    },
     ui::{Divider, Pane, Ui},
 };
 
@@ -19,7 +22,7 @@ const NOTCH: i64 = 3;
 
 pub(super) fn mouse(ui: &mut Ui, event: MouseEvent) -> Vec<UiEffect> {
     let at = Position::new(event.column, event.row);
-    let effects = match event.kind {
+    let mut effects = match event.kind {
         MouseEventKind::Down(MouseButton::Left) => press(ui, at),
         MouseEventKind::Drag(MouseButton::Left) => {
             drag(ui, at);
@@ -40,7 +43,15 @@ pub(super) fn mouse(ui: &mut Ui, event: MouseEvent) -> Vec<UiEffect> {
     };
     settle(ui);
     ui.stale = true;
+    effects.extend(past::ask(ui));
+    effects.extend(patterns::ask(ui));
     effects
+}
+
+/// The bar of the histogram of the logs at `at`.
+fn bar_at(areas: &Areas, ui: &Ui, at: Position) -> Option<u32> {
+    let bars = bars_area(ui, inside(areas.pane(Pane::Logs)?))?;
+    bars.contains(at).then(|| u32::from(at.x - bars.x))
 }
 
 fn wheel(ui: &mut Ui, at: Position, motion: Motion) -> Vec<UiEffect> {
@@ -59,7 +70,9 @@ fn press(ui: &mut Ui, at: Position) -> Vec<UiEffect> {
     if let Some(open) = ui.modal.as_ref() {
         let asks = match open {
             Modal::Confirm { .. } | Modal::Leave { .. } => true,
-            Modal::Palette(_) | Modal::Signals { .. } | Modal::Themes { .. } | Modal::Text { .. } => false,
+            Modal::Palette(_) | Modal::Signals { .. } | Modal::Themes { .. } | Modal::Text { .. } | Modal::Share(_) => {
+                false
+            }
         };
         match choice::row_at(ui, areas.body, at) {
             choice::Hit::Row(row) => {
@@ -77,6 +90,11 @@ fn press(ui: &mut Ui, at: Position) -> Vec<UiEffect> {
         if let Some(pane) = tab_at(ui, at.x) {
             ui.focus = pane;
         }
+        return Vec::new();
+    }
+    if let Some(bar) = bar_at(&areas, ui, at) {
+        ui.focus = Pane::Logs;
+        histogram::point(ui, bar, false);
         return Vec::new();
     }
     ui.drag = areas.divider_at(at);
@@ -129,11 +147,17 @@ fn select_row(ui: &mut Ui, pane: Pane, row: usize) {
             }
         }
         Pane::Containers => containers::select_row(ui, row),
+        Pane::Patterns => patterns::select_row(ui, row),
     }
 }
 
 fn drag(ui: &mut Ui, at: Position) {
-    let (Some(divider), Some(areas)) = (ui.drag, Areas::of(ui)) else { return };
+    let Some(areas) = Areas::of(ui) else { return };
+    if let Some(bar) = bar_at(&areas, ui, at).filter(|_| ui.drag.is_none()) {
+        histogram::point(ui, bar, true);
+        return;
+    }
+    let Some(divider) = ui.drag else { return };
     let place = match divider {
         Divider::Column => at.x.saturating_sub(areas.body.x),
         Divider::Projects | Divider::Services | Divider::Graphs | Divider::Stacked => at.y.saturating_sub(areas.body.y),

@@ -4,6 +4,7 @@ use crossterm::event::KeyEvent;
 
 use super::{act, list, project, say};
 use crate::{
+    insight::filter::{Pattern, Term},
     model::{
         ids::RequestId,
         policy::{Consent, Origin, Request},
@@ -16,7 +17,6 @@ use crate::{
         message::UiEffect,
         modals::{Modal, palette::Run},
         motion::Motion,
-        pattern::Pattern,
         ui::{FilterPrompt, Pane, Ui},
     },
 };
@@ -26,7 +26,8 @@ fn source_of(ui: &Ui, pane: Pane) -> Option<String> {
     let pattern = match pane {
         Pane::Projects => return ui.projects.pattern.as_ref().map(|wanted| wanted.source().to_owned()),
         Pane::Services => &ui.services.pattern,
-        Pane::Logs => &ui.logs.pattern,
+        Pane::Logs => return ui.logs.terms.last().map(|term| term.source().to_owned()),
+        Pane::Patterns => &ui.patterns.pattern,
         Pane::Timeline => &ui.timeline.pattern,
         Pane::Containers => &ui.containers.pattern,
         Pane::Graphs => return None,
@@ -34,12 +35,16 @@ fn source_of(ui: &Ui, pane: Pane) -> Option<String> {
     pattern.as_ref().map(|pattern| pattern.source().to_owned())
 }
 
-/// Projects are looked for, all else is filtered.
-fn set(ui: &mut Ui, pane: Pane, text: &str) {
+/// Projects are looked for, all else is filtered; `place` says by which of several filters of the pane.
+fn set(ui: &mut Ui, pane: Pane, place: usize, text: &str) {
     match pane {
         Pane::Projects => ui.projects.pattern = Fuzzy::parse(text),
         Pane::Services => ui.services.pattern = Pattern::parse(text),
-        Pane::Logs => ui.logs.pattern = Pattern::parse(text),
+        Pane::Logs => {
+            ui.logs.terms.truncate(place);
+            ui.logs.terms.extend(Term::parse(text));
+        }
+        Pane::Patterns => ui.patterns.pattern = Pattern::parse(text),
         Pane::Timeline => ui.timeline.pattern = Pattern::parse(text),
         Pane::Containers => ui.containers.pattern = Pattern::parse(text),
         Pane::Graphs => {}
@@ -50,16 +55,25 @@ fn set(ui: &mut Ui, pane: Pane, text: &str) {
 pub(super) fn open(ui: &mut Ui) {
     let pane = match ui.focus {
         Pane::Graphs => Pane::Services,
-        other @ (Pane::Projects | Pane::Services | Pane::Logs | Pane::Timeline | Pane::Containers) => other,
+        other @ (Pane::Projects | Pane::Services | Pane::Logs | Pane::Timeline | Pane::Containers | Pane::Patterns) => {
+            other
+        }
     };
     let before = source_of(ui, pane);
     let edit = LineEdit::new(before.as_deref().unwrap_or_default());
-    ui.prompt = Some(FilterPrompt { pane, edit, before });
+    let place = ui.logs.terms.len().saturating_sub(1);
+    ui.prompt = Some(FilterPrompt { pane, edit, before, place });
+}
+
+/// Begins to type one more filter for the logs.
+pub(super) fn open_another(ui: &mut Ui) {
+    let (edit, place) = (LineEdit::new(""), ui.logs.terms.len());
+    ui.prompt = Some(FilterPrompt { pane: Pane::Logs, edit, before: None, place });
 }
 
 pub(super) fn key(ui: &mut Ui, event: KeyEvent) -> Vec<UiEffect> {
     let Some(prompt) = ui.prompt.as_mut() else { return Vec::new() };
-    let pane = prompt.pane;
+    let (pane, place) = (prompt.pane, prompt.place);
     match ui.keymap.action(Layer::Prompt, &event) {
         Some(Action::Prompt(PromptKey::Accept)) => {
             ui.prompt = None;
@@ -72,7 +86,7 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent) -> Vec<UiEffect> {
         Some(Action::Prompt(PromptKey::Cancel)) => {
             let before = prompt.before.take().unwrap_or_default();
             ui.prompt = None;
-            set(ui, pane, &before);
+            set(ui, pane, place, &before);
         }
         Some(Action::Prompt(PromptKey::NextChoice)) if pane == Pane::Projects => {
             list::scroll(ui, pane, Motion::By(1));
@@ -92,8 +106,8 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent) -> Vec<UiEffect> {
 
 fn apply(ui: &mut Ui) {
     let Some(prompt) = &ui.prompt else { return };
-    let (pane, text) = (prompt.pane, prompt.edit.text().to_owned());
-    set(ui, pane, &text);
+    let (pane, place, text) = (prompt.pane, prompt.place, prompt.edit.text().to_owned());
+    set(ui, pane, place, &text);
     if pane == Pane::Projects {
         project::select_best(ui);
     }

@@ -125,7 +125,7 @@ fn attach(ui: &mut Ui) -> Vec<UiEffect> {
 /// In the timeline the service in question is the entry's: select it before going elsewhere.
 fn select_target(ui: &mut Ui) {
     let target = ui.targets().first().map(|service| service.id.clone());
-    if matches!(ui.focus, Pane::Timeline | Pane::Containers) && target.is_some() {
+    if matches!(ui.focus, Pane::Timeline | Pane::Containers | Pane::Patterns) && target.is_some() {
         ui.services.selected = target;
     }
 }
@@ -133,7 +133,7 @@ fn select_target(ui: &mut Ui) {
 /// The one service that is looked into: in the timeline the entry's.
 fn looked_into(ui: &Ui) -> Option<ServiceId> {
     match ui.focus {
-        Pane::Timeline | Pane::Containers => ui.targets().first().map(|service| service.id.clone()),
+        Pane::Timeline | Pane::Containers | Pane::Patterns => ui.targets().first().map(|service| service.id.clone()),
         Pane::Projects | Pane::Services | Pane::Graphs | Pane::Logs => ui.services.selected.clone(),
     }
 }

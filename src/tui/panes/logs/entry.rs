@@ -1,0 +1,180 @@
+//! An entry of the logs on the screen: folded to a row or whole, as message and fields or as it was written.
+
+use ratatui::{
+    style::Style,
+    text::{Line, Span},
+};
+
+use crate::{
+    insight::entry::{Field, Parsed, last_word},
+    model::{
+        level::Level,
+        log::{LogBatch, LogLine, Stream},
+        text,
+    },
+    tui::{
+        format::clean,
+        logs::row::{EntryRow, Standing},
+        theme::Role,
+        ui::Ui,
+        widgets::log_line::{self, Fit},
+    },
+};
+
+/// Lines of an entry that are shown at most.
+const LONGEST: usize = 500;
+
+/// Columns of the names of fields below each other.
+const NAME: usize = 24;
+
+/// Formats whose lines are easier to read as message and fields.
+const STRUCTURED: [&str; 2] = ["json", "logfmt"];
+
+/// The rows of an entry in so many columns, without what stands before them.
+pub(super) fn rows(ui: &Ui, entry: EntryRow, columns: usize) -> Vec<Line<'static>> {
+    let lines = ui.logs.store.lines_of(entry);
+    let Some((batch, first)) = lines.first() else { return vec![Line::default()] };
+    let is_whole = ui.logs.unfolded.contains(&entry.key()) != (ui.logs.unfold_all && entry.lines > 1);
+    let base = base(ui, entry);
+    let first_text = batch.text_of(*first);
+    let plain = text::plain(first_text);
+    let structured = (!ui.logs.as_written && is_structured(&plain)).then(|| ui.logs.view.formats().parse(&plain));
+    let structured = structured.filter(|parsed| STRUCTURED.contains(&&*parsed.format));
+    let fit = if ui.logs.wrap || is_whole {
+        Fit::Wrap { columns: columns.max(1) }
+    } else {
+        Fit::Cut { from: usize::from(ui.logs.shift), columns }
+    };
+    let mut rows = match &structured {
+        Some(parsed) => message(ui, parsed, fit, base, !is_whole),
+        None if is_whole || entry.lines == 1 => written(ui, first_text, fit, base),
+        None => written(ui, &folded(&lines, &plain), fit, base),
+    };
+    if is_whole {
+        if let Some(parsed) = &structured {
+            rows.extend(parsed.fields.iter().flat_map(|field| field_rows(ui, field, columns)));
+        }
+        for (batch, line) in lines.iter().skip(1).take(LONGEST) {
+            rows.extend(written(ui, batch.text_of(*line), fit, base));
+        }
+        if lines.len() > LONGEST {
+            let more = format!("… {} more lines", lines.len() - LONGEST);
+            rows.push(Line::styled(more, ui.theme.style(Role::Muted)));
+        }
+    } else if entry.lines > 1 {
+        fold(ui, &mut rows, entry.lines, columns);
+    }
+    rows
+}
+
+/// How many rows [`rows`] makes.
+pub(super) fn height(ui: &Ui, entry: EntryRow, columns: usize) -> usize {
+    if !ui.logs.wrap && entry.lines == 1 && !ui.logs.unfolded.contains(&entry.key()) {
+        return 1;
+    }
+    rows(ui, entry, columns).len()
+}
+
+/// Text that may be JSON or logfmt: others need not be parsed to be shown.
+fn is_structured(plain: &str) -> bool {
+    plain.starts_with('{') || plain.contains('=')
+}
+
+/// The first line, and the one that says most.
+fn folded(lines: &[(&std::sync::Arc<LogBatch>, LogLine)], first: &str) -> String {
+    let plain: Vec<_> = lines.iter().map(|(batch, line)| text::plain(batch.text_of(*line))).collect();
+    let says_most = last_word(plain.iter().map(|line| &**line));
+    match plain.get(says_most).filter(|_| says_most > 0) {
+        Some(line) => format!("{first}  {}", line.trim_start()),
+        None => first.to_owned(),
+    }
+}
+
+/// How many lines are folded away, at the end of the last row.
+fn fold(ui: &Ui, rows: &mut [Line<'static>], lines: u16, columns: usize) {
+    let Some(last) = rows.last_mut() else { return };
+    let words = format!(" ⤷ +{}", lines - 1);
+    let room = columns.saturating_sub(text::width(&words));
+    while last.width() > room {
+        let Some(span) = last.spans.last_mut() else { break };
+        let shorter: String = {
+            let mut chars = span.content.chars();
+            chars.next_back();
+            chars.collect()
+        };
+        if shorter.is_empty() {
+            last.spans.pop();
+        } else {
+            span.content = shorter.into();
+        }
+    }
+    last.spans.push(Span::styled(words, ui.theme.style(Role::Accent)));
+}
+
+fn base(ui: &Ui, entry: EntryRow) -> Style {
+    match (entry.standing, entry.level) {
+        (Standing::Around, _) => ui.theme.style(Role::Muted),
+        (_, Some(Level::Trace | Level::Debug)) => ui.theme.style(Role::Muted),
+        (Standing::Plain | Standing::Hit | Standing::Out, _) => ui.ink(),
+    }
+}
+
+/// A line as it was written.
+fn written(ui: &Ui, text: &str, fit: Fit, base: Style) -> Vec<Line<'static>> {
+    let highlights: Vec<_> = ui.logs.terms.iter().filter_map(|term| term.highlight()).collect();
+    log_line::render(text, fit, &highlights, &ui.theme, base)
+}
+
+/// A structured line: its level, its message, its fields on the same row.
+fn message(ui: &Ui, parsed: &Parsed<'_>, fit: Fit, base: Style, with_fields: bool) -> Vec<Line<'static>> {
+    let mut text = String::new();
+    if let Some(level) = parsed.level {
+        text.push_str(&crate::tui::format::cell(&level.label().to_uppercase(), 5));
+        text.push(' ');
+    }
+    text.push_str(&parsed.message);
+    let fields_from = text.len();
+    if with_fields {
+        for Field { name, value } in &parsed.fields {
+            text.push_str("  ");
+            text.push_str(name);
+            text.push('=');
+            text.push_str(value);
+        }
+    }
+    let highlights: Vec<_> = ui.logs.terms.iter().filter_map(|term| term.highlight()).collect();
+    let muted = [(fields_from..text.len(), ui.theme.style(Role::Muted))];
+    let level = parsed.level.map(|level| (0..5, super::level_style(ui, level)));
+    let painted: Vec<_> = level.into_iter().chain(muted).collect();
+    log_line::render_painted(&text, &painted, fit, &highlights, &ui.theme, base)
+}
+
+/// A field below its entry.
+fn field_rows(ui: &Ui, field: &Field<'_>, columns: usize) -> Vec<Line<'static>> {
+    let name = format!("  {} ", crate::tui::format::cell(&clean(&field.name, NAME), NAME));
+    let room = columns.saturating_sub(text::width(&name)).max(8);
+    let value = log_line::render(&field.value, Fit::Wrap { columns: room }, &[], &ui.theme, ui.ink());
+    value
+        .into_iter()
+        .enumerate()
+        .map(|(number, mut line)| {
+            let label = if number == 0 { name.clone() } else { " ".repeat(text::width(&name)) };
+            line.spans.insert(0, Span::styled(label, ui.theme.style(Role::Accent)));
+            line
+        })
+        .collect()
+}
+
+/// The bar before a line: how serious it is, and from which stream it came.
+pub(super) fn mark(ui: &Ui, entry: EntryRow, stream: Stream, service: usize) -> Span<'static> {
+    let letter = match stream {
+        Stream::Stdout => "▏ ",
+        Stream::Stderr => "▌ ",
+    };
+    let style = match (entry.level, stream) {
+        (Some(Level::Error | Level::Fatal), _) => ui.theme.style(Role::Error),
+        (Some(Level::Warn), _) => ui.theme.style(Role::Warning),
+        (Some(Level::Trace | Level::Debug | Level::Info) | None, _) => ui.theme.service(service),
+    };
+    Span::styled(letter, style)
+}
