@@ -11,6 +11,8 @@ mod containers;
 mod fixture;
 mod harbour;
 mod harness;
+mod logbook;
+mod logs;
 mod looks;
 mod projects;
 mod robust;

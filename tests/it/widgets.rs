@@ -217,7 +217,7 @@ fn numbers_are_short_and_say_their_unit() {
 #[test]
 fn a_wide_letter_at_both_ends_of_a_cut_line_leaves_no_column_too_many() {
     let text = " 0A𐘀ﶒ0୦    A 🕨ΣA ꓐ𘳿A";
-    let cut = log_line::render(text, Fit::Cut { from: 18, columns: 2 }, None, &Theme::default(), Style::new());
+    let cut = log_line::render(text, Fit::Cut { from: 18, columns: 2 }, &[], &Theme::default(), Style::new());
     assert!(width(&cut[0].to_string()) <= 2, "{cut:?}");
 }
 
@@ -256,14 +256,14 @@ proptest! {
     #[test]
     fn a_log_line_fits_whatever_it_says(text in any::<String>(), columns in 0_usize..20, from in 0_usize..20) {
         let theme = Theme::default();
-        let cut = log_line::render(&text, Fit::Cut { from, columns }, None, &theme, Style::new());
+        let cut = log_line::render(&text, Fit::Cut { from, columns }, &[], &theme, Style::new());
         prop_assert_eq!(cut.len(), 1);
         prop_assert!(width(&cut[0].to_string()) <= columns, "{:?}", cut);
         let columns = columns + 1;
-        let wrapped = log_line::render(&text, Fit::Wrap { columns }, None, &theme, Style::new());
+        let wrapped = log_line::render(&text, Fit::Wrap { columns }, &[], &theme, Style::new());
         prop_assert!(wrapped.iter().all(|line| width(&line.to_string()) <= columns));
         prop_assert_eq!(wrapped.len(), log_line::rows(&text, columns));
-        let wide = log_line::render(&text, Fit::Wrap { columns: columns + 24 }, None, &theme, Style::new());
+        let wide = log_line::render(&text, Fit::Wrap { columns: columns + 24 }, &[], &theme, Style::new());
         prop_assert_eq!(texts(&wide).concat(), cas::model::text::plain(&text));
     }
 
@@ -307,7 +307,7 @@ fn less_important_columns_leave_first() {
 #[test]
 fn a_log_line_is_cut_wrapped_and_scrolled() {
     let theme = Theme::default();
-    let render = |text: &str, fit: Fit| texts(&log_line::render(text, fit, None, &theme, Style::new()));
+    let render = |text: &str, fit: Fit| texts(&log_line::render(text, fit, &[], &theme, Style::new()));
     assert_eq!(render("abcdefghij", Fit::Wrap { columns: 4 }), ["abcd", "efgh", "ij"]);
     assert_eq!(render("字字字", Fit::Wrap { columns: 5 }), ["字字", "字"]);
     assert_eq!(render("", Fit::Wrap { columns: 4 }), [""]);
@@ -326,7 +326,7 @@ fn a_log_line_keeps_colours_and_marks_matches_across_them() {
     let lines = log_line::render(
         "\u{1b}[31mTIME\u{1b}[0m-out now",
         Fit::Wrap { columns: 80 },
-        Some(&pattern),
+        &[&pattern],
         &theme,
         Style::new(),
     );
@@ -334,11 +334,11 @@ fn a_log_line_keeps_colours_and_marks_matches_across_them() {
     let spans: Vec<(&str, bool)> =
         lines[0].spans.iter().map(|span| (span.content.as_ref(), span.style.bg == found.bg)).collect();
     assert_eq!(spans, [("TIME-out", true), (" now", false)]);
-    let red = log_line::render("\u{1b}[31mred", Fit::Wrap { columns: 80 }, None, &theme, Style::new());
+    let red = log_line::render("\u{1b}[31mred", Fit::Wrap { columns: 80 }, &[], &theme, Style::new());
     assert!(red[0].spans[0].style.fg.is_some());
     // A pattern that matches nothing at every place marks nothing.
     let empty = Regex::new("x*").unwrap();
-    let lines = log_line::render("abc", Fit::Wrap { columns: 80 }, Some(&empty), &theme, Style::new());
+    let lines = log_line::render("abc", Fit::Wrap { columns: 80 }, &[&empty], &theme, Style::new());
     assert_eq!(lines[0].spans.len(), 1);
 }
 
@@ -347,7 +347,7 @@ fn a_long_line_costs_what_is_seen_of_it() {
     let theme = Theme::default();
     let long = "word ".repeat(13_000);
     for _ in 0..2_000 {
-        let lines = log_line::render(&long, Fit::Cut { from: 0, columns: 200 }, None, &theme, Style::new());
+        let lines = log_line::render(&long, Fit::Cut { from: 0, columns: 200 }, &[], &theme, Style::new());
         assert_eq!(lines[0].width(), 200);
     }
 }
@@ -521,7 +521,7 @@ fn draw_logs(theme: &Theme, area: Rect, buffer: &mut Buffer) {
         "12%\r57%\r100% done",
     ];
     let rows = lines.iter().flat_map(|line| {
-        log_line::render(line, Fit::Wrap { columns: usize::from(inner.width) }, Some(&pattern), theme, Style::new())
+        log_line::render(line, Fit::Wrap { columns: usize::from(inner.width) }, &[&pattern], theme, Style::new())
     });
     for (index, row) in rows.take(usize::from(inner.height)).enumerate() {
         buffer.set_line(inner.x, inner.y + index as u16, &row, inner.width);

@@ -1,9 +1,16 @@
 //! A console on a screen of letters, driven by key strings.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use cas::{
+    insight::{
+        entry::Formats,
+        filter::{Filter, Look},
+    },
     model::{
+        ids::ServiceId,
+        log::LogBatch,
+        log_search::{Bound, LogFinds, LogSearch, Towards},
         policy::{Plan, Reply, Request, Risk},
         time::Timestamp,
     },
@@ -23,6 +30,67 @@ pub(super) struct Console {
     pub(super) ui: Ui,
     terminal: Terminal<TestBackend>,
     pub(super) effects: Vec<UiEffect>,
+    /// What the engine has that is not in memory.
+    pub(super) stored: Stored,
+    /// What was asked of it.
+    pub(super) searches: Vec<LogSearch>,
+}
+
+/// The store of an engine, as far as it can be looked through.
+#[derive(Default)]
+pub(super) struct Stored {
+    /// Lines of services, oldest first, numbered on in each service.
+    pub(super) batches: Vec<Arc<LogBatch>>,
+}
+
+impl Stored {
+    /// As an engine answers: whole lines next to the bounds, and where to go on.
+    fn search(&self, search: &LogSearch) -> LogFinds {
+        let filter = Filter::of(&search.wish);
+        let formats = Formats::builtin();
+        let bound = |id: &ServiceId| search.bounds.iter().find(|bound| bound.service == *id).map(|bound| bound.seq);
+        let mut lines: Vec<(Arc<LogBatch>, usize)> = Vec::new();
+        for batch in &self.batches {
+            let in_time = search.wish.since_us.is_none_or(|since| batch.wall_us >= since)
+                && search.wish.until_us.is_none_or(|until| batch.wall_us < until);
+            for (index, line) in batch.lines.iter().enumerate() {
+                let seq = batch.first_seq + index as u64;
+                let beyond = bound(&batch.service).is_none_or(|bound| match search.towards {
+                    Towards::Older => seq < bound,
+                    Towards::Newer => seq >= bound,
+                });
+                let look = Look::at(batch.service.service.as_str(), line.stream, batch.text_of(*line), &formats);
+                if in_time && beyond && search.services.contains(&batch.service) && filter.accepts(&look) {
+                    lines.push((Arc::clone(batch), index));
+                }
+            }
+        }
+        let is_complete = lines.len() <= search.lines;
+        match search.towards {
+            Towards::Older => drop(lines.drain(..lines.len().saturating_sub(search.lines))),
+            Towards::Newer => lines.truncate(search.lines),
+        }
+        let mut bounds: BTreeMap<ServiceId, u64> = BTreeMap::new();
+        for (batch, index) in &lines {
+            let seq = batch.first_seq + *index as u64;
+            let bound = bounds.entry(batch.service.clone()).or_insert(seq);
+            *bound = match search.towards {
+                Towards::Older => (*bound).min(seq),
+                Towards::Newer => (*bound).max(seq + 1),
+            };
+        }
+        let one = |(batch, index): &(Arc<LogBatch>, usize)| {
+            let line = batch.lines[*index];
+            Arc::new(LogBatch { first_seq: batch.first_seq + *index as u64, lines: [line].into(), ..(**batch).clone() })
+        };
+        LogFinds {
+            batches: lines.iter().map(one).collect(),
+            bounds: bounds.into_iter().map(|(service, seq)| Bound { service, seq }).collect(),
+            is_complete,
+            looked_bytes: 1 << 20,
+            left_bytes: if is_complete { 0 } else { 3 << 20 },
+        }
+    }
 }
 
 impl Console {
@@ -52,7 +120,7 @@ impl Console {
     fn with_setup(world: World, size: (u16, u16), setup: Setup) -> Self {
         let ui = Ui::new(Size { width: size.0, height: size.1 }, setup);
         let terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
-        let mut console = Self { ui, terminal, effects: vec![] };
+        let mut console = Self { ui, terminal, effects: vec![], stored: Stored::default(), searches: vec![] };
         console.say(Message::Snapshot(Arc::new(world.snapshot)));
         console.say(Message::Link(world.link));
         console
@@ -63,12 +131,20 @@ impl Console {
     }
 
     pub(super) fn say(&mut self, message: Message) {
-        self.effects.extend(update(&mut self.ui, message));
+        let mut effects = update(&mut self.ui, message);
+        while let Some(place) = effects.iter().position(|effect| matches!(effect, UiEffect::SearchLogs { .. })) {
+            let UiEffect::SearchLogs { ticket, search } = effects.remove(place) else { continue };
+            let answer = Ok(self.stored.search(&search));
+            self.searches.push(search);
+            effects.extend(update(&mut self.ui, Message::LogFinds { ticket, answer }));
+        }
+        self.effects.extend(effects);
     }
 
     fn finish_work(&mut self) {
         while self.ui.is_behind() {
             self.ui.work();
+            self.say(Message::Worked);
         }
     }
 

@@ -54,8 +54,8 @@ shots! {
     hostile_small: "hostile", SMALL, "";
     hostile_logs: "hostile", SMALL, "4";
     hostile_logs_all: "hostile", MEDIUM, "4Lz";
-    hostile_logs_cut: "hostile", SMALL, "4W";
-    hostile_logs_scrolled_right: "hostile", SMALL, "4W<right><right>";
+    hostile_logs_cut: "hostile", SMALL, "4<ctrl-w>";
+    hostile_logs_scrolled_right: "hostile", SMALL, "4<ctrl-w><right><right>";
     hostile_detail: "hostile", MEDIUM, "d";
     hostile_entry: "hostile", MEDIUM, "5<enter>";
     hostile_large: "hostile", LARGE, "";

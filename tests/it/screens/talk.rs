@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cas::{
+    insight::filter::{Pattern, Reading},
     model::{
         log::LogNews,
         policy::{Consent, Origin},
@@ -12,7 +13,6 @@ use cas::{
         action::{Action, Layer},
         key,
         keymap::{DEFAULTS, Keymap},
-        pattern::{Pattern, Reading},
     },
 };
 use crossterm::event::{MouseButton, MouseEventKind};
@@ -248,14 +248,14 @@ fn copy_takes_the_selected_lines_without_escape_sequences() {
 }
 
 #[test]
-fn what_is_too_long_for_the_clipboard_is_refused_with_a_reason() {
+fn what_is_too_long_for_the_clipboard_goes_to_a_file() {
     let mut world = named("demo");
     let long = "y".repeat(60_000);
     world.logs = vec![batch(&id("demo", "api"), 1, 0, 1, &[&long, &long, &long])];
     let mut console = Console::new(world, MEDIUM);
-    console.keys("4Wk<space>ky");
-    assert!(console.effects.is_empty());
-    assert!(console.text().contains("too many"), "{}", console.text());
+    console.keys("4kV<up>y");
+    let [UiEffect::Save { name, text, why }] = console.effects.as_slice() else { panic!("{:?}", console.effects) };
+    assert!(name == "cas-copy" && text.len() == 120_001 && why.contains("too many"), "{name} {} {why}", text.len());
 }
 
 #[test]
