@@ -11,11 +11,14 @@ mod looks;
 mod projects;
 
 pub use self::alerts::{Alerts, AlertsAction};
-pub use self::insight::{Insight, InsightAction, Templates};
+pub use self::insight::{Insight, InsightAction, Patterns, Templates};
 pub use self::looks::{Health, Kinds, Why};
 pub use self::projects::{Projects, ProjectsAction, Scan};
 use super::{act::Act, demo::DemoService, setting::ConfigAction, verbs::explain::Explain, when::When};
-use crate::model::{command::ServiceRef, time::human};
+use crate::{
+    insight::filter::{TEMPLATE, Term},
+    model::{command::ServiceRef, level::Level, time::human},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,9 +101,11 @@ pub enum Verb {
     /// Print what services wrote
     #[command(after_help = LOGS_EXAMPLES)]
     Logs(Logs),
+    /// List files that services write themselves, and how they are rotated (`cas rotate` does it now)
+    LogFiles(LogFiles),
     /// Print what happened: who, what, why
     Events(Events),
-    /// Learn from log files: the templates behind their lines
+    /// Learn from log lines: the templates behind those of a file, the patterns in what services write
     #[command(after_help = insight::EXAMPLES)]
     Insight(Insight),
     /// List alarms, silences and routes, or try a route out
@@ -178,7 +183,10 @@ const LOGS_EXAMPLES: &str = "\
 Examples:
   cas logs web --tail 50
   cas logs -f --since 10m
-  cas logs --grep 'timeout|refused' --json | jq -r .text";
+  cas logs --grep 'timeout|refused' --json | jq -r .text
+  cas logs api --level error --context 5    errors, tracebacks whole, with the lines around them
+  cas logs -F 'status>=500 path~/api' -F '!healthz'
+  cas logs --level warn -- /var/log/nginx/error.log old.log.gz    files of anybody, merged by their times";
 
 /// `cas up`.
 #[derive(Debug, Args)]
@@ -234,6 +242,17 @@ pub struct Df {
     /// Every image, container and volume by itself
     #[arg(short = 'v', long)]
     pub verbose: bool,
+    /// JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cas log-files`.
+#[derive(Debug, Args)]
+pub struct LogFiles {
+    /// Services (default: all): NAME, PROJECT/NAME, or a pattern with `*`
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceRef>,
     /// JSON
     #[arg(long)]
     pub json: bool,
@@ -356,9 +375,24 @@ pub struct Logs {
     /// To: as --since
     #[arg(long, value_name = "TIME", value_parser = When::parse)]
     pub until: Option<When>,
+    /// Services, as in front of the options
+    #[arg(long = "service", value_name = "SERVICE")]
+    pub more_services: Vec<ServiceRef>,
     /// Only lines that match a regular expression, matches shown
     #[arg(short = 'g', long, value_name = "REGEX")]
     pub grep: Option<Regex>,
+    /// Only lines that say that they are at least so serious: trace, debug, info, warn, error, fatal
+    #[arg(short = 'l', long, value_name = "LEVEL", value_parser = level)]
+    pub level: Option<Level>,
+    /// Only lines that pass, as typed behind / in the console: status>=500, path~/api, !healthz, a pattern; several: all of them
+    #[arg(short = 'F', long = "filter", value_name = "FILTER", value_parser = term)]
+    pub filters: Vec<Term>,
+    /// Only lines of a template, by its text: "took <*> ms"
+    #[arg(long, value_name = "TEXT", value_parser = template)]
+    pub template: Option<Term>,
+    /// So many lines before and after each that is asked for
+    #[arg(long, value_name = "LINES", default_value_t = 0)]
+    pub context: usize,
     /// Only the last so many
     #[arg(short = 'n', long, value_name = "LINES")]
     pub tail: Option<usize>,
@@ -371,6 +405,25 @@ pub struct Logs {
     /// As they were written, secrets included; the timeline tells who asked
     #[arg(long, conflicts_with = "follow")]
     pub raw: bool,
+    /// Log files of anybody, also compressed, in place of what services wrote; `-`: standard input
+    #[arg(last = true, value_name = "FILE", conflicts_with = "services")]
+    pub files: Vec<PathBuf>,
+}
+
+fn level(text: &str) -> Result<Level, String> {
+    Level::of_word(text).ok_or_else(|| {
+        let known = Level::ALL.map(Level::label).join(", ");
+        format!("there is no such level; one of {known}")
+    })
+}
+
+fn term(text: &str) -> Result<Term, String> {
+    Term::parse(text).ok_or_else(|| "there is nothing in it to look for".to_owned())
+}
+
+fn template(text: &str) -> Result<Term, String> {
+    Term::parse(&format!("{TEMPLATE}{text}"))
+        .ok_or_else(|| "nothing of this template is the same on its lines: it has only <*>".to_owned())
 }
 
 /// `cas events`.
@@ -517,6 +570,7 @@ impl Verb {
             | Self::Containers(_)
             | Self::Df(_)
             | Self::Logs(_)
+            | Self::LogFiles(_)
             | Self::Events(_)
             | Self::Insight(_)
             | Self::Alerts(Alerts { action: None, .. })
@@ -565,6 +619,7 @@ impl Cli {
                 | Verb::Exec(_)
                 | Verb::Containers(_)
                 | Verb::Logs(_)
+                | Verb::LogFiles(_)
                 | Verb::Events(_)
                 | Verb::Insight(_)
                 | Verb::Alerts(_)

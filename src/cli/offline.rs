@@ -185,6 +185,7 @@ const fn is_an_end(what: &What) -> bool {
         | What::ScheduleSkipped { .. }
         | What::RunBegun { .. }
         | What::RunEnded { .. }
+        | What::LogRotated { .. }
         | What::Found { .. }
         | What::Remedied { .. }
         | What::RemedyJudged { .. }
@@ -196,6 +197,9 @@ const fn is_an_end(what: &What) -> bool {
         | What::NotSent { .. }
         | What::Silenced { .. }
         | What::Unsilenced
+        | What::NewPattern { .. }
+        | What::RateChanged { .. }
+        | What::MorePatterns { .. }
         | What::Trouble { .. } => false,
     }
 }

@@ -19,9 +19,11 @@ use crate::{
         alarm::Notice,
         command::Starts,
         ids::{ProjectName, RunId, ServiceId, ServiceName},
-        log::LogBatch,
+        log::{LogBatch, LogFormat},
+        pattern::ServicePatterns,
         phase::PortHolder,
         project::{Problem, ProjectRecord, ProjectSpec},
+        redact::Masks,
         route::{DesktopWay, Route},
         secret::SecretValues,
         service::Port,
@@ -180,6 +182,16 @@ pub trait Outside {
     /// The user's own file of settings.
     fn user_config(&self, env: &BTreeMap<String, String>) -> PathBuf {
         config::paths::Paths::user_config_of(env).unwrap_or_else(|| PathBuf::from("config.yaml"))
+    }
+
+    /// What the user wants masked in output, beside secrets.
+    fn masks(&self) -> Masks {
+        Masks::default()
+    }
+
+    /// Forms of log lines that the user has described.
+    fn log_formats(&self) -> Vec<LogFormat> {
+        Vec::new()
     }
 
     /// What is wrong with settings beyond their form: themes and actions that do not exist.
@@ -360,6 +372,12 @@ pub trait Outside {
         since_us: Option<i64>,
         limit: usize,
     ) -> Result<Vec<Entry>, String>;
+
+    /// What the last engine has kept of the patterns in the output of these services of the project of `file`, without secrets.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn stored_patterns(&self, file: &Path, services: &[ServiceId]) -> Result<Vec<ServicePatterns>, String>;
 
     /// Every project that cas has seen.
     ///

@@ -12,6 +12,8 @@ mod health;
 mod hostile;
 mod insight;
 mod lists;
+mod log_files;
+mod logs;
 mod ports;
 mod story;
 mod units;

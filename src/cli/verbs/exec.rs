@@ -56,9 +56,12 @@ pub(in crate::cli) async fn exec(
             Ok(ended(code))
         }
         Answer::Unavailable(why) => Err(Failure::failed(why)),
-        Answer::Logs(_) | Answer::Entries(_) | Answer::Disk(_) => {
-            Err(Failure::failed("the engine answered something else".to_owned()))
-        }
+        Answer::Logs(_)
+        | Answer::Entries(_)
+        | Answer::Disk(_)
+        | Answer::Patterns(_)
+        | Answer::Found(_)
+        | Answer::LogFiles(_) => Err(Failure::failed("the engine answered something else".to_owned())),
     }
 }
 

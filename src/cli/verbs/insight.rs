@@ -1,16 +1,14 @@
-//! `cas insight`: what can be learnt from a log file. Never asks an engine, and never holds a file in memory.
+//! `cas insight templates`: what can be learnt from a log file. Never asks an engine, and never holds a file in memory.
 
-use std::{
-    fs::File,
-    io::{self, BufRead, BufReader, BufWriter, Write},
-    path::Path,
-};
+use std::io::{self, BufRead, BufWriter, Write};
 
+use super::{Place, patterns, source};
 use crate::{
     cli::{
         args::{Insight, InsightAction, Templates},
         context::Context,
         outcome::{Failure, Outcome},
+        outside::Outside,
         render::{insight as forms, json_document},
         shown_path,
         text::plain,
@@ -24,21 +22,28 @@ use crate::{
 /// Lines from which the head of all lines is learnt, and the most that they may take.
 const SAMPLE_LINES: usize = 1000;
 const SAMPLE_BYTES: usize = 1 << 20;
-/// Bytes of a line that are kept.
-const LINE: usize = 64 * 1024;
-/// What may be of control bytes in text: colours, form feeds, the hole that a truncated file begins with.
-const CONTROL_SHARE: usize = 10;
-/// Bytes that are read at once.
+/// Bytes that are written at once.
 const BUFFER: usize = 128 * 1024;
 
-pub(in crate::cli) fn insight(ctx: &mut Context<'_>, wanted: &Insight) -> Result<Outcome, Failure> {
-    let InsightAction::Templates(templates) = &wanted.action;
+pub(in crate::cli) async fn insight(
+    ctx: &mut Context<'_>,
+    outside: &impl Outside,
+    place: &Place,
+    wanted: &Insight,
+) -> Result<Outcome, Failure> {
+    match &wanted.action {
+        InsightAction::Templates(templates) => self::templates(ctx, templates),
+        InsightAction::Patterns(wanted) => patterns::patterns(ctx, outside, place, wanted).await,
+    }
+}
+
+fn templates(ctx: &mut Context<'_>, templates: &Templates) -> Result<Outcome, Failure> {
     let mined = if templates.file.as_os_str() == "-" {
         mine(&mut *ctx.stdin, "standard input", templates.csv)?
     } else {
         let path = ctx.cwd.join(&templates.file);
         let name = shown_path(&path, &ctx.cwd).display().to_string();
-        mine(&mut open(&path, &name)?, &name, templates.csv)?
+        mine(&mut *source::open(&path, &name, "templates are learnt from one file")?, &name, templates.csv)?
     };
     show(ctx, templates, &mined)?;
     Ok(Outcome::Ok)
@@ -57,25 +62,6 @@ fn show(ctx: &mut Context<'_>, wanted: &Templates, mined: &Mined) -> Result<(), 
     ctx.data(&forms::table(&mined.miner, mined.lines, top, ctx.paint(), ctx.width))?;
     ctx.say(&forms::summary(&mined.miner, mined.lines));
     Ok(())
-}
-
-fn open(path: &Path, name: &str) -> Result<BufReader<File>, Failure> {
-    let whole = || format!("cas insight templates {name}/FILE");
-    if path.is_dir() {
-        let why = format!("{name} is a directory, and templates are learnt from one file");
-        return Err(Failure::with_hint(Outcome::Usage, why, whole()));
-    }
-    File::open(path).map(|file| BufReader::with_capacity(BUFFER, file)).map_err(|error| {
-        if error.kind() == io::ErrorKind::NotFound {
-            let hint = "name a log file, or - for standard input";
-            return Failure::with_hint(Outcome::Usage, format!("there is no file {name}"), hint);
-        }
-        Failure::with_hint(
-            Outcome::Failed,
-            format!("{name} cannot be read: {error}"),
-            "look at its owner and mode: ls -l",
-        )
-    })
 }
 
 /// What was learnt.
@@ -123,7 +109,7 @@ fn pack(mut number: u32, out: &mut Vec<u8>) {
 fn mine(source: &mut dyn BufRead, name: &str, keep: bool) -> Result<Mined, Failure> {
     let cannot = |error: io::Error| Failure::new(Outcome::Failed, format!("{name} cannot be read to its end: {error}"));
     let sample = sample(source).map_err(cannot)?;
-    refuse_binary(&sample, name)?;
+    source::refuse_binary(&sample, name, "cas insight templates -")?;
     let bare: Vec<String> = sample.iter().map(|line| plain(&String::from_utf8_lossy(line)).into_owned()).collect();
     let header = Header::learn(bare.iter().map(String::as_bytes));
     let mut mined = Mined { miner: Miner::new(Settings::default()), lines: 0, packed: Vec::new() };
@@ -131,7 +117,7 @@ fn mine(source: &mut dyn BufRead, name: &str, keep: bool) -> Result<Mined, Failu
         mined.learn(&header, line, keep);
     }
     let mut line = Vec::new();
-    while read_line(source, &mut line).map_err(cannot)? {
+    while source::read_line(source, &mut line).map_err(cannot)? {
         mined.learn(&header, &line, keep);
     }
     mined.miner.settle();
@@ -141,59 +127,9 @@ fn mine(source: &mut dyn BufRead, name: &str, keep: bool) -> Result<Mined, Failu
 fn sample(source: &mut dyn BufRead) -> io::Result<Vec<Vec<u8>>> {
     let (mut lines, mut bytes) = (Vec::new(), 0);
     let mut line = Vec::new();
-    while lines.len() < SAMPLE_LINES && bytes < SAMPLE_BYTES && read_line(source, &mut line)? {
+    while lines.len() < SAMPLE_LINES && bytes < SAMPLE_BYTES && source::read_line(source, &mut line)? {
         bytes += line.len();
         lines.push(line.clone());
     }
     Ok(lines)
-}
-
-/// Reads a line without its end, and of a long one only its beginning; false at the end of the source.
-fn read_line(source: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    let mut any = false;
-    loop {
-        let buffer = match source.fill_buf() {
-            Ok(buffer) => buffer,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        if buffer.is_empty() {
-            break;
-        }
-        any = true;
-        let end = memchr::memchr(b'\n', buffer);
-        let part = &buffer[..end.unwrap_or(buffer.len())];
-        line.extend_from_slice(&part[..part.len().min(LINE - line.len())]);
-        let taken = end.map_or(buffer.len(), |end| end + 1);
-        source.consume(taken);
-        if end.is_some() {
-            break;
-        }
-    }
-    while line.last() == Some(&b'\r') {
-        line.pop();
-    }
-    Ok(any)
-}
-
-/// Says what a file is that holds no lines of text.
-fn refuse_binary(sample: &[Vec<u8>], name: &str) -> Result<(), Failure> {
-    let bytes = || sample.iter().flatten();
-    let refused = |what: &str, hint: String| {
-        Err(Failure::with_hint(Outcome::Failed, format!("{name} is {what}, so it has no lines to learn from"), hint))
-    };
-    let first = sample.first().map_or(&[][..], Vec::as_slice);
-    if first.starts_with(&[0x1F, 0x8B]) || first.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]) {
-        let tool = if first[0] == 0x1F { "zcat" } else { "zstdcat" };
-        return refused("compressed", format!("{tool} {name} | cas insight templates -"));
-    }
-    if first.starts_with(&[0xFF, 0xFE]) || first.starts_with(&[0xFE, 0xFF]) {
-        return refused("in UTF-16", format!("iconv -f UTF-16 -t UTF-8 {name} | cas insight templates -"));
-    }
-    let control = bytes().filter(|byte| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\r' | 0x1B)).count();
-    if control * CONTROL_SHARE > bytes().count() {
-        return refused("binary data", format!("strings {name} | cas insight templates -"));
-    }
-    Ok(())
 }

@@ -1,5 +1,7 @@
 //! `cas logs`: what services wrote, stored and live, each line once.
 
+mod foreign;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::ControlFlow,
@@ -17,15 +19,18 @@ use crate::{
         outcome::{Failure, Outcome},
         outside::{Access, LogExtent, Outside},
         render::logs::{Form, LogLook, LogPrinter, OneLine, Prefix},
-        select, text,
+        select,
+        sieve::{Passed, Sieve, Sought},
+        text,
     },
     host::{
         handle::{Handle, LogSubscription},
         peer,
     },
+    insight::{entry::Formats, filter::Filter},
     model::{
         ids::{RunId, ServiceId},
-        log::{LogBatch, LogNews},
+        log::{LogBatch, LogFormat, LogNews, Source},
         occasion::Replica,
         policy::Origin,
         query::{Answer, Query},
@@ -47,6 +52,9 @@ pub(in crate::cli) async fn logs(
     place: &Place,
     logs: &Logs,
 ) -> Result<Outcome, Failure> {
+    if !logs.files.is_empty() {
+        return foreign::files(ctx, outside.now(), logs, &outside.log_formats(), &outside.masks());
+    }
     let (handle, known, file, copies) = match place.reach(ctx, outside).await? {
         Reach::Engine(reached) => {
             let snapshot = reached.handle.snapshot();
@@ -65,7 +73,8 @@ pub(in crate::cli) async fn logs(
             (None, project.services.iter().map(|service| service.id.clone()).collect(), file, copies)
         }
     };
-    let wanted = select::spelled_out(&logs.services, &copies);
+    let named: Vec<_> = logs.services.iter().chain(&logs.more_services).cloned().collect();
+    let wanted = select::spelled_out(&named, &copies);
     let services = select::services(&wanted, &known)?;
     let now = outside.now();
     let (known, secrets) =
@@ -76,7 +85,7 @@ pub(in crate::cli) async fn logs(
         since_us: logs.since.map(|when| when.wall_us(now)),
         until_us: logs.until.map(|when| when.wall_us(now)),
         // Of which lines match nobody knows before they are read.
-        tail: logs.tail.filter(|_| logs.grep.is_none()),
+        tail: logs.tail.filter(|_| sought(logs).is_everything()),
         raw: logs.raw,
         known,
         secrets,
@@ -84,7 +93,8 @@ pub(in crate::cli) async fn logs(
     let told = if logs.raw { Some(raw(outside, handle.as_ref(), &services).await?) } else { None };
     // Subscribe first, then read what there is: nothing falls between.
     let feed = handle.as_ref().map(|handle| handle.logs.subscribe());
-    let mut reader = Reader::new(look(ctx, services, &logs.lines, logs), &extent, logs.grep.clone(), logs.tail);
+    let mut reader =
+        Reader::new(look(ctx, services, &logs.lines, logs, &outside.log_formats()), &extent, sought(logs), logs.tail);
     reader.stored(ctx, outside, &extent)?;
     match (&handle, told) {
         (_, Some(batches)) => batches.iter().try_for_each(|batch| reader.take_and_write(ctx, batch))?,
@@ -98,16 +108,30 @@ pub(in crate::cli) async fn logs(
     }
 }
 
-fn look(ctx: &Context<'_>, services: Vec<ServiceId>, lines: &LineLook, logs: &Logs) -> LogLook {
+fn look(ctx: &Context<'_>, services: Vec<ServiceId>, lines: &LineLook, logs: &Logs, formats: &[LogFormat]) -> LogLook {
     LogLook {
         prefix: prefix(&services, lines),
         services,
         timestamps: lines.timestamps,
         zone: ctx.zone,
         paint: ctx.paint(),
-        grep: logs.grep.clone(),
+        marks: marks(logs),
+        formats: Arc::new(Formats::of(formats)),
+        files: Vec::new(),
         form: if logs.json { Form::Json } else { Form::Text },
     }
+}
+
+/// What is asked for.
+pub(super) fn sought(logs: &Logs) -> Sought {
+    let terms = logs.filters.iter().chain(&logs.template).cloned().collect();
+    Sought { grep: logs.grep.clone(), filter: Filter::new(terms, logs.level), context: logs.context }
+}
+
+/// What is shown as found.
+fn marks(logs: &Logs) -> Vec<Regex> {
+    let of_filters = logs.filters.iter().filter_map(|term| term.highlight().cloned());
+    logs.grep.iter().cloned().chain(of_filters).collect()
 }
 
 /// Names alone where they are enough.
@@ -138,7 +162,13 @@ async fn known_values(
                     known.insert(name, value);
                 }
             }
-            Answer::Logs(_) | Answer::Entries(_) | Answer::Disk(_) | Answer::Unavailable(_) => {}
+            Answer::Logs(_)
+            | Answer::Entries(_)
+            | Answer::Disk(_)
+            | Answer::Patterns(_)
+            | Answer::Found(_)
+            | Answer::LogFiles(_)
+            | Answer::Unavailable(_) => {}
         }
     }
     Ok((known, given))
@@ -169,29 +199,43 @@ async fn raw(
     match handle.query(Query::RawLogs { service, origin: Origin::Cli, asker: Some(asker) }).await? {
         Answer::Logs(batches) => Ok(batches),
         Answer::Unavailable(why) => Err(Failure::new(Outcome::Refused, why)),
-        Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Disk(_) => {
-            Err(Failure::failed("the engine answered something else".to_owned()))
-        }
+        Answer::Entries(_)
+        | Answer::ShellContext { .. }
+        | Answer::Disk(_)
+        | Answer::Patterns(_)
+        | Answer::Found(_)
+        | Answer::LogFiles(_) => Err(Failure::failed("the engine answered something else".to_owned())),
     }
+}
+
+/// Writes a line, and what tells that others were left out before it.
+pub(super) fn print(printer: &mut LogPrinter, out: &mut String, passed: &Passed) {
+    if passed.after_gap {
+        printer.gap(out);
+    }
+    printer.line(out, &passed.line);
 }
 
 struct Reader {
     printer: LogPrinter,
     extent: LogExtent,
-    grep: Option<Regex>,
+    sieve: Sieve,
+    /// What has passed and is not written yet.
+    passed: Vec<Passed>,
     /// The last lines, while only those are wanted.
-    tail: Option<(usize, VecDeque<OneLine>)>,
-    /// The next number that was not yet seen of each run: what is stored and what is in memory overlap.
-    next: BTreeMap<(ServiceId, RunId), u64>,
+    tail: Option<(usize, VecDeque<Passed>)>,
+    /// The next number that was not yet seen of each source in each run: what is stored and what is in memory overlap.
+    next: BTreeMap<(ServiceId, Source, RunId), u64>,
     out: String,
 }
 
 impl Reader {
-    fn new(look: LogLook, extent: &LogExtent, grep: Option<Regex>, tail: Option<usize>) -> Self {
+    fn new(look: LogLook, extent: &LogExtent, sought: Sought, tail: Option<usize>) -> Self {
         Self {
+            sieve: Sieve::new(sought, Arc::clone(&look.formats)),
+            passed: Vec::new(),
             printer: LogPrinter::new(look),
             extent: extent.clone(),
-            grep,
             tail: tail.map(|count| (count, VecDeque::new())),
             next: BTreeMap::new(),
             out: String::new(),
@@ -218,7 +262,12 @@ impl Reader {
                 batches.iter().try_for_each(|batch| self.take_and_write(ctx, batch))?;
             }
             Answer::Unavailable(why) => ctx.say(&format!("cas: {}", text::plain(&why))),
-            Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Disk(_) => {}
+            Answer::Entries(_)
+            | Answer::ShellContext { .. }
+            | Answer::Disk(_)
+            | Answer::Patterns(_)
+            | Answer::Found(_)
+            | Answer::LogFiles(_) => {}
         }
         Ok(())
     }
@@ -236,19 +285,23 @@ impl Reader {
         if !in_time || !extent.services.contains(&batch.service) {
             return;
         }
-        let next = self.next.entry((batch.service.clone(), batch.run)).or_insert(0);
+        let next = self.next.entry((batch.service.clone(), batch.source.clone(), batch.run)).or_insert(0);
         let end = batch.first_seq + batch.lines.len() as u64;
         let skip = usize::try_from(next.saturating_sub(batch.first_seq)).unwrap_or(usize::MAX);
         *next = end.max(*next);
         for (index, line) in batch.lines.iter().enumerate().skip(skip) {
-            let line = OneLine::of(batch, index, *line);
-            if self.grep.as_ref().is_some_and(|grep| !grep.is_match(&text::plain(&line.text))) {
-                continue;
-            }
+            self.sieve.take(OneLine::of(batch, index, *line), &mut self.passed);
+        }
+        self.give_passed();
+    }
+
+    /// Writes what has passed, or keeps it while only the last lines are wanted.
+    fn give_passed(&mut self) {
+        for passed in self.passed.drain(..) {
             match &mut self.tail {
-                None => self.printer.line(&mut self.out, &line),
+                None => print(&mut self.printer, &mut self.out, &passed),
                 Some((count, last)) => {
-                    last.push_back(line);
+                    last.push_back(passed);
                     while last.len() > *count {
                         last.pop_front();
                     }
@@ -259,9 +312,11 @@ impl Reader {
 
     /// Writes what was gathered; from now on lines come as they are.
     fn flush(&mut self, ctx: &mut Context<'_>) -> Result<(), Failure> {
+        self.sieve.settle(&mut self.passed);
+        self.give_passed();
         if let Some((_, last)) = self.tail.take() {
-            for line in last {
-                self.printer.line(&mut self.out, &line);
+            for passed in last {
+                print(&mut self.printer, &mut self.out, &passed);
             }
         }
         self.write_if(ctx, 0)

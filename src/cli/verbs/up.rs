@@ -27,6 +27,7 @@ use crate::{
     },
     config::{self, FileKind},
     host::handle::{Departure, Handle, Link},
+    insight::entry::Formats,
     model::{
         command::{Command, ServiceRef, Starts, Targets},
         ids::ServiceId,
@@ -448,7 +449,9 @@ async fn print(
         timestamps: lines.timestamps,
         zone: ctx.zone,
         paint: ctx.paint(),
-        grep: None,
+        marks: Vec::new(),
+        formats: std::sync::Arc::new(Formats::builtin()),
+        files: Vec::new(),
         form: Form::Text,
     };
     let ending = if is_ours(handle) { Ending::StopAll } else { Ending::LeaveRunning };

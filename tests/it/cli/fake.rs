@@ -25,6 +25,7 @@ use cas::{
         command::Command,
         ids::{ProjectName, ServiceId},
         log::LogBatch,
+        pattern::ServicePatterns,
         phase::PortHolder,
         policy::{Reply, Request},
         project::{Problem, ProjectRecord, ProjectSpec},
@@ -110,7 +111,13 @@ pub(crate) fn engine_leaving(
                 Call::Query { query: Query::Disk, answer } => {
                     let _ = answer.send(Answer::Disk(Arc::new(fixture::disk())));
                 }
-                Call::Query { query: Query::ShellContext { .. }, answer } => {
+                Call::Query { query: Query::Patterns { .. }, answer } => {
+                    let _ = answer.send(Answer::Patterns(fixture::patterns()));
+                }
+                Call::Query { query: Query::LogFiles { .. }, answer } => {
+                    let _ = answer.send(Answer::LogFiles(fixture::log_files()));
+                }
+                Call::Query { query: Query::ShellContext { .. } | Query::SearchLogs(_), answer } => {
                     let _ = answer.send(Answer::Unavailable("no".to_owned()));
                 }
                 Call::Leave { departure, done } => {
@@ -150,6 +157,7 @@ pub(crate) struct Fake {
     pub(crate) errors: Vec<Problem>,
     pub(crate) logs: Vec<Arc<LogBatch>>,
     pub(crate) entries: Vec<Entry>,
+    pub(crate) patterns: Vec<ServicePatterns>,
     pub(crate) registry: Vec<ProjectRecord>,
     pub(crate) forgotten: RefCell<Vec<PathBuf>>,
     pub(crate) remembered: RefCell<Vec<ProjectRecord>>,
@@ -342,6 +350,10 @@ impl Outside for Fake {
         Ok(self.entries.clone())
     }
 
+    fn stored_patterns(&self, _file: &Path, services: &[ServiceId]) -> Result<Vec<ServicePatterns>, String> {
+        Ok(self.patterns.iter().filter(|patterns| services.contains(&patterns.service)).cloned().collect())
+    }
+
     fn registry(&self) -> Result<Vec<ProjectRecord>, String> {
         Ok(self.registry.clone())
     }
@@ -364,6 +376,7 @@ impl Outside for Fake {
 }
 
 /// What a verb wrote, and its code.
+#[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
     pub(crate) stdout: String,

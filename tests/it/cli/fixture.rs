@@ -6,14 +6,18 @@ use cas::model::{
     deed::{DiskUse, Thing, ThingKind},
     history::History,
     ids::{ProjectName, RunId, ServiceId, ServiceName},
-    log::{LogBatch, LogLine, Stream},
+    level::Level,
+    log::{self, LogBatch, LogLine, Stream},
+    log_file::{How, LogFileView, Rotation},
     metric::RunUsage,
+    pattern::{Marks, NewSince, Pattern, ServicePatterns},
     phase::{Exit, Health, Phase},
     policy::{Autopilot, Origin},
     project::{ProjectRecord, ProjectSpec},
     service::{
         Backoff, CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, Source, StopPlan,
     },
+    signal::Signal,
     snapshot::{Counts, DependencyView, EngineView, HostView, ProjectView, ServiceView, Snapshot},
     time::Timestamp,
     timeline::{Entry, What},
@@ -164,6 +168,7 @@ pub(crate) fn batch(service: &str, first_seq: u64, lines: &[&str]) -> Arc<LogBat
     }
     Arc::new(LogBatch {
         service: id(service),
+        source: log::Source::Output,
         run: RunId(7),
         wall_us: NOON + i64::try_from(first_seq).unwrap() * 1_000_000,
         first_seq,
@@ -179,6 +184,7 @@ fn spec(service: &str, line: u32, depends_on: &[(&str, Condition)]) -> Arc<Servi
         limits: cas::model::service::Limits::default(),
         attributes: cas::model::attributes::Attributes::default(),
         logs: cas::model::service::LogPolicy::default(),
+        log_files: Arc::default(),
         tty: false,
         id: id(service),
         kind: ServiceKind::Process,
@@ -233,6 +239,41 @@ pub(crate) fn record(project: &str, root: &str) -> ProjectRecord {
     }
 }
 
+/// One file that is rotated, one that is only followed and cannot be, and one that nobody has declared.
+pub(crate) fn log_files() -> Vec<LogFileView> {
+    let rotation = Rotation {
+        max_bytes: Some(50 << 20),
+        max_age: Some(Duration::from_hours(24)),
+        keep: 7,
+        keep_for: None,
+        compress: true,
+        how: How::SignalIfCaught(Signal::Usr1),
+    };
+    let found = |service: &str, file: &str| {
+        LogFileView::found(&id(service), &PathBuf::from("/srv/shop").join(file), file.to_owned(), 4096)
+    };
+    vec![
+        LogFileView {
+            declared: true,
+            bytes: Some(10 << 20),
+            bytes_per_s: Some(2048.0),
+            follow: true,
+            lines: 12,
+            rotate: Some(rotation),
+            rotated_us: Some(NOON - 3 * 3_600_000_000),
+            next: Some("size, in 5h".to_owned()),
+            ..found("web", "log/web.log")
+        },
+        LogFileView {
+            declared: true,
+            follow: true,
+            trouble: Some("it is a symbolic link: name the file itself".to_owned()),
+            ..found("db", "log/db.log")
+        },
+        found("web", "log/sql.log"),
+    ]
+}
+
 /// What takes up space: something of each kind.
 pub(crate) fn disk() -> DiskUse {
     let thing = |kind, name: &str, bytes, is_used, is_named| Thing {
@@ -257,4 +298,42 @@ pub(crate) fn disk() -> DiskUse {
         thing(ThingKind::Volumes, "fedcba987654", None, false, false),
     ];
     DiskUse { things, layers: Some(520_000_000) }
+}
+
+/// What is known of the output of `web`.
+pub(crate) fn patterns() -> Vec<ServicePatterns> {
+    let at_us = at(200).wall_us;
+    let pattern = |id, text: &str, level, count, new_since| Pattern {
+        id,
+        text: text.to_owned(),
+        level,
+        count,
+        first_us: at_us - 3_600_000_000,
+        last_us: at_us - 5_000_000 * i64::from(id),
+        per_minute: 0.4,
+        usual_per_minute: Some(0.5),
+        trend: (0..60).map(|minute| u32::from(minute % 10 == 0) * id).collect(),
+        example: text.replace("<*>", "7"),
+        new_since,
+    };
+    let of_today = NewSince { restart: true, deployment: false, healthy_hour: true };
+    vec![ServicePatterns {
+        service: id("web"),
+        at_us,
+        since_us: at_us - 7_200_000_000,
+        lines: 1500,
+        dropped: 30,
+        learning: false,
+        marks: Marks {
+            restart_us: Some(at_us - 60_000_000),
+            deployment_us: None,
+            healthy_hour_us: Some(at_us - 120_000_000),
+        },
+        patterns: vec![
+            pattern(1, "GET <*> took <*> ms", Some(Level::Info), 1400, NewSince::default()),
+            pattern(2, "pool is exhausted", Some(Level::Error), 60, NewSince::default()),
+            pattern(3, "worker <*> begins", None, 30, of_today),
+            pattern(4, "disk <*> is full \u{1b}[31m", Some(Level::Fatal), 10, of_today),
+        ],
+    }]
 }

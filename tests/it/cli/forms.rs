@@ -15,6 +15,7 @@ use cas::{
         },
         select,
     },
+    insight::entry::Formats,
     model::{
         command::ServiceRef,
         ids::ServiceId,
@@ -257,7 +258,9 @@ fn log_look(paint: Paint) -> LogLook {
         timestamps: false,
         zone: Zone::Utc,
         paint,
-        grep: None,
+        marks: Vec::new(),
+        formats: Arc::new(Formats::builtin()),
+        files: Vec::new(),
         form: Form::Text,
     }
 }
@@ -297,7 +300,7 @@ fn times_and_bare_lines_are_there_where_asked_for() {
 
 #[test]
 fn what_was_searched_for_is_shown() {
-    let grep = LogLook { grep: Some(Regex::new("err\\w*").unwrap()), ..log_look(Paint::Colour) };
+    let grep = LogLook { marks: vec![Regex::new("err\\w*").unwrap()], ..log_look(Paint::Colour) };
     let shown = printed(grep, &[fixture::batch("web", 0, &["an \x1b[33merror\x1b[0m came"])]);
     assert!(shown.ends_with(" an \x1b[1;7merror\x1b[0m came\n"), "{shown:?}");
 }
@@ -306,7 +309,7 @@ fn what_was_searched_for_is_shown() {
 fn a_log_line_in_json_keeps_its_form_and_its_text() {
     let look = LogLook { form: Form::Json, ..log_look(Paint::Plain) };
     let line = printed(look, &[fixture::batch("web", 3, &["a\x1b[31m\u{9b}b"])]);
-    let expected = r#"{"at":"2026-11-22T10:00:03.000Z","project":"shop","service":"web","run":7,"seq":3,"stream":"stdout","continued":false,"text":"a\u001b[31m\u009bb"}"#;
+    let expected = r#"{"at":"2026-11-22T10:00:03.000Z","project":"shop","service":"web","run":7,"seq":3,"stream":"stdout","continued":false,"level":null,"text":"a\u001b[31m\u009bb"}"#;
     assert_eq!(line, format!("{expected}\n"));
 }
 

@@ -59,7 +59,9 @@ fn everything(text: &str, paint: Paint) -> String {
             timestamps: true,
             zone: Zone::Utc,
             paint,
-            grep: None,
+            marks: Vec::new(),
+            formats: Arc::new(cas::insight::entry::Formats::builtin()),
+            files: Vec::new(),
             form,
         };
         let batch = fixture::batch("web", 0, &[&why]);
