@@ -11,10 +11,14 @@ mod console;
 mod daemon;
 #[path = "figures_parts/detect.rs"]
 mod detect;
+#[path = "figures_parts/logs.rs"]
+mod logs;
 #[path = "figures_parts/measure.rs"]
 mod measure;
 #[path = "figures_parts/probes.rs"]
 mod probes;
+#[path = "figures_parts/search.rs"]
+mod search;
 #[path = "figures_parts/supervisor.rs"]
 mod supervisor;
 
@@ -47,10 +51,13 @@ const GROUPS: &[Group] = &[
     ("first", console::first_frame),
     ("key", console::key_under_flood),
     ("memory", console::memory_after_ten_million_lines),
+    ("follow", logs::following),
+    ("keys", logs::keys_on_ten_million_lines),
     ("detect", detect::detection),
     ("adopt", daemon::adoption),
     ("lines", daemon::lines),
     ("attach", daemon::attach),
+    ("search", search::search_of_output),
 ];
 
 fn main() {

@@ -97,7 +97,7 @@ for i in range(1, 10001):
 ";
 
 /// A project whose services run python scripts that lie beside it.
-fn scripted(name: &str, script: &str, count: usize) -> Project {
+pub(crate) fn scripted(name: &str, script: &str, count: usize) -> Project {
     let service = |n| format!("  w{n}: {{ command: [python3, {name}.py], autostart: true, restart: 'no' }}");
     let services = (0..count).map(service).collect::<Vec<_>>().join("\n");
     let project = Project::new(&format!("name: {name}\nservices:\n{services}\n"));
@@ -152,7 +152,7 @@ pub(crate) fn memory_after_ten_million_lines() -> Vec<Figure> {
 }
 
 /// A console in memory with `count` services that were sampled for a minute.
-fn ui_with(count: usize) -> Ui {
+pub(crate) fn ui_with(count: usize) -> Ui {
     let project = Project::sleepers(count, true);
     let loaded = config::load(&project.path().join("cas.yaml"), None, &std::env::vars().collect());
     let project = Arc::new(loaded.project.expect("a valid project"));

@@ -16,14 +16,14 @@ use std::{
 };
 
 /// A daemon with one project under its care; ended with everything that it runs.
-struct Daemon {
-    project: Project,
+pub(crate) struct Daemon {
+    pub(crate) project: Project,
     child: Option<Child>,
 }
 
 impl Daemon {
     /// With everything started.
-    fn start(project: Project) -> Self {
+    pub(crate) fn start(project: Project) -> Self {
         let daemon = Self::open(project);
         daemon.run(&["up", "--detach"]);
         daemon

@@ -181,6 +181,11 @@ impl Terminal {
         self.screen.lock().expect("no reader panics").screen().contents().contains(text)
     }
 
+    /// What it shows.
+    pub(crate) fn text(&self) -> String {
+        self.screen.lock().expect("no reader panics").screen().contents()
+    }
+
     pub(crate) fn type_keys(&mut self, keys: &str) {
         self.writer.write_all(keys.as_bytes()).and_then(|()| self.writer.flush()).expect("the terminal takes keys");
     }

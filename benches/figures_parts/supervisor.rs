@@ -76,6 +76,8 @@ pub(crate) fn crash_to_replacement() -> Vec<Figure> {
             shim: env!("CARGO_BIN_EXE_cas-shim").into(),
             gate: None,
             care: None,
+            log_formats: Vec::new(),
+            masks: cas::model::redact::Masks::default(),
         })
         .expect("an engine");
         let mut snapshots = host.handle.snapshots.clone();
