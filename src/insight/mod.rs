@@ -1,5 +1,6 @@
 //! What can be learnt from what services write and measure. Pure: no clock, no I/O; whoever calls brings the lines and says when.
 
+pub mod entry;
 pub mod header;
 mod stamp;
 pub mod templates;
