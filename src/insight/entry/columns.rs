@@ -23,7 +23,7 @@ pub(super) struct Marks {
     /// How the time was written.
     pub(super) form: Option<Form>,
     /// Marks that are a set of bits.
-    bits: u16,
+    bits: u32,
 }
 
 /// A mark.
@@ -61,17 +61,27 @@ pub(super) enum Mark {
     Slash = 16384,
     /// The name of a file or a method, and a line.
     Place = 32768,
+    /// The number of a process in brackets.
+    BoxedPid = 1 << 16,
+    /// The time in brackets.
+    BoxedTime = 1 << 17,
+    /// A colon behind the level, and more than one space.
+    Padded = 1 << 18,
+    /// A number of an error of MySQL.
+    Code = 1 << 19,
+    /// A logger, the number of a process and that of a thread, as Django writes them.
+    Django = 1 << 20,
 }
 
 impl Marks {
     /// Sets a mark.
     pub(super) fn set(&mut self, mark: Mark) {
-        self.bits |= mark as u16;
+        self.bits |= mark as u32;
     }
 
     /// True where a mark was seen.
     pub(super) fn has(&self, mark: Mark) -> bool {
-        self.bits & mark as u16 != 0
+        self.bits & mark as u32 != 0
     }
 
     /// The name of the format.
@@ -193,7 +203,37 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
                 return Some(end);
             }
         }
-        self.note_bracket(text.trim_ascii()).then_some(end)
+        if self.marks.has(Mark::Rule) {
+            return self.spring(text.trim_ascii(), end);
+        }
+        let text = text.trim_ascii();
+        if self.note_bracket(text, is_rule(self.bytes, end)) {
+            return Some(end);
+        }
+        // The name of a thread may have spaces; behind it stands the name of a class.
+        let next = cut(self.line, end + 1, word_end(self.bytes, (end + 1).min(self.bytes.len())));
+        let fits = text.contains(' ') && !self.marks.has(Mark::Thread) && next.bytes().filter(|byte| *byte == b'.').count() >= 2
+            && next.starts_with(|first: char| first.is_ascii_lowercase());
+        if fits {
+            self.marks.set(Mark::Thread);
+            self.sink.add("thread", text);
+        }
+        fits.then_some(end)
+    }
+
+    /// `[shop] [main] [trace-span]` of Spring: the thread is there always, the application before it and the trace behind it may be.
+    fn spring(&mut self, text: &'a str, end: usize) -> Option<usize> {
+        let is_trace = |text: &str| text.trim_ascii().bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'-' | b','));
+        let next = if has(self.bytes, end, b" [") { find(self.bytes, end + 2, b']', BRACKET) } else { None };
+        let name = match next.map(|close| cut(self.line, end + 2, close)) {
+            _ if is_trace(text) => "trace",
+            Some(next) if !is_trace(next) => "application",
+            Some(_) | None => "thread",
+        };
+        if !text.is_empty() {
+            self.sink.add(name, text);
+        }
+        Some(end)
     }
 
     fn level_inside(&mut self, text: &str) -> Option<Level> {
@@ -211,25 +251,31 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
     }
 
     /// A text in brackets that is no level: false where it belongs to the message.
-    fn note_bracket(&mut self, text: &'a str) -> bool {
+    fn note_bracket(&mut self, text: &'a str, ruled: bool) -> bool {
         let bytes = text.as_bytes();
         if bytes.is_empty() || bytes.len() > 96 {
             return self.level.is_none();
         }
         if digits(bytes, 0) == bytes.len() {
+            self.marks.set(Mark::BoxedPid);
             return self.note_pid(text) || self.level.is_none();
+        }
+        if text.starts_with("MY-") {
+            self.marks.set(Mark::Code);
+            self.sink.add("code", text);
+            return true;
         }
         let is_name = bytes[0].is_ascii_alphabetic() && bytes.iter().all(|byte| is_name_byte(*byte) || *byte == b',');
         if !is_name {
             // Before a level anything may stand in brackets.
             return self.level.is_none();
         }
-        if text.contains('.') && !self.has_logger {
+        if (text.contains('.') || (ruled && self.marks.has(Mark::Thread))) && !self.has_logger {
             self.has_logger = true;
             self.sink.add("logger", text);
         } else if !self.marks.has(Mark::Thread) {
             self.marks.set(Mark::Thread);
-            self.sink.add("thread", text);
+            self.sink.add(if self.marks.has(Mark::Code) { "subsystem" } else { "thread" }, text);
         } else {
             return self.level.is_none();
         }
@@ -340,8 +386,9 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
         if is_place(name.as_bytes()) {
             self.note_place(name);
         } else if !self.has_logger {
-            self.has_logger = true;
-            self.sink.add("logger", name);
+            // Before a time stands where the line is from.
+            self.has_logger = self.is_timed() || !self.bare;
+            self.sink.add(if self.has_logger { "logger" } else { "source" }, name);
         }
         Some(())
     }
@@ -352,11 +399,14 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
         if self.bytes[at].is_ascii_lowercase() {
             self.marks.set(Mark::Small);
         }
-        if end - at == 3 {
+        if end - at == 3 && &self.bytes[at..end] != b"LOG" {
             self.marks.set(Mark::Short);
         }
         if byte(self.bytes, end) != b':' {
             return end;
+        }
+        if has(self.bytes, end, b":  ") {
+            self.marks.set(Mark::Padded);
         }
         let name_end = end + 1 + run(self.bytes, end + 1, |byte| byte != b':' && is_name_byte(byte));
         if name_end > end + 1 && byte(self.bytes, name_end) == b':' && !self.has_logger {
@@ -403,6 +453,9 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
         if !matches!(next, b' ' | b'\t') {
             return None;
         }
+        if let Some(end) = self.django(text, end) {
+            return Some(end);
+        }
         let name = text.strip_suffix(':').unwrap_or(text);
         if is_place(name.as_bytes()) && self.is_timed() {
             self.note_place(name);
@@ -416,11 +469,29 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
         Some(end)
     }
 
+    /// `logger 123 456 ` behind level and time.
+    fn django(&mut self, text: &'a str, end: usize) -> Option<usize> {
+        if self.marks.form != Some(Form::Comma) || self.has_pid || self.has_logger {
+            return None;
+        }
+        let first = end + 1 + digits(self.bytes, end + 1);
+        let second = first + 1 + digits(self.bytes, first + 1);
+        if first == end + 1 || second == first + 1 || self.bytes[first] != b' ' || byte(self.bytes, second) != b' ' {
+            return None;
+        }
+        self.marks.set(Mark::Django);
+        (self.has_pid, self.has_logger) = (true, true);
+        self.sink.add("logger", text);
+        self.sink.add("pid", cut(self.line, end + 1, first));
+        self.sink.add("thread", cut(self.line, first + 1, second));
+        Some(second)
+    }
+
     /// True where a word behind a level is the name of a logger.
     fn is_logger(&mut self, name: &str, colon: bool, end: usize) -> bool {
         let dotted = name.contains(['.', '_']) || name.contains("::");
         if colon {
-            let target = dotted || name.contains(['/', '-']) || self.marks.form == Some(Form::Iso);
+            let target = dotted || name.contains(['/', '-']) || matches!(self.marks.form, Some(Form::Iso | Form::Comma));
             let small = name.starts_with(|first: char| first.is_ascii_lowercase());
             let fits = target && (small || dotted) && self.is_timed();
             if fits {
@@ -469,6 +540,15 @@ fn is_rule(bytes: &[u8], at: usize) -> bool {
 /// True where a text is a file and a line: `file.go:12`, `src/x.c:12:5`, `module:function:12`.
 pub(super) fn is_place(text: &[u8]) -> bool {
     let line = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let stem = &text[..text.len() - line];
-    line > 0 && line < 7 && stem.len() > 2 && stem.ends_with(b":") && stem[..stem.len() - 1].iter().any(|byte| matches!(byte, b'.' | b':'))
+    let Some(stem) = text[..text.len() - line].strip_suffix(b":").filter(|_| (1..7).contains(&line)) else { return false };
+    let mut parts = stem.split(|byte| *byte == b':');
+    let (first, second) = (parts.next().unwrap_or_default(), parts.next());
+    let extension = first.iter().rposition(|byte| *byte == b'.').map(|point| &first[point + 1..]);
+    let is_file = extension.is_some_and(|extension| {
+        extension.len() <= 6
+            && extension.first().is_some_and(u8::is_ascii_alphabetic)
+            && extension.iter().all(u8::is_ascii_alphanumeric)
+    });
+    let is_function = second.and_then(<[u8]>::first).is_some_and(|start| start.is_ascii_alphabetic() || matches!(start, b'_' | b'<'));
+    is_file || is_function
 }

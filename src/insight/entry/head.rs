@@ -19,6 +19,9 @@ pub(super) fn timed<'a, S: Sink<'a>>(line: &'a str, stamp: &Stamp, end: usize, s
     let mut columns = Columns::new(line, end, sink);
     columns.time = Some(stamp.time);
     columns.marks.form = Some(stamp.form);
+    if end > stamp.len && line.starts_with('[') {
+        columns.marks.set(Mark::BoxedTime);
+    }
     columns.read();
     let (level, time, at, marks) = (columns.level, columns.time, columns.at, columns.marks);
     let message = rest(line, at).trim_ascii_start();
@@ -85,6 +88,9 @@ fn finish<'a, S: Sink<'a>>(
     if matches!(format, "log4j") {
         text = kafka(text, sink);
     }
+    if format == "hclog" {
+        text = text.strip_suffix(':').unwrap_or(text);
+    }
     let asked = request::quoted(text, sink);
     Found { format, level: Some(asked.map_or(level, |asked| asked.max(level))), time, message: text.into() }
 }
@@ -134,7 +140,7 @@ fn inner<'a, S: Sink<'a>>(message: &'a str, marks: &Marks, sink: &mut S) -> Foun
         sink.cut(mark);
     }
     let start = if marks.form == Some(Form::Slashed) { caller(message, sink) } else { 0 };
-    let text = rest(message, start);
+    let text = rest(message, start).trim_start_matches(['|', ' ']);
     let level = plain::trouble(text.as_bytes());
     Found { format, level, time: None, message: text.into() }
 }

@@ -10,7 +10,7 @@ use super::{
     sink::Quiet,
     stamp::{Form, stamp},
     traces::{
-        TRACEBACK, has_head, is_caret, is_chain, is_code, is_exception_line, is_frame, is_go, is_goroutine, is_node_place,
+        GROUP, TRACEBACK, has_head, is_caret, is_chain, is_code, is_exception_line, is_frame, is_go, is_goroutine, is_node_place,
         is_python_end, is_ruby_place,
     },
 };
@@ -71,6 +71,8 @@ enum State {
     Rails,
     /// The first line of `java.util.logging`.
     Jul,
+    /// The second.
+    JulMessage,
 }
 
 /// Tells, line by line, what belongs together. One is for one stream of one service, fed in order.
@@ -159,8 +161,9 @@ impl Joiner {
             State::Rails => is_ruby_place(text),
             State::Jul => {
                 let level = text.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
-                self.becomes(State::Plain, level > 3 && has(text, level, b": "))
+                self.becomes(State::JulMessage, level > 3 && has(text, level, b": "))
             }
+            State::JulMessage => self.becomes(State::Java, is_exception_line(text)),
             State::Java => false,
         };
         within || self.follows(text)
@@ -188,7 +191,8 @@ impl Joiner {
             | State::Node(_)
             | State::Java
             | State::Elixir
-            | State::Jul => self.open,
+            | State::Jul
+            | State::JulMessage => self.open,
         }
     }
 
@@ -203,10 +207,14 @@ impl Joiner {
             }
             State::Python | State::PythonEnd | State::Go | State::Rust | State::Java | State::Php | State::Elixir
             | State::Erlang | State::Rails => return true,
-            State::Plain | State::Blank | State::Loose | State::Jul => {}
+            State::Plain | State::Blank | State::Loose | State::Jul | State::JulMessage => {}
         }
         if self.open || is_frame(text) {
             return true;
+        }
+        if text.starts_with(GROUP) {
+            let bad = self.is_bad();
+            return self.becomes(State::Python, bad);
         }
         let habit = self.habit.count_ones() >= HABIT;
         !self.indented && self.state != State::Blank && !habit && !has_head(text)
@@ -220,7 +228,7 @@ impl Joiner {
             State::Python if self.lines > 1 && (is_python_end(text) || is_ruby_place(text)) => State::PythonEnd,
             State::PythonChain if text.starts_with(TRACEBACK) => State::Python,
             State::PythonEnd | State::PythonGap if is_chain(text) => State::PythonChain,
-            State::PythonEnd if is_sqlalchemy(text) => State::PythonEnd,
+            State::PythonEnd | State::PythonGap if is_sqlalchemy(text) => State::PythonEnd,
             _ => return false,
         };
         self.becomes(after, true)
@@ -272,8 +280,7 @@ impl Joiner {
                 self.becomes(State::Python, bad)
             }
             b'0'..=b'9' => (self.lines > 1 && is_code(text)) || self.is_postgres(text),
-            b'D' | b'H' | b'Q' | b'L' if is_more(text) => true,
-            b'A'..=b'Z' | b'a'..=b'z' if is_more(text) => true,
+            b'A'..=b'Z' if is_more(text) => true,
             b'A'..=b'Z' | b'a'..=b'z' if self.lines == 1 && is_exception_line(text) => {
                 let bad = self.is_bad();
                 self.becomes(State::Java, bad)
@@ -286,13 +293,12 @@ impl Joiner {
         std::str::from_utf8(&self.head[..self.head_len]).unwrap_or_default()
     }
 
-    /// True where the first line of the entry has a head that tells of trouble: loggers write the exception behind it.
+    /// True where the first line of the entry tells of trouble and is no exception itself: loggers write the exception behind it.
     fn is_bad(&self) -> bool {
         if self.state != State::Plain {
             return false;
         }
-        let found = recognise(self.head(), true, &mut Quiet);
-        !found.format.is_empty() && found.level >= Some(Level::Warn)
+        recognise(self.head(), true, &mut Quiet).level >= Some(Level::Warn)
     }
 
     /// True where a line of PostgreSQL says more about the entry: with a label for that, and from the same process.
@@ -316,9 +322,6 @@ fn process(prefix: &[u8]) -> Option<&[u8]> {
 
 /// A line of PostgreSQL without a time that says more about the one before it.
 fn is_more(text: &[u8]) -> bool {
-    if !text[0].is_ascii_uppercase() {
-        return false;
-    }
     let end = text.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     match &text[..end] {
         b"DETAIL" | b"HINT" | b"STATEMENT" | b"CONTEXT" | b"QUERY" | b"LOCATION" => has(text, end, b":  "),
@@ -341,7 +344,7 @@ fn first(text: &[u8], indented: bool) -> State {
     let Some(start) = text.first() else { return State::Blank };
     match start {
         b'T' if text.starts_with(TRACEBACK) => State::Python,
-        b'+' if text.starts_with(b"+ Exception Group Traceback") => State::Python,
+        b'+' if text.starts_with(GROUP) => State::Python,
         b'p' if text.starts_with(b"panic: ") => State::Go,
         b'f' if text.starts_with(b"fatal error: ") => State::Go,
         b't' if text.starts_with(b"thread '") && memchr::memmem::find(text, b" panicked at ").is_some() => {

@@ -30,6 +30,12 @@ pub(super) fn name(marks: &Marks) -> &'static str {
     if has(Mark::Together) {
         return if form == Some(Form::Clock) { "serilog" } else { "rust" };
     }
+    if has(Mark::Django) {
+        return "django";
+    }
+    if has(Mark::Padded) && form.is_none() {
+        return "uvicorn";
+    }
     if has(Mark::Tab) && form.is_some() {
         return "zap";
     }
@@ -43,14 +49,14 @@ fn by_form(marks: &Marks, form: Option<Form>) -> &'static str {
     let has = |mark| marks.has(mark);
     match form {
         Some(Form::Comma) if has(Mark::Thread) => "log4j",
-        Some(Form::Comma) if has(Mark::Dash) => "python",
-        Some(Form::Comma) => "log4j",
+        Some(Form::Comma) if has(Mark::BoxedTime) => "log4j",
+        Some(Form::Comma) => "python",
         Some(Form::Slashed) => "go",
         Some(Form::Clock) if has(Mark::Thread) && !has(Mark::Bracketed) => "log4j",
         Some(Form::Clock) if has(Mark::Bracketed) && has(Mark::Small) => "elixir",
-        Some(Form::Spaced | Form::Iso) if has(Mark::Pid) && has(Mark::Bracketed) => {
-            if form == Some(Form::Spaced) && has(Mark::Thread) { "gunicorn" } else { "mysql" }
-        }
+        Some(Form::Spaced) if has(Mark::BoxedPid) && has(Mark::BoxedTime) => "gunicorn",
+        Some(Form::Spaced | Form::Iso) if has(Mark::Pid) && has(Mark::Bracketed) => "mysql",
+        Some(Form::Iso) if has(Mark::Bracketed) && has(Mark::Thread) => "elasticsearch",
         Some(Form::Iso) if has(Mark::Bracketed) && !has(Mark::Small) => "hclog",
         Some(Form::Iso) if has(Mark::Thread) => "log4j",
         Some(Form::Iso) if has(Mark::Target) => "rust",

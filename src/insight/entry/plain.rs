@@ -14,9 +14,11 @@ use crate::model::level::Level;
 const STARTS: &[(&[u8], Level)] = &[
     (b"Traceback (most recent call last)", Level::Error),
     (b"Exception in thread ", Level::Error),
-    (b"Exception Group Traceback", Level::Error),
+    (b"Exception ignored in: ", Level::Warn),
+    (b"Internal Server Error: ", Level::Error),
     (b"+ Exception Group Traceback", Level::Error),
     (b"Caused by: ", Level::Error),
+    (b"http: panic serving ", Level::Error),
     (b"panic: ", Level::Fatal),
     (b"fatal error: ", Level::Fatal),
     (b"Fatal error: ", Level::Fatal),

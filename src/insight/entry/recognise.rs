@@ -5,7 +5,7 @@
 use super::{
     Found, access, head, json, logfmt, loggers, plain, request,
     roles::{Role, role},
-    scan::{byte, cut, find, has, rest, run},
+    scan::{byte, cut, digits, find, has, rest, run},
     servers,
     sink::Sink,
     stamp::{Form, Stamp, stamp},
@@ -97,16 +97,23 @@ fn bracket<'a, S: Sink<'a>>(line: &'a str, sink: &mut S) -> Option<Found<'a>> {
     if let Some(stamp) = stamp(&bytes[1..]) {
         return boxed(line, &stamp, sink);
     }
-    for (name, skip) in [("[GIN] ", 6), ("[Nest] ", 7)] {
-        if line.starts_with(name) {
-            let at = skip + run(bytes, skip, |byte| byte.is_ascii_digit() && name == "[Nest] ");
-            let at = at + run(bytes, at, |byte| matches!(byte, b' ' | b'-'));
-            if let Some(stamp) = bytes.get(at..).and_then(stamp) {
-                return Some(head::timed(line, &stamp, at + stamp.len, sink));
-            }
-        }
+    if let Some(found) = framework(line, sink) {
+        return Some(found);
     }
     attempt(sink, |sink| request::rails(line, sink)).or_else(|| attempt(sink, |sink| head::untimed(line, sink)))
+}
+
+/// `[GIN] 2026/11/29 - 10:00:00 | …`, `[Nest] 123  - 11/29/2026, 10:00:00 AM     LOG …`.
+fn framework<'a, S: Sink<'a>>(line: &'a str, sink: &mut S) -> Option<Found<'a>> {
+    let bytes = line.as_bytes();
+    let (format, at) = match bytes.get(1)? {
+        b'G' if has(bytes, 0, b"[GIN] ") => ("gin", 6),
+        b'N' if has(bytes, 0, b"[Nest] ") => ("nest", 7 + digits(bytes, 7)),
+        _ => return None,
+    };
+    let at = at + run(bytes, at, |byte| matches!(byte, b' ' | b'-'));
+    let stamp = bytes.get(at..).and_then(stamp)?;
+    Some(Found { format, ..head::timed(line, &stamp, at + stamp.len, sink) })
 }
 
 /// A line that begins with a time in a bracket.

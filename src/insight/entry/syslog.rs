@@ -169,7 +169,9 @@ fn said<'a, S: Sink<'a>>(
     };
     sink.add("program", cut(line, at, tag.name_end));
     if let Some((from, to)) = tag.pid {
-        sink.add("pid", cut(line, from, to));
+        let pid = cut(line, from, to);
+        // Of Heroku it is a name.
+        sink.add(if digits(pid.as_bytes(), 0) == pid.len() { "pid" } else { "process" }, pid);
     }
     let inner = nested(rest(line, tag.end), sink);
     Found { format: "syslog", level: inner.level.or(level), time: time.or(inner.time), message: inner.message }

@@ -11,6 +11,9 @@ use super::{
 /// The first line of a traceback of Python (and of Ruby, once).
 pub(super) const TRACEBACK: &[u8] = b"Traceback (most recent call last)";
 
+/// The first line of that of several exceptions at once, behind two spaces.
+pub(super) const GROUP: &[u8] = b"+ Exception Group Traceback";
+
 /// The words between two tracebacks of Python of which one led to the other.
 pub(super) fn is_chain(text: &[u8]) -> bool {
     text.starts_with(b"During handling of the above exception") || text.starts_with(b"The above exception was the direct cause")
@@ -96,13 +99,23 @@ pub(super) fn is_code(text: &[u8]) -> bool {
 pub(super) fn has_head(text: &[u8]) -> bool {
     match text.first() {
         Some(b'0'..=b'9') => stamp(text).is_some(),
-        Some(b'A'..=b'Z') => marker(text, 0, false).is_some() || stamp(text).is_some(),
+        Some(b'A'..=b'Z') => marker(text, 0, false).is_some() || stamp(text).is_some() || is_asked(text),
         Some(b'[') => {
             let inner = &text[1..];
             let close = run(inner, 0, |byte| byte != b']').min(24);
             stamp(inner).is_some()
                 || inner.get(..close).and_then(|word| std::str::from_utf8(word).ok()).is_some_and(|word| inside(word, false).is_some())
         }
+        Some(0x80..) => SYMBOLS.iter().any(|symbol| text.starts_with(symbol.as_bytes())),
         Some(_) | None => false,
     }
+}
+
+/// What tools of JavaScript put before each of their lines, behind a space.
+const SYMBOLS: [&str; 9] = ["✓ ", "✔ ", "⨯ ", "✘ ", "✗ ", "✖ ", "⚠ ", "▲ ", "○ "];
+
+/// `GET /x`.
+fn is_asked(text: &[u8]) -> bool {
+    let method = run(text, 0, |byte| byte.is_ascii_uppercase());
+    (3..=7).contains(&method) && has(text, method, b" /")
 }
