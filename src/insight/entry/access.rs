@@ -143,13 +143,7 @@ fn extras<'a, S: Sink<'a>>(line: &'a str, mut at: usize, sink: &mut S) {
 }
 
 /// `client:port [time] frontend backend/server Tq/Tw/Tc/Tr/Tt status bytes … "request"`.
-fn proxy<'a, S: Sink<'a>>(
-    line: &'a str,
-    bracket: usize,
-    at: usize,
-    time: LineTime,
-    sink: &mut S,
-) -> Option<Found<'a>> {
+fn proxy<'a, S: Sink<'a>>(line: &'a str, bracket: usize, at: usize, time: LineTime, sink: &mut S) -> Option<Found<'a>> {
     let mut words = rest(line, at).split(' ');
     let (frontend, server, timers, status) = (words.next()?, words.next()?, words.next()?, words.next()?);
     let slashes = timers.bytes().filter(|byte| *byte == b'/').count();

@@ -65,7 +65,7 @@ pub(super) enum Mark {
     BoxedPid = 1 << 16,
     /// The time in brackets.
     BoxedTime = 1 << 17,
-    /// A colon behind the level, and more than one space.
+    /// The level and its colon are filled up with spaces to ten columns.
     Padded = 1 << 18,
     /// A number of an error of MySQL.
     Code = 1 << 19,
@@ -212,7 +212,9 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
         }
         // The name of a thread may have spaces; behind it stands the name of a class.
         let next = cut(self.line, end + 1, word_end(self.bytes, (end + 1).min(self.bytes.len())));
-        let fits = text.contains(' ') && !self.marks.has(Mark::Thread) && next.bytes().filter(|byte| *byte == b'.').count() >= 2
+        let fits = text.contains(' ')
+            && !self.marks.has(Mark::Thread)
+            && next.bytes().filter(|byte| *byte == b'.').count() >= 2
             && next.starts_with(|first: char| first.is_ascii_lowercase());
         if fits {
             self.marks.set(Mark::Thread);
@@ -223,7 +225,8 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
 
     /// `[shop] [main] [trace-span]` of Spring: the thread is there always, the application before it and the trace behind it may be.
     fn spring(&mut self, text: &'a str, end: usize) -> Option<usize> {
-        let is_trace = |text: &str| text.trim_ascii().bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'-' | b','));
+        let is_trace =
+            |text: &str| text.trim_ascii().bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'-' | b','));
         let next = if has(self.bytes, end, b" [") { find(self.bytes, end + 2, b']', BRACKET) } else { None };
         let name = match next.map(|close| cut(self.line, end + 2, close)) {
             _ if is_trace(text) => "trace",
@@ -371,12 +374,15 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
             return next.is_ascii_digit() && text.contains(['.', '-', '_', '/']);
         }
         let first = text.as_bytes()[0];
-        (first.is_ascii_lowercase() || text.contains(['.', '_', '-', ':', '/'])) && matches!(next, b'A'..=b'Z' | b'[' | b'<' | b'{')
+        (first.is_ascii_lowercase() || text.contains(['.', '_', '-', ':', '/']))
+            && matches!(next, b'A'..=b'Z' | b'[' | b'<' | b'{')
     }
 
     /// A name before the level.
     fn name(&mut self, name: &'a str) -> Option<()> {
-        if name.is_empty() || !name.bytes().all(|byte| is_name_byte(byte) || matches!(byte, b'[' | b']' | b'(' | b')' | b',')) {
+        if name.is_empty()
+            || !name.bytes().all(|byte| is_name_byte(byte) || matches!(byte, b'[' | b']' | b'(' | b')' | b','))
+        {
             return None;
         }
         // `ValueError: warning: …` is a message.
@@ -405,7 +411,8 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
         if byte(self.bytes, end) != b':' {
             return end;
         }
-        if has(self.bytes, end, b":  ") {
+        // Uvicorn fills the level up to ten columns.
+        if at == 0 && has(self.bytes, end, b":  ") && run(self.bytes, end + 1, |byte| byte == b' ') + end + 1 == 10 {
             self.marks.set(Mark::Padded);
         }
         let name_end = end + 1 + run(self.bytes, end + 1, |byte| byte != b':' && is_name_byte(byte));
@@ -453,7 +460,7 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
         if !matches!(next, b' ' | b'\t') {
             return None;
         }
-        if let Some(end) = self.django(text, end) {
+        if let Some(end) = self.django(text, end).or_else(|| self.flask(text, end)) {
             return Some(end);
         }
         let name = text.strip_suffix(':').unwrap_or(text);
@@ -487,11 +494,27 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
         Some(second)
     }
 
+    /// `in logger: ` behind level and time, as Flask writes it.
+    fn flask(&mut self, text: &str, end: usize) -> Option<usize> {
+        if text != "in" || self.has_logger || !self.marks.has(Mark::BoxedTime) {
+            return None;
+        }
+        let colon = end + 1 + run(self.bytes, end + 1, |byte| byte != b':' && is_name_byte(byte));
+        if !has(self.bytes, colon, b": ") {
+            return None;
+        }
+        self.has_logger = true;
+        self.marks.set(Mark::Target);
+        self.sink.add("logger", cut(self.line, end + 1, colon));
+        Some(colon + 1)
+    }
+
     /// True where a word behind a level is the name of a logger.
     fn is_logger(&mut self, name: &str, colon: bool, end: usize) -> bool {
         let dotted = name.contains(['.', '_']) || name.contains("::");
         if colon {
-            let target = dotted || name.contains(['/', '-']) || matches!(self.marks.form, Some(Form::Iso | Form::Comma));
+            let target =
+                dotted || name.contains(['/', '-']) || matches!(self.marks.form, Some(Form::Iso | Form::Comma));
             let small = name.starts_with(|first: char| first.is_ascii_lowercase());
             let fits = target && (small || dotted) && self.is_timed();
             if fits {
@@ -512,7 +535,9 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
         }
         // Tomcat and OpenStack: nothing behind a name that no sentence has.
         let points = name.bytes().filter(|byte| *byte == b'.').count();
-        self.is_timed() && (points >= 2 || (points == 1 && self.has_pid)) && name.starts_with(|first: char| first.is_ascii_lowercase())
+        self.is_timed()
+            && (points >= 2 || (points == 1 && self.has_pid))
+            && name.starts_with(|first: char| first.is_ascii_lowercase())
     }
 
     /// `name{key=value}:` of Rust's tracing; the bracket is at `at`.
@@ -540,7 +565,9 @@ fn is_rule(bytes: &[u8], at: usize) -> bool {
 /// True where a text is a file and a line: `file.go:12`, `src/x.c:12:5`, `module:function:12`.
 pub(super) fn is_place(text: &[u8]) -> bool {
     let line = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let Some(stem) = text[..text.len() - line].strip_suffix(b":").filter(|_| (1..7).contains(&line)) else { return false };
+    let Some(stem) = text[..text.len() - line].strip_suffix(b":").filter(|_| (1..7).contains(&line)) else {
+        return false;
+    };
     let mut parts = stem.split(|byte| *byte == b':');
     let (first, second) = (parts.next().unwrap_or_default(), parts.next());
     let extension = first.iter().rposition(|byte| *byte == b'.').map(|point| &first[point + 1..]);
@@ -549,6 +576,7 @@ pub(super) fn is_place(text: &[u8]) -> bool {
             && extension.first().is_some_and(u8::is_ascii_alphabetic)
             && extension.iter().all(u8::is_ascii_alphanumeric)
     });
-    let is_function = second.and_then(<[u8]>::first).is_some_and(|start| start.is_ascii_alphabetic() || matches!(start, b'_' | b'<'));
+    let is_function =
+        second.and_then(<[u8]>::first).is_some_and(|start| start.is_ascii_alphabetic() || matches!(start, b'_' | b'<'));
     is_file || is_function
 }

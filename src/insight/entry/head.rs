@@ -76,7 +76,12 @@ fn finish<'a, S: Sink<'a>>(
     let mut text = message;
     if message.starts_with('{') {
         if let Some(found) = json::json(message, sink) {
-            return Found { format, level: found.level.or(Some(level)), time: time.or(found.time), message: found.message };
+            return Found {
+                format,
+                level: found.level.or(Some(level)),
+                time: time.or(found.time),
+                message: found.message,
+            };
         }
     }
     if let Some(least) = pairs(format) {
@@ -135,6 +140,7 @@ fn inner<'a, S: Sink<'a>>(message: &'a str, marks: &Marks, sink: &mut S) -> Foun
     sink.cut(mark);
     if bytes.first() == Some(&b'|') {
         if let Some(level) = request::piped(message, sink) {
+            let message = message.trim_start_matches(['|', ' ']);
             return Found { format: "request", level: Some(level), time: None, message: message.into() };
         }
         sink.cut(mark);

@@ -10,8 +10,8 @@ use super::{
     sink::Quiet,
     stamp::{Form, stamp},
     traces::{
-        GROUP, TRACEBACK, has_head, is_caret, is_chain, is_code, is_exception_line, is_frame, is_go, is_goroutine, is_node_place,
-        is_python_end, is_ruby_place,
+        GROUP, TRACEBACK, has_head, is_caret, is_chain, is_code, is_exception_line, is_frame, is_go, is_goroutine,
+        is_node_place, is_python_end, is_ruby_place,
     },
 };
 use crate::model::level::Level;
@@ -122,7 +122,9 @@ impl Joiner {
         }
         match line.as_bytes().last() {
             Some(b'{' | b'[' | b'(') => self.open = true,
-            Some(_) if indent == 0 && continues && matches!(text.first(), Some(b'}' | b']' | b')')) => self.open = false,
+            Some(_) if indent == 0 && continues && matches!(text.first(), Some(b'}' | b']' | b')')) => {
+                self.open = false
+            }
             Some(_) | None => {}
         }
         if continues { Belongs::Continues } else { Belongs::New }
@@ -153,7 +155,9 @@ impl Joiner {
             State::Go => is_go(text),
             State::Node(step) => self.node(step, text),
             State::Loose => {
-                text.starts_with(b"Node.js v") || text.starts_with(b"Stack backtrace:") || text.starts_with(b"Location:")
+                text.starts_with(b"Node.js v")
+                    || text.starts_with(b"Stack backtrace:")
+                    || text.starts_with(b"Location:")
             }
             State::Php => is_php(text),
             State::Elixir => text.starts_with(b"Last message") || text.starts_with(b"State: "),
@@ -205,8 +209,15 @@ impl Joiner {
                 // The frame of a group goes on behind a blank line.
                 return self.becomes(State::Python, matches!(text[0], b'|' | b'+'));
             }
-            State::Python | State::PythonEnd | State::Go | State::Rust | State::Java | State::Php | State::Elixir
-            | State::Erlang | State::Rails => return true,
+            State::Python
+            | State::PythonEnd
+            | State::Go
+            | State::Rust
+            | State::Java
+            | State::Php
+            | State::Elixir
+            | State::Erlang
+            | State::Rails => return true,
             State::Plain | State::Blank | State::Loose | State::Jul | State::JulMessage => {}
         }
         if self.open || is_frame(text) {
@@ -354,13 +365,19 @@ fn first(text: &[u8], indented: bool) -> State {
         b'=' if text.starts_with(b"=ERROR REPORT===") || text.starts_with(b"=CRASH REPORT===") => State::Erlang,
         b'/' | b'n' | b'f' if !indented && is_node_place(text) => State::Node(0),
         b'E' if text.starts_with(b"Error: ") => State::Loose,
-        b'A'..=b'Z' if !indented && text.ends_with(b"):") && memchr::memmem::find(text, b" (").is_some() => State::Rails,
+        b'A'..=b'Z' if !indented && is_rails(text) => State::Rails,
         b'A'..=b'Z' if is_exception_line(text) => State::Loose,
         b'A'..=b'Z' if is_jul(text) => State::Jul,
         b'A'..=b'Z' if has(text, 1, b":\\") && is_node_place(text) => State::Node(0),
         b'a'..=b'z' if is_exception_line(text) => State::Java,
         _ => State::Plain,
     }
+}
+
+/// `ActiveRecord::RecordNotFound (Couldn't find User):`.
+fn is_rails(text: &[u8]) -> bool {
+    text.ends_with(b"):")
+        && has(text, text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b':').count(), b" (")
 }
 
 /// `Nov 29, 2026 10:00:00 AM org.shop.Server start`.

@@ -69,9 +69,8 @@ impl Seen {
     }
 
     fn first(&mut self, line: &str) {
-        let is_jul = stamp(line.as_bytes()).is_some_and(|stamp| {
-            stamp.form == Form::Jul && loggers::jul(line, &stamp, &mut Quiet).is_some()
-        });
+        let is_jul = stamp(line.as_bytes())
+            .is_some_and(|stamp| stamp.form == Form::Jul && loggers::jul(line, &stamp, &mut Quiet).is_some());
         self.second = is_jul || (loggers::dotnet(line, &mut Quiet).is_some() && line.ends_with(']'));
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Promise: each form is known by marks that no other has. Never: guesses.
 
+use chrono::NaiveDate;
+
 use super::{
     Found, json, logfmt,
     scan::{blanks, byte, cut, digits, find, has, is_name_byte, rest, run, word_end},
@@ -29,10 +31,7 @@ pub(super) fn klog<'a, S: Sink<'a>>(line: &'a str, sink: &mut S) -> Option<Found
     let month_at = run - 3;
     let clock = stamp(bytes.get(run + 2..)?).filter(|stamp| stamp.form == Form::Clock)?;
     let LineTime::Local { time, .. } = clock.time else { return None };
-    let (month, day) = (cut(line, month_at, month_at + 2).parse().ok()?, cut(line, month_at + 2, run + 1).parse().ok()?);
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
+    let day = klog_day(cut(line, 1, month_at), cut(line, month_at, month_at + 2), cut(line, month_at + 2, run + 1))?;
     let mut at = run + 2 + clock.len;
     at += blanks(bytes, at);
     let pid_end = at + digits(bytes, at);
@@ -44,8 +43,19 @@ pub(super) fn klog<'a, S: Sink<'a>>(line: &'a str, sink: &mut S) -> Option<Found
     let text = rest(line, start + blanks(bytes, start));
     let message = logfmt::tail(text, 1, sink).unwrap_or(text);
     let message = message.strip_prefix('"').and_then(|quoted| quoted.strip_suffix('"')).unwrap_or(message);
-    let time = LineTime::Local { day: Day::Yearly { month, day }, time };
+    let time = LineTime::Local { day, time };
     Some(Found { format: "klog", level: Some(level), time: Some(time), message: message.into() })
+}
+
+/// The date of `1129`, `261129` or `20261129`.
+fn klog_day(year: &str, month: &str, day: &str) -> Option<Day> {
+    let (month, day): (u8, u8) = (month.parse().ok()?, day.parse().ok()?);
+    if year.is_empty() {
+        return ((1..=12).contains(&month) && (1..=31).contains(&day)).then_some(Day::Yearly { month, day });
+    }
+    let number: i32 = year.parse().ok()?;
+    let year = if year.len() == 2 { 2000 + number } else { number };
+    NaiveDate::from_ymd_opt(year, month.into(), day.into()).map(Day::Date)
 }
 
 /// `E, [2026-11-29T10:00:00.123456 #123] ERROR -- name: …`.
@@ -62,7 +72,8 @@ pub(super) fn ruby<'a, S: Sink<'a>>(line: &'a str, sink: &mut S) -> Option<Found
     }
     let word = pid_end + 1 + blanks(bytes, pid_end + 1);
     let end = word_end(bytes, word);
-    let level = Level::of_word(cut(line, word, end)).or_else(|| (cut(line, word, end) == "ANY").then_some(Level::Info))?;
+    let level =
+        Level::of_word(cut(line, word, end)).or_else(|| (cut(line, word, end) == "ANY").then_some(Level::Info))?;
     if !has(bytes, end, b" -- ") {
         return None;
     }

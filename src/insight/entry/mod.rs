@@ -136,7 +136,11 @@ impl Formats {
 
 /// The part of a line that is looked at. JSON is looked at whole by whoever reads it, since it must be known whether it ends.
 fn seen(line: &str) -> &str {
-    if line.len() <= LINE || line.trim_ascii_start().starts_with('{') { line } else { &line[..line.floor_char_boundary(LINE)] }
+    if line.len() <= LINE || line.trim_ascii_start().starts_with('{') {
+        line
+    } else {
+        &line[..line.floor_char_boundary(LINE)]
+    }
 }
 
 /// `text`, which is part of `seen`, up to the end of `line` if it goes to the end of `seen`.
@@ -158,9 +162,7 @@ impl Parsed<'_> {
         let find = |holds: &dyn Fn(&str) -> bool| self.fields.iter().rev().find(|field| holds(&field.name));
         find(&|known| known == name)
             .or_else(|| find(&|known| known.eq_ignore_ascii_case(name)))
-            .or_else(|| {
-                find(&|known| known.rsplit_once('.').is_some_and(|(_, last)| last.eq_ignore_ascii_case(name)))
-            })
+            .or_else(|| find(&|known| known.rsplit_once('.').is_some_and(|(_, last)| last.eq_ignore_ascii_case(name))))
             .map(|field| &*field.value)
     }
 }

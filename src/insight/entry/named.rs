@@ -49,7 +49,7 @@ fn by_form(marks: &Marks, form: Option<Form>) -> &'static str {
     let has = |mark| marks.has(mark);
     match form {
         Some(Form::Comma) if has(Mark::Thread) => "log4j",
-        Some(Form::Comma) if has(Mark::BoxedTime) => "log4j",
+        Some(Form::Comma) if has(Mark::BoxedTime) && !has(Mark::Target) => "log4j",
         Some(Form::Comma) => "python",
         Some(Form::Slashed) => "go",
         Some(Form::Clock) if has(Mark::Thread) && !has(Mark::Bracketed) => "log4j",
@@ -61,8 +61,8 @@ fn by_form(marks: &Marks, form: Option<Form>) -> &'static str {
         Some(Form::Iso) if has(Mark::Thread) => "log4j",
         Some(Form::Iso) if has(Mark::Target) => "rust",
         Some(Form::Spaced) if has(Mark::Bracketed) && has(Mark::Small) => "structlog",
-        Some(Form::Spaced) if has(Mark::Dash) => "python",
         Some(Form::Spaced | Form::DayFirst) if has(Mark::Thread) => "log4j",
+        Some(Form::Spaced) if has(Mark::Dash) => "python",
         Some(
             Form::Iso
             | Form::Spaced

@@ -67,12 +67,10 @@ fn timed<'a, S: Sink<'a>>(line: &'a str, stamp: &Stamp, outer: bool, sink: &mut 
         }
         Form::Jul => attempt(sink, |sink| loggers::jul(line, stamp, sink)),
         Form::Syslog if outer => attempt(sink, |sink| syslog::journal(line, stamp, sink)),
-        Form::Iso | Form::Spaced => {
-            attempt(sink, |sink| servers::postgres(line, stamp, sink)).or_else(|| {
-                let other = !outer || words::marker(bytes, stamp.len + 1, true).is_some();
-                if other { None } else { attempt(sink, |sink| syslog::journal(line, stamp, sink)) }
-            })
-        }
+        Form::Iso | Form::Spaced => attempt(sink, |sink| servers::postgres(line, stamp, sink)).or_else(|| {
+            let other = !outer || words::marker(bytes, stamp.len + 1, true).is_some();
+            if other { None } else { attempt(sink, |sink| syslog::journal(line, stamp, sink)) }
+        }),
         Form::Slashed
         | Form::Syslog
         | Form::Comma

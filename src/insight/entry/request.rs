@@ -50,7 +50,8 @@ pub(super) fn quoted<'a, S: Sink<'a>>(message: &'a str, sink: &mut S) -> Option<
     }
     // Three digits in a row somewhere near: ` 200 OK`, ` - 200 12B`, ` status: 200`.
     let near = cut(message, close + 1, (close + 40).min(message.floor_char_boundary(close + 40)));
-    let status = near.split([' ', '(']).find(|word| word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let status =
+        near.split([' ', '(']).find(|word| word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_digit()))?;
     let level = level_of_status(status.parse().ok()?)?;
     if S::WANTED {
         let client = cut(message, 0, quote).trim_end_matches([' ', '-']);

@@ -158,7 +158,9 @@ pub(super) fn role(key: &str) -> Option<Role> {
         b"s" => Role::Level(5, Scale::Letter),
         b"at" => Role::Level(6, Scale::Usual),
         b"time" | b"ts" | b"timestamp" | b"@timestamp" | b"@t" => Role::Time(0),
-        b"t" | b"datetime" | b"asctime" | b"time_iso8601" | b"time_local" | b"timemillis" | b"eventtime" => Role::Time(1),
+        b"t" | b"datetime" | b"asctime" | b"time_iso8601" | b"time_local" | b"timemillis" | b"eventtime" => {
+            Role::Time(1)
+        }
         b"date" => Role::Time(2),
         b"__realtime_timestamp" => Role::Time(3),
         b"msg" | b"message" | b"@m" | b"@message" => Role::Message(0),

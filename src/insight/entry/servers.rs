@@ -57,7 +57,11 @@ fn listed<'a, S: Sink<'a>>(text: &'a str, sink: &mut S) {
             let end = find(bytes, start.min(bytes.len()), b',', bytes.len()).unwrap_or(bytes.len());
             (cut(text, start, end), end)
         };
-        if name == "request" { request_fields(value, sink) } else { sink.add(name, value) }
+        if name == "request" {
+            request_fields(value, sink)
+        } else {
+            sink.add(name, value)
+        }
         at = end + 2;
     }
 }

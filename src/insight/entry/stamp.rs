@@ -326,7 +326,13 @@ fn fraction(digits: &[u8]) -> u32 {
 /// Where `AM` or `PM` ends, and whether it is `PM`.
 fn half(text: &[u8], at: usize) -> Option<(usize, bool)> {
     // Newer Java puts a narrow space that does not break before it.
-    let start = if byte(text, at) == b' ' { at + 1 } else if has(text, at, "\u{202f}".as_bytes()) { at + 3 } else { at };
+    let start = if byte(text, at) == b' ' {
+        at + 1
+    } else if has(text, at, "\u{202f}".as_bytes()) {
+        at + 3
+    } else {
+        at
+    };
     let late = match text.get(start..start + 2)? {
         b"AM" | b"am" => false,
         b"PM" | b"pm" => true,

@@ -4,7 +4,9 @@
 //! that are the start of a sentence.
 
 use super::{
-    Found, nested,
+    Found,
+    json::unescape,
+    nested,
     scan::{blanks, byte, cut, digits, find, has, quote_end, rest, run, word_end},
     sink::Sink,
     stamp::{Form, Stamp, stamp},
@@ -84,7 +86,12 @@ fn new<'a, S: Sink<'a>>(line: &'a str, at: usize, level: Level, sink: &mut S) ->
     }
     let message = rest(line, start + blanks(bytes, start)).trim_start_matches('\u{feff}');
     let inner = nested(message, sink);
-    Some(Found { format: "syslog", level: inner.level.or(Some(level)), time: time.or(inner.time), message: inner.message })
+    Some(Found {
+        format: "syslog",
+        level: inner.level.or(Some(level)),
+        time: time.or(inner.time),
+        message: inner.message,
+    })
 }
 
 /// `[id@1 a="b" c="d"][other …]`: where it ends.
@@ -95,7 +102,9 @@ fn structured<'a, S: Sink<'a>>(line: &'a str, mut at: usize, sink: &mut S) -> Op
         while byte(bytes, at) == b' ' {
             let equals = find(bytes, at + 1, b'=', 64).filter(|equals| byte(bytes, equals + 1) == b'"')?;
             let end = quote_end(bytes, equals + 2)?;
-            sink.add(cut(line, at + 1, equals), cut(line, equals + 2, end));
+            if S::WANTED {
+                sink.add(cut(line, at + 1, equals), unescape(cut(line, equals + 2, end)));
+            }
             at = end + 1;
         }
         if byte(bytes, at) != b']' {

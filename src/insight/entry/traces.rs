@@ -16,7 +16,8 @@ pub(super) const GROUP: &[u8] = b"+ Exception Group Traceback";
 
 /// The words between two tracebacks of Python of which one led to the other.
 pub(super) fn is_chain(text: &[u8]) -> bool {
-    text.starts_with(b"During handling of the above exception") || text.starts_with(b"The above exception was the direct cause")
+    text.starts_with(b"During handling of the above exception")
+        || text.starts_with(b"The above exception was the direct cause")
 }
 
 /// The last line of a traceback of Python: the name of an exception, alone or with what it says.
@@ -35,8 +36,15 @@ pub(super) fn is_ruby_place(text: &[u8]) -> bool {
 
 /// A line of a goroutine that is not indented.
 pub(super) fn is_go(text: &[u8]) -> bool {
-    const STARTS: [&[u8]; 7] =
-        [b"goroutine ", b"created by ", b"[signal ", b"panic: ", b"runtime: ", b"runtime stack:", b"...additional frames"];
+    const STARTS: [&[u8]; 7] = [
+        b"goroutine ",
+        b"created by ",
+        b"[signal ",
+        b"panic: ",
+        b"runtime: ",
+        b"runtime stack:",
+        b"...additional frames",
+    ];
     if STARTS.iter().any(|start| text.starts_with(start)) {
         return true;
     }
@@ -77,7 +85,8 @@ pub(super) fn is_frame(text: &[u8]) -> bool {
 
 /// The place that Node writes before the line of code that threw: `/app/server.js:12`, `node:internal/errors:496`.
 pub(super) fn is_node_place(text: &[u8]) -> bool {
-    let starts = text.starts_with(b"/") || text.starts_with(b"file://") || text.starts_with(b"node:") || has(text, 1, b":\\");
+    let starts =
+        text.starts_with(b"/") || text.starts_with(b"file://") || text.starts_with(b"node:") || has(text, 1, b":\\");
     let line = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let stem = &text[..text.len() - line];
     starts && line > 0 && stem.ends_with(b":") && stem.len() > 4 && !text.contains(&b' ')
@@ -104,7 +113,10 @@ pub(super) fn has_head(text: &[u8]) -> bool {
             let inner = &text[1..];
             let close = run(inner, 0, |byte| byte != b']').min(24);
             stamp(inner).is_some()
-                || inner.get(..close).and_then(|word| std::str::from_utf8(word).ok()).is_some_and(|word| inside(word, false).is_some())
+                || inner
+                    .get(..close)
+                    .and_then(|word| std::str::from_utf8(word).ok())
+                    .is_some_and(|word| inside(word, false).is_some())
         }
         Some(0x80..) => SYMBOLS.iter().any(|symbol| text.starts_with(symbol.as_bytes())),
         Some(_) | None => false,

@@ -71,15 +71,14 @@ pub(super) fn compile(formats: &[UserFormat]) -> Result<Arc<[Compiled]>, FormatE
 }
 
 fn one(index: usize, format: &UserFormat) -> Result<Compiled, FormatError> {
-    let fault = |at, why: String, next: &str| FormatError {
-        index,
-        name: format.name.clone(),
-        at,
-        why,
-        next: next.to_owned(),
-    };
+    let fault =
+        |at, why: String, next: &str| FormatError { index, name: format.name.clone(), at, why, next: next.to_owned() };
     if format.name.trim().is_empty() {
-        return Err(fault(None, "it has no name".to_owned(), "give it a name that says which program writes such lines"));
+        return Err(fault(
+            None,
+            "it has no name".to_owned(),
+            "give it a name that says which program writes such lines",
+        ));
     }
     if format.pattern.len() > PATTERN {
         let why = format!("its pattern has {} bytes, {PATTERN} is the most", format.pattern.len());
@@ -94,9 +93,12 @@ fn one(index: usize, format: &UserFormat) -> Result<Compiled, FormatError> {
         let next = "name the parts that matter: (?P<time>…), (?P<level>…), (?P<message>…)";
         return Err(fault(None, "its pattern has no named group".to_owned(), next));
     }
-    let time = format.time.as_deref().map(items).transpose().map_err(|why| {
-        fault(None, why, "write it as strftime has it, such as %Y-%m-%d %H:%M:%S%.f")
-    })?;
+    let time = format
+        .time
+        .as_deref()
+        .map(items)
+        .transpose()
+        .map_err(|why| fault(None, why, "write it as strftime has it, such as %Y-%m-%d %H:%M:%S%.f"))?;
     if time.is_some() && !regex.capture_names().flatten().any(|name| name == "time") {
         let why = "it says how the time is written, but its pattern has no group named time".to_owned();
         return Err(fault(None, why, "add (?P<time>…) to the pattern, or leave time out"));
@@ -107,7 +109,9 @@ fn one(index: usize, format: &UserFormat) -> Result<Compiled, FormatError> {
 /// Where and why an expression is none.
 fn reason(error: &regex::Error) -> (Option<usize>, String) {
     match error {
-        regex::Error::CompiledTooBig(limit) => (None, format!("its pattern takes more than {limit} bytes when it is compiled")),
+        regex::Error::CompiledTooBig(limit) => {
+            (None, format!("its pattern takes more than {limit} bytes when it is compiled"))
+        }
         // The crate draws the pattern, a caret below the place, and the reason last.
         other => {
             let text = other.to_string();
@@ -136,8 +140,13 @@ impl Compiled {
     pub(super) fn parse<'a>(&self, line: &'a str) -> Option<Parsed<'a>> {
         let seen = &line[..line.floor_char_boundary(LINE)];
         let found = self.regex.captures(seen)?;
-        let mut parsed =
-            Parsed { format: self.name.clone().into(), level: None, time: None, message: line.into(), fields: Vec::new() };
+        let mut parsed = Parsed {
+            format: self.name.clone().into(),
+            level: None,
+            time: None,
+            message: line.into(),
+            fields: Vec::new(),
+        };
         for (name, group) in self.regex.capture_names().zip(found.iter()) {
             let (Some(name), Some(group)) = (name, group) else { continue };
             let text = group.as_str();

@@ -43,27 +43,16 @@ fn is_weak(word: &[u8]) -> bool {
 
 /// Words that are a level in small letters too, before a colon or behind a time.
 fn is_plain_word(word: &[u8]) -> bool {
-    [
-        &b"error"[..],
-        b"warn",
-        b"warning",
-        b"info",
-        b"debug",
-        b"trace",
-        b"fatal",
-        b"critical",
-        b"notice",
-        b"crit",
-        b"err",
-    ]
-    .iter()
-    .any(|plain| word.eq_ignore_ascii_case(plain))
+    [&b"error"[..], b"warn", b"warning", b"info", b"debug", b"trace", b"fatal", b"critical", b"notice", b"crit", b"err"]
+        .iter()
+        .any(|plain| word.eq_ignore_ascii_case(plain))
 }
 
 /// True where the next word makes a figure of the one before it: `error rate`, `warning count`.
 fn is_about(bytes: &[u8], at: usize) -> bool {
     const ABOUT: [&[u8]; 12] = [
-        b"rate", b"count", b"budget", b"log", b"page", b"handl", b"report", b"track", b"code", b"message", b"level", b"free",
+        b"rate", b"count", b"budget", b"log", b"page", b"handl", b"report", b"track", b"code", b"message", b"level",
+        b"free",
     ];
     let Some(next) = bytes.get(at..) else { return false };
     ABOUT.iter().any(|about| next.get(..about.len()).is_some_and(|start| start.eq_ignore_ascii_case(about)))
@@ -93,7 +82,8 @@ fn case(word: &[u8]) -> Option<Case> {
 pub(super) fn marker(bytes: &[u8], at: usize, timed: bool) -> Option<Marker> {
     let rest = bytes.get(at..)?;
     // The first letters of all words that are levels: this is asked of every line.
-    if !matches!(rest.first()? | 0x20, b'a' | b'c'..=b'f' | b'h' | b'i' | b'l' | b'n' | b'p' | b's'..=b't' | b'v' | b'w') {
+    if !matches!(rest.first()? | 0x20, b'a' | b'c'..=b'f' | b'h' | b'i' | b'l' | b'n' | b'p' | b's'..=b't' | b'v' | b'w')
+    {
         return None;
     }
     let len = rest.iter().take(LONGEST + 1).take_while(|byte| byte.is_ascii_alphanumeric()).count();
