@@ -89,7 +89,7 @@ fn web<'a, S: Sink<'a>>(
 /// What stands before the time: `[host] client ident user`.
 fn callers<'a, S: Sink<'a>>(text: &'a str, sink: &mut S) -> Option<()> {
     let text = text.trim_ascii_end();
-    let words = text.as_bytes().iter().filter(|byte| **byte == b' ').count() + 1;
+    let words = memchr::memchr_iter(b' ', text.as_bytes()).count() + 1;
     let mut parts = text.split(' ');
     let first = parts.next().filter(|first| !first.is_empty())?;
     let client = match words {

@@ -3,10 +3,11 @@
 //! Promise: what was taken for a column before a level is given back where no level comes. Never: more than [`MOST`] columns.
 
 use super::{
-    logfmt, named,
+    logfmt,
+    marks::{Mark, Marks},
     scan::{byte, cut, digits, find, has, is_name_byte, run, word_end},
     sink::Sink,
-    stamp::{Form, stamp},
+    stamp::stamp,
     time::LineTime,
     words::{inside, is_exception, marker},
 };
@@ -17,84 +18,14 @@ const MOST: usize = 10;
 /// How far a bracket may reach.
 const BRACKET: usize = 160;
 
-/// What was seen between time and message, as far as it tells who wrote it.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Marks {
-    /// How the time was written.
-    pub(super) form: Option<Form>,
-    /// Marks that are a set of bits.
-    bits: u32,
-}
-
-/// A mark.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Mark {
-    /// `---`.
-    Rule = 1,
-    /// ` | `.
-    Pipe = 2,
-    /// ` - `.
-    Dash = 4,
-    /// Tabs.
-    Tab = 8,
-    /// The pid of a process of Erlang: `<0.222.0>`.
-    Erlang = 16,
-    /// A level in angles: `<Error>`.
-    Angle = 32,
-    /// A number before the level.
-    Pid = 64,
-    /// A thread.
-    Thread = 128,
-    /// The level in brackets.
-    Bracketed = 256,
-    /// A level of three letters.
-    Short = 512,
-    /// The name of a logger and a colon.
-    Target = 1024,
-    /// Level, name and message with colons and no spaces between.
-    Colons = 2048,
-    /// The level in the same brackets as the time.
-    Together = 4096,
-    /// The level in small letters.
-    Small = 8192,
-    /// A slash between level and process.
-    Slash = 16384,
-    /// The name of a file or a method, and a line.
-    Place = 32768,
-    /// The number of a process in brackets.
-    BoxedPid = 1 << 16,
-    /// The time in brackets.
-    BoxedTime = 1 << 17,
-    /// The level and its colon are filled up with spaces to ten columns.
-    Padded = 1 << 18,
-    /// A number of an error of MySQL.
-    Code = 1 << 19,
-    /// A logger, the number of a process and that of a thread, as Django writes them.
-    Django = 1 << 20,
-}
-
-impl Marks {
-    /// Sets a mark.
-    pub(super) fn set(&mut self, mark: Mark) {
-        self.bits |= mark as u32;
-    }
-
-    /// True where a mark was seen.
-    pub(super) fn has(&self, mark: Mark) -> bool {
-        self.bits & mark as u32 != 0
-    }
-
-    /// The name of the format.
-    pub(super) fn name(&self) -> &'static str {
-        named::name(self)
-    }
-}
-
 /// Reads columns.
 pub(super) struct Columns<'a, 's, S> {
-    line: &'a str,
-    bytes: &'a [u8],
-    sink: &'s mut S,
+    /// The line.
+    pub(super) line: &'a str,
+    /// Its bytes.
+    pub(super) bytes: &'a [u8],
+    /// Where fields go.
+    pub(super) sink: &'s mut S,
     /// Where the message begins, as far as is known.
     pub(super) at: usize,
     /// The time.
@@ -105,8 +36,10 @@ pub(super) struct Columns<'a, 's, S> {
     pub(super) marks: Marks,
     /// A word before the level that nothing sets apart.
     bare: bool,
-    has_pid: bool,
-    has_logger: bool,
+    /// A process is known.
+    pub(super) has_pid: bool,
+    /// A logger is known.
+    pub(super) has_logger: bool,
 }
 
 impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
@@ -163,7 +96,7 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
         }
     }
 
-    fn is_timed(&self) -> bool {
+    pub(super) fn is_timed(&self) -> bool {
         self.time.is_some()
     }
 
@@ -184,7 +117,7 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
     }
 
     /// `[…]`: a level, a time, a process, a thread, a logger.
-    fn bracket(&mut self, at: usize) -> Option<usize> {
+    pub(super) fn bracket(&mut self, at: usize) -> Option<usize> {
         let close = find(self.bytes, at + 1, b']', BRACKET)?;
         let text = cut(self.line, at + 1, close);
         let colon = usize::from(byte(self.bytes, close + 1) == b':');
@@ -204,7 +137,7 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
             }
         }
         if self.marks.has(Mark::Rule) {
-            return self.spring(text.trim_ascii(), end);
+            return Some(self.spring(text.trim_ascii(), end));
         }
         let text = text.trim_ascii();
         if self.note_bracket(text, is_rule(self.bytes, end)) {
@@ -224,7 +157,7 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
     }
 
     /// `[shop] [main] [trace-span]` of Spring: the thread is there always, the application before it and the trace behind it may be.
-    fn spring(&mut self, text: &'a str, end: usize) -> Option<usize> {
+    fn spring(&mut self, text: &'a str, end: usize) -> usize {
         let is_trace =
             |text: &str| text.trim_ascii().bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'-' | b','));
         let next = if has(self.bytes, end, b" [") { find(self.bytes, end + 2, b']', BRACKET) } else { None };
@@ -236,7 +169,7 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
         if !text.is_empty() {
             self.sink.add(name, text);
         }
-        Some(end)
+        end
     }
 
     fn level_inside(&mut self, text: &str) -> Option<Level> {
@@ -285,7 +218,7 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
         true
     }
 
-    fn note_pid(&mut self, text: &'a str) -> bool {
+    pub(super) fn note_pid(&mut self, text: &'a str) -> bool {
         if self.has_pid {
             return false;
         }
@@ -295,7 +228,7 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
         true
     }
 
-    fn note_place(&mut self, text: &'a str) {
+    pub(super) fn note_place(&mut self, text: &'a str) {
         if is_place(text.as_bytes()) && !self.marks.has(Mark::Place) {
             self.marks.set(Mark::Place);
             self.sink.add("caller", text);
@@ -303,7 +236,7 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
     }
 
     /// `<Error>`, `<0.222.0>`.
-    fn angle(&mut self, at: usize) -> Option<usize> {
+    pub(super) fn angle(&mut self, at: usize) -> Option<usize> {
         let close = find(self.bytes, at + 1, b'>', 32).filter(|_| self.is_timed())?;
         let text = cut(self.line, at + 1, close);
         if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && text.contains('.') {
@@ -320,7 +253,7 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
     }
 
     /// A time, or the number of a process.
-    fn number(&mut self, at: usize) -> Option<usize> {
+    pub(super) fn number(&mut self, at: usize) -> Option<usize> {
         if !self.is_timed() {
             let stamp = stamp(&self.bytes[at..])?;
             self.time = Some(stamp.time);
@@ -423,135 +356,6 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
             return name_end + 1;
         }
         end + 1
-    }
-
-    /// A column behind the level.
-    fn behind(&mut self, at: usize) -> Option<usize> {
-        match self.bytes[at] {
-            b'[' => self.bracket(at),
-            b'<' => self.angle(at),
-            b'(' => {
-                let close = find(self.bytes, at + 1, b')', 48).filter(|close| byte(self.bytes, close + 1) == b':')?;
-                let text = cut(self.line, at + 1, close);
-                let pid = text.rsplit('/').next().filter(|pid| digits(pid.as_bytes(), 0) == pid.len())?;
-                self.note_pid(pid).then_some(close + 2)
-            }
-            b'0'..=b'9' if !self.is_timed() => self.number(at),
-            b'0'..=b'9' => {
-                let end = at + digits(self.bytes, at);
-                (has(self.bytes, end, b" --- ") && self.note_pid(cut(self.line, at, end))).then_some(end)
-            }
-            b'A'..=b'Z' | b'a'..=b'z' | b'_' | b'/' | b'.' => self.logger(at),
-            _ => None,
-        }
-    }
-
-    /// The name of a logger, a place in the code, or a span, behind the level.
-    fn logger(&mut self, at: usize) -> Option<usize> {
-        let end = at + run(self.bytes, at, |byte| is_name_byte(byte) || matches!(byte, b'[' | b']' | b'<' | b'>'));
-        let text = cut(self.line, at, end);
-        if byte(self.bytes, end) == b'{' && self.marks.form == Some(Form::Iso) {
-            return self.span(end);
-        }
-        if text.is_empty() || text.len() > 160 {
-            return None;
-        }
-        let next = byte(self.bytes, end);
-        if !matches!(next, b' ' | b'\t') {
-            return None;
-        }
-        if let Some(end) = self.django(text, end).or_else(|| self.flask(text, end)) {
-            return Some(end);
-        }
-        let name = text.strip_suffix(':').unwrap_or(text);
-        if is_place(name.as_bytes()) && self.is_timed() {
-            self.note_place(name);
-            return Some(end);
-        }
-        if self.has_logger || is_exception(name.as_bytes()) || !self.is_logger(name, name.len() < text.len(), end) {
-            return None;
-        }
-        self.has_logger = true;
-        self.sink.add("logger", name);
-        Some(end)
-    }
-
-    /// `logger 123 456 ` behind level and time.
-    fn django(&mut self, text: &'a str, end: usize) -> Option<usize> {
-        if self.marks.form != Some(Form::Comma) || self.has_pid || self.has_logger {
-            return None;
-        }
-        let first = end + 1 + digits(self.bytes, end + 1);
-        let second = first + 1 + digits(self.bytes, first + 1);
-        if first == end + 1 || second == first + 1 || self.bytes[first] != b' ' || byte(self.bytes, second) != b' ' {
-            return None;
-        }
-        self.marks.set(Mark::Django);
-        (self.has_pid, self.has_logger) = (true, true);
-        self.sink.add("logger", text);
-        self.sink.add("pid", cut(self.line, end + 1, first));
-        self.sink.add("thread", cut(self.line, first + 1, second));
-        Some(second)
-    }
-
-    /// `in logger: ` behind level and time, as Flask writes it.
-    fn flask(&mut self, text: &str, end: usize) -> Option<usize> {
-        if text != "in" || self.has_logger || !self.marks.has(Mark::BoxedTime) {
-            return None;
-        }
-        let colon = end + 1 + run(self.bytes, end + 1, |byte| byte != b':' && is_name_byte(byte));
-        if !has(self.bytes, colon, b": ") {
-            return None;
-        }
-        self.has_logger = true;
-        self.marks.set(Mark::Target);
-        self.sink.add("logger", cut(self.line, end + 1, colon));
-        Some(colon + 1)
-    }
-
-    /// True where a word behind a level is the name of a logger.
-    fn is_logger(&mut self, name: &str, colon: bool, end: usize) -> bool {
-        let dotted = name.contains(['.', '_']) || name.contains("::");
-        if colon {
-            let target =
-                dotted || name.contains(['/', '-']) || matches!(self.marks.form, Some(Form::Iso | Form::Comma));
-            let small = name.starts_with(|first: char| first.is_ascii_lowercase());
-            let fits = target && (small || dotted) && self.is_timed();
-            if fits {
-                self.marks.set(Mark::Target);
-            }
-            return fits;
-        }
-        if self.marks.has(Mark::Tab) {
-            return byte(self.bytes, end) == b'\t';
-        }
-        let spaces = run(self.bytes, end, |byte| byte == b' ');
-        if self.marks.has(Mark::Rule) {
-            return has(self.bytes, end + spaces, b": ");
-        }
-        let threaded = self.marks.has(Mark::Thread) || self.marks.has(Mark::Pipe);
-        if has(self.bytes, end + spaces, b"- ") {
-            return dotted || threaded || self.marks.form == Some(Form::Comma);
-        }
-        // Tomcat and OpenStack: nothing behind a name that no sentence has.
-        let points = name.bytes().filter(|byte| *byte == b'.').count();
-        self.is_timed()
-            && (points >= 2 || (points == 1 && self.has_pid))
-            && name.starts_with(|first: char| first.is_ascii_lowercase())
-    }
-
-    /// `name{key=value}:` of Rust's tracing; the bracket is at `at`.
-    fn span(&mut self, at: usize) -> Option<usize> {
-        let reach = &self.bytes[at..self.bytes.len().min(at + 512)];
-        let close = at + memchr::memmem::find(reach, b"}:")?;
-        if S::WANTED {
-            let mut inner = cut(self.line, at + 1, close);
-            while let Some((name, value, end)) = logfmt::pair(inner, 0) {
-                self.sink.add(name, value);
-                inner = inner.get(end..).unwrap_or_default().trim_ascii_start();
-            }
-        }
-        Some(close + 2)
     }
 }
 

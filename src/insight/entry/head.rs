@@ -5,8 +5,10 @@
 
 use super::{
     Found,
-    columns::{Columns, Mark, Marks},
-    json, logfmt, plain, request,
+    columns::Columns,
+    json, logfmt,
+    marks::{Mark, Marks},
+    plain, request,
     scan::{cut, has, rest},
     sink::Sink,
     stamp::{Form, Stamp},
@@ -26,9 +28,9 @@ pub(super) fn timed<'a, S: Sink<'a>>(line: &'a str, stamp: &Stamp, end: usize, s
     let (level, time, at, marks) = (columns.level, columns.time, columns.at, columns.marks);
     let message = rest(line, at).trim_ascii_start();
     if let Some(level) = level {
-        return finish(message, level, &marks, sink, time);
+        return finish(message, level, marks, sink, time);
     }
-    let inner = inner(message, &marks, sink);
+    let inner = inner(message, marks, sink);
     Found { time, ..inner }
 }
 
@@ -52,7 +54,7 @@ pub(super) fn together<'a, S: Sink<'a>>(
         sink.add(if marks.has(Mark::Slash) { "process" } else { "logger" }, more);
     }
     let message = rest(line, close + 1).trim_ascii_start();
-    finish(message, level, &marks, sink, Some(stamp.time))
+    finish(message, level, marks, sink, Some(stamp.time))
 }
 
 /// Reads a line without a time at its start.
@@ -61,14 +63,14 @@ pub(super) fn untimed<'a, S: Sink<'a>>(line: &'a str, sink: &mut S) -> Option<Fo
     columns.read();
     let (level, time, at, marks) = (columns.level?, columns.time, columns.at, columns.marks);
     let message = rest(line, at).trim_ascii_start();
-    Some(finish(message, level, &marks, sink, time))
+    Some(finish(message, level, marks, sink, time))
 }
 
 /// What a message with a level says besides.
 fn finish<'a, S: Sink<'a>>(
     message: &'a str,
     level: Level,
-    marks: &Marks,
+    marks: Marks,
     sink: &mut S,
     time: Option<super::time::LineTime>,
 ) -> Found<'a> {
@@ -121,7 +123,7 @@ fn kafka<'a, S: Sink<'a>>(text: &'a str, sink: &mut S) -> &'a str {
 }
 
 /// What follows a time where no level does.
-fn inner<'a, S: Sink<'a>>(message: &'a str, marks: &Marks, sink: &mut S) -> Found<'a> {
+fn inner<'a, S: Sink<'a>>(message: &'a str, marks: Marks, sink: &mut S) -> Found<'a> {
     let format = marks.name();
     let bytes = message.as_bytes();
     let mark = sink.count();

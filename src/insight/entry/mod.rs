@@ -7,6 +7,7 @@
 //! takes it through [`model::text`](crate::model::text) as any other.
 
 mod access;
+mod behind;
 mod columns;
 mod head;
 mod joiner;
@@ -14,7 +15,7 @@ mod json;
 mod last_word;
 mod logfmt;
 mod loggers;
-mod named;
+mod marks;
 mod plain;
 mod recognise;
 mod request;
