@@ -122,19 +122,19 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
         let text = cut(self.line, at + 1, close);
         let colon = usize::from(byte(self.bytes, close + 1) == b':');
         let end = close + 1 + colon;
-        if self.level.is_none() {
-            if let Some(level) = self.level_inside(text) {
-                self.level = Some(level);
-                self.marks.set(Mark::Bracketed);
-                return Some(end);
-            }
+        if self.level.is_none()
+            && let Some(level) = self.level_inside(text)
+        {
+            self.level = Some(level);
+            self.marks.set(Mark::Bracketed);
+            return Some(end);
         }
-        if self.time.is_none() {
-            if let Some(stamp) = stamp(text.as_bytes()).filter(|stamp| stamp.len == text.len()) {
-                self.time = Some(stamp.time);
-                self.marks.form = Some(stamp.form);
-                return Some(end);
-            }
+        if self.time.is_none()
+            && let Some(stamp) = stamp(text.as_bytes()).filter(|stamp| stamp.len == text.len())
+        {
+            self.time = Some(stamp.time);
+            self.marks.form = Some(stamp.form);
+            return Some(end);
         }
         if self.marks.has(Mark::Rule) {
             return Some(self.spring(text.trim_ascii(), end));

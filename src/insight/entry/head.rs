@@ -76,15 +76,10 @@ fn finish<'a, S: Sink<'a>>(
 ) -> Found<'a> {
     let format = marks.name();
     let mut text = message;
-    if message.starts_with('{') {
-        if let Some(found) = json::json(message, sink) {
-            return Found {
-                format,
-                level: found.level.or(Some(level)),
-                time: time.or(found.time),
-                message: found.message,
-            };
-        }
+    if message.starts_with('{')
+        && let Some(found) = json::json(message, sink)
+    {
+        return Found { format, level: found.level.or(Some(level)), time: time.or(found.time), message: found.message };
     }
     if let Some(least) = pairs(format) {
         text = logfmt::tail(message, least, sink).unwrap_or(message);
@@ -127,10 +122,10 @@ fn inner<'a, S: Sink<'a>>(message: &'a str, marks: Marks, sink: &mut S) -> Found
     let format = marks.name();
     let bytes = message.as_bytes();
     let mark = sink.count();
-    if bytes.first() == Some(&b'{') {
-        if let Some(found) = json::json(message, sink) {
-            return found;
-        }
+    if bytes.first() == Some(&b'{')
+        && let Some(found) = json::json(message, sink)
+    {
+        return found;
     }
     if let Some(found) = logfmt::logfmt(message, sink) {
         return found;

@@ -123,7 +123,7 @@ impl Joiner {
         match line.as_bytes().last() {
             Some(b'{' | b'[' | b'(') => self.open = true,
             Some(_) if indent == 0 && continues && matches!(text.first(), Some(b'}' | b']' | b')')) => {
-                self.open = false
+                self.open = false;
             }
             Some(_) | None => {}
         }
@@ -233,16 +233,19 @@ impl Joiner {
 
     /// A line of Python that is not indented.
     fn python(&mut self, text: &[u8]) -> bool {
-        let after = match self.state {
-            State::Python if text.starts_with(TRACEBACK) => State::Python,
+        let (calls, end) = (self.state == State::Python, self.state == State::PythonEnd);
+        let gap = self.state == State::PythonGap;
+        if text.starts_with(TRACEBACK) {
+            return self.becomes(State::Python, calls || self.state == State::PythonChain);
+        }
+        if calls {
             // Without a call there was no traceback; what stands there is another line.
-            State::Python if self.lines > 1 && (is_python_end(text) || is_ruby_place(text)) => State::PythonEnd,
-            State::PythonChain if text.starts_with(TRACEBACK) => State::Python,
-            State::PythonEnd | State::PythonGap if is_chain(text) => State::PythonChain,
-            State::PythonEnd | State::PythonGap if is_sqlalchemy(text) => State::PythonEnd,
-            _ => return false,
-        };
-        self.becomes(after, true)
+            return self.becomes(State::PythonEnd, self.lines > 1 && (is_python_end(text) || is_ruby_place(text)));
+        }
+        if is_chain(text) {
+            return self.becomes(State::PythonChain, end || gap);
+        }
+        self.becomes(State::PythonEnd, (end || gap) && is_sqlalchemy(text))
     }
 
     /// The lines behind a place of Node: code, marks, a blank line, the error.
@@ -341,7 +344,7 @@ fn is_more(text: &[u8]) -> bool {
     }
 }
 
-/// What SQLAlchemy writes behind an exception.
+/// What `SQLAlchemy` writes behind an exception.
 fn is_sqlalchemy(text: &[u8]) -> bool {
     [&b"[SQL: "[..], b"[parameters: ", b"(Background on this error"].iter().any(|start| text.starts_with(start))
 }

@@ -27,18 +27,15 @@ pub(super) fn logfmt<'a, S: Sink<'a>>(line: &'a str, sink: &mut S) -> Option<Fou
     let (mut pairs, mut words, mut at) = (0_usize, 0_usize, 0);
     while let Some(token) = token(line, at) {
         at = token.end;
-        match token.pair {
-            Some((key, value)) => {
-                pairs += 1;
-                let role = roles.of_key(key, value.kind).map(usual);
-                roles.offer(role, value, || key.into());
-            }
-            None => {
-                words += 1;
-                // It is prose, and will not become pairs any more.
-                if words > pairs + 8 {
-                    break;
-                }
+        if let Some((key, value)) = token.pair {
+            pairs += 1;
+            let role = roles.of_key(key, value.kind).map(usual);
+            roles.offer(role, value, || key.into());
+        } else {
+            words += 1;
+            // It is prose, and will not become pairs any more.
+            if words > pairs + 8 {
+                break;
             }
         }
     }

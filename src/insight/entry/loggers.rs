@@ -1,4 +1,4 @@
-//! Lines of loggers with a form of their own: glog and klog, CockroachDB, Ruby's Logger, logrus, .NET, PHP, `java.util.logging`.
+//! Lines of loggers with a form of their own: glog and klog, `CockroachDB`, Ruby's Logger, logrus, .NET, PHP, `java.util.logging`.
 //!
 //! Promise: each form is known by marks that no other has. Never: guesses.
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::model::level::Level;
 
-/// `E1129 10:00:00.123456   123 file.go:12] …`, and `I261129 10:00:00.123456 1 file.go:12 ⋮ [n1] …` of CockroachDB.
+/// `E1129 10:00:00.123456   123 file.go:12] …`, and `I261129 10:00:00.123456 1 file.go:12 ⋮ [n1] …` of `CockroachDB`.
 pub(super) fn klog<'a, S: Sink<'a>>(line: &'a str, sink: &mut S) -> Option<Found<'a>> {
     let bytes = line.as_bytes();
     let level = match bytes.first()? {

@@ -120,7 +120,7 @@ impl Formats {
         let message = match found.message {
             // What ends where the look ended goes on to the end of the line.
             Cow::Borrowed(text) if seen.len() < line.len() => Cow::Borrowed(extended(line, seen, text)),
-            message => message,
+            message @ (Cow::Borrowed(_) | Cow::Owned(_)) => message,
         };
         Parsed { format: Cow::Borrowed(found.format), level: found.level, time: found.time, message, fields }
     }
@@ -128,8 +128,8 @@ impl Formats {
     /// The level of a line: that of [`Formats::parse`], for less.
     #[must_use]
     pub fn level(&self, line: &str) -> Option<Level> {
-        if let Some(level) = self.user.iter().find_map(|format| format.level(line)) {
-            return level;
+        if let Some(told) = self.user.iter().find_map(|format| format.level(line)) {
+            return told.0;
         }
         recognise(seen(line), true, &mut Quiet).level
     }

@@ -87,10 +87,10 @@ fn timed<'a, S: Sink<'a>>(line: &'a str, stamp: &Stamp, outer: bool, sink: &mut 
 fn bracket<'a, S: Sink<'a>>(line: &'a str, sink: &mut S) -> Option<Found<'a>> {
     let bytes = line.as_bytes();
     let second = byte(bytes, 1);
-    if second.is_ascii_digit() || second == b' ' {
-        if let Some(found) = attempt(sink, |sink| syslog::kernel(line, sink)) {
-            return Some(found);
-        }
+    if (second.is_ascii_digit() || second == b' ')
+        && let Some(found) = attempt(sink, |sink| syslog::kernel(line, sink))
+    {
+        return Some(found);
     }
     if let Some(stamp) = stamp(&bytes[1..]) {
         return boxed(line, &stamp, sink);
@@ -119,10 +119,10 @@ fn boxed<'a, S: Sink<'a>>(line: &'a str, stamp: &Stamp, sink: &mut S) -> Option<
     let bytes = line.as_bytes();
     let end = 1 + stamp.len;
     if byte(bytes, end) != b']' {
-        if stamp.form == Form::DayFirst {
-            if let Some(found) = attempt(sink, |sink| loggers::php(line, end, stamp.time, sink)) {
-                return Some(found);
-            }
+        if stamp.form == Form::DayFirst
+            && let Some(found) = attempt(sink, |sink| loggers::php(line, end, stamp.time, sink))
+        {
+            return Some(found);
         }
         let close = find(bytes, end, b']', 120)?;
         return Some(head::together(line, stamp, end, close, sink));
@@ -151,10 +151,10 @@ fn boxed<'a, S: Sink<'a>>(line: &'a str, stamp: &Stamp, sink: &mut S) -> Option<
 fn capital<'a, S: Sink<'a>>(line: &'a str, outer: bool, sink: &mut S) -> Option<Found<'a>> {
     let bytes = line.as_bytes();
     let second = byte(bytes, 1);
-    if second.is_ascii_digit() {
-        if let Some(found) = attempt(sink, |sink| loggers::klog(line, sink)) {
-            return Some(found);
-        }
+    if second.is_ascii_digit()
+        && let Some(found) = attempt(sink, |sink| loggers::klog(line, sink))
+    {
+        return Some(found);
     }
     if second == b',' {
         return attempt(sink, |sink| loggers::ruby(line, sink));
@@ -170,10 +170,11 @@ fn capital<'a, S: Sink<'a>>(line: &'a str, outer: bool, sink: &mut S) -> Option<
     } else if let Some(stamp) = stamp(bytes) {
         return Some(timed(line, &stamp, outer, sink));
     }
-    if matches!(bytes[0], b'S' | b'C') && (has(bytes, 0, b"Started ") || has(bytes, 0, b"Completed ")) {
-        if let Some(found) = attempt(sink, |sink| request::rails(line, sink)) {
-            return Some(found);
-        }
+    if matches!(bytes[0], b'S' | b'C')
+        && (has(bytes, 0, b"Started ") || has(bytes, 0, b"Completed "))
+        && let Some(found) = attempt(sink, |sink| request::rails(line, sink))
+    {
+        return Some(found);
     }
     if has(bytes, 0, b"PHP ") {
         let (level, message) = loggers::php_words(line)?;
@@ -185,10 +186,10 @@ fn capital<'a, S: Sink<'a>>(line: &'a str, outer: bool, sink: &mut S) -> Option<
 /// A line that begins with a small letter.
 fn small<'a, S: Sink<'a>>(line: &'a str, sink: &mut S) -> Option<Found<'a>> {
     let bytes = line.as_bytes();
-    if has(bytes, 4, b": ") {
-        if let Some(found) = attempt(sink, |sink| loggers::dotnet(line, sink)) {
-            return Some(found);
-        }
+    if has(bytes, 4, b": ")
+        && let Some(found) = attempt(sink, |sink| loggers::dotnet(line, sink))
+    {
+        return Some(found);
     }
     other(line, sink)
 }

@@ -109,7 +109,7 @@ impl<'a, 's, S: Sink<'a>> Roles<'a, 's, S> {
 
     /// What the line says; its message is the whole line where no key has one.
     pub(super) fn finish(self, line: &'a str) -> (Found<'a>, &'s mut S) {
-        let mut taken = [place(&self.level), place(&self.time), place(&self.message)];
+        let mut taken = [self.level.map(|(.., at)| at), self.time.map(|(.., at)| at), self.message.map(|(.., at)| at)];
         taken.sort_unstable();
         for at in taken.into_iter().rev().flatten() {
             if at >= self.mark {
@@ -124,10 +124,6 @@ impl<'a, 's, S: Sink<'a>> Roles<'a, 's, S> {
         let level = self.level.map(|(_, level, _)| level).or_else(|| status.and_then(super::access::level_of_status));
         (Found { format: "", level, time: self.time.map(|(_, time, _)| time), message }, self.sink)
     }
-}
-
-fn place<T>(chosen: &Chosen<T>) -> Option<usize> {
-    chosen.as_ref().map(|(_, _, at)| *at)
 }
 
 fn keep<T>(chosen: &mut Chosen<T>, rank: u8, value: Option<T>, place: usize) {

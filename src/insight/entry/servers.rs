@@ -58,9 +58,9 @@ fn listed<'a, S: Sink<'a>>(text: &'a str, sink: &mut S) {
             (cut(text, start, end), end)
         };
         if name == "request" {
-            request_fields(value, sink)
+            request_fields(value, sink);
         } else {
-            sink.add(name, value)
+            sink.add(name, value);
         }
         at = end + 2;
     }

@@ -65,6 +65,9 @@ pub(super) struct Compiled {
     time: Option<Vec<Item<'static>>>,
 }
 
+/// What a line that has a form says of its level: it may say nothing.
+pub(super) struct Told(pub(super) Option<Level>);
+
 /// Makes forms ready.
 pub(super) fn compile(formats: &[UserFormat]) -> Result<Arc<[Compiled]>, FormatError> {
     formats.iter().enumerate().map(|(index, format)| one(index, format)).collect()
@@ -108,19 +111,15 @@ fn one(index: usize, format: &UserFormat) -> Result<Compiled, FormatError> {
 
 /// Where and why an expression is none.
 fn reason(error: &regex::Error) -> (Option<usize>, String) {
-    match error {
-        regex::Error::CompiledTooBig(limit) => {
-            (None, format!("its pattern takes more than {limit} bytes when it is compiled"))
-        }
-        // The crate draws the pattern, a caret below the place, and the reason last.
-        other => {
-            let text = other.to_string();
-            let caret = text.lines().find(|line| line.contains('^') && line.trim_matches([' ', '^']).is_empty());
-            let at = caret.and_then(|line| line.find('^')).and_then(|column| column.checked_sub(4));
-            let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            (at, format!("its pattern is no regular expression: {why}"))
-        }
+    if let regex::Error::CompiledTooBig(limit) = error {
+        return (None, format!("its pattern takes more than {limit} bytes when it is compiled"));
     }
+    // The crate draws the pattern, a caret below the place, and the reason last.
+    let text = error.to_string();
+    let caret = text.lines().find(|line| line.contains('^') && line.trim_matches([' ', '^']).is_empty());
+    let at = caret.and_then(|line| line.find('^')).and_then(|column| column.checked_sub(4));
+    let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    (at, format!("its pattern is no regular expression: {why}"))
 }
 
 /// The parts of a form of time.
@@ -163,11 +162,11 @@ impl Compiled {
         Some(parsed)
     }
 
-    /// The level of a line: nothing where the line has not this form, and where it has and says none, `Some(None)`.
-    pub(super) fn level(&self, line: &str) -> Option<Option<Level>> {
+    /// The level of a line, if it has this form.
+    pub(super) fn level(&self, line: &str) -> Option<Told> {
         let seen = &line[..line.floor_char_boundary(LINE)];
         let found = self.regex.captures(seen)?;
-        Some(found.name("level").and_then(|group| level(group.as_str())))
+        Some(Told(found.name("level").and_then(|group| level(group.as_str()))))
     }
 
     fn time_of(&self, text: &str) -> Option<LineTime> {

@@ -10,15 +10,12 @@ pub(in crate::insight::entry) fn unescape(raw: &str) -> Cow<'_, str> {
     let (mut done, mut next) = (0, Some(first));
     while let Some(at) = next {
         out.push_str(&raw[done..at]);
-        let len = match one(&raw.as_bytes()[at..]) {
-            Some((character, len)) => {
-                out.push(character);
-                len
-            }
-            None => {
-                out.push('\\');
-                1
-            }
+        let len = if let Some((character, len)) = one(&raw.as_bytes()[at..]) {
+            out.push(character);
+            len
+        } else {
+            out.push('\\');
+            1
         };
         // A backslash that stayed takes nothing along, but the one of `\\` does.
         done = at + len;

@@ -129,14 +129,12 @@ impl<'a, F: FnMut(&Path<'a>, &'a str, Value<'a>)> Walker<'a, F> {
     /// The value of a key.
     fn member(&mut self, key: &'a str) -> Option<()> {
         let first = self.gap();
-        if first == b'{' && self.path.depth < DEPTH {
-            if byte(self.bytes, self.at + 1) != b'}' {
-                self.path.keys[self.path.depth] = key;
-                self.path.depth += 1;
-                self.object()?;
-                self.path.depth -= 1;
-                return Some(());
-            }
+        if first == b'{' && self.path.depth < DEPTH && byte(self.bytes, self.at + 1) != b'}' {
+            self.path.keys[self.path.depth] = key;
+            self.path.depth += 1;
+            self.object()?;
+            self.path.depth -= 1;
+            return Some(());
         }
         let value = match first {
             b'"' => self.quoted()?,
