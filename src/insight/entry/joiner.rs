@@ -220,7 +220,7 @@ impl Joiner {
             | State::Rails => return true,
             State::Plain | State::Blank | State::Loose | State::Jul | State::JulMessage => {}
         }
-        if self.open || is_frame(text) {
+        if is_frame(text) || (self.open && !has_head(text)) {
             return true;
         }
         if text.starts_with(GROUP) {

@@ -94,6 +94,8 @@ impl<'a, 's, S: Sink<'a>> Roles<'a, 's, S> {
         let place = self.sink.count();
         match role {
             Some(Role::Level(rank, scale)) => keep(&mut self.level, rank, level(value.raw, scale), place),
+            // Where only the level is asked for, these two are not looked at.
+            Some(Role::Time(_) | Role::Message(_)) if !S::WANTED => {}
             Some(Role::Time(rank)) => keep(&mut self.time, rank, time(value), place),
             Some(Role::Message(rank)) => {
                 keep(&mut self.message, rank, (!value.raw.is_empty()).then_some(value), place);
@@ -139,6 +141,10 @@ const KEY: usize = 20;
 /// What a key means, whatever its case.
 pub(super) fn role(key: &str) -> Option<Role> {
     let bytes = key.as_bytes();
+    // Most keys have none, and this is asked of each.
+    if !b"lsatdembrpuLSATDEMBRPU@_".contains(bytes.first()?) {
+        return None;
+    }
     let mut lower = [0; KEY];
     let lower = lower.get_mut(..bytes.len())?;
     lower.copy_from_slice(bytes);

@@ -4,6 +4,7 @@ mod hostile;
 mod joined;
 mod last_words;
 mod loggers;
+mod page;
 mod plain;
 mod servers;
 mod structured;
