@@ -93,7 +93,7 @@ const PIECES: &[&str] = &[
 
 fn line() -> impl Strategy<Value = String> {
     let pieces = prop::collection::vec(prop::sample::select(PIECES), 0..12).prop_map(|pieces| pieces.concat());
-    prop_oneof![3 => pieces, 1 => any::<String>(), 1 => r#"[ -~]{0,80}"#]
+    prop_oneof![3 => pieces, 1 => any::<String>(), 1 => "[ -~]{0,80}"]
 }
 
 proptest! {

@@ -95,7 +95,7 @@ N Exception in thread "main" java.lang.RuntimeException: x
 #[test]
 fn the_code_that_threw_the_error_of_node_and_the_properties_of_the_error_are_one_entry() {
     holds(
-        r#"
+        "
 N /app/server.js:12
 | throw new Error('boom');
 | ^
@@ -109,27 +109,27 @@ N /app/server.js:12
 | }
 |
 | Node.js v18.0.0
-N Server listening { port: 80 }"#,
+N Server listening { port: 80 }",
     );
 }
 
 #[test]
 fn an_error_of_node_with_an_object_ends_with_its_bracket() {
     holds(
-        r#"
+        "
 N Error: connect ECONNREFUSED 127.0.0.1:5432
 |     at TCPConnectWrap.afterConnect [as oncomplete] (node:net:1494:16) {
 |   errno: -111,
 |   code: 'ECONNREFUSED',
 | }
-N after"#,
+N after",
     );
 }
 
 #[test]
 fn a_panic_of_go_has_its_goroutines_and_not_the_exit_status() {
     holds(
-        r#"
+        "
 N panic: boom
 |
 | goroutine 1 [running]:
@@ -137,57 +137,57 @@ N panic: boom
 | 	/app/main.go:5 +0x39
 | created by main.start in goroutine 1
 | 	/app/main.go:9 +0x1d
-N exit status 2"#,
+N exit status 2",
     );
 }
 
 #[test]
 fn a_panic_that_a_server_of_go_survived_joins_its_line() {
     holds(
-        r#"
+        "
 N 2026/11/29 10:00:00 http: panic serving 127.0.0.1:1: boom
 | goroutine 18 [running]:
 | net/http.(*conn).serve.func1()
 | 	/usr/local/go/src/net/http/server.go:1850 +0xbf
 | panic({0x66a2c0, 0x7aa9b0})
 | 	/usr/local/go/src/runtime/panic.go:890 +0x262
-N 2026/11/29 10:00:01 next"#,
+N 2026/11/29 10:00:01 next",
     );
 }
 
 #[test]
 fn a_panic_of_rust_takes_its_message_whatever_it_is_and_its_backtrace() {
     holds(
-        r#"
+        "
 N thread 'main' panicked at src/main.rs:2:5:
 | ERROR it broke
 | note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
 | stack backtrace:
 |    0: std::panicking::begin_panic
 |              at /rustc/x/panicking.rs:1:2
-N done"#,
+N done",
     );
 }
 
 #[test]
 fn the_message_of_an_assertion_of_rust_has_several_lines() {
     holds(
-        r#"
+        "
 N thread 'worker' panicked at src/main.rs:9:5:
 | assertion `left == right` failed
 |   left: 1
 |  right: 2
-N done"#,
+N done",
     );
 }
 
 #[test]
 fn an_exception_of_ruby_has_its_callers() {
     holds(
-        r#"
+        "
 N app.rb:1:in `foo': msg (RuntimeError)
 | 	from app.rb:5:in `<main>'
-N ok"#,
+N ok",
     );
 }
 
@@ -209,12 +209,12 @@ N info: Shop[0]
 #[test]
 fn an_exception_of_php_has_its_stack() {
     holds(
-        r#"
+        "
 N PHP Fatal error:  Uncaught Exception: x in /x.php:3
 | Stack trace:
 | #0 /x.php(6): foo()
 | #1 {main}
-|   thrown in /x.php on line 3"#,
+|   thrown in /x.php on line 3",
     );
 }
 
@@ -279,46 +279,46 @@ N warning: unused variable: `x`
 #[test]
 fn the_two_lines_of_java_util_logging_are_one_entry_with_its_exception() {
     holds(
-        r#"
+        "
 N Nov 29, 2026 10:00:00 AM org.apache.catalina.core.StandardService startInternal
 | INFO: Starting service [Tomcat]
 N Nov 29, 2026 10:00:00 AM org.apache.catalina.core.StandardService startInternal
 | SEVERE: It failed
 | java.lang.IllegalStateException: x
-| 	at a.B.c(D.java:1)"#,
+| 	at a.B.c(D.java:1)",
     );
 }
 
 #[test]
 fn an_exception_of_elixir_joins_the_line_of_the_logger() {
     holds(
-        r#"
+        "
 N 10:00:00.123 [error] GenServer #PID<0.1.0> terminating
 | ** (RuntimeError) boom
 |     (app 0.1.0) lib/x.ex:1: X.y/1
 | Last message: :foo
-| State: %{}"#,
+| State: %{}",
     );
 }
 
 #[test]
 fn a_hint_of_node_joins_its_warning() {
     holds(
-        r#"
+        "
 N (node:123) Warning: x
-| (Use `node --trace-warnings ...` to show where the warning was created)"#,
+| (Use `node --trace-warnings ...` to show where the warning was created)",
     );
 }
 
 #[test]
 fn the_causes_of_an_error_of_rust_join_it_over_a_blank_line() {
     holds(
-        r#"
+        "
 N Error: cannot read config
 |
 | Caused by:
 |     No such file or directory (os error 2)
-N line"#,
+N line",
     );
 }
 
