@@ -51,7 +51,7 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
 
     /// Reads up to the message.
     pub(super) fn read(&mut self) {
-        let (start, mark) = (self.at, self.sink.count());
+        let (start, mark, marks) = (self.at, self.sink.count(), self.marks);
         for _ in 0..MOST {
             let from = self.gap(self.at);
             if from >= self.bytes.len() {
@@ -62,7 +62,7 @@ impl<'a, 's, S: Sink<'a>> Columns<'a, 's, S> {
             self.at = next;
         }
         if self.level.is_none() {
-            self.at = start;
+            (self.at, self.marks) = (start, marks);
             self.sink.cut(mark);
         } else {
             self.at = self.gap(self.at);

@@ -62,7 +62,8 @@ pub(super) fn untimed<'a, S: Sink<'a>>(line: &'a str, sink: &mut S) -> Option<Fo
     let mut columns = Columns::new(line, 0, sink);
     columns.read();
     let (level, time, at, marks) = (columns.level?, columns.time, columns.at, columns.marks);
-    let message = rest(line, at).trim_ascii_start();
+    // A level that stands alone is all that the line says.
+    let message = if at < line.len() { rest(line, at).trim_ascii_start() } else { line };
     Some(finish(message, level, marks, sink, time))
 }
 

@@ -28,6 +28,7 @@ const STARTS: &[(&[u8], Level)] = &[
     (b"Unhandled rejection", Level::Error),
     (b"Uncaught ", Level::Error),
     (b"** (", Level::Error),
+    (b"--- FAIL: ", Level::Error),
     (b"npm ERR!", Level::Error),
     (b"npm error ", Level::Error),
     (b"npm WARN ", Level::Warn),

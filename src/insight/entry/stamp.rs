@@ -227,7 +227,8 @@ fn named(text: &[u8]) -> Option<Stamp> {
     if let Some(year) = exact(text, at + 1, 4).filter(|_| byte(text, at + 5) == b' ') {
         return finish(text, date(year, month, day)?, &clock(text, at + 6)?, Form::Syslog);
     }
-    finish(text, yearly(month, day)?, &clock(text, at + 1)?, Form::Syslog)
+    let clock = clock(text, at + 1).filter(|clock| clock.seconds)?;
+    finish(text, yearly(month, day)?, &clock, Form::Syslog)
 }
 
 /// ` 29` or `  9` after the name of a month.

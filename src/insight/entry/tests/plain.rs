@@ -15,6 +15,8 @@ fn a_word_for_a_level_counts_where_a_marker_stands() {
         ("WARN  bad", "text warn - | bad | "),
         ("debug: bad", "text debug - | bad | "),
         ("FATAL bad", "text fatal - | bad | "),
+        ("ERROR", "text error - | ERROR | "),
+        ("[INFO]", "text info - | [INFO] | "),
         ("app | ERROR bad", "text error - | bad | logger=app"),
         ("[app] ERROR: bad", "text error - | bad | thread=app"),
         ("gcc: error: x.c: No such file", "text error - | x.c: No such file | logger=gcc"),
@@ -71,6 +73,7 @@ fn a_date_in_a_sentence_and_a_number_are_no_head() {
         ("Mon is a day", "- - - | Mon is a day | "),
         ("Nov is a month", "- - - | Nov is a month | "),
         ("Sun Nov rise", "- - - | Sun Nov rise | "),
+        ("Mar 10 10:00 is a time", "- - - | Mar 10 10:00 is a time | "),
     ]);
 }
 
@@ -115,6 +118,7 @@ fn what_begins_trouble_is_trouble() {
         ("** (RuntimeError) boom", "- error - | ** (RuntimeError) boom | "),
         ("npm ERR! code ELIFECYCLE", "- error - | npm ERR! code ELIFECYCLE | "),
         ("npm WARN deprecated x", "- warn - | npm WARN deprecated x | "),
+        ("--- FAIL: TestX (0.00s)", "- error - | --- FAIL: TestX (0.00s) | "),
         ("make: *** [Makefile:3: all] Error 1", "- error - | make: *** [Makefile:3: all] Error 1 | "),
         ("make[2]: *** [x] Error 2", "- error - | make[2]: *** [x] Error 2 | "),
         ("error[E0308]: mismatched types", "- error - | error[E0308]: mismatched types | "),
@@ -159,6 +163,7 @@ fn a_time_and_no_level_has_none() {
         ("2026-11-29 10:00:00 config: loaded", "text - 2026-11-29 10:00:00 | config: loaded | "),
         ("[2026-11-29 10:00:00] started", "text - 2026-11-29 10:00:00 | started | "),
         ("10:00:00 started", "text - 10:00:00 | started | "),
+        ("10:00:00 AM [vite] hmr update /src/App.tsx", "text - 10:00:00 | [vite] hmr update /src/App.tsx | "),
         (
             "20171223-22:15:29:606|Step_LSC|30002312|onStandStepChanged 3579",
             "text - 2017-12-23 22:15:29.606 | Step_LSC|30002312|onStandStepChanged 3579 | ",
