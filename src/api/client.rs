@@ -285,6 +285,11 @@ async fn answer_over(remote: &Remote, numbering: Numbering, query: Query) -> Ans
             entries.map(|entries| Answer::Entries(entries.into_iter().map(|entry| numbering.shown(entry)).collect()))
         }
         Query::Disk => remote.get::<DiskUse>("/v1/disk").await.map(|disk| Answer::Disk(Arc::new(disk))),
+        Query::Patterns { services } => {
+            let named: Vec<String> = services.iter().map(ToString::to_string).collect();
+            let of = if named.is_empty() { String::new() } else { format!("?service={}", named.join(",")) };
+            remote.get(&format!("/v1/patterns{of}")).await.map(Answer::Patterns)
+        }
         Query::ShellContext { service } => {
             let path = format!("/v1/services/{}/{}/shell", service.project, service.service);
             let shell = remote.get::<ShellView>(&path).await;

@@ -103,7 +103,7 @@ pub(super) async fn shell(
             Ok(Json(ShellView { working_dir, environment, secrets }))
         }
         Ok(Answer::Unavailable(why)) => Err(Refusal::absent(why)),
-        Ok(Answer::Logs(_) | Answer::Entries(_) | Answer::Disk(_)) => {
+        Ok(Answer::Logs(_) | Answer::Entries(_) | Answer::Disk(_) | Answer::Patterns(_)) => {
             Err(Refusal::unavailable("the engine answered something else"))
         }
         Err(gone) => Err(Refusal::unavailable(gone.to_string())),
@@ -114,7 +114,7 @@ pub(super) async fn disk(State(desk): State<Desk>) -> Result<Json<DiskUse>, Refu
     match desk.handle.query(Query::Disk).await {
         Ok(Answer::Disk(disk)) => Ok(Json((*disk).clone())),
         Ok(Answer::Unavailable(why)) => Err(Refusal::unavailable(why)),
-        Ok(Answer::Logs(_) | Answer::Entries(_) | Answer::ShellContext { .. }) => {
+        Ok(Answer::Logs(_) | Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Patterns(_)) => {
             Err(Refusal::unavailable("the engine answered something else"))
         }
         Err(gone) => Err(Refusal::unavailable(gone.to_string())),

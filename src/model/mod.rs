@@ -22,6 +22,7 @@ pub mod mark;
 pub mod metric;
 pub mod occasion;
 pub mod own;
+pub mod pattern;
 pub mod phase;
 pub mod policy;
 pub mod probe;

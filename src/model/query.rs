@@ -6,6 +6,7 @@ use super::{
     deed::DiskUse,
     ids::ServiceId,
     log::LogBatch,
+    pattern::ServicePatterns,
     policy::{Asker, Origin},
     secret::SecretValues,
     timeline::Entry,
@@ -35,6 +36,11 @@ pub enum Query {
     },
     /// What takes up space on Docker's disk.
     Disk,
+    /// What is known of the patterns in the output of services.
+    Patterns {
+        /// Of which; none named: of all.
+        services: Vec<ServiceId>,
+    },
     /// Directory and environment for a shell beside a service. Answered to a console in the same process only.
     ShellContext {
         /// Beside which.
@@ -51,6 +57,8 @@ pub enum Answer {
     Entries(Vec<Entry>),
     /// To [`Query::Disk`].
     Disk(Arc<DiskUse>),
+    /// To [`Query::Patterns`]: one for each service that has written anything, in the order of their names.
+    Patterns(Vec<ServicePatterns>),
     /// To [`Query::ShellContext`].
     ShellContext {
         /// The service's directory.

@@ -110,6 +110,9 @@ pub(crate) fn engine_leaving(
                 Call::Query { query: Query::Disk, answer } => {
                     let _ = answer.send(Answer::Disk(Arc::new(fixture::disk())));
                 }
+                Call::Query { query: Query::Patterns { .. }, answer } => {
+                    let _ = answer.send(Answer::Patterns(Vec::new()));
+                }
                 Call::Query { query: Query::ShellContext { .. }, answer } => {
                     let _ = answer.send(Answer::Unavailable("no".to_owned()));
                 }
