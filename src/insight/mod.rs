@@ -1,5 +1,6 @@
 //! What can be learnt from what services write and measure. Pure: no clock, no I/O; whoever calls brings the lines and says when.
 
 pub mod header;
+pub mod patterns;
 mod stamp;
 pub mod templates;

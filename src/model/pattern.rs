@@ -21,7 +21,7 @@ pub struct ServicePatterns {
     pub lines: u64,
     /// Lines that were not learnt from, as they came faster than they could be looked at: counts are that much too low.
     pub dropped: u64,
-    /// Not enough was seen yet to call anything new: nothing is told, and no pattern says that it is new since the last healthy hour.
+    /// Not enough was seen yet to tell of anything that is new.
     pub learning: bool,
     /// What "new" is measured by.
     pub marks: Marks,
@@ -32,7 +32,7 @@ pub struct ServicePatterns {
 /// Moments after which a pattern may be new; microseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Marks {
-    /// Its present or last run began. None: it has not run since its output is learnt from.
+    /// Its present or last run began. None: all that is learnt came from one run.
     pub restart_us: Option<i64>,
     /// What it is started from last changed (its part of the project file), and it was started so. None: it has not changed since its output is learnt from.
     pub deployment_us: Option<i64>,
@@ -57,7 +57,7 @@ pub struct Pattern {
     pub last_us: i64,
     /// Lines per minute over the last five minutes.
     pub per_minute: f64,
-    /// Lines per minute over the hour before those; none where it was not looked at for that long.
+    /// Lines per minute over the hour before those, as far as the service was looked after and ran; none where that was less than half of it.
     pub usual_per_minute: Option<f64>,
     /// Lines of each of the last [`TREND_MINUTES`] minutes, the present one last.
     pub trend: Vec<u32>,
@@ -108,6 +108,40 @@ impl ServicePatterns {
             (std::cmp::Reverse((new && error, new, error, pattern.count)), pattern.id)
         });
     }
+}
+
+/// News of a pattern of a service. Its texts hold no secrets.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PatternNews {
+    /// Lines that say that something failed are like none before.
+    New {
+        /// What they have in common.
+        pattern: String,
+        /// The first of them.
+        example: String,
+        /// How serious they say they are: [`Level::Error`] or worse.
+        level: Level,
+        /// Lines so far.
+        count: u64,
+    },
+    /// One comes much more often than usual, or does not come any more.
+    Rate {
+        /// Which.
+        pattern: String,
+        /// A line of it.
+        example: String,
+        /// How serious its lines say they are.
+        level: Option<Level>,
+        /// Lines of the last minute.
+        per_minute: f64,
+        /// Lines a minute over the hour before.
+        usual_per_minute: f64,
+    },
+    /// In the last minutes there were so many more news than can be told.
+    More {
+        /// How many.
+        count: u32,
+    },
 }
 
 #[cfg(test)]
