@@ -76,6 +76,9 @@ fn changed(entry: &Entry) -> Option<Entry> {
         | What::NotSent { .. }
         | What::Silenced { .. }
         | What::Unsilenced
+        | What::NewPattern { .. }
+        | What::RateChanged { .. }
+        | What::MorePatterns { .. }
         | What::OutputDropped { .. } => What::Trouble { text: entry.sentence() },
         What::Exited { exit, after, last_words } if self::exit(exit) != *exit => {
             What::Exited { exit: self::exit(exit), after: *after, last_words: last_words.clone() }

@@ -342,6 +342,9 @@ const fn is_told(entry: &Entry) -> bool {
         | What::RunEnded { .. }
         | What::OutputDropped { .. }
         | What::NotSent { .. }
+        | What::NewPattern { .. }
+        | What::RateChanged { .. }
+        | What::MorePatterns { .. }
         | What::Trouble { .. } => true,
     }
 }

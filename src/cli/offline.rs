@@ -196,6 +196,9 @@ const fn is_an_end(what: &What) -> bool {
         | What::NotSent { .. }
         | What::Silenced { .. }
         | What::Unsilenced
+        | What::NewPattern { .. }
+        | What::RateChanged { .. }
+        | What::MorePatterns { .. }
         | What::Trouble { .. } => false,
     }
 }

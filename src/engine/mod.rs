@@ -28,6 +28,7 @@ mod learn;
 mod leftover;
 mod mend;
 mod names;
+mod patterns;
 mod plan;
 mod policy;
 mod projects;

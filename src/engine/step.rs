@@ -96,6 +96,7 @@ impl Engine {
             Event::Examined { run, exam, round, result, took: _ } => self.examined(run, &exam, round, result),
             Event::RemedyDone { run, error, note } => self.remedy_done(run, error, &note),
             Event::SignSeen { service, pattern, line } => self.sign_seen(&service, &pattern, &line),
+            Event::PatternNews { service, news } => self.pattern_news(&service, news),
             Event::HookEnded { service, run, hook, result } => self.hook_ended(&service, run, hook, result),
             Event::LogMatched { run, kind } => self.log_matched(run, kind),
             Event::TimerFired { key, epoch } => self.woken(key, epoch),

@@ -85,7 +85,7 @@ impl Hub {
         Self::with_memory(captured, feed, store, archivist, TOTAL_BYTES)
     }
 
-    /// The same, with signs that are looked for and who is told of them.
+    /// The same, with those who look at what comes.
     pub(super) fn start_watching(
         captured: mpsc::Receiver<Taken>,
         feed: LogFeed,
@@ -165,8 +165,12 @@ impl Hub {
     }
 }
 
-/// Signs that are looked for, and who is told of them.
-type Watch = (super::signs::Signs, mpsc::WeakSender<crate::model::event::Event>);
+/// Who looks at what comes: signs that are looked for, and who is told of them; who learns patterns.
+pub(super) struct Watch {
+    pub(super) signs: super::signs::Signs,
+    pub(super) events: mpsc::WeakSender<crate::model::event::Event>,
+    pub(super) mining: super::patterns::Mining,
+}
 
 /// Everything that the hub's task owns.
 struct Desk {
@@ -212,8 +216,9 @@ impl Desk {
 
     fn take(&mut self, taken: Taken) {
         self.ledger.count(&taken);
-        if let Some((signs, events)) = &self.watch {
-            signs.look(&taken.batch, events);
+        if let Some(watch) = &self.watch {
+            watch.signs.look(&taken.batch, &watch.events);
+            watch.mining.learn(&taken.batch);
         }
         self.feed.publish(Arc::clone(&taken.batch));
         self.ring.push(taken.batch);

@@ -7,6 +7,7 @@ pub mod handle;
 mod logs;
 mod moved;
 mod names;
+pub mod patterns;
 pub mod peer;
 mod projects;
 mod run;
@@ -216,8 +217,15 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let taking = Arc::clone(&store);
     let sink = Box::new(move |intake| taking.take_in(intake));
     let signs = signs::Signs::default();
-    let hub =
-        Hub::start_watching(captured, feed.clone(), sink, Archivist::start()?, (signs.clone(), events.downgrade()));
+    let (snapshots, pictures) = watch::channel(engine.snapshot(started));
+    let (mining, learning_patterns) = patterns::start(patterns::Means {
+        veil: veil.clone(),
+        store: Arc::clone(&store),
+        events: events.downgrade(),
+        pictures: pictures.clone(),
+    })?;
+    let looking = logs::Watch { signs: signs.clone(), events: events.downgrade(), mining: mining.clone() };
+    let hub = Hub::start_watching(captured, feed.clone(), sink, Archivist::start()?, looking);
     let disk_path = config.projects.first().map_or_else(|| PathBuf::from("/"), |project| project.root.clone());
     let sampler = sampler::start(disk_path, world.clone(), events.clone())?;
 
@@ -226,7 +234,6 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     hand_on(left, Arc::clone(&store));
     let facts =
         Facts { events: events.downgrade(), calls: calls.downgrade(), store: Arc::clone(&store), world: world.clone() };
-    let (snapshots, pictures) = watch::channel(engine.snapshot(started));
     let (link, linked) = watch::channel(Link::Local);
     let task = tokio::spawn(
         run::Loop {
@@ -237,6 +244,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
                     world: world.clone(),
                     store: Arc::clone(&store),
                     hub: hub.clone(),
+                    mining: mining.clone(),
                     gate: config.gate,
                     environment: Arc::new(config.environment),
                     told,
@@ -250,6 +258,8 @@ pub fn start(config: Config) -> Result<Host, StartError> {
             world,
             store,
             hub,
+            mining,
+            _learning: learning_patterns,
             veil,
             signs,
             spool,

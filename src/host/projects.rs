@@ -17,6 +17,7 @@ use super::{
     logs::{Hub, Opened},
     moved,
     names::{Claim, Names},
+    patterns::Mining,
     veil::Veil,
     watches::Watches,
 };
@@ -84,6 +85,7 @@ pub(super) struct Means {
     pub(super) world: World,
     pub(super) store: Arc<Store>,
     pub(super) hub: Hub,
+    pub(super) mining: Mining,
     pub(super) gate: Option<Gate>,
     pub(super) environment: Arc<BTreeMap<String, String>>,
     /// What killed engines had told of ends and not stored yet when this one began.
@@ -177,11 +179,13 @@ impl Projects {
             self.watches.leave(name);
             place.claim.is_closing();
             self.tell_care();
-            let (world, hub, name) = (self.means.world.clone(), self.means.hub.clone(), name.clone());
+            let Means { world, hub, mining, .. } = self.means.clone();
+            let name = name.clone();
             let key: Arc<str> = Paths::place(&name, &place.spec.root).into();
             tokio::spawn(async move {
                 world.close_project(&name).await;
                 hub.close(key).await;
+                mining.close(&name);
                 // Only now may another engine take it, or this one open it again.
                 drop(place);
             });
@@ -313,11 +317,14 @@ impl Means {
             let last_alive = journal::last_alive_wall_us(&dir);
             let (journal, records, mut troubles) = Journal::open(&dir);
             troubles.extend(stays);
-            ((journal, remote), records, troubles, last_alive, store.cursors(&place))
+            let of_output = (store.cursors(&place), store.patterns(&place));
+            ((journal, remote), records, troubles, last_alive, of_output)
         });
-        let Ok(((journal, remote), records, troubles, last_alive, cursors)) = kept.await else {
+        let Ok(((journal, remote), records, troubles, last_alive, (cursors, patterns))) = kept.await else {
             return refused(request, "reading its records failed by a defect of cas".to_owned(), None);
         };
+        // Before its first output.
+        self.mining.open(&spec.name, Arc::clone(&key), patterns);
         let slots = directory.join("slots");
         let policies = spec.services.iter().map(|service| (service.id.service.clone(), service.logs)).collect();
         let opened = Opened {

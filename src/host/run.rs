@@ -10,6 +10,7 @@ use super::{
     handle::Link,
     handle::TtyInput,
     logs::Hub,
+    patterns::{self, Mining},
     peer,
     projects::{Kept, Open, Opening, Projects, Wanted, with_environment},
     sampler,
@@ -29,6 +30,7 @@ use crate::{
         event::{Event, Input, TroubleSlot},
         heritage::Heritage,
         ids::{ProjectName, RequestId, ServiceId},
+        mark::SpecMark,
         policy::{Reply, Request},
         project::{Problem, ProjectSpec},
         query::{Answer, Query},
@@ -79,6 +81,8 @@ pub(super) struct Loop {
     /// When the registry was last looked at.
     pub(super) registry_read: Timestamp,
     pub(super) hub: Hub,
+    pub(super) mining: Mining,
+    pub(super) _learning: patterns::Running,
     pub(super) veil: Veil,
     pub(super) signs: Signs,
     pub(super) timers: Timers,
@@ -163,7 +167,10 @@ impl Loop {
         }
         self.hub.flush().await;
         // Waits for the disk: other tasks go on elsewhere meanwhile.
-        tokio::task::block_in_place(|| self.store.flush());
+        tokio::task::block_in_place(|| {
+            self.mining.keep();
+            self.store.flush();
+        });
         for leaver in self.pending.leavers.drain(..) {
             // An error means that the leaver has left already.
             let _left = leaver.send(());
@@ -319,6 +326,9 @@ impl Loop {
     }
 
     fn perform(&mut self, effect: Effect) -> Turn {
+        if let Effect::Spawn { run, spec, remake: _ } = &effect {
+            self.mining.begins(&spec.id, *run, clock::now().wall_us, SpecMark::of(spec));
+        }
         match effect {
             Effect::CheckPorts { .. }
             | Effect::Spawn { .. }
@@ -479,8 +489,13 @@ impl Loop {
                 let reading = self.world.disk();
                 tokio::spawn(async move { answer.send(reading.await.map_or_else(Answer::Unavailable, Answer::Disk)) });
             }
-            Query::Patterns { .. } => {
-                let _left = answer.send(Answer::Patterns(Vec::new()));
+            Query::Patterns { services } => {
+                let (told, known) = oneshot::channel();
+                self.mining.ask(services, told);
+                tokio::spawn(async move {
+                    let gone = || Answer::Unavailable("nothing learns from output any more".to_owned());
+                    answer.send(known.await.map_or_else(|_| gone(), Answer::Patterns))
+                });
             }
             Query::ShellContext { service } => {
                 let secrets = self.veil.values_of(&service);

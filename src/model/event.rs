@@ -14,6 +14,7 @@ use super::{
     ids::{Epoch, ProjectName, RequestId, RunId, ServiceId},
     metric::Sample,
     own::Fixed,
+    pattern::PatternNews,
     phase::{Exit, PortHolder},
     policy::{Asker, Origin, Request},
     probe::{ProbeKind, ProbeOutcome},
@@ -244,6 +245,13 @@ pub enum Event {
         pattern: String,
         /// The line, plain and cut.
         line: String,
+    },
+    /// A pattern in the output of a service is news.
+    PatternNews {
+        /// Whose.
+        service: ServiceId,
+        /// What is.
+        news: PatternNews,
     },
     /// Answer to `Effect::RunHook`.
     HookEnded {

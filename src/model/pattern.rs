@@ -111,7 +111,7 @@ impl ServicePatterns {
 }
 
 /// News of a pattern of a service. Its texts hold no secrets.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PatternNews {
     /// Lines that say that something failed are like none before.
     New {
@@ -133,9 +133,9 @@ pub enum PatternNews {
         /// How serious its lines say they are.
         level: Option<Level>,
         /// Lines of the last minute.
-        per_minute: f64,
-        /// Lines a minute over the hour before.
-        usual_per_minute: f64,
+        per_minute: u64,
+        /// Lines an hour, by the hour before.
+        usual_per_hour: u64,
     },
     /// In the last minutes there were so many more news than can be told.
     More {

@@ -9,6 +9,7 @@ use super::{
     exam::Grade,
     hooks::HookKind,
     ids::{ProjectName, RunId, ServiceName},
+    level,
     phase::{Exit, Hold, PortHolder},
     policy::{Asker, Autopilot, Origin},
     probe::ProbeKind,
@@ -385,6 +386,36 @@ pub enum What {
     },
     /// They are told again.
     Unsilenced,
+    /// Lines of its output say that something failed, and are like none before.
+    NewPattern {
+        /// How serious they say it is.
+        level: level::Level,
+        /// What they have in common, `<*>` in the places of values.
+        pattern: String,
+        /// The first of them.
+        example: String,
+        /// Lines so far.
+        count: u64,
+    },
+    /// A pattern in its output comes much more often than usual, or does not come any more.
+    RateChanged {
+        /// How serious its lines say it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        level: Option<level::Level>,
+        /// What they have in common, as above.
+        pattern: String,
+        /// One of them.
+        example: String,
+        /// Lines of the last minute.
+        per_minute: u64,
+        /// Lines an hour, by the hour before.
+        usual_per_hour: u64,
+    },
+    /// There was more such news of its output than can be told.
+    MorePatterns {
+        /// How much.
+        count: u32,
+    },
     /// Something of cas's own is in trouble (its store, its logs); services are not.
     Trouble {
         /// A sentence with what, where, and what next.
@@ -437,6 +468,25 @@ impl What {
         }
     }
 
+    /// What is news in its output, as a clause; empty of everything else.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whoever asks has looked")]
+    fn of_patterns(&self) -> String {
+        match self {
+            Self::NewPattern { example, count: 1, .. } => format!("new error in its output: {example}"),
+            Self::NewPattern { example, count, .. } => format!("new error in its output, {count} times: {example}"),
+            Self::RateChanged { pattern, per_minute: 0, usual_per_hour, .. } => {
+                format!("silent, usually {}: {pattern}", how_often(*usual_per_hour))
+            }
+            Self::RateChanged { pattern, per_minute, usual_per_hour, .. } => {
+                format!("{per_minute} times a minute, usually {}: {pattern}", how_often(*usual_per_hour))
+            }
+            Self::MorePatterns { count } => {
+                format!("{count} more pieces of news in its output are not told one by one")
+            }
+            _ => String::new(),
+        }
+    }
+
     /// The main process of a run is gone.
     #[must_use]
     pub const fn is_end(&self) -> bool {
@@ -466,6 +516,7 @@ impl Entry {
             | What::Handled { error: None, .. }
             | What::Unsilenced
             | What::RunEnded { error: None, .. }
+            | What::MorePatterns { .. }
             | What::Found { grade: Grade::Notice, .. }
             | What::Hook { failed: None, .. }
             | What::Held { .. } => Severity::Info,
@@ -502,6 +553,8 @@ impl Entry {
             | What::Found { grade: Grade::Warning, .. }
             | What::Remedied { .. }
             | What::RemedyJudged { worked: false, .. }
+            | What::NewPattern { .. }
+            | What::RateChanged { .. }
             | What::ShimReplaced => Severity::Warning,
             What::AlarmFired { level: Level::Critical, .. }
             | What::Unhealthy { .. }
@@ -619,8 +672,18 @@ impl Entry {
             | What::NotSent { .. }
             | What::Silenced { .. }
             | What::Unsilenced => self.what.of_alerts(),
+            What::NewPattern { .. } | What::RateChanged { .. } | What::MorePatterns { .. } => self.what.of_patterns(),
             What::Trouble { text } => text.clone(),
         }
+    }
+}
+
+/// `30 a minute`, `5 an hour`, `not at all`.
+fn how_often(per_hour: u64) -> String {
+    match per_hour {
+        0 => "not at all".to_owned(),
+        1..60 => format!("{per_hour} an hour"),
+        _ => format!("{} a minute", (per_hour + 30) / 60),
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) const SLOT_US: i64 = 10_000_000;
 pub(super) const SLOTS: i64 = 6;
 /// Minutes that are kept: an hour, and the minutes before and after that are compared with it.
 pub(super) const MINUTES: usize = 72;
-/// Hours that are kept.
+/// Hours that are kept, the present one included.
 pub(super) const HOURS: usize = 48;
 /// Levels, and that a line has none.
 const LEVELS: usize = Level::ALL.len() + 1;

@@ -67,7 +67,7 @@ struct Begun {
 /// The hour that is going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Hour {
-    hour: i64,
+    number: i64,
     looked_us: i64,
     is_well: bool,
 }
@@ -211,6 +211,8 @@ impl Patterns {
     /// So many lines could not be taken.
     pub const fn drop_lines(&mut self, lines: u64) {
         self.dropped = self.dropped.saturating_add(lines);
+        // What did not come may have been among them.
+        self.alive_since = None;
     }
 
     /// A run begins, made from what `mark` stands for.
@@ -249,16 +251,16 @@ impl Patterns {
 
     /// An hour is a healthy one if the service was well at every look, from its beginning to its end.
     fn watch_hour(&mut self, now: When, is_well: bool) {
-        let new = |is_well| Hour { hour: now.hour, looked_us: now.us, is_well };
+        let new = |is_well| Hour { number: now.hour, looked_us: now.us, is_well };
         let Some(before) = self.hour else {
             let is_whole = now.us - now.hour * HOUR_US < LOOK_GAP_US;
             self.hour = Some(new(is_well && is_whole));
             return;
         };
         let is_in_time = (0..LOOK_GAP_US).contains(&(now.us - before.looked_us));
-        if now.hour != before.hour {
+        if now.hour != before.number {
             if is_in_time && before.is_well {
-                self.healthy_hour = Some(before.hour);
+                self.healthy_hour = Some(before.number);
             }
             self.hour = Some(new(is_well && is_in_time));
             return;

@@ -195,16 +195,17 @@ impl Patterns {
         let counts = self.counts.get_mut(&id)?;
         counts.told.at_us = Some(now.us);
         let usual = Usual::of(counts, &self.observed, now);
-        let lately = counts.minutes.sum(now.minute - (rate::RECENT - 1), now.minute) as f64 / rate::RECENT as f64;
         // A slow surge shows over five minutes only.
-        let per_minute = (rate::last_minute(counts, now) as f64).max(if counts.told.silent { 0.0 } else { lately });
+        let lately =
+            counts.minutes.sum(now.minute - (rate::RECENT - 1), now.minute).div_ceil(rate::RECENT.unsigned_abs());
+        let per_minute = if counts.told.silent { 0 } else { rate::last_minute(counts, now).max(lately) };
         let (level, template) = (counts.level(), self.miner.template(id));
         Some(PatternNews::Rate {
             pattern: template.text(),
             example: template.example().to_owned(),
             level,
-            per_minute: rounded(per_minute),
-            usual_per_minute: rounded(usual.mean),
+            per_minute,
+            usual_per_hour: (usual.mean * 60.0).round() as u64,
         })
     }
 }

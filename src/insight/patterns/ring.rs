@@ -16,13 +16,16 @@ impl<const N: usize> Default for Ring<N> {
 }
 
 impl<const N: usize> Ring<N> {
+    #[expect(clippy::cast_possible_wrap, reason = "a few dozen")]
+    const LENGTH: i64 = N as i64;
+
     fn place(at: i64) -> usize {
-        usize::try_from(at.rem_euclid(N as i64)).unwrap_or(0)
+        usize::try_from(at.rem_euclid(Self::LENGTH)).unwrap_or(0)
     }
 
     /// Goes on to stretch `at`, if it is a later one.
     fn advance(&mut self, at: i64) {
-        if at.saturating_sub(self.last) >= N as i64 {
+        if at.saturating_sub(self.last) >= Self::LENGTH {
             self.cells = [0; N];
         } else {
             for gone in self.last.saturating_add(1)..=at {
@@ -51,7 +54,7 @@ impl<const N: usize> Ring<N> {
     }
 
     const fn holds(&self, at: i64) -> bool {
-        at <= self.last && at > self.last.saturating_sub(N as i64)
+        at <= self.last && at > self.last.saturating_sub(Self::LENGTH)
     }
 
     /// The count of stretch `at`; 0 where nothing is known of it.
@@ -87,7 +90,7 @@ impl<const N: usize> Ring<N> {
     }
 
     fn first(&self) -> i64 {
-        self.last.saturating_sub(N as i64 - 1)
+        self.last.saturating_sub(Self::LENGTH - 1)
     }
 
     /// To be kept.
@@ -101,11 +104,10 @@ impl<const N: usize> Ring<N> {
     /// That which was kept.
     pub(super) fn recall(kept: &KeptRing) -> Self {
         let mut ring = Self::default();
-        // Oldest first; whatever does not fit is older than what is kept.
-        for (back, count) in kept.1.iter().take(N).enumerate().rev() {
-            ring.add(kept.0.saturating_sub(back as i64), *count);
-        }
         ring.advance(kept.0);
+        for (back, count) in (0..).zip(kept.1.iter().take(N)) {
+            ring.add(kept.0.saturating_sub(back), *count);
+        }
         ring
     }
 }

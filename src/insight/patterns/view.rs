@@ -2,7 +2,7 @@
 
 use super::{
     Patterns,
-    counts::{Counts, HOUR_US, HOURS, MINUTE_US, When, sane},
+    counts::{Counts, HOUR_US, MINUTE_US, When, sane},
     news::rounded,
     rate::{LEAST_MINUTES, RECENT, Usual},
 };
@@ -13,6 +13,9 @@ use crate::{
         pattern::{Marks, NewSince, Pattern, ServicePatterns, TREND_MINUTES},
     },
 };
+
+/// Hours before the present one of which it is known what came.
+const KNOWN_HOURS: i64 = 47;
 
 /// What the pattern of those that there was no room for says.
 const REST: &str = "(others, which there was no room for)";
@@ -40,7 +43,7 @@ impl Patterns {
 
     fn marks(&self, now: When) -> Marks {
         // Of an hour that is longer ago it is not known what came in it.
-        let known = self.healthy_hour.filter(|hour| (0..HOURS as i64 - 1).contains(&now.hour.saturating_sub(*hour)));
+        let known = self.healthy_hour.filter(|hour| (0..KNOWN_HOURS).contains(&now.hour.saturating_sub(*hour)));
         Marks {
             restart_us: self.restart_us,
             deployment_us: self.deployment_us,
@@ -56,7 +59,6 @@ impl Patterns {
         } else {
             (template.text(), template.example().to_owned())
         };
-        let first_minute = now.minute - (TREND_MINUTES as i64 - 1);
         Pattern {
             id: id.number(),
             text,
@@ -66,7 +68,7 @@ impl Patterns {
             last_us: counts.last_us,
             per_minute: rounded(self.per_minute(counts, now)),
             usual_per_minute: (usual.minutes >= LEAST_MINUTES).then_some(rounded(usual.mean)),
-            trend: (first_minute..=now.minute).map(|minute| counts.minutes.get(minute)).collect(),
+            trend: trend(counts, now),
             example,
             new_since: if id == TemplateId::REST { NewSince::default() } else { new_since(counts, marks) },
         }
@@ -80,6 +82,14 @@ impl Patterns {
         let known = now.us.saturating_sub(self.since_us) as f64 / MINUTE_US as f64;
         lines / looked.min(known.max(1.0))
     }
+}
+
+/// The last minutes, the present one last.
+fn trend(counts: &Counts, now: When) -> Vec<u32> {
+    let mut newest_first: Vec<u32> =
+        (0..).take(TREND_MINUTES).map(|back| counts.minutes.get(now.minute - back)).collect();
+    newest_first.reverse();
+    newest_first
 }
 
 fn new_since(counts: &Counts, marks: Marks) -> NewSince {

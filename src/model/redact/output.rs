@@ -50,6 +50,12 @@ impl Passage {
         Self { redactor, keys: HashMap::new() }
     }
 
+    /// The same place in the output, from which on more is known.
+    #[must_use]
+    pub fn on_through(self, redactor: Arc<Redactor>) -> Self {
+        Self { redactor, ..self }
+    }
+
     /// Another batch, where something is in the one that comes next.
     pub fn changed(&mut self, batch: &LogBatch) -> Option<LogBatch> {
         let is_inside = !self.keys.is_empty() && self.keys.contains_key(&batch.service);

@@ -6,6 +6,7 @@ use super::Redactor;
 use crate::model::{
     alarm::Notice,
     exam::Checkup,
+    pattern::ServicePatterns,
     phase::{Exit, Health, Hold, Phase, PortHolder},
     policy::{Plan, Reply},
     probe::ProbeOutcome,
@@ -15,6 +16,14 @@ use crate::model::{
 };
 
 impl Redactor {
+    /// What is known of the patterns in a service's output. They were learnt from lines without secrets; this is for those that are known since.
+    pub fn patterns(&self, patterns: &mut ServicePatterns) {
+        for pattern in &mut patterns.patterns {
+            self.own(&mut pattern.text);
+            self.own(&mut pattern.example);
+        }
+    }
+
     /// A message to people.
     pub fn notice(&self, notice: &mut Notice) {
         let Notice {
@@ -60,6 +69,11 @@ impl Redactor {
             | What::Found { sentence: text, .. }
             | What::AlarmFired { rule: _, level: _, text } => self.own(text),
             What::NotSent { route: _, error, again: _ } => self.own(error),
+            What::NewPattern { level: _, pattern, example, count: _ }
+            | What::RateChanged { level: _, pattern, example, per_minute: _, usual_per_hour: _ } => {
+                self.own(pattern);
+                self.own(example);
+            }
             What::RunBegun { command } => self.own(command),
             What::RunEnded { command, error } => {
                 self.own(command);
@@ -75,6 +89,7 @@ impl Redactor {
             What::Remedied { remedy } | What::RemedyJudged { remedy, .. } => self.own(remedy),
             What::Escalated { tried } => self.lines(tried),
             What::Maintenance { .. }
+            | What::MorePatterns { .. }
             | What::ProjectOpened { .. }
             | What::Started { .. }
             | What::AlarmResolved { .. }

@@ -146,6 +146,9 @@ fn matters(entry: &Entry) -> bool {
         | What::Remedied { .. }
         | What::RemedyJudged { .. }
         | What::Escalated { .. }
+        | What::NewPattern { .. }
+        | What::RateChanged { .. }
+        | What::MorePatterns { .. }
         | What::Trouble { .. } => false,
     }
 }
@@ -162,6 +165,8 @@ fn theme(entry: &Entry) -> String {
         What::Unhealthy { probe, .. } => format!("unhealthy {}", probe.label()),
         What::Found { check, grade, .. } => format!("found {check} {}", grade.label()),
         What::RestartScheduled { .. } => "restart".to_owned(),
+        What::NewPattern { pattern, .. } => format!("new {pattern}"),
+        What::RateChanged { pattern, .. } => format!("rate of {pattern}"),
         What::Requested { .. }
         | What::ProjectOpened { .. }
         | What::Started { .. }
@@ -210,6 +215,7 @@ fn theme(entry: &Entry) -> String {
         | What::RemedyJudged { .. }
         | What::Escalated { .. }
         | What::Maintenance { .. }
+        | What::MorePatterns { .. }
         | What::Trouble { .. } => entry.sentence(),
     }
 }

@@ -15,6 +15,7 @@ use cas::{
         exam::Grade,
         hooks::HookKind,
         ids::{ProjectName, RunId, ServiceName},
+        level::Level as LogLevel,
         phase::{Exit, Hold, PortHolder},
         policy::{Autopilot, Origin},
         probe::ProbeKind,
@@ -90,9 +91,12 @@ const fn number(what: &What) -> usize {
         What::Paused => 50,
         What::Resumed { .. } => 51,
         What::Handled { .. } => 52,
+        What::NewPattern { .. } => 53,
+        What::RateChanged { .. } => 54,
+        What::MorePatterns { .. } => 55,
     }
 }
-const VARIANTS: usize = 53;
+const VARIANTS: usize = 56;
 
 fn every_what() -> Vec<What> {
     let odd = Duration::new(90_061, 1_002_003);
@@ -109,6 +113,22 @@ fn every_what() -> Vec<What> {
         What::NotSent { route: "ops".to_owned(), error: text.clone(), again: None },
         What::Silenced { until_us: i64::MAX },
         What::Unsilenced,
+        What::NewPattern { level: LogLevel::Fatal, pattern: text.clone(), example: text.clone(), count: 3 },
+        What::RateChanged {
+            level: None,
+            pattern: text.clone(),
+            example: text.clone(),
+            per_minute: 0,
+            usual_per_hour: u64::MAX >> 1,
+        },
+        What::RateChanged {
+            level: Some(LogLevel::Error),
+            pattern: text.clone(),
+            example: text.clone(),
+            per_minute: 30,
+            usual_per_hour: 6,
+        },
+        What::MorePatterns { count: 9 },
         What::Paused,
         What::Resumed { after: odd },
         What::Handled { container: text.clone(), deed: "removed".to_owned(), error: None },

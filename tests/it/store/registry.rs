@@ -74,7 +74,7 @@ fn a_database_of_an_older_cas_is_listed_without_being_changed() {
     store.register(record(dir.path(), Some("git@host:shop")));
     drop(store);
     let older = rusqlite::Connection::open(&path).unwrap();
-    older.execute_batch("DROP TABLE origin; PRAGMA user_version = 2").unwrap();
+    older.execute_batch("DROP TABLE origin; DROP TABLE patterns; PRAGMA user_version = 2").unwrap();
     assert_eq!(store::read_projects(&path).unwrap(), [record(dir.path(), None)]);
     let format: i64 = older.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
     assert_eq!(format, 2);
