@@ -15,6 +15,7 @@ mod metrics;
 mod older;
 mod openapi;
 mod own;
+mod patterns;
 mod read;
 mod refusal;
 mod routes;

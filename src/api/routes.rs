@@ -16,7 +16,7 @@ use super::{
     act,
     connection::Connection,
     desk::{Access, Desk},
-    entries, live, logs, openapi, read,
+    entries, live, logs, openapi, patterns, read,
     refusal::{Refusal, spoken},
     tty,
     wire::{
@@ -25,6 +25,7 @@ use super::{
 };
 use crate::model::{
     deed::DiskUse,
+    pattern::ServicePatterns,
     policy::Reply,
     snapshot::{ServiceView, Snapshot},
     timeline::Entry,
@@ -161,6 +162,12 @@ pub(super) fn table() -> Vec<Route> {
         Route::look::<LogNewsLine>("/v1/logs", "Output, oldest first, then live where it is followed", get(logs::logs))
             .with_params::<logs::LogParams>()
             .answering(documents(vec![(LINES, form::<LogNewsLine>)])),
+        Route::look::<Vec<ServicePatterns>>(
+            "/v1/patterns",
+            "What is known of the patterns in the output of services",
+            get(patterns::patterns),
+        )
+        .with_params::<patterns::PatternParams>(),
         Route::look::<Vec<Entry>>("/v1/entries", "The newest entries of the timeline, oldest first", get(entries::entries))
             .with_params::<entries::EntryParams>()
             .answering(documents(vec![(JSON, form::<Vec<Entry>>), (LINES, form::<EntryLine>)])),

@@ -7,6 +7,7 @@ mod keeper;
 mod left;
 mod notify;
 mod outside;
+mod patterns;
 mod selfview;
 mod systemd;
 mod trace;

@@ -17,7 +17,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{daemon, exec, keeper, left, selfview, trace, veil};
+use super::{daemon, exec, keeper, left, patterns, selfview, trace, veil};
 use crate::{
     api::{
         self,
@@ -38,6 +38,7 @@ use crate::{
         alarm::{Level, Notice},
         ids::{ProjectName, ServiceId},
         log::LogBatch,
+        pattern::ServicePatterns,
         phase::PortHolder,
         project::{ProjectRecord, ProjectSpec},
         route::{DesktopWay, Route},
@@ -324,7 +325,7 @@ fn was_stopped_by_hand(database: &Path, service: &ServiceSpec) -> bool {
 }
 
 /// The slots of a project: of the one in `root` if it has that name, else of the newest place of its name.
-fn slots_of(paths: &Paths, project: &ProjectName, root: &Path) -> Option<Slots> {
+pub(super) fn slots_of(paths: &Paths, project: &ProjectName, root: &Path) -> Option<Slots> {
     let here = paths.project_dir(&Paths::place(project, root));
     let dir = if here.is_dir() { Some(here) } else { newest_place(&paths.project_dir(""), project) };
     dir.map(|dir| Slots { project: project.clone(), dir: dir.join("slots") })
@@ -559,6 +560,10 @@ impl Outside for Real {
     ) -> Result<Vec<Entry>, String> {
         let filter = EntryFilter { limit, project: project.cloned(), services: Vec::new(), since_wall_us: since_us };
         store::read_entries(&self.paths.database(), &filter).map_err(|error| error.to_string())
+    }
+
+    fn stored_patterns(&self, file: &Path, services: &[ServiceId]) -> Result<Vec<ServicePatterns>, String> {
+        patterns::kept(&self.paths, &self.setup.environment, file, services)
     }
 
     fn registry(&self) -> Result<Vec<ProjectRecord>, String> {

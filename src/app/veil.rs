@@ -21,6 +21,11 @@ use crate::{
 
 /// Knows this process's environment, what the engine has set, the project's file as it is now, and with what it was opened.
 pub(super) fn passage(paths: &Paths, environment: &BTreeMap<String, String>, extent: &LogExtent) -> Passage {
+    Passage::through(Arc::new(redactor(paths, environment, extent)))
+}
+
+/// The same for text that is no output.
+pub(super) fn redactor(paths: &Paths, environment: &BTreeMap<String, String>, extent: &LogExtent) -> Redactor {
     let mut secrets = Secrets::default();
     secrets.learn_environment(environment);
     secrets.learn_environment(&extent.known);
@@ -40,7 +45,7 @@ pub(super) fn passage(paths: &Paths, environment: &BTreeMap<String, String>, ext
             }
         }
     }
-    Passage::through(Arc::new(Redactor::of(&secrets)))
+    Redactor::of(&secrets)
 }
 
 fn learn_file(secrets: &mut Secrets, paths: &Paths, file: &std::path::Path, environment: &BTreeMap<String, String>) {

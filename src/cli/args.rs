@@ -11,7 +11,7 @@ mod looks;
 mod projects;
 
 pub use self::alerts::{Alerts, AlertsAction};
-pub use self::insight::{Insight, InsightAction, Templates};
+pub use self::insight::{Insight, InsightAction, Patterns, Templates};
 pub use self::looks::{Health, Kinds, Why};
 pub use self::projects::{Projects, ProjectsAction, Scan};
 use super::{act::Act, demo::DemoService, setting::ConfigAction, verbs::explain::Explain, when::When};
@@ -100,7 +100,7 @@ pub enum Verb {
     Logs(Logs),
     /// Print what happened: who, what, why
     Events(Events),
-    /// Learn from log files: the templates behind their lines
+    /// Learn from log lines: the templates behind those of a file, the patterns in what services write
     #[command(after_help = insight::EXAMPLES)]
     Insight(Insight),
     /// List alarms, silences and routes, or try a route out

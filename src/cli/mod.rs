@@ -99,7 +99,7 @@ async fn verb<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Resul
         Some(Verb::Containers(containers)) => verbs::containers::containers(ctx, outside, &place, &containers).await,
         Some(Verb::Logs(logs)) => verbs::logs::logs(ctx, outside, &place, &logs).await,
         Some(Verb::Events(events)) => verbs::events::events(ctx, outside, &place, &events).await,
-        Some(Verb::Insight(insight)) => verbs::insight::insight(ctx, &insight),
+        Some(Verb::Insight(insight)) => verbs::insight::insight(ctx, outside, &place, &insight).await,
         Some(Verb::Alerts(alerts)) => verbs::alerts::alerts(ctx, outside, &place, &alerts).await,
         Some(Verb::Graph(graph)) => verbs::files::graph(ctx, outside, &place, &graph),
         Some(Verb::Explain(explain)) => verbs::explain::explain(ctx, outside, &place, &explain),

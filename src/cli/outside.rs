@@ -20,6 +20,7 @@ use crate::{
         command::Starts,
         ids::{ProjectName, RunId, ServiceId, ServiceName},
         log::LogBatch,
+        pattern::ServicePatterns,
         phase::PortHolder,
         project::{Problem, ProjectRecord, ProjectSpec},
         route::{DesktopWay, Route},
@@ -360,6 +361,12 @@ pub trait Outside {
         since_us: Option<i64>,
         limit: usize,
     ) -> Result<Vec<Entry>, String>;
+
+    /// What the last engine has kept of the patterns in the output of these services of the project of `file`, without secrets.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn stored_patterns(&self, file: &Path, services: &[ServiceId]) -> Result<Vec<ServicePatterns>, String>;
 
     /// Every project that cas has seen.
     ///

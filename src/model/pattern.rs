@@ -93,6 +93,13 @@ impl Pattern {
         self.level >= Some(Level::Error)
     }
 
+    /// Its place among others where what wants a look comes first: new errors, then what is new, then errors, then by count.
+    #[must_use]
+    pub fn order(&self) -> impl Ord + Copy + use<> {
+        let (new, error) = (self.new_since.any(), self.is_error());
+        (std::cmp::Reverse((new && error, new, error, self.count)), self.id)
+    }
+
     /// How much more often it comes than usual, as a factor; none where nothing usual is known, or it usually does not come.
     #[must_use]
     pub fn factor(&self) -> Option<f64> {
@@ -101,12 +108,9 @@ impl Pattern {
 }
 
 impl ServicePatterns {
-    /// Sorts what wants a look first: new errors, then what is new, then errors, then by count.
+    /// Sorts what wants a look first, see [`Pattern::order`].
     pub fn sort(&mut self) {
-        self.patterns.sort_by_key(|pattern| {
-            let (new, error) = (pattern.new_since.any(), pattern.is_error());
-            (std::cmp::Reverse((new && error, new, error, pattern.count)), pattern.id)
-        });
+        self.patterns.sort_by_key(Pattern::order);
     }
 }
 

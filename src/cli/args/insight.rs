@@ -4,12 +4,20 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::{
+    cli::render::patterns::Since,
+    model::{command::ServiceRef, level::Level},
+};
+
 pub(super) const EXAMPLES: &str = "\
 Examples:
   cas insight templates app.log             the templates behind the lines of a file, the most frequent first
   cas insight templates app.log --top 20    only so many
   cas logs web | cas insight templates -     those of what a service wrote
-  cas insight templates app.log --csv       the template of every line";
+  cas insight templates app.log --csv       the template of every line
+  cas insight patterns                      what services write, new errors first
+  cas insight patterns web --new restart    what web has not written before its present run
+  cas insight patterns --level error        errors only";
 
 /// `cas insight`.
 #[derive(Debug, Args)]
@@ -24,6 +32,32 @@ pub struct Insight {
 pub enum InsightAction {
     /// Fold the lines of a log file into the templates behind them
     Templates(Templates),
+    /// List the patterns in what services write: how often, since when, whether new
+    Patterns(Patterns),
+}
+
+/// `cas insight patterns`.
+#[derive(Debug, Args)]
+pub struct Patterns {
+    /// Services; none named: all of the project
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceRef>,
+    /// Only what is new since then
+    #[arg(long, value_name = "SINCE")]
+    pub new: Option<Since>,
+    /// Only what is so serious, or more: trace, debug, info, warn, error, fatal
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    pub level: Option<Level>,
+    /// Only the first N
+    #[arg(long, value_name = "N")]
+    pub top: Option<usize>,
+    /// JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn level(word: &str) -> Result<Level, String> {
+    Level::of_word(word).ok_or_else(|| format!("\"{word}\" is no level: {}", Level::ALL.map(Level::label).join(", ")))
 }
 
 /// `cas insight templates`.

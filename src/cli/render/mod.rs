@@ -12,6 +12,7 @@ pub mod health;
 pub mod insight;
 pub mod kinds;
 pub mod logs;
+pub mod patterns;
 pub mod projects;
 pub mod reply;
 pub mod status;

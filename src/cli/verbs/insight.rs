@@ -1,4 +1,4 @@
-//! `cas insight`: what can be learnt from a log file. Never asks an engine, and never holds a file in memory.
+//! `cas insight templates`: what can be learnt from a log file. Never asks an engine, and never holds a file in memory.
 
 use std::{
     fs::File,
@@ -6,11 +6,13 @@ use std::{
     path::Path,
 };
 
+use super::{Place, patterns};
 use crate::{
     cli::{
         args::{Insight, InsightAction, Templates},
         context::Context,
         outcome::{Failure, Outcome},
+        outside::Outside,
         render::{insight as forms, json_document},
         shown_path,
         text::plain,
@@ -31,8 +33,19 @@ const CONTROL_SHARE: usize = 10;
 /// Bytes that are read at once.
 const BUFFER: usize = 128 * 1024;
 
-pub(in crate::cli) fn insight(ctx: &mut Context<'_>, wanted: &Insight) -> Result<Outcome, Failure> {
-    let InsightAction::Templates(templates) = &wanted.action;
+pub(in crate::cli) async fn insight(
+    ctx: &mut Context<'_>,
+    outside: &impl Outside,
+    place: &Place,
+    wanted: &Insight,
+) -> Result<Outcome, Failure> {
+    match &wanted.action {
+        InsightAction::Templates(templates) => self::templates(ctx, templates),
+        InsightAction::Patterns(wanted) => patterns::patterns(ctx, outside, place, wanted).await,
+    }
+}
+
+fn templates(ctx: &mut Context<'_>, templates: &Templates) -> Result<Outcome, Failure> {
     let mined = if templates.file.as_os_str() == "-" {
         mine(&mut *ctx.stdin, "standard input", templates.csv)?
     } else {

@@ -19,6 +19,7 @@ pub(super) mod install;
 pub(super) mod kinds;
 pub(super) mod logs;
 pub(super) mod papers;
+pub(super) mod patterns;
 pub(super) mod ports;
 pub(super) mod projects;
 pub(super) mod reach;

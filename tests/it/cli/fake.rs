@@ -25,6 +25,7 @@ use cas::{
         command::Command,
         ids::{ProjectName, ServiceId},
         log::LogBatch,
+        pattern::ServicePatterns,
         phase::PortHolder,
         policy::{Reply, Request},
         project::{Problem, ProjectRecord, ProjectSpec},
@@ -111,7 +112,7 @@ pub(crate) fn engine_leaving(
                     let _ = answer.send(Answer::Disk(Arc::new(fixture::disk())));
                 }
                 Call::Query { query: Query::Patterns { .. }, answer } => {
-                    let _ = answer.send(Answer::Patterns(Vec::new()));
+                    let _ = answer.send(Answer::Patterns(fixture::patterns()));
                 }
                 Call::Query { query: Query::ShellContext { .. }, answer } => {
                     let _ = answer.send(Answer::Unavailable("no".to_owned()));
@@ -153,6 +154,7 @@ pub(crate) struct Fake {
     pub(crate) errors: Vec<Problem>,
     pub(crate) logs: Vec<Arc<LogBatch>>,
     pub(crate) entries: Vec<Entry>,
+    pub(crate) patterns: Vec<ServicePatterns>,
     pub(crate) registry: Vec<ProjectRecord>,
     pub(crate) forgotten: RefCell<Vec<PathBuf>>,
     pub(crate) remembered: RefCell<Vec<ProjectRecord>>,
@@ -343,6 +345,10 @@ impl Outside for Fake {
         _limit: usize,
     ) -> Result<Vec<Entry>, String> {
         Ok(self.entries.clone())
+    }
+
+    fn stored_patterns(&self, _file: &Path, services: &[ServiceId]) -> Result<Vec<ServicePatterns>, String> {
+        Ok(self.patterns.iter().filter(|patterns| services.contains(&patterns.service)).cloned().collect())
     }
 
     fn registry(&self) -> Result<Vec<ProjectRecord>, String> {
