@@ -23,6 +23,7 @@ mod keys;
 mod kinds;
 mod notify;
 mod output;
+mod patterns;
 mod picture;
 mod probes;
 mod process;

@@ -83,7 +83,9 @@ impl Service {
     /// Time goes by. What comes rarely has come once before: its first time would be news, and rightly.
     fn pass(&mut self, seconds: i64) {
         if self.patterns.lines() == 0 {
-            KINDS.into_iter().for_each(|(level, _, text)| self.say(level, &text(1)));
+            for (level, _, text) in KINDS {
+                self.say(level, &text(1));
+            }
         }
         for _ in 0..seconds {
             for (kind, (level, rate, text)) in KINDS.into_iter().enumerate() {

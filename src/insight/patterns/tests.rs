@@ -103,9 +103,9 @@ fn templates_that_become_one_count_together() {
     let mut patterns = learnt();
     let names = ["alpha", "beta", "gamma", "delta", "omega", "sigma", "kappa", "theta", "zeta", "iota"];
     for round in 0..40_i64 {
-        for (place, name) in names.iter().enumerate() {
+        for (place, name) in (0..).zip(names) {
             let text = format!("tenant {name} was billed for {round} items");
-            patterns.take(&text, None, BEGIN_US + (round * 10 + place as i64) * 1_000, RUN);
+            patterns.take(&text, None, BEGIN_US + (round * 10 + place) * 1_000, RUN);
         }
     }
     let seen = view(&mut patterns, BEGIN_US + 1_000_000);
@@ -219,10 +219,12 @@ fn what_is_known_goes_over_to_the_next_engine_as_it_was() {
 
 #[test]
 fn a_million_distinct_lines_stay_in_bounds_and_are_no_news() {
+    // Without optimisation a tenth of them takes long enough; from the first few thousand on nothing changes.
+    let lines: i64 = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
     let mut patterns = learnt();
     let mut random = fastrand::Rng::with_seed(1);
     let mut told = 0;
-    for line in 0..1_000_000_i64 {
+    for line in 0..lines {
         // Words of letters alone, so that nothing of it is a value.
         let words = 3 + random.usize(..9);
         let text: Vec<String> =
@@ -233,11 +235,11 @@ fn a_million_distinct_lines_stay_in_bounds_and_are_no_news() {
             told += news_at(&mut patterns, us).len();
         }
     }
-    // A thousand seconds: what is told before it is clear that nothing can be said to be new.
+    // A thousand seconds at most: what is told before it is clear that nothing can be said to be new.
     assert!(told <= 7, "{told}");
     let seen = view(&mut patterns, BEGIN_US + 1_000_000_000);
     assert!(seen.patterns.len() <= Settings::default().miner.templates + 1, "{}", seen.patterns.len());
-    assert_eq!(seen.patterns.iter().map(|pattern| pattern.count).sum::<u64>(), 1_000_600);
+    assert_eq!(seen.patterns.iter().map(|pattern| pattern.count).sum::<u64>(), 600 + lines.unsigned_abs());
     assert_eq!((seen.patterns[0].id, seen.patterns[0].new_since.any()), (0, false));
     let state = serde_json::to_vec(&patterns.state()).unwrap();
     assert!(state.len() < 2_000_000, "{} bytes before they are compressed", state.len());

@@ -373,6 +373,7 @@ impl Outside for Fake {
 }
 
 /// What a verb wrote, and its code.
+#[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
     pub(crate) stdout: String,

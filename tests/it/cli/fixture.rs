@@ -6,8 +6,10 @@ use cas::model::{
     deed::{DiskUse, Thing, ThingKind},
     history::History,
     ids::{ProjectName, RunId, ServiceId, ServiceName},
+    level::Level,
     log::{LogBatch, LogLine, Stream},
     metric::RunUsage,
+    pattern::{Marks, NewSince, Pattern, ServicePatterns},
     phase::{Exit, Health, Phase},
     policy::{Autopilot, Origin},
     project::{ProjectRecord, ProjectSpec},
@@ -257,4 +259,42 @@ pub(crate) fn disk() -> DiskUse {
         thing(ThingKind::Volumes, "fedcba987654", None, false, false),
     ];
     DiskUse { things, layers: Some(520_000_000) }
+}
+
+/// What is known of the output of `web`.
+pub(crate) fn patterns() -> Vec<ServicePatterns> {
+    let at_us = at(200).wall_us;
+    let pattern = |id, text: &str, level, count, new_since| Pattern {
+        id,
+        text: text.to_owned(),
+        level,
+        count,
+        first_us: at_us - 3_600_000_000,
+        last_us: at_us - 5_000_000 * i64::from(id),
+        per_minute: 0.4,
+        usual_per_minute: Some(0.5),
+        trend: (0..60).map(|minute| u32::from(minute % 10 == 0) * id).collect(),
+        example: text.replace("<*>", "7"),
+        new_since,
+    };
+    let of_today = NewSince { restart: true, deployment: false, healthy_hour: true };
+    vec![ServicePatterns {
+        service: id("web"),
+        at_us,
+        since_us: at_us - 7_200_000_000,
+        lines: 1500,
+        dropped: 30,
+        learning: false,
+        marks: Marks {
+            restart_us: Some(at_us - 60_000_000),
+            deployment_us: None,
+            healthy_hour_us: Some(at_us - 120_000_000),
+        },
+        patterns: vec![
+            pattern(1, "GET <*> took <*> ms", Some(Level::Info), 1400, NewSince::default()),
+            pattern(2, "pool is exhausted", Some(Level::Error), 60, NewSince::default()),
+            pattern(3, "worker <*> begins", None, 30, of_today),
+            pattern(4, "disk <*> is full \u{1b}[31m", Some(Level::Fatal), 10, of_today),
+        ],
+    }]
 }

@@ -2,10 +2,13 @@
 
 use std::{fs, path::Path};
 
-use cas::cli::outcome::Outcome;
+use cas::{cli::outcome::Outcome, host::handle::Link, model::policy::Reply};
 use serde_json::Value;
 
-use super::fake::{Desk, Fake, Ran};
+use super::{
+    fake::{Desk, Fake, Ran, engine},
+    fixture,
+};
 
 const LOG: &str = "\
 2026-01-01T10:00:00Z INFO  [main] shop.Orders: order 17 of user-5 took 12.5 ms
@@ -105,4 +108,70 @@ async fn an_empty_file_has_no_templates_and_a_line_of_a_megabyte_has_one() {
     fs::write(dir.path().join("long.log"), "x".repeat(1 << 20)).unwrap();
     let long = run(dir.path(), "cas insight templates long.log --csv").await;
     assert!(long.outcome == Outcome::Ok && long.stdout.len() < 4096, "{}", long.stdout.len());
+}
+
+/// What is printed of the patterns of an engine that runs.
+async fn learnt(line: &str) -> Ran {
+    let reply = |_: &_| Reply::Accepted { note: String::new() };
+    let engine = engine(Link::Connected, fixture::snapshot(), Vec::new(), reply, |_| None);
+    let outside = Fake { handle: Some(engine.handle.clone()), ..Fake::default() };
+    Desk::default().run(&outside, line).await
+}
+
+#[tokio::test]
+async fn patterns_are_listed_with_what_wants_a_look_first() {
+    let ran = learnt("cas insight patterns").await;
+    assert_eq!(ran.outcome, Outcome::Ok, "{}", ran.stderr);
+    assert_eq!(
+        ran.stdout,
+        "\
+NEW  LEVEL  COUNT  A MINUTE  LAST HOUR     LAST  PATTERN
+r-h  fatal     10       0.4  █ █ █ █ █ █   20 s  disk <*> is full
+r-h            30       0.4  █ █ █ █ █ █   15 s  worker <*> begins
+     error     60       0.4  █ █ █ █ █ █   10 s  pool is exhausted
+     info    1400       0.4  █ █ █ █ █ █    5 s  GET <*> took <*> ms
+"
+    );
+    let notes: Vec<&str> = ran.stderr.lines().collect();
+    assert_eq!(
+        notes,
+        [
+            "shop/web: r: new since the restart (2026-11-22 10:02), h: new since the last healthy hour (2026-11-22 10:01)",
+            "shop/web: 30 lines came too fast to be learnt from, counts are that much too low",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn patterns_are_chosen_by_what_is_new_how_serious_and_how_many() {
+    for (line, ids) in [
+        ("", vec![4, 3, 2, 1]),
+        ("--new restart", vec![4, 3]),
+        ("--new deployment", vec![]),
+        ("--new healthy --level warn", vec![4]),
+        ("--level error", vec![4, 2]),
+        ("--top 3", vec![4, 3, 2]),
+        ("web --top 0", vec![]),
+    ] {
+        let ran = learnt(&format!("cas insight patterns {line} --json")).await;
+        let found = ran.json()["services"][0]["patterns"].as_array().unwrap().clone();
+        let found: Vec<_> = found.iter().map(|pattern| pattern["id"].as_u64().unwrap()).collect();
+        assert_eq!(found, ids, "{line}");
+    }
+    let none = learnt("cas insight patterns --new deployment").await;
+    assert_eq!(none.stdout, "no patterns\n");
+    let odd =
+        cas::cli::definition().try_get_matches_from(["cas", "insight", "patterns", "--level", "loud"]).unwrap_err();
+    assert!(odd.to_string().contains("trace, debug, info, warn, error, fatal"), "{odd}");
+    let nobody = learnt("cas insight patterns nobody").await;
+    assert!(nobody.outcome == Outcome::NotFound && nobody.stderr.contains("no service \"nobody\""), "{nobody:?}");
+}
+
+#[tokio::test]
+async fn without_an_engine_it_is_what_the_last_one_has_kept() {
+    let outside = Fake { project: Some(fixture::project()), patterns: fixture::patterns(), ..Fake::default() };
+    let ran = Desk::default().run(&outside, "cas insight patterns web --level fatal").await;
+    assert_eq!(ran.outcome, Outcome::Ok, "{}", ran.stderr);
+    assert!(ran.stderr.contains("no engine runs") && ran.stdout.contains("disk <*> is full"), "{ran:?}");
+    assert_eq!(ran.stdout.lines().count(), 2, "{}", ran.stdout);
 }

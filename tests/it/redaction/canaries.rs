@@ -126,6 +126,7 @@ fn no_sink_sings() {
         (&["logs", "web", "-n", "40"], 25),
         (&["events"], 1),
         (&["events", "--json"], 3),
+        (&["insight", "patterns", "--json"], 10),
         (&["graph"], 0),
         (&["daemon", "logs"], 0),
         (&["daemon", "status", "--json"], 0),
@@ -144,6 +145,7 @@ fn no_sink_sings() {
         ("/v1/logs?since=1h", 25),
         ("/v1/logs?tail=1000", 25),
         ("/v1/entries", 2),
+        ("/v1/patterns", 10),
         ("/v1/metrics", 0),
         ("/v1/daemon", 0),
     ] {
@@ -160,7 +162,7 @@ fn no_sink_sings() {
 
     assert!(daemon_pid(&project).is_some());
     what_is_kept(&project, &mut clean);
-    assert!(sinks > 34, "{sinks}");
+    assert!(sinks > 37, "{sinks}");
     good(&project, &["daemon", "stop", "--down"]);
     nothing_is_left(&project);
 }

@@ -98,6 +98,7 @@ const fn number(what: &What) -> usize {
 }
 const VARIANTS: usize = 56;
 
+#[expect(clippy::too_many_lines, reason = "one of each")]
 fn every_what() -> Vec<What> {
     let odd = Duration::new(90_061, 1_002_003);
     let text = "it's \"quoted\"\n\u{1b}[31m € \u{0}".to_owned();

@@ -102,7 +102,10 @@ fn what_is_kept_of_a_place_goes_to_another_one() {
         minutes: vec![minute],
     };
     store.take_in(vec![intake]);
+    store.keep_patterns(&"shop-a".into(), &service, [1, 2, 3].into());
     store.move_place("shop-a", "shop-b").unwrap();
+    assert!(store.patterns("shop-a").is_empty());
+    assert_eq!(*store.patterns("shop-b")[&service], [1, 2, 3]);
     assert!(store.cursors("shop-a").is_empty());
     assert_eq!(store.cursors("shop-b").get(&service).map(|cursor| cursor.next_seq), Some(4));
     assert_eq!(store.minutes("shop-b", &service, 0, 200), [minute]);
