@@ -17,6 +17,7 @@ mod hooks;
 mod memory;
 mod mends;
 mod namesakes;
+mod news;
 mod occasions;
 mod openings;
 mod ports;

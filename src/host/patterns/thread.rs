@@ -26,6 +26,8 @@ use crate::{
 
 /// Between two looks at all services.
 const LOOK: Duration = Duration::from_secs(1);
+/// The same while there is no service.
+const IDLE: Duration = Duration::from_hours(1);
 /// News that may wait for room in the engine's inbox.
 const NEWS: usize = 256;
 
@@ -83,7 +85,8 @@ impl Learner {
     /// What came, at the latest when the next look is due.
     fn wait(&self) -> (VecDeque<Message>, HashMap<ServiceId, u64>, bool) {
         let is_idle = |queue: &mut Queue| queue.messages.is_empty() && queue.dropped.is_empty() && !queue.ended;
-        let left = LOOK.saturating_sub(clock::now().since(self.looked));
+        // Where nothing is known there is nothing to look at.
+        let left = if self.services.is_empty() { IDLE } else { LOOK.saturating_sub(clock::now().since(self.looked)) };
         let queue = self.shared.queue();
         let waited = self.shared.woken.wait_timeout_while(queue, left, is_idle);
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);

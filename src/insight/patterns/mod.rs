@@ -74,6 +74,8 @@ struct Hour {
 
 /// A look at a service comes at least so often, or it is not known how it was meanwhile.
 const LOOK_GAP_US: i64 = 90_000_000;
+/// From one look to the next so long is no time in which anything could have been missed.
+const SLEPT_US: i64 = 15_000_000;
 
 /// The patterns of one service.
 #[derive(Debug)]
@@ -239,6 +241,11 @@ impl Patterns {
     /// Looks how the service is, to be called about once a second; what is to be told.
     pub fn look(&mut self, look: Look) -> Vec<PatternNews> {
         let now = When::of(sane(look.now_us));
+        // Where nobody looked, nobody ran: the machine slept, most likely.
+        let slept = self.hour.is_some_and(|hour| !(0..SLEPT_US).contains(&(now.us - hour.looked_us)));
+        if slept {
+            self.alive_since = None;
+        }
         if look.runs {
             self.observed.raise(now.minute, 1);
             self.alive_since.get_or_insert(now.us);

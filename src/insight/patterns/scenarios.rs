@@ -192,7 +192,16 @@ fn a_steady_pattern_that_falls_silent_is_told_once_and_a_service_that_was_stoppe
     let [(at, PatternNews::Rate { pattern, per_minute, .. })] = news.as_slice() else { panic!("{news:?}") };
     assert!((60..=75).contains(&(at - begun)), "{}", at - begun);
     assert_eq!((pattern.as_str(), *per_minute), ("GET <*> <*> in <*> ms", 0));
-    // The other way: nothing is missed of what does not run.
+    // Nor is anything missed of what slept with the machine.
+    let mut asleep = Service::new(3);
+    asleep.second = 10 * HOUR;
+    asleep.pass(2 * HOUR);
+    asleep.second += 300;
+    let woken = Look { now_us: asleep.now_us(), runs: true, is_well: true };
+    assert_eq!(asleep.patterns.look(woken), []);
+    asleep.pass(60);
+    assert_eq!(asleep.told(), []);
+    // Nothing is missed of what does not run.
     let mut stopped = Service::new(3);
     stopped.pass(2 * HOUR);
     for second in 0..HOUR {

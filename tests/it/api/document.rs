@@ -90,6 +90,7 @@ async fn every_route_answers_as_the_document_says() {
     eventually_async("it runs and has written", || async {
         stage.picture().await["services"][0]["phase"]["name"] == "running"
             && !stage.get("/v1/logs").await.body.is_empty()
+            && stage.get("/v1/patterns").await.body != "[]"
     })
     .await;
     let document = stage.get("/v1/openapi.json").await.json();

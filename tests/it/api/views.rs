@@ -39,6 +39,11 @@ async fn one_service_all_services_and_what_they_use() {
         value.parse::<f64>().unwrap_or_else(|_| panic!("{line}"));
     }
     assert_eq!(stage.get("/v1/metrics?format=xml").await.status, 400);
+    let patterns = stage.get("/v1/patterns?service=shop/web,shop/idle").await;
+    assert_eq!((patterns.status, patterns.json()), (200, serde_json::json!([])), "neither has written anything");
+    let absent = stage.get("/v1/patterns?service=shop/web,shop/nobody").await;
+    assert_eq!((absent.status, absent.sentence().contains("shop/nobody")), (404, true));
+    assert_eq!(stage.get("/v1/patterns?service=web").await.status, 400);
     stage.leave().await;
 }
 
