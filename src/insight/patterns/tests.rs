@@ -219,8 +219,8 @@ fn what_is_known_goes_over_to_the_next_engine_as_it_was() {
 
 #[test]
 fn a_million_distinct_lines_stay_in_bounds_and_are_no_news() {
-    // Without optimisation a tenth of them takes long enough; from the first few thousand on nothing changes.
-    let lines: i64 = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
+    // Without optimisation a few of them take long enough, and are far more than there is room for.
+    let lines: i64 = if cfg!(debug_assertions) { 30_000 } else { 1_000_000 };
     let mut patterns = learnt();
     let mut random = fastrand::Rng::with_seed(1);
     let mut told = 0;
