@@ -252,12 +252,12 @@ impl Desk {
     fn refill(&mut self, opened: Opened) {
         let Opened { project, place, slots, cursors, policies } = opened;
         for (service, policy) in &policies {
-            self.archivist.tend(slots.join(service.as_str()), policy.max_age);
+            self.archivist.tend(slots.join(service.as_str()), policy.max_age, Some(policy.max_size));
         }
         for (service, cursor) in &cursors {
             let slot = slots.join(service.as_str());
             if !policies.contains_key(service) {
-                self.archivist.tend(slot.clone(), None);
+                self.archivist.tend(slot.clone(), None, None);
             }
             self.archivist.taken(&slot, cursor.stdout.min(cursor.stderr));
         }

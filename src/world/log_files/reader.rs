@@ -327,7 +327,7 @@ fn first_since(slot: &Path, numbers: &[u64], since: i64) -> usize {
 }
 
 /// The slot says how the run ended: nobody finishes what it left unfinished.
-fn has_ended(slot: &Path, run: RunId) -> bool {
+pub(super) fn has_ended(slot: &Path, run: RunId) -> bool {
     let mut text = String::new();
     let read = segments::open(&slot.join("exit")).and_then(|file| file.take(4096).read_to_string(&mut text));
     read.is_ok() && ExitFile::parse(&text).is_some_and(|exit| exit.run == run.0)

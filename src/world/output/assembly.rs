@@ -252,8 +252,8 @@ impl Assembly {
         ready.push_back(Draft { run, wall_us, first_seq, text, lines, cursor: self.cursor() });
     }
 
-    /// Behind the lines that were handed on, if no batch is open.
-    fn cursor(&self) -> Cursor {
+    /// Behind the lines that were handed on, if no batch is open: right after [`Self::close`].
+    pub(in crate::world) fn cursor(&self) -> Cursor {
         let behind = |cutter: &Cutter, taken: Position| cutter.unfinished().unwrap_or(self.reached.max(taken));
         Cursor {
             stdout: behind(&self.stdout, self.from.stdout),

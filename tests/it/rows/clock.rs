@@ -26,7 +26,7 @@ fn set(file: &Path, seconds: i64) {
 fn segments(slot: &Path) -> Vec<String> {
     let names = fs::read_dir(slot).into_iter().flatten().flatten().filter_map(|e| e.file_name().into_string().ok());
     let mut found: Vec<String> =
-        names.filter(|name| name.starts_with("log.")).map(|name| name.trim_end_matches(".gz").to_owned()).collect();
+        names.filter(|name| name.starts_with("log.")).map(|name| name.trim_end_matches(".zst").to_owned()).collect();
     found.sort();
     found.dedup();
     found
