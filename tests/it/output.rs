@@ -7,5 +7,6 @@ mod capture;
 mod exactly_once;
 mod queries;
 mod readers;
+mod search;
 mod slot;
 mod tails;

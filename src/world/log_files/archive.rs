@@ -157,8 +157,10 @@ fn work(shared: &(Mutex<State>, Condvar), clock: &Clock, pause: Duration) {
 }
 
 /// What must be known from one pass to the next. The clock is an argument.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rounds {
+    /// A frame of an archive has about so many bytes of output.
+    frame_bytes: u64,
     /// Wall clock minus boot clock at the last pass, microseconds.
     offset_us: Option<i64>,
     /// Until when the wall clock is mistrusted.
@@ -190,7 +192,26 @@ enum Aging {
     Nothing,
 }
 
+impl Default for Rounds {
+    fn default() -> Self {
+        Self::with_frames(pack::FRAME_BYTES)
+    }
+}
+
 impl Rounds {
+    /// Nothing is known, and archives have frames of about so many bytes of output.
+    #[must_use]
+    pub fn with_frames(frame_bytes: u64) -> Self {
+        Self {
+            frame_bytes,
+            offset_us: None,
+            mistrusted_until: None,
+            last_aged: None,
+            aging: Aging::default(),
+            known: BTreeMap::new(),
+        }
+    }
+
     /// A pass begins.
     pub fn begin(&mut self, now: Timestamp) {
         let offset = now.wall_us.saturating_sub(i64::try_from(now.mono_us).unwrap_or(i64::MAX));
@@ -257,7 +278,7 @@ impl Rounds {
             if now.since(since) < CLOSED_FOR {
                 continue;
             }
-            match compress(slot, number) {
+            match compress(slot, number, self.frame_bytes) {
                 Ok(()) => {
                     known.closed.remove(&number);
                 }
@@ -332,7 +353,7 @@ fn sweep(slot: &Path) -> io::Result<()> {
 }
 
 /// Compresses one segment: to a temporary file, which then takes the archive's name, and only then the raw one goes.
-fn compress(slot: &Path, number: u64) -> io::Result<()> {
+fn compress(slot: &Path, number: u64, frame_bytes: u64) -> io::Result<()> {
     let raw = segments::raw_file(slot, number);
     let [archive, earlier] = [Form::Archive, Form::Gzip].map(|form| segments::file(slot, Segment { number, form }));
     let half = slot.join(format!("log.{number:06}{HALF}"));
@@ -344,7 +365,7 @@ fn compress(slot: &Path, number: u64) -> io::Result<()> {
             return Err(error);
         }
     }
-    let written = write_archive(slot, number, &half).and_then(|()| fs::rename(&half, &archive));
+    let written = write_archive(slot, number, frame_bytes, &half).and_then(|()| fs::rename(&half, &archive));
     if let Err(error) = written {
         // The next pass tries again.
         let _gone = fs::remove_file(&half);
@@ -357,13 +378,13 @@ fn compress(slot: &Path, number: u64) -> io::Result<()> {
     }
 }
 
-fn write_archive(slot: &Path, number: u64, half: &Path) -> io::Result<()> {
+fn write_archive(slot: &Path, number: u64, frame_bytes: u64, half: &Path) -> io::Result<()> {
     let from = segments::open(&segments::raw_file(slot, number))?;
     let found = from.metadata()?;
     has_room(&from, found.len())?;
     let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
     let to: File = private::options().write(true).create_new(true).custom_flags(flags).open(half)?;
-    let to = pack::write(slot, number, &from, found.len(), to)?;
+    let to = pack::write(slot, number, frame_bytes, &from, to)?;
     // Where there is no index, that is the time of its lines.
     let time = Timespec { tv_sec: found.mtime(), tv_nsec: found.mtime_nsec() };
     rustix::fs::futimens(&to, &Timestamps { last_access: time, last_modification: time })?;

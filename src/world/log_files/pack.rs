@@ -26,10 +26,10 @@ use crate::{
 };
 
 /// A frame is closed behind the first whole line after so many bytes: little enough to be unpacked for a few lines, enough to be packed well.
-const FRAME_BYTES: u64 = 512 * 1024;
+pub(super) const FRAME_BYTES: u64 = 512 * 1024;
 
-/// Where there is no such line, after so many.
-const LONGEST_FRAME_BYTES: u64 = 1024 * 1024;
+/// Where there is no such line, after so many times as many.
+const LONGEST: u64 = 2;
 
 /// A smaller segment is unpacked sooner than it is asked what is in it.
 const LEAST_FOR_GRAMS: u64 = 256 * 1024;
@@ -37,15 +37,17 @@ const LEAST_FOR_GRAMS: u64 = 256 * 1024;
 /// Most that is read at once, bytes.
 const STEP: usize = 64 * 1024;
 
-/// Writes the archive of a closed segment, of which `raw` is open and has `length` bytes.
+/// Writes the archive of a closed segment, of which `raw` is open, in frames of about so many bytes.
 ///
 /// # Errors
 /// Those of reading and writing; that the segment changed meanwhile.
-pub(super) fn write(slot: &Path, number: u64, raw: &File, length: u64, to: File) -> io::Result<File> {
+pub(super) fn write(slot: &Path, number: u64, frame_bytes: u64, raw: &File, to: File) -> io::Result<File> {
+    let length = raw.metadata()?.len();
+    let frame_bytes = frame_bytes.clamp(1, FRAME_BYTES);
     let there = segments::list(slot);
     let seam = seam_before(slot, &there, number);
     let is_open = [seam[0].segment < number, seam[1].segment < number];
-    let ends = cuts(slot, number, length, is_open);
+    let ends = cuts(slot, number, (length, frame_bytes), is_open);
     let starts: Vec<u64> = std::iter::once(0).chain(ends.iter().copied()).take(ends.len()).collect();
     let places = index::places_before(slot, number, &starts);
     let mut passage = Some(Passage::begin(slot, seam, 0, 0));
@@ -72,9 +74,7 @@ pub(super) fn write(slot: &Path, number: u64, raw: &File, length: u64, to: File)
     }
     // Without it the archive is read all the same.
     if let Some(passage) = passage {
-        let behind = Position { segment: number, offset: length };
-        let next = Position { segment: number + 1, offset: 0 };
-        let end = passage.seam().map(|from| if from >= behind { next } else { from });
+        let end = passage.seam(number);
         if length >= LEAST_FOR_GRAMS && sets.len() * grams::BYTES <= MOST_BYTES {
             let (tag, note) = grams_note(&sets);
             writer.note(tag, &note)?;
@@ -90,7 +90,7 @@ fn changed(_error: io::Error) -> io::Error {
 }
 
 /// Where frames end: behind a line feed where no line of the other stream is unfinished, if there is one in time.
-fn cuts(slot: &Path, number: u64, length: u64, mut is_open: [bool; 2]) -> Vec<u64> {
+fn cuts(slot: &Path, number: u64, (length, frame_bytes): (u64, u64), mut is_open: [bool; 2]) -> Vec<u64> {
     let mut cuts = Vec::new();
     let (mut begin, mut last_run) = (0, None);
     let from = Position { segment: number, offset: 0 };
@@ -107,8 +107,8 @@ fn cuts(slot: &Path, number: u64, length: u64, mut is_open: [bool; 2]) -> Vec<u6
             }
             let end = at.offset + bytes.len() as u64;
             let whole = memchr::memrchr(b'\n', bytes).map(|feed| at.offset + feed as u64 + 1);
-            let cut = whole.filter(|_| !is_open[1 - stream as usize]).filter(|cut| cut - begin >= FRAME_BYTES);
-            let cut = cut.or((end - begin >= LONGEST_FRAME_BYTES).then_some(end));
+            let cut = whole.filter(|_| !is_open[1 - stream as usize]).filter(|cut| cut - begin >= frame_bytes);
+            let cut = cut.or((end - begin >= LONGEST * frame_bytes).then_some(end));
             if let Some(cut) = cut {
                 cuts.push(cut);
                 begin = cut;
@@ -120,7 +120,7 @@ fn cuts(slot: &Path, number: u64, length: u64, mut is_open: [bool; 2]) -> Vec<u6
         }
     }
     // What cannot be walked through is packed all the same.
-    while length - begin > LONGEST_FRAME_BYTES {
+    while length - begin > LONGEST * FRAME_BYTES {
         begin += FRAME_BYTES;
         cuts.push(begin);
     }
@@ -145,7 +145,7 @@ struct Survey<'a> {
 impl<'a> Survey<'a> {
     /// Of these bytes, which begin here, and which `passage` is about to enter.
     fn of(bytes: &'a [u8], here: Position, passage: &Passage) -> Self {
-        let from = passage.seam();
+        let from = passage.seam_here();
         let same = (from == [here; 2] && is_plain(bytes)).then_some(0);
         Self { bytes, from, first_seq: passage.next_seq(), same, times: None, run: RunId(0), grams: Grams::none() }
     }

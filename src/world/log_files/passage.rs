@@ -6,19 +6,17 @@ use std::{collections::VecDeque, ops::ControlFlow, path::Path};
 
 use super::{
     bases::Bases,
-    data::Data,
     index,
     map::{Map, Seam},
     reader::has_ended,
     segments::{self, Form, Segment},
-    walk::{Progress, Unindexed, Walk},
+    walk::{Piece, Progress, Unindexed, Walk},
 };
 use crate::{
     model::{
         intake::{Cursor, Position},
         log::Stream,
     },
-    shim_format::IndexKind,
     world::{
         clock,
         output::assembly::{Assembly, Draft},
@@ -44,6 +42,8 @@ pub(super) struct Passage {
     walk: Walk,
     assembly: Assembly,
     drafts: VecDeque<Draft>,
+    /// Of which streams a line feed was read.
+    fed: [bool; 2],
 }
 
 impl Passage {
@@ -53,7 +53,8 @@ impl Passage {
         let [stdout, stderr] = from;
         let mut walk = Walk::new(slot.to_owned(), stdout.min(stderr), Unindexed::Guess(clock::now().wall_us));
         walk.pass_over(index_at);
-        Self { walk, assembly: Assembly::new(Cursor { stdout, stderr, next_seq }), drafts: VecDeque::new() }
+        let assembly = Assembly::new(Cursor { stdout, stderr, next_seq });
+        Self { walk, assembly, drafts: VecDeque::new(), fed: [false; 2] }
     }
 
     /// Hands on the lines that end before `to`, and no later than in this segment.
@@ -69,8 +70,14 @@ impl Passage {
                 return Reached::There;
             }
             let room = if at.segment == segment { (to - at.offset).min(STEP) } else { STEP };
-            let (assembly, drafts) = (&mut self.assembly, &mut self.drafts);
-            let progress = self.walk.step(room as usize, |piece| assembly.take(piece, drafts));
+            let (assembly, drafts, fed) = (&mut self.assembly, &mut self.drafts, &mut self.fed);
+            let progress = self.walk.step(room as usize, |piece| {
+                if let Piece::Bytes { stream, bytes, .. } = &piece {
+                    let fed = &mut fed[*stream as usize];
+                    *fed = *fed || memchr::memchr(b'\n', bytes).is_some();
+                }
+                assembly.take(piece, drafts);
+            });
             self.assembly.close(&mut self.drafts);
             if self.hand_on(take).is_break() {
                 return Reached::Enough;
@@ -95,8 +102,17 @@ impl Passage {
         self.drafts.drain(..).try_for_each(|draft| take(&draft))
     }
 
-    /// Where the first lines begin that have not ended.
-    pub(super) fn seam(&self) -> Seam {
+    /// Where the first lines begin that have not ended in this segment; in the next one where there are none.
+    pub(super) fn seam(&self, segment: u64) -> Seam {
+        let next = Position { segment: segment + 1, offset: 0 };
+        let seam = self.seam_here();
+        let unfinished = self.assembly.unfinished();
+        let waits = self.assembly.has_notes();
+        [0, 1].map(|stream| if unfinished[stream] || waits { seam[stream] } else { next })
+    }
+
+    /// The same within a segment.
+    pub(super) fn seam_here(&self) -> Seam {
         let cursor = self.assembly.cursor();
         [cursor.stdout, cursor.stderr]
     }
@@ -110,8 +126,35 @@ impl Passage {
 /// Where the lines begin that end in a segment; `there` are the segments, oldest first.
 pub(super) fn seam_before(slot: &Path, there: &[Segment], segment: u64) -> Seam {
     let earlier = &there[..there.partition_point(|it| it.number < segment)];
-    let start = earlier.last().and_then(|last| mark_behind(slot, *last)).unwrap_or(Position { segment, offset: 0 });
-    [Stream::Stdout, Stream::Stderr].map(|stream| unfinished_in(slot, earlier, stream).unwrap_or(start))
+    let begin = |number| [Position { segment: number, offset: 0 }; 2];
+    let Some(last) = earlier.last() else { return begin(segment) };
+    for (place, it) in earlier.iter().enumerate().rev() {
+        if let Some(map) = map_of(slot, *it) {
+            return if it == last { map.end } else { seam_behind(slot, last.number, map.end).0 };
+        }
+        // One that no line ends in says nothing.
+        let (seam, fed) = seam_behind(slot, it.number, begin(it.number));
+        if fed == [false; 2] && place > 0 {
+            continue;
+        }
+        // Of a stream of which no line ends in it, one may have begun earlier.
+        let of = |stream: Stream| {
+            let earlier = || unfinished_in(slot, &earlier[..place], stream);
+            let start = begin(it.number)[0];
+            if fed[stream as usize] { start } else { earlier().unwrap_or(start) }
+        };
+        let from = [of(Stream::Stdout), of(Stream::Stderr)];
+        let is_known = it == last && from == begin(it.number);
+        return if is_known { seam } else { seam_behind(slot, last.number, from).0 };
+    }
+    begin(segment)
+}
+
+/// Where lines begin that are unfinished behind a segment, for whoever begins there; and of which streams one ends before.
+fn seam_behind(slot: &Path, number: u64, from: Seam) -> (Seam, [bool; 2]) {
+    let mut passage = Passage::begin(slot, from, 0, 0);
+    passage.advance(number, u64::MAX, &mut |_| ControlFlow::Continue(()));
+    (passage.seam(number), passage.fed)
 }
 
 /// Where the line of a stream begins that is unfinished behind these segments.
@@ -124,11 +167,12 @@ fn unfinished_in(slot: &Path, there: &[Segment], stream: Stream) -> Option<Posit
             // Whatever was unfinished was finished when the next run began.
             return None;
         }
-        if let Some(map) = map_of(slot, *segment) {
-            return Some(map.end[stream as usize]).filter(|from| from.segment <= number);
-        }
-        if index::has_stream(slot, number, stream) {
-            return unfinished_behind(slot, &there[..place], *segment, stream);
+        let seam = map_of(slot, *segment).map(|map| map.end).or_else(|| {
+            let has_it = index::has_stream(slot, number, stream);
+            has_it.then(|| seam_before(slot, &there[..=place], number + 1))
+        });
+        if let Some(seam) = seam {
+            return Some(seam[stream as usize]).filter(|from| from.segment <= number);
         }
         let first_run = index::first_run(slot, number).map(|run| run.0);
         if first_run != last_run {
@@ -139,43 +183,6 @@ fn unfinished_in(slot: &Path, there: &[Segment], stream: Stream) -> Option<Posit
     None
 }
 
-/// The same behind a segment that has something of the stream, as it is found by reading it.
-fn unfinished_behind(slot: &Path, before: &[Segment], segment: Segment, stream: Stream) -> Option<Position> {
-    let number = segment.number;
-    let start = Position { segment: number, offset: 0 };
-    let end = |from: Seam| {
-        let mut whole = 0;
-        let mut passage = Passage::begin(slot, from, 0, 0);
-        passage.advance(number, u64::MAX, &mut |draft| {
-            whole += draft.lines.iter().filter(|line| line.stream == stream && !line.continued).count();
-            ControlFlow::Continue(())
-        });
-        (passage.seam()[stream as usize], whole, passage.walk.at())
-    };
-    let (mut found, whole, mut reached) = end([start; 2]);
-    if whole == 0 && !before.is_empty() {
-        // It is one line from its beginning on: that may be earlier.
-        let mut from = [start; 2];
-        from[stream as usize] = unfinished_in(slot, before, stream).unwrap_or(start);
-        (found, _, reached) = end(from);
-    }
-    let length = length_of(slot, segment).unwrap_or(u64::MAX);
-    (found < reached && found < Position { segment: number, offset: length }).then_some(found)
-}
-
-/// Where something is missing behind the last byte of a segment: it is told with the next line.
-pub(super) fn mark_behind(slot: &Path, segment: Segment) -> Option<Position> {
-    let last = index::last_record(slot, segment.number)?;
-    let is_mark = matches!(last.kind, IndexKind::Dropped | IndexKind::Removed);
-    (is_mark && length_of(slot, segment)? == last.offset)
-        .then_some(Position { segment: segment.number, offset: last.offset })
-}
-
-/// Bytes of a segment; none where only unpacking would tell.
-pub(super) fn length_of(slot: &Path, segment: Segment) -> Option<u64> {
-    Data::open(slot, segment).ok()?.length()
-}
-
 /// What is known of the lines of an archive.
 pub(super) fn map_of(slot: &Path, segment: Segment) -> Option<Map> {
     (segment.form == Form::Archive).then_some(())?;
@@ -184,26 +191,34 @@ pub(super) fn map_of(slot: &Path, segment: Segment) -> Option<Map> {
 }
 
 /// The number of the first line that ends in each of these segments, oldest first: as it was noted, and where it was not, as it is counted.
-pub(super) fn numbers(slot: &Path, there: &[Segment], maps: &[Option<Map>]) -> Vec<u64> {
+pub(super) fn numbers(slot: &Path, there: &[Segment], maps: &[Option<&Map>]) -> Vec<u64> {
     let bases = Bases::read(slot);
     let mut numbers: Vec<u64> = Vec::with_capacity(there.len());
+    // Goes on from one segment to the next while they are counted.
+    let mut counting: Option<Passage> = None;
     for (place, segment) in there.iter().enumerate() {
         let least = numbers.last().copied().unwrap_or(0);
         let noted = bases.of(segment.number).filter(|noted| *noted >= least);
+        if noted.is_some() {
+            counting = None;
+        }
         let number = noted.unwrap_or_else(|| match place.checked_sub(1) {
             None => 0,
-            Some(before) => {
-                least + maps[before].as_ref().map_or_else(|| count(slot, there, there[before].number), Map::lines)
-            }
+            Some(before) => match maps[before] {
+                Some(map) => {
+                    counting = None;
+                    least + map.lines()
+                }
+                None => {
+                    let number = there[before].number;
+                    let begin = || Passage::begin(slot, seam_before(slot, there, number), 0, least);
+                    let passage = counting.get_or_insert_with(begin);
+                    passage.advance(number, u64::MAX, &mut |_| ControlFlow::Continue(()));
+                    passage.next_seq()
+                }
+            },
         });
         numbers.push(number);
     }
     numbers
-}
-
-/// Lines that end in a segment.
-fn count(slot: &Path, there: &[Segment], segment: u64) -> u64 {
-    let mut passage = Passage::begin(slot, seam_before(slot, there, segment), 0, 0);
-    passage.advance(segment, u64::MAX, &mut |_| ControlFlow::Continue(()));
-    passage.next_seq()
 }

@@ -172,6 +172,8 @@ impl Assembly {
         };
         if end <= taken {
             self.reached = end;
+            // What the other stream left unfinished ends no earlier.
+            self.last_us = wall_us;
             return;
         }
         let mut from = if at >= taken { 0 } else { (taken.offset - at.offset) as usize };
@@ -254,12 +256,27 @@ impl Assembly {
 
     /// Behind the lines that were handed on, if no batch is open: right after [`Self::close`].
     pub(in crate::world) fn cursor(&self) -> Cursor {
-        let behind = |cutter: &Cutter, taken: Position| cutter.unfinished().unwrap_or(self.reached.max(taken));
+        // Behind a sentence that waits for a line none has ended.
+        let waits_at = self.notes.first().map(|(at, _)| *at);
+        let behind = |cutter: &Cutter, taken: Position| {
+            let behind = cutter.unfinished().unwrap_or(self.reached.max(taken));
+            waits_at.map_or(behind, |at| behind.min(at))
+        };
         Cursor {
             stdout: behind(&self.stdout, self.from.stdout),
             stderr: behind(&self.stderr, self.from.stderr),
             next_seq: self.next_seq,
         }
+    }
+
+    /// Of which streams a line has begun and not ended.
+    pub(in crate::world) const fn unfinished(&self) -> [bool; 2] {
+        [self.stdout.unfinished().is_some(), self.stderr.unfinished().is_some()]
+    }
+
+    /// A sentence waits for the next line.
+    pub(in crate::world) const fn has_notes(&self) -> bool {
+        !self.notes.is_empty()
     }
 }
 
