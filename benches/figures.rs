@@ -15,6 +15,8 @@ mod detect;
 mod measure;
 #[path = "figures_parts/probes.rs"]
 mod probes;
+#[path = "figures_parts/search.rs"]
+mod search;
 #[path = "figures_parts/supervisor.rs"]
 mod supervisor;
 
@@ -51,6 +53,7 @@ const GROUPS: &[Group] = &[
     ("adopt", daemon::adoption),
     ("lines", daemon::lines),
     ("attach", daemon::attach),
+    ("search", search::search_of_output),
 ];
 
 fn main() {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails there")]
 
 mod archives;
+mod asked;
 mod capture;
 mod exactly_once;
 mod queries;

@@ -7,6 +7,7 @@
 //! [format]: https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md
 
 use std::{
+    borrow::Cow,
     fs::File,
     io::{self, Write},
 };
@@ -126,7 +127,7 @@ impl<W: Write> Writer<W> {
 /// Such a file, open.
 pub(super) struct Frames {
     file: File,
-    frames: Vec<Frame>,
+    table: Vec<Frame>,
     skipped: Vec<Frame>,
     length: u64,
     /// The end of the file, as it was read for the table, and where that begins.
@@ -156,7 +157,7 @@ impl Frames {
         let (unpacked, packed, skipped) = (Vec::new(), Vec::new(), Vec::new());
         let (end, unpacker) = ((from, end), Decompressor::new()?);
         let mut opened =
-            Self { file, frames: Vec::new(), skipped, length: 0, end, unpacked, which: None, packed, unpacker };
+            Self { file, table: Vec::new(), skipped, length: 0, end, unpacked, which: None, packed, unpacker };
         for frame in all {
             opened.add(frame);
         }
@@ -168,13 +169,13 @@ impl Frames {
         let frame = Frame { start: self.length, ..frame };
         let stated = head_of(&self.file, frame.packed_at).map_or(frame.len, |(_, len)| len);
         if stated != frame.len && self.fill(Frame { len: stated, ..frame }).is_some() {
-            self.frames.push(Frame { len: stated, ..frame });
+            self.table.push(Frame { len: stated, ..frame });
         } else if frame.len > 0 {
-            self.frames.push(frame);
+            self.table.push(frame);
         } else {
             self.skipped.push(frame);
         }
-        self.length = self.frames.last().map_or(0, Frame::end);
+        self.length = self.table.last().map_or(0, Frame::end);
     }
 
     /// The file.
@@ -189,24 +190,24 @@ impl Frames {
 
     /// The frames, in order and without a gap between them.
     pub(super) fn frames(&self) -> &[Frame] {
-        &self.frames
+        &self.table
     }
 
     /// The frame that this byte is in.
     pub(super) fn frame_at(&self, offset: u64) -> Option<Frame> {
-        self.place_of(offset).map(|place| self.frames[place])
+        self.place_of(offset).map(|place| self.table[place])
     }
 
     fn place_of(&self, offset: u64) -> Option<usize> {
-        let place = self.frames.partition_point(|frame| frame.end() <= offset);
-        (place < self.frames.len()).then_some(place)
+        let place = self.table.partition_point(|frame| frame.end() <= offset);
+        (place < self.table.len()).then_some(place)
     }
 
     /// What is in a frame; none where it is damaged.
     pub(super) fn unpack(&mut self, place: usize) -> Option<&[u8]> {
         if self.which != Some(place) {
             self.which = None;
-            self.fill(*self.frames.get(place)?)?;
+            self.fill(*self.table.get(place)?)?;
             self.which = Some(place);
         }
         Some(&self.unpacked)
@@ -227,7 +228,7 @@ impl Frames {
         while filled < buffer.len() {
             let at = from + filled as u64;
             let Some(place) = self.place_of(at) else { break };
-            let skip = (at - self.frames[place].start) as usize;
+            let skip = (at - self.table[place].start) as usize;
             let Some(bytes) = self.unpack(place).and_then(|bytes| bytes.get(skip..)) else { break };
             let length = bytes.len().min(buffer.len() - filled);
             buffer[filled..filled + length].copy_from_slice(&bytes[..length]);
@@ -239,29 +240,28 @@ impl Frames {
     /// What was written with this tag; none where that is nothing, or damaged.
     pub(super) fn note(&mut self, tag: [u8; 4]) -> Option<Vec<u8>> {
         let head = HEAD + tag.len();
+        let is_it = |frame: &&Frame| {
+            let starts = self.packed_bytes(**frame, head);
+            (head..2 * MOST_BYTES).contains(&(frame.packed as usize)) && starts.get(HEAD..) == Some(&tag)
+        };
+        let frame = *self.skipped.iter().rev().find(is_it)?;
+        let bytes = self.packed_bytes(frame, frame.packed as usize).into_owned();
+        self.unpacker.decompress(bytes.get(head..)?, MOST_BYTES).ok()
+    }
+
+    /// The first so many bytes of a frame as it stands in the file.
+    fn packed_bytes(&self, frame: Frame, length: usize) -> Cow<'_, [u8]> {
         let (from, end) = &self.end;
-        let mut elsewhere = Vec::new();
-        for frame in self.skipped.iter().rev().filter(|frame| frame.packed as usize >= head) {
-            let here =
-                frame.packed_at.checked_sub(*from).and_then(|at| end.get(at as usize..)?.get(..frame.packed as usize));
-            let bytes = match here {
-                Some(here) => here,
-                None => {
-                    let mut start = [0; HEAD + 4];
-                    let is_it = index::read_at(&self.file, frame.packed_at, &mut start) == head && start[HEAD..] == tag;
-                    if !is_it || frame.packed as usize > 2 * MOST_BYTES {
-                        continue;
-                    }
-                    elsewhere.resize(frame.packed as usize, 0);
-                    let read = index::read_at(&self.file, frame.packed_at, &mut elsewhere);
-                    &elsewhere[..read]
-                }
-            };
-            if bytes.get(HEAD..head) == Some(&tag) {
-                return self.unpacker.decompress(&bytes[head..], MOST_BYTES).ok();
-            }
-        }
-        None
+        let here = frame.packed_at.checked_sub(*from).and_then(|at| end.get(at as usize..)?.get(..length));
+        here.map_or_else(
+            || {
+                let mut bytes = vec![0; length];
+                let read = index::read_at(&self.file, frame.packed_at, &mut bytes);
+                bytes.truncate(read);
+                Cow::Owned(bytes)
+            },
+            Cow::Borrowed,
+        )
     }
 }
 
@@ -444,7 +444,7 @@ mod tests {
     #[test]
     fn without_its_table_a_file_is_read_up_to_where_it_was_cut() {
         let pieces = pieces(5);
-        let bytes = packed(&pieces, Some(&[7; 30_000]));
+        let bytes = packed(&pieces, Some(&vec![7; 30_000]));
         let ends: Vec<Frame> = open(&bytes).frames().to_vec();
         for length in (0..bytes.len()).step_by(101) {
             let mut cut = open(&bytes[..length]);

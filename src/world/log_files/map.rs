@@ -137,7 +137,7 @@ mod tests {
             lines: 12,
             times: (-5, 1_700_000_000_000_000),
             run: RunId(n),
-            is_plain: n % 2 == 0,
+            is_plain: n.is_multiple_of(2),
         };
         let map = Map { frames: (0..20).map(about).collect(), end: [at(4, 0), at(3, 9)] };
         let (_, bytes) = map.note();

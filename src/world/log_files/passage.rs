@@ -202,22 +202,21 @@ pub(super) fn numbers(slot: &Path, there: &[Segment], maps: &[Option<&Map>]) -> 
         if noted.is_some() {
             counting = None;
         }
-        let number = noted.unwrap_or_else(|| match place.checked_sub(1) {
-            None => 0,
-            Some(before) => match maps[before] {
-                Some(map) => {
-                    counting = None;
-                    least + map.lines()
-                }
-                None => {
-                    let number = there[before].number;
-                    let begin = || Passage::begin(slot, seam_before(slot, there, number), 0, least);
-                    let passage = counting.get_or_insert_with(begin);
-                    passage.advance(number, u64::MAX, &mut |_| ControlFlow::Continue(()));
-                    passage.next_seq()
-                }
-            },
-        });
+        let before = place.checked_sub(1);
+        let number = if let (None, Some(before)) = (noted, before) {
+            let number = there[before].number;
+            let begin = || Passage::begin(slot, seam_before(slot, there, number), 0, least);
+            if let Some(map) = maps[before] {
+                counting = None;
+                least + map.lines()
+            } else {
+                let passage = counting.get_or_insert_with(begin);
+                passage.advance(number, u64::MAX, &mut |_| ControlFlow::Continue(()));
+                passage.next_seq()
+            }
+        } else {
+            noted.unwrap_or(0)
+        };
         numbers.push(number);
     }
     numbers

@@ -44,7 +44,7 @@ enum Head {
 /// All places.
 pub(super) struct Lanes<'a> {
     search: &'a Search<'a>,
-    lanes: &'a [Lane],
+    plans: &'a [Lane],
     progress: Vec<Progress>,
     given: Vec<(usize, Hit)>,
     held: usize,
@@ -54,8 +54,8 @@ pub(super) struct Lanes<'a> {
 }
 
 impl<'a> Lanes<'a> {
-    pub(super) fn new(search: &'a Search<'a>, lanes: &'a [Lane]) -> Self {
-        let progress = lanes.iter().map(|lane| Progress {
+    pub(super) fn new(search: &'a Search<'a>, plans: &'a [Lane]) -> Self {
+        let progress = plans.iter().map(|lane| Progress {
             looked: lane.parts.iter().map(|_| None).collect(),
             at: 0,
             next_section: 0,
@@ -64,7 +64,7 @@ impl<'a> Lanes<'a> {
         });
         let progress = progress.collect();
         let is_over = search.lines == 0;
-        Self { search, lanes, progress, given: Vec::new(), held: 0, looked_bytes: 0, has_moved: false, is_over }
+        Self { search, plans, progress, given: Vec::new(), held: 0, looked_bytes: 0, has_moved: false, is_over }
     }
 
     /// What to look through next: what a line may wait for comes first, and then what comes first.
@@ -74,8 +74,8 @@ impl<'a> Lanes<'a> {
         }
         let wanted = self.search.lines - self.given.len();
         let mut best: Option<((bool, i64), usize)> = None;
-        for lane in 0..self.lanes.len() {
-            let (plan, progress) = (&self.lanes[lane], &self.progress[lane]);
+        for lane in 0..self.plans.len() {
+            let (plan, progress) = (&self.plans[lane], &self.progress[lane]);
             let Some(section) = plan.sections.get(progress.next_section) else { continue };
             if progress.waiting >= wanted {
                 continue;
@@ -103,7 +103,7 @@ impl<'a> Lanes<'a> {
 
     /// A part was looked through.
     pub(super) fn looked(&mut self, lane: usize, part: usize, hits: Hits, is_late: bool) -> ControlFlow<()> {
-        self.looked_bytes += self.lanes[lane].parts[part].bytes;
+        self.looked_bytes += self.plans[lane].parts[part].bytes;
         self.held += hits.weight();
         let progress = &mut self.progress[lane];
         progress.waiting += hits.lines.len();
@@ -116,7 +116,7 @@ impl<'a> Lanes<'a> {
 
     /// Gives what can be given.
     fn advance(&mut self) {
-        (0..self.lanes.len()).for_each(|lane| self.pass_over(lane));
+        (0..self.plans.len()).for_each(|lane| self.pass_over(lane));
         while self.given.len() < self.search.lines {
             let Some(lane) = self.first() else { break };
             self.give(lane);
@@ -129,7 +129,7 @@ impl<'a> Lanes<'a> {
         };
         self.is_over |= self.given.len() >= self.search.lines || self.progress.iter().any(is_used_up);
         self.has_moved |=
-            !self.given.is_empty() || (0..self.lanes.len()).any(|lane| self.reached(lane) != self.lanes[lane].bound);
+            !self.given.is_empty() || (0..self.plans.len()).any(|lane| self.reached(lane) != self.plans[lane].bound);
     }
 
     /// The place whose next line comes before those of all others; none where that is not known.
@@ -140,7 +140,7 @@ impl<'a> Lanes<'a> {
             Direction::Forward => (-i128::from(at), -lane.cast_signed()),
         };
         let (mut hit, mut unknown) = (None, None);
-        for lane in 0..self.lanes.len() {
+        for lane in 0..self.plans.len() {
             match self.head(lane) {
                 Head::Hit(at) => hit = hit.max(Some((key(at, lane), lane))),
                 Head::Unknown(at) => unknown = unknown.max(Some((key(at, lane), lane))),
@@ -152,7 +152,7 @@ impl<'a> Lanes<'a> {
 
     fn head(&self, lane: usize) -> Head {
         let progress = &self.progress[lane];
-        let Some(part) = self.lanes[lane].parts.get(progress.at) else { return Head::None };
+        let Some(part) = self.plans[lane].parts.get(progress.at) else { return Head::None };
         let hits = progress.looked.get(progress.at).and_then(Option::as_ref);
         let line = hits.and_then(|hits| match self.search.direction {
             Direction::Backward => hits.lines.back(),
@@ -179,7 +179,7 @@ impl<'a> Lanes<'a> {
 
     /// Passes over parts of which every line was given.
     fn pass_over(&mut self, lane: usize) {
-        let (plan, progress) = (&self.lanes[lane], &mut self.progress[lane]);
+        let (plan, progress) = (&self.plans[lane], &mut self.progress[lane]);
         while let Some(Some(hits)) = progress.looked.get(progress.at)
             && hits.lines.is_empty()
             && !hits.is_cut
@@ -195,7 +195,7 @@ impl<'a> Lanes<'a> {
 
     /// Where to go on in a place.
     fn reached(&self, lane: usize) -> u64 {
-        let (plan, progress) = (&self.lanes[lane], &self.progress[lane]);
+        let (plan, progress) = (&self.plans[lane], &self.progress[lane]);
         let reached = progress.reached.unwrap_or(plan.bound);
         let hits = progress.looked.get(progress.at).and_then(Option::as_ref);
         let is_all = progress.at == plan.parts.len();
@@ -214,17 +214,17 @@ impl<'a> Lanes<'a> {
     /// The answer.
     pub(super) fn found(mut self) -> Found {
         self.advance();
-        let service = |lane: usize| &self.lanes[lane].service;
-        let reached = (0..self.lanes.len()).map(|lane| (service(lane).clone(), self.reached(lane))).collect();
-        let is_complete = (0..self.lanes.len()).all(|lane| self.head(lane) == Head::None);
+        let service = |lane: usize| &self.plans[lane].service;
+        let reached = (0..self.plans.len()).map(|lane| (service(lane).clone(), self.reached(lane))).collect();
+        let is_complete = (0..self.plans.len()).all(|lane| self.head(lane) == Head::None);
         let left =
-            self.lanes.iter().zip(&self.progress).flat_map(|(plan, progress)| plan.parts.iter().zip(&progress.looked));
+            self.plans.iter().zip(&self.progress).flat_map(|(plan, progress)| plan.parts.iter().zip(&progress.looked));
         let left_bytes = left.filter(|(_, looked)| looked.is_none()).map(|(part, _)| part.bytes).sum();
         let mut given = self.given;
         if self.search.direction == Direction::Backward {
             given.reverse();
         }
-        let batches = batches(given.into_iter().map(|(lane, hit)| (&self.lanes[lane].service, hit)));
+        let batches = batches(given.into_iter().map(|(lane, hit)| (&self.plans[lane].service, hit)));
         Found { batches, reached, is_complete, looked_bytes: self.looked_bytes, left_bytes }
     }
 }

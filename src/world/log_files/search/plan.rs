@@ -198,38 +198,29 @@ fn know(place: &Place, listed: Segment) -> Option<Known> {
         Some((segment, Data::open(slot, segment).ok()?))
     })?;
     let modified_us = data.modified_us();
-    let times = |slot| index::times(slot, segment.number).unwrap_or((modified_us, modified_us));
+    let number = segment.number;
+    let whole = |length, to| {
+        let times = index::times(slot, number).unwrap_or((modified_us, modified_us));
+        Known { segment, map: None, frames: Vec::new(), length, to, times, modified_us }
+    };
     Some(match data {
-        Data::Archive(mut archive) => match Map::of(&mut archive) {
-            Some(map) => {
-                let times = map.frames.iter().fold((i64::MAX, i64::MIN), |(oldest, newest), frame| {
-                    (oldest.min(frame.times.0), newest.max(frame.times.1))
-                });
-                let frames = archive.frames().to_vec();
-                Known {
-                    segment,
-                    map: Some(map),
-                    frames,
-                    length: archive.length(),
-                    to: archive.length(),
-                    times,
-                    modified_us,
-                }
-            }
-            None => {
-                let length = archive.length();
-                Known { segment, map: None, frames: Vec::new(), length, to: u64::MAX, times: times(slot), modified_us }
-            }
-        },
+        Data::Archive(mut archive) => {
+            let length = archive.length();
+            let Some(map) = Map::of(&mut archive) else { return Some(whole(length, u64::MAX)) };
+            let times = map.frames.iter().fold((i64::MAX, i64::MIN), |(oldest, newest), frame| {
+                (oldest.min(frame.times.0), newest.max(frame.times.1))
+            });
+            let frames = archive.frames().to_vec();
+            Known { segment, map: Some(map), frames, length, to: length, times, modified_us }
+        }
         raw @ Data::Raw(_) => {
             // Asked before the index is read: what has a record by then is there.
             let length = raw.length().unwrap_or(0);
-            Known { segment, map: None, frames: Vec::new(), length, to: length, times: times(slot), modified_us }
+            whole(length, length)
         }
         Data::Gzip { .. } => {
-            let last = index::last_record(slot, segment.number);
-            let length = last.map_or(0, |last| last.offset + u64::from(last.len));
-            Known { segment, map: None, frames: Vec::new(), length, to: u64::MAX, times: times(slot), modified_us }
+            let last = index::last_record(slot, number);
+            whole(last.map_or(0, |last| last.offset + u64::from(last.len)), u64::MAX)
         }
     })
 }
