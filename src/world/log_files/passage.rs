@@ -199,6 +199,13 @@ pub(super) fn numbers(slot: &Path, there: &[Segment], maps: &[Option<&Map>]) -> 
     for (place, segment) in there.iter().enumerate() {
         let least = numbers.last().copied().unwrap_or(0);
         let noted = bases.of(segment.number).filter(|noted| *noted >= least);
+        let noted = noted.map(|noted| {
+            let finished = place.checked_sub(1).map_or(0, |before| finished_between(slot, there, before));
+            // Unless nobody was there to see that end.
+            let is_counted =
+                place.checked_sub(1).and_then(|before| maps[before]).is_none_or(|map| noted != least + map.lines());
+            if is_counted { noted.saturating_sub(finished).max(least) } else { noted }
+        });
         if noted.is_some() {
             counting = None;
         }
@@ -220,4 +227,24 @@ pub(super) fn numbers(slot: &Path, there: &[Segment], maps: &[Option<&Map>]) -> 
         numbers.push(number);
     }
     numbers
+}
+
+/// Lines that are finished where a segment begins because another run does. They were counted with the end of their run, which was seen before.
+fn finished_between(slot: &Path, there: &[Segment], before: usize) -> u64 {
+    let (Some(last), Some(here)) = (index::last_record(slot, there[before].number), there.get(before + 1)) else {
+        return 0;
+    };
+    if index::first_run(slot, here.number).is_none_or(|run| run.0 == last.run) {
+        return 0;
+    }
+    let mut finished = 0;
+    let mut passage = Passage::begin(slot, seam_before(slot, there, here.number), 0, 0);
+    passage.advance(here.number, u64::MAX, &mut |draft| {
+        if draft.run.0 != last.run {
+            return ControlFlow::Break(());
+        }
+        finished += draft.lines.len() as u64;
+        ControlFlow::Continue(())
+    });
+    finished
 }

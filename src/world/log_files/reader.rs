@@ -290,7 +290,14 @@ impl Source {
         match progress {
             Progress::Read => {}
             Progress::Entered(number) => {
-                if let Some(seq) = self.bases.of(number).filter(|seq| *seq >= self.assembly.next_seq()) {
+                // What a run that ended right before left unfinished was counted with that end.
+                let has_ended = || index::first_run(self.walk.slot(), number) != self.assembly.run();
+                let finished = match self.assembly.would_finish() as u64 {
+                    unfinished @ 1.. if has_ended() => unfinished,
+                    _ => 0,
+                };
+                let seq = self.bases.of(number).and_then(|seq| seq.checked_sub(finished));
+                if let Some(seq) = seq.filter(|seq| *seq >= self.assembly.next_seq()) {
                     self.assembly.count_from(seq);
                 }
             }

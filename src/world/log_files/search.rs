@@ -1,13 +1,13 @@
 //! Looks through stored output: newest first or oldest first, over many services at once, a part of it at a time.
 //!
-//! A place is planned into parts: the frames of an archive, or a whole segment where nothing is known of its lines ([`plan`]). Threads look through
-//! them ([`look`]), and what they find is merged by time ([`lanes`]). A part that lies outside the time or the numbers that are asked for is not
+//! A place is planned into parts: the frames of an archive, or a whole segment where nothing is known of its lines (`plan`). Threads look through
+//! them (`look`), and what they find is merged by time (`lanes`). A part that lies outside the time or the numbers that are asked for is not
 //! opened, and one that lacks what the pattern needs is not unpacked.
 //!
 //! Promise: the lines that are given are those next to the bounds, over all services; whoever goes on at [`Found::reached`] gets every line once
 //! and in order, however little patience each call has. What segments that were deleted meanwhile had is passed over; a damaged part of an archive
 //! is a line that says so. Lines of one service keep their order where its clock was set, and those of several are merged by the time of the next
-//! of each. Never: holds more than a few parts a thread, or more than [`HELD_BYTES`] of what it found in each.
+//! of each. Never: holds more than a few parts a thread, or more than 16 MiB of what it found in each.
 
 mod clean;
 mod lanes;

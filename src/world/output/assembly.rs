@@ -274,6 +274,13 @@ impl Assembly {
         [self.stdout.unfinished().is_some(), self.stderr.unfinished().is_some()]
     }
 
+    /// Lines that [`Self::finish`] would hand on.
+    pub(in crate::world) fn would_finish(&self) -> usize {
+        let lines = self.unfinished().into_iter().filter(|is_unfinished| *is_unfinished).count();
+        let notes = || self.notes.iter().filter(|(at, _)| *at < self.reached).count();
+        if lines > 0 { lines + notes() } else { 0 }
+    }
+
     /// A sentence waits for the next line.
     pub(in crate::world) const fn has_notes(&self) -> bool {
         !self.notes.is_empty()
