@@ -25,7 +25,7 @@ use crate::{
     host::{handle::LogSubscription, veil::Veil},
     model::{
         ids::ServiceId,
-        log::{LogBatch, LogNews},
+        log::{Counted, LogBatch, LogNews},
         policy::Origin,
         query::{Answer, Query},
     },
@@ -125,7 +125,7 @@ pub(super) async fn logs(
         Ok(Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Disk(_) | Answer::Unavailable(_)) => Vec::new(),
         Err(gone) => return Err(Refusal::unavailable(gone.to_string())),
     };
-    let seen = kept.iter().map(|batch| (batch.service.clone(), batch.first_seq)).collect();
+    let seen = kept.iter().map(|batch| (batch.counted(), batch.first_seq)).collect();
     let service = wanted.service.clone();
     let backlog = backlog(&desk, wanted, kept).await;
     let written = desk.clone();
@@ -169,11 +169,11 @@ async fn backlog(desk: &Desk, wanted: Wanted, kept: Vec<Arc<LogBatch>>) -> strea
     }
 }
 
-/// Where the memory of each service begins: what is stored from there on is in memory, too.
-fn beginnings(kept: &[Arc<LogBatch>]) -> HashMap<ServiceId, (u64, i64)> {
+/// Where the memory of each source of a service begins: what is stored from there on is in memory, too.
+fn beginnings(kept: &[Arc<LogBatch>]) -> HashMap<Counted, (u64, i64)> {
     let mut begins = HashMap::new();
     for batch in kept {
-        begins.entry(batch.service.clone()).or_insert((batch.first_seq, batch.wall_us));
+        begins.entry(batch.counted()).or_insert((batch.first_seq, batch.wall_us));
     }
     begins
 }
@@ -182,7 +182,7 @@ fn beginnings(kept: &[Arc<LogBatch>]) -> HashMap<ServiceId, (u64, i64)> {
 fn read_stored(
     stored: Arc<dyn StoredLogs>,
     wanted: &Wanted,
-    begins: HashMap<ServiceId, (u64, i64)>,
+    begins: HashMap<Counted, (u64, i64)>,
     veil: Veil,
 ) -> stream::BoxStream<'static, Arc<LogBatch>> {
     let (batches, read) = mpsc::channel(AHEAD);
@@ -197,7 +197,7 @@ fn read_stored(
         let ended = stored.read(&range, &mut |batch| {
             let shown = passage.as_mut().and_then(|passage| passage.changed(batch));
             let batch = shown.as_ref().unwrap_or(batch);
-            let known = begins.get(&batch.service);
+            let known = begins.get(&batch.counted());
             let Some(batch) = before(batch, known.copied()) else { return ControlFlow::Continue(()) };
             match batches.blocking_send(Arc::new(batch)) {
                 Ok(()) => ControlFlow::Continue(()),
@@ -259,7 +259,7 @@ pub(super) fn without_first(batch: &LogBatch, lines: usize) -> Option<LogBatch> 
 struct Live {
     subscription: LogSubscription,
     service: Option<ServiceId>,
-    seen: HashSet<(ServiceId, u64)>,
+    seen: HashSet<(Counted, u64)>,
     desk: Desk,
     speaks: Speaks,
 }
@@ -278,7 +278,7 @@ impl Live {
             match news {
                 LogNews::Batch(batch) => {
                     let wanted = self.service.as_ref().is_none_or(|service| *service == batch.service);
-                    let twice = !self.seen.is_empty() && self.seen.remove(&(batch.service.clone(), batch.first_seq));
+                    let twice = !self.seen.is_empty() && self.seen.remove(&(batch.counted(), batch.first_seq));
                     if wanted && !twice {
                         return Some(line(&self.desk.batch(&batch)));
                     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{
     command::Command,
     ids::{RunId, ServiceId},
-    log::{LogBatch, LogLine, Stream},
+    log::{LogBatch, LogLine, Source, Stream},
     metric::{HostUsage, RunUsage},
     policy::{Consent, Origin, Reply},
     secret::SecretValues,
@@ -81,6 +81,9 @@ pub struct WireLine {
 pub struct WireBatch {
     /// Whose.
     pub service: ServiceId,
+    /// The file that the service writes itself, where they come from one; left out of output. Numbers count each file by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<Arc<str>>,
     /// Which run.
     pub run: RunId,
     /// Microseconds since the Unix epoch.
@@ -95,6 +98,10 @@ impl From<&LogBatch> for WireBatch {
     fn from(batch: &LogBatch) -> Self {
         Self {
             service: batch.service.clone(),
+            file: match &batch.source {
+                Source::Output => None,
+                Source::File(name) => Some(Arc::clone(name)),
+            },
             run: batch.run,
             wall_us: batch.wall_us,
             first_seq: batch.first_seq,
@@ -122,6 +129,7 @@ impl From<WireBatch> for Arc<LogBatch> {
         }
         Self::new(LogBatch {
             service: wire.service,
+            source: wire.file.map_or(Source::Output, Source::File),
             run: wire.run,
             wall_us: wire.wall_us,
             first_seq: wire.first_seq,

@@ -11,7 +11,7 @@ use crate::{
     host::{self, handle::Handle},
     model::{
         ids::ServiceId,
-        log::{LogBatch, LogLine},
+        log::{LogBatch, LogLine, Source},
     },
     world::log_files::{self, LogFilter, Slots},
 };
@@ -98,6 +98,7 @@ pub(super) fn give(
         let len = u32::try_from(line.text.len()).unwrap_or(u32::MAX);
         let batch = LogBatch {
             service: line.service,
+            source: Source::Output,
             run: line.run,
             wall_us: line.wall_us,
             first_seq: line.seq,

@@ -20,7 +20,7 @@ use crate::{
     model::{
         command::{Command, Targets},
         ids::ServiceId,
-        log::LogNews,
+        log::{Counted, LogNews},
         phase::{Hold, Phase},
         policy::Consent,
         query::{Answer, Query},
@@ -92,8 +92,8 @@ struct Follower {
     asked: Timestamp,
     /// The last entry that was told.
     told: u64,
-    /// The next line of each service that was not yet printed.
-    next: std::collections::BTreeMap<ServiceId, u64>,
+    /// The next line of each source of each service that was not yet printed.
+    next: std::collections::BTreeMap<Counted, u64>,
     out: String,
 }
 
@@ -238,7 +238,7 @@ impl Follower {
         if self.reached.project.as_ref().is_some_and(|project| *project != batch.service.project) {
             return;
         }
-        let next = self.next.entry(batch.service.clone()).or_insert(0);
+        let next = self.next.entry(batch.counted()).or_insert(0);
         let skip = usize::try_from(next.saturating_sub(batch.first_seq)).unwrap_or(usize::MAX);
         *next = (batch.first_seq + batch.lines.len() as u64).max(*next);
         for (index, line) in batch.lines.iter().enumerate().skip(skip) {

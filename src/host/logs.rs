@@ -34,7 +34,7 @@ use crate::{
     },
     world::{
         log_files::{archive::Archivist, lines_before},
-        output::Taken,
+        output::{Behind, Taken},
     },
 };
 
@@ -212,12 +212,14 @@ impl Desk {
 
     fn take(&mut self, taken: Taken) {
         self.ledger.count(&taken);
-        if let Some((signs, events)) = &self.watch {
+        let is_news = taken.behind != Behind::Earlier;
+        if let Some((signs, events)) = self.watch.as_ref().filter(|_| is_news) {
             signs.look(&taken.batch, events);
         }
+        let is_counted = taken.cursor().is_some();
         self.feed.publish(Arc::clone(&taken.batch));
         self.ring.push(taken.batch);
-        if self.due.is_none() {
+        if is_counted && self.due.is_none() {
             self.due = Some(Instant::now() + PERIOD);
         }
     }

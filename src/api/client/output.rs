@@ -1,11 +1,12 @@
 //! Output over a connection that comes and goes: each line once, and a word where some are missing.
 //!
-//! Lines of a service are numbered, over engines too, so that what a new engine reads again is known by its numbers.
+//! Output of a service is numbered, over engines too, so that what a new engine reads again is known by its numbers. Lines of a file that a service
+//! writes itself are numbered by each engine anew.
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::super::logs::without_first;
-use crate::model::{ids::ServiceId, log::LogBatch};
+use crate::model::log::{Counted, LogBatch};
 
 /// A batch with low numbers whose time is so much later than what was had is a count that began anew, not one read twice.
 const ANEW_AFTER_US: i64 = 1_000_000;
@@ -13,10 +14,10 @@ const ANEW_AFTER_US: i64 = 1_000_000;
 /// After a break, output is asked for from so long before the last that was had: clocks of services are not in step.
 const OVERLAP_US: i64 = 60_000_000;
 
-/// What was had of each service.
+/// What was had of each source of each service.
 #[derive(Debug, Default)]
 pub(super) struct Had {
-    services: HashMap<ServiceId, Last>,
+    sources: HashMap<Counted, Last>,
     newest_us: i64,
 }
 
@@ -29,7 +30,7 @@ struct Last {
 /// What is new of a batch.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct New {
-    /// Lines of this service are missing before it.
+    /// Lines of this source are missing before it.
     pub(super) gap: bool,
     /// The part that was not had.
     pub(super) batch: Option<Arc<LogBatch>>,
@@ -40,20 +41,21 @@ impl Had {
     pub(super) fn take(&mut self, batch: Arc<LogBatch>) -> New {
         let end = batch.first_seq + batch.lines.len() as u64;
         self.newest_us = self.newest_us.max(batch.wall_us);
-        let last = self.services.get(&batch.service).copied();
+        let counted = batch.counted();
+        let last = self.sources.get(&counted).copied();
         let now = Last { next_seq: end, wall_us: batch.wall_us };
         let Some(last) = last else {
-            self.services.insert(batch.service.clone(), now);
+            self.sources.insert(counted, now);
             return New { gap: false, batch: Some(batch) };
         };
         if end <= last.next_seq {
             if batch.wall_us <= last.wall_us.saturating_add(ANEW_AFTER_US) {
                 return New::default();
             }
-            self.services.insert(batch.service.clone(), now);
+            self.sources.insert(counted, now);
             return New { gap: false, batch: Some(batch) };
         }
-        self.services.insert(batch.service.clone(), now);
+        self.sources.insert(counted, now);
         let known = usize::try_from(last.next_seq.saturating_sub(batch.first_seq)).unwrap_or(usize::MAX);
         let gap = batch.first_seq > last.next_seq;
         let batch = if known == 0 { Some(batch) } else { without_first(&batch, known).map(Arc::new) };
@@ -73,13 +75,14 @@ mod tests {
     use super::{Had, New};
     use crate::model::{
         ids::{ProjectName, RunId, ServiceId, ServiceName},
-        log::{LogBatch, LogLine, Stream},
+        log::{LogBatch, LogLine, Source, Stream},
     };
 
     fn batch(first_seq: u64, lines: usize, wall_us: i64) -> Arc<LogBatch> {
         let line = |start| LogLine { start, len: 1, stream: Stream::Stdout, continued: false };
         Arc::new(LogBatch {
             service: ServiceId { project: ProjectName::new("p").unwrap(), service: ServiceName::new("web").unwrap() },
+            source: Source::Output,
             run: RunId(1),
             wall_us,
             first_seq,
@@ -102,6 +105,20 @@ mod tests {
         let after = had.take(batch(20, 1, 130));
         assert!(after.gap && numbers(&after) == [20], "17 to 19 are missing");
         assert!(!had.take(batch(21, 1, 131)).gap);
+    }
+
+    #[test]
+    fn a_file_of_a_service_has_a_count_of_its_own() {
+        let mut had = Had::default();
+        had.take(batch(10, 5, 100));
+        let of_file = |first_seq| {
+            let source = Source::File("log/web.log".into());
+            Arc::new(LogBatch { source, ..(*batch(first_seq, 2, 100)).clone() })
+        };
+        assert_eq!(numbers(&had.take(of_file(0))), [0, 1]);
+        assert_eq!(had.take(of_file(0)), New::default(), "twice");
+        let after = had.take(batch(15, 1, 101));
+        assert!(!after.gap && numbers(&after) == [15], "the count of output goes on");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
     },
     model::{
         ids::{RunId, ServiceId},
-        log::{LogBatch, LogLine, Stream},
+        log::{LogBatch, LogLine, Source, Stream},
     },
 };
 
@@ -64,9 +64,11 @@ pub struct LogLook {
 pub struct OneLine {
     /// Whose.
     pub service: ServiceId,
+    /// From where.
+    pub source: Source,
     /// Of which run.
     pub run: RunId,
-    /// Its number among the lines of the service.
+    /// Its number among the lines of the service from there.
     pub seq: u64,
     /// When it was read, microseconds since the Unix epoch.
     pub wall_us: i64,
@@ -84,6 +86,7 @@ impl OneLine {
     pub fn of(batch: &LogBatch, index: usize, line: LogLine) -> Self {
         Self {
             service: batch.service.clone(),
+            source: batch.source.clone(),
             run: batch.run,
             seq: batch.first_seq + index as u64,
             wall_us: batch.wall_us,
@@ -99,7 +102,7 @@ impl OneLine {
 pub struct LogPrinter {
     look: LogLook,
     width: usize,
-    open: Option<(ServiceId, Stream)>,
+    open: Option<(ServiceId, Source, Stream)>,
 }
 
 impl LogPrinter {
@@ -119,15 +122,16 @@ impl LogPrinter {
     }
 
     fn text_line(&mut self, out: &mut String, line: &OneLine) {
-        let goes_on =
-            self.open.as_ref().is_some_and(|(service, stream)| *service == line.service && *stream == line.stream);
+        let goes_on = self.open.as_ref().is_some_and(|(service, source, stream)| {
+            *service == line.service && *source == line.source && *stream == line.stream
+        });
         if !goes_on {
             self.close(out);
             self.begin(out, line);
         }
         out.push_str(&self.shown(&line.text));
         if line.continued {
-            self.open = Some((line.service.clone(), line.stream));
+            self.open = Some((line.service.clone(), line.source.clone(), line.stream));
         } else {
             self.open = None;
             out.push('\n');
@@ -165,6 +169,9 @@ impl LogPrinter {
             out.push_str(&self.look.paint.text(Tone::Dim, &time));
             out.push(' ');
         }
+        if let Some(file) = line.source.file().filter(|_| self.look.prefix != Prefix::Nothing) {
+            out.push_str(&self.look.paint.text(Tone::Dim, &format!("{}: ", text::plain(file))));
+        }
     }
 
     fn shown(&self, line: &str) -> String {
@@ -199,7 +206,7 @@ fn hash(service: &ServiceId) -> usize {
 }
 
 fn as_json(line: &OneLine) -> String {
-    json_line(&json!({
+    let mut form = json!({
         "at": rfc3339(line.wall_us),
         "project": line.service.project,
         "service": line.service.service,
@@ -208,5 +215,9 @@ fn as_json(line: &OneLine) -> String {
         "stream": line.stream,
         "continued": line.continued,
         "text": line.text,
-    }))
+    });
+    if let Some(file) = line.source.file() {
+        form["file"] = file.into();
+    }
+    json_line(&form)
 }

@@ -25,7 +25,7 @@ use crate::{
     },
     model::{
         ids::{RunId, ServiceId},
-        log::{LogBatch, LogNews},
+        log::{LogBatch, LogNews, Source},
         occasion::Replica,
         policy::Origin,
         query::{Answer, Query},
@@ -181,8 +181,8 @@ struct Reader {
     grep: Option<Regex>,
     /// The last lines, while only those are wanted.
     tail: Option<(usize, VecDeque<OneLine>)>,
-    /// The next number that was not yet seen of each run: what is stored and what is in memory overlap.
-    next: BTreeMap<(ServiceId, RunId), u64>,
+    /// The next number that was not yet seen of each source in each run: what is stored and what is in memory overlap.
+    next: BTreeMap<(ServiceId, Source, RunId), u64>,
     out: String,
 }
 
@@ -236,7 +236,7 @@ impl Reader {
         if !in_time || !extent.services.contains(&batch.service) {
             return;
         }
-        let next = self.next.entry((batch.service.clone(), batch.run)).or_insert(0);
+        let next = self.next.entry((batch.service.clone(), batch.source.clone(), batch.run)).or_insert(0);
         let end = batch.first_seq + batch.lines.len() as u64;
         let skip = usize::try_from(next.saturating_sub(batch.first_seq)).unwrap_or(usize::MAX);
         *next = end.max(*next);

@@ -3,10 +3,7 @@
 use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use super::Redactor;
-use crate::model::{
-    ids::ServiceId,
-    log::{LogBatch, LogLine, Stream},
-};
+use crate::model::log::{Counted, LogBatch, LogLine, Stream};
 
 impl Redactor {
     /// The batch as it may be seen: the same one where nothing is in it.
@@ -40,7 +37,7 @@ impl Redactor {
 #[derive(Debug)]
 pub struct Passage {
     redactor: Arc<Redactor>,
-    keys: HashMap<ServiceId, [Option<usize>; 2]>,
+    keys: HashMap<Counted, [Option<usize>; 2]>,
 }
 
 impl Passage {
@@ -52,14 +49,14 @@ impl Passage {
 
     /// Another batch, where something is in the one that comes next.
     pub fn changed(&mut self, batch: &LogBatch) -> Option<LogBatch> {
-        let is_inside = !self.keys.is_empty() && self.keys.contains_key(&batch.service);
+        let is_inside = !self.keys.is_empty() && self.keys.contains_key(&batch.counted());
         if !is_inside && !self.redactor.is_suspicious(&batch.text) {
             return None;
         }
-        let mut keys = self.keys.remove(&batch.service).unwrap_or_default();
+        let mut keys = self.keys.remove(&batch.counted()).unwrap_or_default();
         let changed = self.redactor.changed(batch, &mut keys);
         if keys.iter().any(Option::is_some) {
-            self.keys.insert(batch.service.clone(), keys);
+            self.keys.insert(batch.counted(), keys);
         }
         changed
     }

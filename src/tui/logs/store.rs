@@ -1,4 +1,4 @@
-//! Rings of log batches, one per service, bounded by bytes each and together. The oldest go first; nothing is copied.
+//! Rings of log batches, one per source of a service, bounded by bytes each and together. The oldest go first; nothing is copied.
 //! Never touches a file: what left the ring is the store's business, not the screen's.
 
 use std::{
@@ -6,9 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use crate::model::{ids::ServiceId, log::LogBatch};
+use crate::model::{
+    ids::ServiceId,
+    log::{Counted, LogBatch},
+};
 
-/// Bytes kept of one service.
+/// Bytes kept of one source of a service.
 pub const PER_SERVICE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Bytes kept of all services together.
@@ -17,13 +20,13 @@ pub const TOTAL_BYTES: usize = 64 * 1024 * 1024;
 /// A batch and its place in the order of arrival.
 #[derive(Debug, Clone)]
 pub struct Held {
-    /// Counts up with every batch of any service.
+    /// Counts up with every batch.
     pub serial: u64,
     /// The lines.
     pub batch: Arc<LogBatch>,
 }
 
-/// What is kept of one service.
+/// What is kept of one source of a service.
 #[derive(Debug)]
 pub struct Ring {
     /// Whose.
@@ -84,7 +87,7 @@ pub struct Taken {
 #[derive(Debug)]
 pub struct LogStore {
     rings: Vec<Ring>,
-    slots: HashMap<ServiceId, u32>,
+    slots: HashMap<Counted, u32>,
     bytes: usize,
     next_serial: u64,
     per_service: usize,
@@ -98,7 +101,7 @@ impl Default for LogStore {
 }
 
 impl LogStore {
-    /// Nothing yet, and never more than so many bytes per service and in total (but always the newest batch).
+    /// Nothing yet, and never more than so many bytes per source of a service and in total (but always the newest batch).
     #[must_use]
     pub fn bounded(per_service: usize, total: usize) -> Self {
         Self { rings: Vec::new(), slots: HashMap::new(), bytes: 0, next_serial: 0, per_service, total }
@@ -106,7 +109,7 @@ impl LogStore {
 
     /// Takes a batch; none where it was there already (history and feed overlap).
     pub fn take(&mut self, batch: Arc<LogBatch>) -> Option<Taken> {
-        let slot = self.slot_of(&batch.service);
+        let slot = self.slot_of(batch.counted());
         let ring = &mut self.rings[slot as usize];
         let end = batch.first_seq + batch.lines.len() as u64;
         if batch.lines.is_empty() || (end <= ring.next_seq && batch.wall_us <= ring.newest_us) {
@@ -131,20 +134,20 @@ impl LogStore {
         Some(Taken { slot, serial, evicted })
     }
 
-    fn slot_of(&mut self, service: &ServiceId) -> u32 {
-        if let Some(slot) = self.slots.get(service) {
+    fn slot_of(&mut self, counted: Counted) -> u32 {
+        if let Some(slot) = self.slots.get(&counted) {
             return *slot;
         }
         let slot = u32::try_from(self.rings.len()).unwrap_or(u32::MAX);
-        self.slots.insert(service.clone(), slot);
         self.rings.push(Ring {
-            service: service.clone(),
+            service: counted.0.clone(),
             batches: VecDeque::new(),
             bytes: 0,
             lines: 0,
             next_seq: 0,
             newest_us: i64::MIN,
         });
+        self.slots.insert(counted, slot);
         slot
     }
 
@@ -207,7 +210,7 @@ mod tests {
     use super::LogStore;
     use crate::model::{
         ids::{ProjectName, RunId, ServiceId, ServiceName},
-        log::{LogBatch, LogLine, Stream},
+        log::{LogBatch, LogLine, Source, Stream},
     };
 
     fn batch(first_seq: u64, wall_us: i64, words: &[&str]) -> Arc<LogBatch> {
@@ -219,7 +222,8 @@ mod tests {
         });
         let lines: Box<[LogLine]> = lines.collect();
         let service = ServiceId { project: ProjectName::new("p").unwrap(), service: ServiceName::new("web").unwrap() };
-        Arc::new(LogBatch { service, run: RunId(1), wall_us, first_seq, text: text.into_boxed_str(), lines })
+        let (source, run, text) = (Source::Output, RunId(1), text.into_boxed_str());
+        Arc::new(LogBatch { service, source, run, wall_us, first_seq, text, lines })
     }
 
     fn shown(store: &LogStore, taken: &[super::Taken]) -> Vec<String> {
@@ -238,5 +242,16 @@ mod tests {
         ];
         let taken: Vec<_> = batches.into_iter().filter_map(|batch| store.take(batch)).collect();
         assert_eq!(shown(&store, &taken), ["a", "b", "c", "d", "new"]);
+    }
+
+    #[test]
+    fn lines_of_a_file_are_not_taken_for_output_that_was_had() {
+        let mut store = LogStore::default();
+        let of_file =
+            |batch: Arc<LogBatch>| Arc::new(LogBatch { source: Source::File("x".into()), ..(*batch).clone() });
+        let batches = [batch(0, 2, &["a", "b"]), of_file(batch(0, 1, &["of a file"])), batch(2, 3, &["c"])];
+        let taken: Vec<_> = batches.into_iter().filter_map(|batch| store.take(batch)).collect();
+        assert_eq!(shown(&store, &taken), ["a", "b", "of a file", "c"]);
+        assert_eq!(store.rings().len(), 2);
     }
 }

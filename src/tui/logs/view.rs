@@ -5,7 +5,11 @@ use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 
 use super::store::{LogStore, Taken};
 use crate::{
-    model::{ids::ServiceId, log::LogBatch, text},
+    model::{
+        ids::ServiceId,
+        log::{LogBatch, Source},
+        text,
+    },
     tui::pattern::Pattern,
 };
 
@@ -227,7 +231,8 @@ impl LogView {
             {
                 rows.push(Row::Missed { slot, serial, lines: u32::try_from(gap).unwrap_or(u32::MAX) });
             }
-            if before.map_or(batch.first_seq == 0, |before| before.run != batch.run) {
+            let is_new_run = before.map_or(batch.first_seq == 0, |before| before.run != batch.run);
+            if is_new_run && batch.source == Source::Output {
                 rows.push(Row::Run { slot, serial });
             }
         }

@@ -10,7 +10,7 @@ use crate::{
     model::{
         ids::{RunId, ServiceId},
         intake::{Cursor, Position},
-        log::{LogBatch, LogLine, Stream},
+        log::{LogBatch, LogLine, Source, Stream},
     },
     world::log_files::{Piece, are_together},
 };
@@ -52,6 +52,7 @@ impl Draft {
     pub(in crate::world) fn into_batch(self, service: ServiceId) -> LogBatch {
         LogBatch {
             service,
+            source: Source::Output,
             run: self.run,
             wall_us: self.wall_us,
             first_seq: self.first_seq,

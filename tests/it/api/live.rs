@@ -11,7 +11,7 @@ use cas::{
     host::handle::{Call, Handle, Link, LogFeed, TtyInput},
     model::{
         ids::{ProjectName, RunId, ServiceId, ServiceName},
-        log::{LogBatch, LogLine, Stream},
+        log::{LogBatch, LogLine, Source, Stream},
         snapshot::Snapshot,
     },
     world::clock,
@@ -151,7 +151,7 @@ async fn a_client_that_reads_too_slowly_is_told_and_one_that_does_not_read_is_le
     let batch = |first_seq| {
         let text = "x".repeat(1 << 16).into_boxed_str();
         let lines = Box::new([LogLine { start: 0, len: 1 << 16, stream: Stream::Stdout, continued: false }]);
-        Arc::new(LogBatch { service: web(), run: RunId(1), wall_us: 1, first_seq, text, lines })
+        Arc::new(LogBatch { service: web(), source: Source::Output, run: RunId(1), wall_us: 1, first_seq, text, lines })
     };
     // Far more than a socket and the feed hold.
     for seq in 0..2000 {

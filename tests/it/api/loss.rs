@@ -9,7 +9,7 @@ use cas::{
     host::handle::{Call, Handle, Link, LogFeed},
     model::{
         ids::{ProjectName, RunId, ServiceId, ServiceName},
-        log::{LogBatch, LogLine, LogNews, Stream},
+        log::{LogBatch, LogLine, LogNews, Source, Stream},
         policy::Origin,
         query::{Answer, Query},
         snapshot::{EngineView, Snapshot},
@@ -114,7 +114,15 @@ fn lines(first_seq: u64, second: i64) -> Arc<LogBatch> {
     let service = ServiceId { project: ProjectName::new("p").unwrap(), service: ServiceName::new("web").unwrap() };
     let line = |start| LogLine { start, len: 1, stream: Stream::Stdout, continued: false };
     let (text, lines) = ("abcde".into(), (0..5).map(line).collect());
-    Arc::new(LogBatch { service, run: RunId(1), wall_us: second * 1_000_000, first_seq, text, lines })
+    Arc::new(LogBatch {
+        service,
+        source: Source::Output,
+        run: RunId(1),
+        wall_us: second * 1_000_000,
+        first_seq,
+        text,
+        lines,
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]

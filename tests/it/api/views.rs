@@ -7,7 +7,7 @@ use cas::{
     api::wire::{CheckView, QueueView},
     model::{
         ids::{ProjectName, RunId, ServiceId, ServiceName},
-        log::{LogBatch, LogLine, Stream},
+        log::{LogBatch, LogLine, Source, Stream},
         snapshot::Snapshot,
     },
     world::clock,
@@ -132,7 +132,17 @@ impl StoredLogs for Archive {
             let lines = (0..10).map(line).collect();
             let text = "0123456789".into();
             let first_seq = u64::from(batch) * 10;
-            if each(&LogBatch { service: web(), run: RunId(1), wall_us, first_seq, text, lines }).is_break() {
+            if each(&LogBatch {
+                service: web(),
+                source: Source::Output,
+                run: RunId(1),
+                wall_us,
+                first_seq,
+                text,
+                lines,
+            })
+            .is_break()
+            {
                 break;
             }
         }

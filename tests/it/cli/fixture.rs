@@ -6,7 +6,7 @@ use cas::model::{
     deed::{DiskUse, Thing, ThingKind},
     history::History,
     ids::{ProjectName, RunId, ServiceId, ServiceName},
-    log::{LogBatch, LogLine, Stream},
+    log::{self, LogBatch, LogLine, Stream},
     metric::RunUsage,
     phase::{Exit, Health, Phase},
     policy::{Autopilot, Origin},
@@ -164,6 +164,7 @@ pub(crate) fn batch(service: &str, first_seq: u64, lines: &[&str]) -> Arc<LogBat
     }
     Arc::new(LogBatch {
         service: id(service),
+        source: log::Source::Output,
         run: RunId(7),
         wall_us: NOON + i64::try_from(first_seq).unwrap() * 1_000_000,
         first_seq,

@@ -57,7 +57,7 @@ impl Store {
         for one in taken {
             assert_eq!(one.batch.first_seq, self.cursor.next_seq, "no gap in the numbers");
             self.lines.extend(lines(std::slice::from_ref(one)));
-            self.cursor = one.cursor;
+            self.cursor = one.cursor().unwrap();
         }
     }
 }
@@ -133,8 +133,8 @@ fn every_cursor_that_was_handed_on_is_a_place_to_go_on_from() {
     let all = lines(&taken);
     assert!(taken.len() > 100);
     for (at, place) in taken.iter().enumerate() {
-        let rest = lines(&Rig::new(&web.slot, place.cursor).read());
-        let next = usize::try_from(place.cursor.next_seq).unwrap();
-        assert_eq!(rest, all[next..], "from batch {at}, {:?}", place.cursor);
+        let rest = lines(&Rig::new(&web.slot, place.cursor().unwrap()).read());
+        let next = usize::try_from(place.cursor().unwrap().next_seq).unwrap();
+        assert_eq!(rest, all[next..], "from batch {at}, {:?}", place.cursor().unwrap());
     }
 }

@@ -9,7 +9,7 @@ use cas::{
         exam::{Checkup, Finding, Grade, Reads, Unit},
         history::History,
         ids::{ProjectName, RunId, ServiceId, ServiceName},
-        log::{LogBatch, LogLine, Stream},
+        log::{self, LogBatch, LogLine, Stream},
         metric::{HostUsage, RunUsage},
         phase::{AfterStop, Exit, Health, Hold, Phase, PortHolder},
         policy::{Autopilot, Origin},
@@ -213,6 +213,7 @@ pub(super) fn batch(service: &ServiceId, run: u64, first_seq: u64, seconds: u64,
     }
     Arc::new(LogBatch {
         service: service.clone(),
+        source: log::Source::Output,
         run: RunId(run),
         wall_us: ago(seconds).wall_us,
         first_seq,
