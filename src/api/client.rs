@@ -29,6 +29,7 @@ use crate::{
     model::{
         deed::DiskUse,
         log::LogBatch,
+        log_file::LogFileView,
         policy::{Reply, Request},
         query::{Answer, Query},
         snapshot::Snapshot,
@@ -285,6 +286,10 @@ async fn answer_over(remote: &Remote, numbering: Numbering, query: Query) -> Ans
             entries.map(|entries| Answer::Entries(entries.into_iter().map(|entry| numbering.shown(entry)).collect()))
         }
         Query::Disk => remote.get::<DiskUse>("/v1/disk").await.map(|disk| Answer::Disk(Arc::new(disk))),
+        Query::LogFiles { service } => {
+            let of = service.map_or_else(String::new, |service| format!("?service={service}"));
+            remote.get::<Vec<LogFileView>>(&format!("/v1/log-files{of}")).await.map(Answer::LogFiles)
+        }
         Query::ShellContext { service } => {
             let path = format!("/v1/services/{}/{}/shell", service.project, service.service);
             let shell = remote.get::<ShellView>(&path).await;

@@ -83,7 +83,7 @@ async fn stored(handle: &Handle, limit: usize) -> Result<Vec<Arc<Entry>>, Refusa
     match handle.query(Query::Entries { limit }).await {
         Ok(Answer::Entries(entries)) => Ok(entries.into_iter().map(Arc::new).collect()),
         Ok(Answer::Unavailable(why)) => Err(Refusal::unavailable(why)),
-        Ok(Answer::Logs(_) | Answer::ShellContext { .. } | Answer::Disk(_)) => Ok(Vec::new()),
+        Ok(Answer::Logs(_) | Answer::ShellContext { .. } | Answer::Disk(_) | Answer::LogFiles(_)) => Ok(Vec::new()),
         Err(gone) => Err(Refusal::unavailable(gone.to_string())),
     }
 }

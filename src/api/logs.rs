@@ -122,7 +122,13 @@ pub(super) async fn logs(
     }
     let kept = match desk.handle.query(question).await {
         Ok(Answer::Logs(batches)) => batches,
-        Ok(Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Disk(_) | Answer::Unavailable(_)) => Vec::new(),
+        Ok(
+            Answer::Entries(_)
+            | Answer::ShellContext { .. }
+            | Answer::Disk(_)
+            | Answer::LogFiles(_)
+            | Answer::Unavailable(_),
+        ) => Vec::new(),
         Err(gone) => return Err(Refusal::unavailable(gone.to_string())),
     };
     let seen = kept.iter().map(|batch| (batch.counted(), batch.first_seq)).collect();

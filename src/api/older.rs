@@ -65,6 +65,7 @@ fn changed(entry: &Entry) -> Option<Entry> {
         | What::ScheduleSkipped { .. }
         | What::RunBegun { .. }
         | What::RunEnded { .. }
+        | What::LogRotated { .. }
         | What::Hook { .. }
         | What::Found { .. }
         | What::Remedied { .. }

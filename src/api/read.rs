@@ -16,6 +16,7 @@ use serde::Deserialize;
 use super::{
     connection::Connection,
     desk::{Desk, line},
+    logs::service_of,
     metrics, older, own,
     refusal::{Named, Params, Refusal, Speaks},
     routes::{JSON, LINES, PROMETHEUS},
@@ -24,6 +25,7 @@ use super::{
 use crate::model::{
     deed::DiskUse,
     ids::{ProjectName, ServiceId, ServiceName},
+    log_file::LogFileView,
     query::{Answer, Query},
     snapshot::{ServiceView, Snapshot},
 };
@@ -103,7 +105,7 @@ pub(super) async fn shell(
             Ok(Json(ShellView { working_dir, environment, secrets }))
         }
         Ok(Answer::Unavailable(why)) => Err(Refusal::absent(why)),
-        Ok(Answer::Logs(_) | Answer::Entries(_) | Answer::Disk(_)) => {
+        Ok(Answer::Logs(_) | Answer::Entries(_) | Answer::Disk(_) | Answer::LogFiles(_)) => {
             Err(Refusal::unavailable("the engine answered something else"))
         }
         Err(gone) => Err(Refusal::unavailable(gone.to_string())),
@@ -114,7 +116,30 @@ pub(super) async fn disk(State(desk): State<Desk>) -> Result<Json<DiskUse>, Refu
     match desk.handle.query(Query::Disk).await {
         Ok(Answer::Disk(disk)) => Ok(Json((*disk).clone())),
         Ok(Answer::Unavailable(why)) => Err(Refusal::unavailable(why)),
-        Ok(Answer::Logs(_) | Answer::Entries(_) | Answer::ShellContext { .. }) => {
+        Ok(Answer::Logs(_) | Answer::Entries(_) | Answer::ShellContext { .. } | Answer::LogFiles(_)) => {
+            Err(Refusal::unavailable("the engine answered something else"))
+        }
+        Err(gone) => Err(Refusal::unavailable(gone.to_string())),
+    }
+}
+
+/// Parameters of `GET /v1/log-files`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogFileParams {
+    /// `project/name`; left out: of every service.
+    service: Option<String>,
+}
+
+pub(super) async fn log_files(
+    State(desk): State<Desk>,
+    Params(params): Params<LogFileParams>,
+) -> Result<Json<Vec<LogFileView>>, Refusal> {
+    let service = params.service.as_deref().map(service_of).transpose()?;
+    match desk.handle.query(Query::LogFiles { service }).await {
+        Ok(Answer::LogFiles(files)) => Ok(Json(files)),
+        Ok(Answer::Unavailable(why)) => Err(Refusal::unavailable(why)),
+        Ok(Answer::Logs(_) | Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Disk(_)) => {
             Err(Refusal::unavailable("the engine answered something else"))
         }
         Err(gone) => Err(Refusal::unavailable(gone.to_string())),

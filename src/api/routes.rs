@@ -25,6 +25,7 @@ use super::{
 };
 use crate::model::{
     deed::DiskUse,
+    log_file::LogFileView,
     policy::Reply,
     snapshot::{ServiceView, Snapshot},
     timeline::Entry,
@@ -143,6 +144,12 @@ pub(super) fn table() -> Vec<Route> {
         Route::look::<Snapshot>("/v1/snapshots", "Pictures as they come, at least one a second", get(read::snapshots))
             .answering(documents(vec![(LINES, form::<Snapshot>)])),
         Route::look::<DiskUse>("/v1/disk", "What takes up space on Docker's disk", get(read::disk)).for_hands(),
+        Route::look::<Vec<LogFileView>>(
+            "/v1/log-files",
+            "Files that services write themselves: size, growth, how and when they are rotated",
+            get(read::log_files),
+        )
+        .with_params::<read::LogFileParams>(),
         Route::look::<Vec<Arc<ServiceView>>>("/v1/services", "The services of open projects", get(read::services)),
         Route::look::<ServiceView>("/v1/services/{project}/{service}", "One service", get(read::service)),
         Route::look::<ShellView>(

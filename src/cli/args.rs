@@ -98,6 +98,8 @@ pub enum Verb {
     /// Print what services wrote
     #[command(after_help = LOGS_EXAMPLES)]
     Logs(Logs),
+    /// List files that services write themselves, and how they are rotated (`cas rotate` does it now)
+    LogFiles(LogFiles),
     /// Print what happened: who, what, why
     Events(Events),
     /// Learn from log files: the templates behind their lines
@@ -234,6 +236,17 @@ pub struct Df {
     /// Every image, container and volume by itself
     #[arg(short = 'v', long)]
     pub verbose: bool,
+    /// JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `cas log-files`.
+#[derive(Debug, Args)]
+pub struct LogFiles {
+    /// Services (default: all): NAME, PROJECT/NAME, or a pattern with `*`
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<ServiceRef>,
     /// JSON
     #[arg(long)]
     pub json: bool,
@@ -517,6 +530,7 @@ impl Verb {
             | Self::Containers(_)
             | Self::Df(_)
             | Self::Logs(_)
+            | Self::LogFiles(_)
             | Self::Events(_)
             | Self::Insight(_)
             | Self::Alerts(Alerts { action: None, .. })
@@ -565,6 +579,7 @@ impl Cli {
                 | Verb::Exec(_)
                 | Verb::Containers(_)
                 | Verb::Logs(_)
+                | Verb::LogFiles(_)
                 | Verb::Events(_)
                 | Verb::Insight(_)
                 | Verb::Alerts(_)

@@ -340,6 +340,7 @@ const fn is_told(entry: &Entry) -> bool {
         | What::ScheduleSkipped { .. }
         | What::RunBegun { .. }
         | What::RunEnded { .. }
+        | What::LogRotated { .. }
         | What::OutputDropped { .. }
         | What::NotSent { .. }
         | What::Trouble { .. } => true,

@@ -98,6 +98,7 @@ async fn verb<O: Outside>(cli: Cli, ctx: &mut Context<'_>, outside: &O) -> Resul
         Some(Verb::Kinds(kinds)) => verbs::kinds::kinds(ctx, &kinds),
         Some(Verb::Containers(containers)) => verbs::containers::containers(ctx, outside, &place, &containers).await,
         Some(Verb::Logs(logs)) => verbs::logs::logs(ctx, outside, &place, &logs).await,
+        Some(Verb::LogFiles(files)) => verbs::log_files::log_files(ctx, outside, &place, &files).await,
         Some(Verb::Events(events)) => verbs::events::events(ctx, outside, &place, &events).await,
         Some(Verb::Insight(insight)) => verbs::insight::insight(ctx, &insight),
         Some(Verb::Alerts(alerts)) => verbs::alerts::alerts(ctx, outside, &place, &alerts).await,

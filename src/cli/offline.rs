@@ -185,6 +185,7 @@ const fn is_an_end(what: &What) -> bool {
         | What::ScheduleSkipped { .. }
         | What::RunBegun { .. }
         | What::RunEnded { .. }
+        | What::LogRotated { .. }
         | What::Found { .. }
         | What::Remedied { .. }
         | What::RemedyJudged { .. }

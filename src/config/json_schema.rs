@@ -16,10 +16,12 @@ const SIGNAL: &str = "^([Ss][Ii][Gg])?[A-Za-z0-9+-]+$";
 const SERVICE_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
 /// Maps that other maps refer to by name.
-const SHARED: [(&str, &Table); 41] = [
+const SHARED: [(&str, &Table); 43] = [
     ("service", &schema::SERVICE),
     ("defaults", &schema::DEFAULTS),
     ("logs", &schema::LOGS),
+    ("log_file", &schema::LOG_FILE),
+    ("rotate", &schema::ROTATE),
     ("backoff", &schema::BACKOFF),
     ("deploy", &schema::DEPLOY),
     ("resources", &schema::RESOURCES),
@@ -189,6 +191,9 @@ fn form(word: &Word) -> Option<Value> {
         ("build", "text or map") => any_of(vec![scalar(), reference("build")]),
         ("schedule", "text or map") => any_of(vec![scalar(), reference("schedule")]),
         ("watch", "text, list or map") => any_of(vec![scalar(), list_of(&scalar()), reference("watch")]),
+        (_, "list of log files") => {
+            any_of(vec![scalar(), list_of(&json!({ "anyOf": [scalar(), reference("log_file")] }))])
+        }
         (_, "kind, or none") => scalar(),
         (_, "true, false or map") => any_of(vec![json!({ "type": "boolean" }), matching(TRUTH), reference("deep")]),
         (_, "map of figure to thresholds") => any_of(vec![map_to(&reference("threshold"))]),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use super::{
-    attributes, environment, limits,
+    attributes, environment, limits, log_files,
     logs::PartialLogs,
     nearest::did_you_mean,
     reader::{Fields, Reader},
@@ -33,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) attributes: Attributes,
     pub(crate) logs: PartialLogs,
+    pub(crate) log_files: Option<Vec<log_files::Written>>,
 }
 
 /// Single keys of `backoff`.
@@ -110,6 +111,7 @@ impl Settings {
             limits: limits::read(reader, fields),
             attributes: if is_container { Attributes::default() } else { attributes::read(reader, fields) },
             logs: PartialLogs::read(reader, fields),
+            log_files: log_files::read(reader, fields),
         }
     }
 
@@ -133,6 +135,7 @@ impl Settings {
             limits: limits::over(self.limits, below.limits),
             attributes: self.attributes.over(&below.attributes),
             logs: self.logs.over(below.logs),
+            log_files: self.log_files.or_else(|| below.log_files.clone()),
         }
     }
 }

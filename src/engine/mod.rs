@@ -34,6 +34,7 @@ mod projects;
 mod reload;
 mod remember;
 mod revision;
+mod rotate;
 mod spare;
 mod state;
 mod step;

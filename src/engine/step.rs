@@ -113,6 +113,9 @@ impl Engine {
                 }
             }
             Event::FilesChanged { service, change } => self.files_changed(&service, change),
+            Event::LogFilesDue { service, files } => self.log_files_due(&service, &files),
+            Event::LogFilesMoved { service, run, signal } => self.log_files_moved(&service, run, signal),
+            Event::LogFilesRotated { service, files } => self.log_files_rotated(&service, files),
             Event::RanBeside { run, outcome } => self.ran_beside(run, outcome),
             Event::Fixed(fixed) => self.fixed(fixed),
             Event::Stalled { gap } => self.stalled(gap),

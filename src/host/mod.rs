@@ -182,6 +182,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let veil = veil::Veil::of(&config.environment);
     let learning = veil.clone();
     let learner = Learner::new(move |service, values| learning.learn_values(service, values));
+    let lines = output.downgrade();
     let world = World::start(
         world::Settings { open_files: config.open_files, shim: config.shim, learner, ..world::Settings::default() },
         events.clone(),
@@ -245,7 +246,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
                 },
                 config.care,
                 edits::Edits::start(events.downgrade(), config.auto_reload.then(|| reload_by(calls.downgrade()))),
-                watches::Watches::new(events.downgrade()),
+                watches::Watches::new(events.downgrade(), lines, world.runs_view()),
             ),
             world,
             store,

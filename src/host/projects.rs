@@ -26,6 +26,7 @@ use crate::{
         event::Event,
         heritage::{Found, FoundState, Heritage},
         ids::{ProjectName, RequestId, RunId, ServiceId},
+        log_file::RotationRound,
         project::{Problem, ProjectSpec},
         record::ServiceRecord,
         service::BaseEnvironment,
@@ -35,6 +36,7 @@ use crate::{
     world::{
         World, clock,
         journal::{self, Journal},
+        own_files::Views,
         store::{EntryFilter, Store},
     },
 };
@@ -151,6 +153,8 @@ impl Projects {
             place.claim.has_opened(&place.spec);
             let (spec, name) = (Arc::clone(&place.spec), place.spec.name.clone());
             self.places.insert(name.clone(), place);
+            // Known before the first line of its files is given.
+            self.means.veil.learn(&spec);
             self.watches.take(&spec);
             let (environment, base) = self.environment_of(&name);
             self.edits.take(&InForce { spec, environment, base });
@@ -164,10 +168,21 @@ impl Projects {
         // A project of the same name elsewhere is another one.
         if let Some(place) = self.places.get_mut(&spec.name).filter(|place| place.spec.root == spec.root) {
             place.spec = Arc::clone(spec);
+            self.means.veil.learn(spec);
             self.watches.take(spec);
             self.edits.take_again(spec);
             place.claim.has_opened(spec);
         }
+    }
+
+    /// Begins to rotate files that a service writes itself.
+    pub(super) fn rotate(&self, round: RotationRound) {
+        self.watches.rotate(round);
+    }
+
+    /// What can be said of files that services write themselves; it blocks. None where nobody looks after them.
+    pub(super) fn log_files(&self) -> Option<Views> {
+        self.watches.log_files()
     }
 
     /// The project is no longer under care.

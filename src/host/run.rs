@@ -239,7 +239,11 @@ impl Loop {
                 let (service, origin, asker) = (service.clone(), *origin, asker.clone());
                 self.step(Input::Event(Event::RawLogsAsked { service, origin, asker }))
             }
-            Query::Logs { .. } | Query::Entries { .. } | Query::ShellContext { .. } | Query::Disk => Turn::GoOn,
+            Query::Logs { .. }
+            | Query::Entries { .. }
+            | Query::ShellContext { .. }
+            | Query::Disk
+            | Query::LogFiles { .. } => Turn::GoOn,
         }
     }
 
@@ -359,6 +363,7 @@ impl Loop {
                     let _left = asker.send(reply);
                 }
             }
+            Effect::Rotate(round) => self.projects.rotate(round),
             Effect::Notify { ticket, route, notice } => self.notifier.send(ticket, route, notice),
             Effect::Quit => return Turn::Quit,
         }
@@ -474,6 +479,13 @@ impl Loop {
             Query::Disk => {
                 let reading = self.world.disk();
                 tokio::spawn(async move { answer.send(reading.await.map_or_else(Answer::Unavailable, Answer::Disk)) });
+            }
+            Query::LogFiles { service } => {
+                let Some(look) = self.projects.log_files() else {
+                    let _left = answer.send(Answer::LogFiles(Vec::new()));
+                    return;
+                };
+                tokio::task::spawn_blocking(move || answer.send(Answer::LogFiles(look(service.as_ref()))));
             }
             Query::ShellContext { service } => {
                 let secrets = self.veil.values_of(&service);

@@ -12,6 +12,7 @@ use super::{
     heritage::Heritage,
     hooks::{HookKind, HookResult},
     ids::{Epoch, ProjectName, RequestId, RunId, ServiceId},
+    log_file::{DueFile, Rotated},
     metric::Sample,
     own::Fixed,
     phase::{Exit, PortHolder},
@@ -19,6 +20,7 @@ use super::{
     probe::{ProbeKind, ProbeOutcome},
     project::{Problem, ProjectRecord, ProjectSpec},
     service::Containment,
+    signal::Signal,
     time::Timestamp,
 };
 
@@ -324,6 +326,29 @@ pub enum Event {
         service: ServiceId,
         /// Bytes, since the last such event.
         bytes: u64,
+    },
+    /// Files that a service writes itself are to be rotated by what is declared. Told again until they are.
+    LogFilesDue {
+        /// Whose.
+        service: ServiceId,
+        /// Which, and why; never empty.
+        files: Vec<DueFile>,
+    },
+    /// Files of a round have other names now: the service is to open them anew.
+    LogFilesMoved {
+        /// Whose.
+        service: ServiceId,
+        /// The run that writes them.
+        run: RunId,
+        /// What tells it.
+        signal: Signal,
+    },
+    /// Answer to `Effect::Rotate`.
+    LogFilesRotated {
+        /// Whose.
+        service: ServiceId,
+        /// What became of each.
+        files: Vec<Rotated>,
     },
     /// Everybody who could watch is leaving: stop everything, then answer with `Effect::Quit`.
     ShutdownAsked,

@@ -84,6 +84,8 @@ impl SpecMark {
             limits,
             attributes,
             logs,
+            // They are looked after beside it.
+            log_files: _,
             tty,
             depends_on: _,
             // It tells how the service is looked at, not how it is made.

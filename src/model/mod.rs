@@ -18,6 +18,7 @@ pub mod ids;
 pub mod intake;
 pub mod level;
 pub mod log;
+pub mod log_file;
 pub mod mark;
 pub mod metric;
 pub mod occasion;

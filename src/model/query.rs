@@ -6,6 +6,7 @@ use super::{
     deed::DiskUse,
     ids::ServiceId,
     log::LogBatch,
+    log_file::LogFileView,
     policy::{Asker, Origin},
     secret::SecretValues,
     timeline::Entry,
@@ -35,6 +36,11 @@ pub enum Query {
     },
     /// What takes up space on Docker's disk.
     Disk,
+    /// Files that services write themselves, of one or all (`service: None`).
+    LogFiles {
+        /// Whose.
+        service: Option<ServiceId>,
+    },
     /// Directory and environment for a shell beside a service. Answered to a console in the same process only.
     ShellContext {
         /// Beside which.
@@ -51,6 +57,8 @@ pub enum Answer {
     Entries(Vec<Entry>),
     /// To [`Query::Disk`].
     Disk(Arc<DiskUse>),
+    /// To [`Query::LogFiles`]: declared ones first, service by service.
+    LogFiles(Vec<LogFileView>),
     /// To [`Query::ShellContext`].
     ShellContext {
         /// The service's directory.

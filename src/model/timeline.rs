@@ -9,6 +9,7 @@ use super::{
     exam::Grade,
     hooks::HookKind,
     ids::{ProjectName, RunId, ServiceName},
+    log_file::short_bytes,
     phase::{Exit, Hold, PortHolder},
     policy::{Asker, Autopilot, Origin},
     probe::ProbeKind,
@@ -286,6 +287,16 @@ pub enum What {
         /// Bytes.
         bytes: u64,
     },
+    /// A file that it writes itself was set aside.
+    LogRotated {
+        /// Which.
+        file: String,
+        /// Bytes that were set aside.
+        bytes: u64,
+        /// Why it was not, a clause; none: it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
     /// Its schedule had a time at which cas did not run, or the machine slept.
     ScheduleMissed {
         /// That time, as its zone shows it.
@@ -466,6 +477,7 @@ impl Entry {
             | What::Handled { error: None, .. }
             | What::Unsilenced
             | What::RunEnded { error: None, .. }
+            | What::LogRotated { error: None, .. }
             | What::Found { grade: Grade::Notice, .. }
             | What::Hook { failed: None, .. }
             | What::Held { .. } => Severity::Info,
@@ -498,6 +510,7 @@ impl Entry {
             | What::ScheduleMissed { .. }
             | What::ScheduleSkipped { .. }
             | What::RunEnded { error: Some(_), .. }
+            | What::LogRotated { error: Some(_), .. }
             | What::Hook { failed: Some(_), .. }
             | What::Found { grade: Grade::Warning, .. }
             | What::Remedied { .. }
@@ -608,6 +621,10 @@ impl Entry {
             What::Released { running } => format!("cas ended, {running} service{} left running", plural(*running)),
             What::ShimReplaced => "its shim was replaced; the service was not touched".to_owned(),
             What::OutputDropped { bytes } => format!("{bytes} bytes of output could not be kept"),
+            What::LogRotated { file, bytes, error: None } => {
+                format!("{file} rotated, {} set aside", short_bytes(*bytes))
+            }
+            What::LogRotated { file, error: Some(error), .. } => format!("{file} not rotated: {error}"),
             What::ScheduleMissed { due, made_up: true } => format!("made up for {due}"),
             What::ScheduleMissed { due, made_up: false } => format!("missed {due}"),
             What::ScheduleSkipped { due } => format!("left out at {due}"),

@@ -504,8 +504,13 @@ fn program(command: &tokio::process::Command) -> String {
 pub(crate) async fn history(handle: &Handle) -> Vec<Arc<LogBatch>> {
     match handle.query(Query::Logs { service: None }).await {
         Ok(Answer::Logs(batches)) => batches,
-        Ok(Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Disk(_) | Answer::Unavailable(_)) | Err(_) => {
-            Vec::new()
-        }
+        Ok(
+            Answer::Entries(_)
+            | Answer::ShellContext { .. }
+            | Answer::Disk(_)
+            | Answer::LogFiles(_)
+            | Answer::Unavailable(_),
+        )
+        | Err(_) => Vec::new(),
     }
 }

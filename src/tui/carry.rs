@@ -129,7 +129,7 @@ impl Carrier {
                 Ok(command)
             }
             Ok(Answer::Unavailable(why)) => Err(why),
-            Ok(Answer::Logs(_) | Answer::Entries(_) | Answer::Disk(_)) => {
+            Ok(Answer::Logs(_) | Answer::Entries(_) | Answer::Disk(_) | Answer::LogFiles(_)) => {
                 Err(format!("the engine did not say where {service} runs"))
             }
             Err(gone) => Err(gone.to_string()),

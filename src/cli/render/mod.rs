@@ -11,6 +11,7 @@ pub mod graph;
 pub mod health;
 pub mod insight;
 pub mod kinds;
+pub mod log_files;
 pub mod logs;
 pub mod projects;
 pub mod reply;

@@ -68,6 +68,7 @@ pub(in crate::cli) async fn act(
         | Command::Restart { .. }
         | Command::Kill { .. }
         | Command::Signal { .. }
+        | Command::Rotate { .. }
         | Command::Reload
         | Command::Open { .. }
         | Command::Close { .. }
@@ -186,6 +187,7 @@ fn absolute(ctx: &Context<'_>, command: &Command) -> Command {
         | Command::Restart { .. }
         | Command::Kill { .. }
         | Command::Signal { .. }
+        | Command::Rotate { .. }
         | Command::Reload
         | Command::Close { .. }
         | Command::Maintenance { .. }
@@ -331,6 +333,7 @@ impl Goal {
             Command::Restart { .. } | Command::Recreate { .. } => Want::UpAnew,
             Command::Stop { .. } | Command::Kill { .. } => Want::Down,
             Command::Signal { .. }
+            | Command::Rotate { .. }
             | Command::Reload
             | Command::Open { .. }
             | Command::Close { .. }

@@ -25,7 +25,7 @@ pub(in crate::cli) async fn df(
     let disk = match reached.handle.query(Query::Disk).await? {
         Answer::Disk(disk) => disk,
         Answer::Unavailable(why) => return Err(Failure::failed(why)),
-        Answer::Logs(_) | Answer::Entries(_) | Answer::ShellContext { .. } => {
+        Answer::Logs(_) | Answer::Entries(_) | Answer::ShellContext { .. } | Answer::LogFiles(_) => {
             return Err(Failure::failed("the engine answered something else".to_owned()));
         }
     };

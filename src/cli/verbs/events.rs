@@ -107,7 +107,7 @@ async fn older(ctx: &mut Context<'_>, reached: &Reached, snapshot: &Snapshot) ->
             ctx.say(&format!("cas: what happened before cannot be read: {}", text::plain(&why)));
             Ok(Vec::new())
         }
-        Answer::Logs(_) | Answer::ShellContext { .. } | Answer::Disk(_) => Ok(Vec::new()),
+        Answer::Logs(_) | Answer::ShellContext { .. } | Answer::Disk(_) | Answer::LogFiles(_) => Ok(Vec::new()),
     }
 }
 

@@ -56,7 +56,7 @@ pub(in crate::cli) async fn exec(
             Ok(ended(code))
         }
         Answer::Unavailable(why) => Err(Failure::failed(why)),
-        Answer::Logs(_) | Answer::Entries(_) | Answer::Disk(_) => {
+        Answer::Logs(_) | Answer::Entries(_) | Answer::Disk(_) | Answer::LogFiles(_) => {
             Err(Failure::failed("the engine answered something else".to_owned()))
         }
     }

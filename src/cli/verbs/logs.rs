@@ -138,7 +138,7 @@ async fn known_values(
                     known.insert(name, value);
                 }
             }
-            Answer::Logs(_) | Answer::Entries(_) | Answer::Disk(_) | Answer::Unavailable(_) => {}
+            Answer::Logs(_) | Answer::Entries(_) | Answer::Disk(_) | Answer::LogFiles(_) | Answer::Unavailable(_) => {}
         }
     }
     Ok((known, given))
@@ -169,7 +169,7 @@ async fn raw(
     match handle.query(Query::RawLogs { service, origin: Origin::Cli, asker: Some(asker) }).await? {
         Answer::Logs(batches) => Ok(batches),
         Answer::Unavailable(why) => Err(Failure::new(Outcome::Refused, why)),
-        Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Disk(_) => {
+        Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Disk(_) | Answer::LogFiles(_) => {
             Err(Failure::failed("the engine answered something else".to_owned()))
         }
     }
@@ -218,7 +218,7 @@ impl Reader {
                 batches.iter().try_for_each(|batch| self.take_and_write(ctx, batch))?;
             }
             Answer::Unavailable(why) => ctx.say(&format!("cas: {}", text::plain(&why))),
-            Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Disk(_) => {}
+            Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Disk(_) | Answer::LogFiles(_) => {}
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ pub(super) mod health;
 pub(super) mod insight;
 pub(super) mod install;
 pub(super) mod kinds;
+pub(super) mod log_files;
 pub(super) mod logs;
 pub(super) mod papers;
 pub(super) mod ports;

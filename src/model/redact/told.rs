@@ -67,6 +67,12 @@ impl Redactor {
                     self.own(error);
                 }
             }
+            What::LogRotated { file, bytes: _, error } => {
+                self.own(file);
+                if let Some(error) = error {
+                    self.own(error);
+                }
+            }
             What::Handled { container: _, deed: _, error } => {
                 if let Some(error) = error {
                     self.own(error);

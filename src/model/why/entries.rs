@@ -137,6 +137,7 @@ fn matters(entry: &Entry) -> bool {
         | What::ScheduleSkipped { .. }
         | What::RunBegun { .. }
         | What::RunEnded { .. }
+        | What::LogRotated { .. }
         | What::Found { .. }
         | What::AlarmFired { .. }
         | What::AlarmResolved { .. }
@@ -201,6 +202,7 @@ fn theme(entry: &Entry) -> String {
         | What::ScheduleSkipped { .. }
         | What::RunBegun { .. }
         | What::RunEnded { .. }
+        | What::LogRotated { .. }
         | What::AlarmFired { .. }
         | What::AlarmResolved { .. }
         | What::NotSent { .. }

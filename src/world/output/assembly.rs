@@ -231,6 +231,21 @@ impl Assembly {
         self.close(ready);
     }
 
+    /// Whether a line of standard output has begun and not ended.
+    pub(in crate::world) const fn has_unfinished(&self) -> bool {
+        self.stdout.unfinished().is_some()
+    }
+
+    /// Nobody has gone on with a line of standard output for a while: what is there is handed on as a piece of it.
+    pub(in crate::world) fn give(&mut self, ready: &mut VecDeque<Draft>) {
+        let (run, wall_us) = (self.run.unwrap_or(RunId(0)), self.last_us);
+        if self.has_unfinished() {
+            let open = self.open.get_or_insert_with(|| Open { run, wall_us, gathering: Gathering::default() });
+            self.stdout.give(&mut open.gathering);
+        }
+        self.close(ready);
+    }
+
     /// What stands at the end and before no line becomes lines, too: for whoever reads only once.
     pub(in crate::world) fn finish_notes(&mut self, ready: &mut VecDeque<Draft>) {
         let (run, wall_us) = (self.run.unwrap_or(RunId(0)), self.last_us);

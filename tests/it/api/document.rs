@@ -169,6 +169,7 @@ async fn every_command_and_its_reply_are_in_the_document() {
             | Verb::Recreate
             | Verb::Pull
             | Verb::Rm
+            | Verb::Rotate
             | Verb::Reload
             | Verb::Unsilence => {}
         }

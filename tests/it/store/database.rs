@@ -90,9 +90,10 @@ const fn number(what: &What) -> usize {
         What::Paused => 50,
         What::Resumed { .. } => 51,
         What::Handled { .. } => 52,
+        What::LogRotated { .. } => 53,
     }
 }
-const VARIANTS: usize = 53;
+const VARIANTS: usize = 54;
 
 fn every_what() -> Vec<What> {
     let odd = Duration::new(90_061, 1_002_003);
@@ -113,6 +114,7 @@ fn every_what() -> Vec<What> {
         What::Resumed { after: odd },
         What::Handled { container: text.clone(), deed: "removed".to_owned(), error: None },
         What::Handled { container: text.clone(), deed: "removed".to_owned(), error: Some(text.clone()) },
+        What::LogRotated { file: text.clone(), bytes: u64::MAX >> 1, error: Some(text.clone()) },
         What::Started { pid: u32::MAX, attempt: 0 },
         What::Ready { after: odd },
         What::Unhealthy { probe: ProbeKind::Liveness, detail: text.clone() },
