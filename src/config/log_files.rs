@@ -276,14 +276,14 @@ fn complete(reader: &mut Reader<'_>, written: &WrittenRotation, draft: &Draft) -
     let how = match written.how {
         Some(WrittenHow::CopyTruncate) => How::CopyTruncate,
         Some(WrittenHow::Signal(Some(signal))) => How::Signal(signal),
-        Some(WrittenHow::Signal(None)) => match known {
-            Some(signal) => How::Signal(signal),
-            None => {
+        Some(WrittenHow::Signal(None)) => {
+            let Some(signal) = known else {
                 let message = "how: it is not known on which signal this service opens its log files anew";
                 reader.error(written.at, message, "write signal: USR1 or what its manual says, or how: copytruncate");
                 return None;
-            }
-        },
+            };
+            How::Signal(signal)
+        }
         Some(WrittenHow::Auto) | None => known.map_or(How::CopyTruncate, How::SignalIfCaught),
     };
     let WrittenRotation { at: _, max_size, max_age, keep, keep_for, compress, how: _ } = *written;

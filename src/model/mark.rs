@@ -187,6 +187,7 @@ mod tests {
             limits: Limits { cpus: Some(1.5), memory_bytes: Some(1 << 20), pids: None },
             attributes: crate::model::attributes::Attributes::default(),
             logs: LogPolicy::default(),
+            log_files: Arc::default(),
             tty: false,
             depends_on: BTreeMap::new(),
             nature: None,

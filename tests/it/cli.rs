@@ -12,6 +12,7 @@ mod health;
 mod hostile;
 mod insight;
 mod lists;
+mod log_files;
 mod ports;
 mod story;
 mod units;

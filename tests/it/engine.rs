@@ -26,6 +26,7 @@ mod records;
 mod reload;
 mod restarts;
 mod revisions;
+mod rotations;
 mod script;
 mod spawning;
 mod specs;

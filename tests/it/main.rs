@@ -21,6 +21,7 @@ mod import;
 mod journal;
 mod keys;
 mod kinds;
+mod log_files;
 mod notify;
 mod output;
 mod picture;

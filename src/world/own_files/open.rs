@@ -77,8 +77,8 @@ pub(super) fn looks_like_log(path: &Path) -> bool {
     let is_named = ends.iter().any(|end| name.ends_with(end)) || name == "log" || name.contains(".log.");
     // Data of a database may lie in a directory of that name, too: there only what is named as text is meant.
     let directory = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().to_ascii_lowercase();
-    let is_in_logs = matches!(directory.as_str(), "log" | "logs")
-        && (!name.contains('.') || name.ends_with(".txt") || name.ends_with(".json"));
+    let is_text = Path::new(&name).extension().is_none_or(|end| end == "txt" || end == "json");
+    let is_in_logs = matches!(directory.as_str(), "log" | "logs") && is_text;
     is_named || is_in_logs
 }
 

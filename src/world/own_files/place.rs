@@ -4,7 +4,6 @@
 //! third user, or has a second name.
 
 use std::{
-    ffi::CString,
     fs::File,
     io,
     os::fd::{AsFd, OwnedFd},
@@ -115,8 +114,7 @@ impl Place {
     pub(super) fn all_names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.0)?.take(MOST_NAMES) {
-            let name = CString::from(entry?.file_name().to_owned());
-            if let Ok(name) = name.into_string()
+            if let Ok(name) = entry?.file_name().to_owned().into_string()
                 && name != "."
                 && name != ".."
             {

@@ -26,7 +26,7 @@ use crate::{
         log_file::{self, DueBy, DueFile, LogFileView, LogFiles, MOST_FILES, RotationRound, Stand},
         time::Timestamp,
     },
-    world::clock::Clock,
+    world::clock::{self, Clock},
 };
 
 /// Between two looks at what processes have open.
@@ -240,7 +240,8 @@ struct Work<'a> {
     tell: Tell,
     /// When it was last looked what processes have open.
     found: Option<Timestamp>,
-    passed: Option<std::time::Instant>,
+    /// When the last pass began, by the clock of this machine.
+    passed: Option<Timestamp>,
     /// Wall clock minus boot clock at the last pass, microseconds.
     offset_us: Option<i64>,
     /// Until when the wall clock is mistrusted.
@@ -260,7 +261,7 @@ impl Work<'_> {
                 self.carry_out(&declared, &round);
                 continue;
             }
-            let left = self.passed.map_or(Duration::ZERO, |passed| pause.saturating_sub(passed.elapsed()));
+            let left = self.passed.map_or(Duration::ZERO, |passed| pause.saturating_sub(clock::now().since(passed)));
             if !state.is_new && (declared.is_empty() || !left.is_zero()) {
                 if declared.is_empty() {
                     drop(self.shared.bell.wait(state));
@@ -271,7 +272,7 @@ impl Work<'_> {
             }
             state.is_new = false;
             drop(state);
-            self.passed = Some(std::time::Instant::now());
+            self.passed = Some(clock::now());
             self.pass(&declared);
         }
     }
@@ -302,10 +303,10 @@ impl Work<'_> {
 
     /// Waits until it holds, for so long at most, or until all of this ends.
     fn await_until(&self, patience: Duration, holds: &dyn Fn() -> bool) -> bool {
-        let begun = std::time::Instant::now();
+        let begun = clock::now();
         while !holds() {
             let state = lock(self.shared);
-            if state.has_ended || begun.elapsed() >= patience {
+            if state.has_ended || clock::now().since(begun) >= patience {
                 return false;
             }
             // Woken or not, it is looked again.

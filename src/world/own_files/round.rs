@@ -282,9 +282,11 @@ pub(super) fn tidy(place: &Place, name: &str, rotation: &Rotation, oldest_us: Op
 }
 
 fn said(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => format!("{error}: cas needs to write to its directory"),
-        io::ErrorKind::StorageFull => "its disk is full".to_owned(),
-        _ => error.to_string(),
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        format!("{error}: cas needs to write to its directory")
+    } else if error.kind() == io::ErrorKind::StorageFull {
+        "its disk is full".to_owned()
+    } else {
+        error.to_string()
     }
 }

@@ -35,7 +35,10 @@ pub(super) fn rotated(place: &Place, name: &str) -> io::Result<Vec<(u32, bool)>>
 pub(super) fn shift(place: &Place, name: &str, keep: u32) -> io::Result<()> {
     let there = rotated(place, name)?;
     let has = |number: u32| there.iter().any(|(one, _)| *one == number);
-    let last = (1..).take_while(|number| has(*number)).last().unwrap_or(0);
+    let mut last = 0;
+    while has(last + 1) {
+        last += 1;
+    }
     for number in (1..=last).rev() {
         for is_compressed in there.iter().filter(|(one, _)| *one == number).map(|(_, is_compressed)| *is_compressed) {
             let from = names::rotated(name, number, is_compressed);
@@ -256,7 +259,7 @@ mod tests {
             let name = entry.file_name().into_string().unwrap();
             let bytes = fs::read(entry.path()).unwrap();
             let mut text = String::new();
-            if name.ends_with(".gz") {
+            if Path::new(&name).extension().is_some_and(|end| end == "gz") {
                 GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
             } else {
                 text = String::from_utf8(bytes).unwrap();
@@ -293,7 +296,7 @@ mod tests {
         let place = at(dir.path());
         let path = dir.path().join("a.log");
         fs::write(&path, "one\n").unwrap();
-        let mut writer = fs::File::options().append(true).open(&path).unwrap();
+        let mut writer = File::options().append(true).open(&path).unwrap();
         let mut copied = copy(&place, "a.log").unwrap();
         writer.write_all(b"two\n").unwrap();
         copied.catch_up().unwrap();
@@ -347,7 +350,7 @@ mod tests {
         fs::remove_dir(dir.path().join("a.log.8")).unwrap();
         prune(&place, "a.log", 7, None).unwrap();
         let names = |dir: &Path| {
-            let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+            let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
             let mut names: Vec<String> = fs::read_dir(dir).unwrap().map(name).collect();
             names.sort_unstable();
             names

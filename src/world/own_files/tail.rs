@@ -28,6 +28,8 @@ const FAR_BEHIND: u64 = 32 << 20;
 const KEPT_BEHIND: u64 = 1 << 20;
 /// A file that was replaced is let go of when it has brought nothing for so long.
 const LET_GO: Duration = Duration::from_secs(15);
+/// So many bytes before the place that was reached tell whether a file is what it was.
+const KNOWN_BY: usize = 64;
 /// A line that has begun and not gone on for so long is shown as far as it is there.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -44,6 +46,9 @@ pub(super) struct Tail {
     earlier: u64,
     /// When it last brought something.
     fed: Timestamp,
+    /// When it was last written to as the last look saw it, and the bytes before `offset`: by them it is known again.
+    modified: i64,
+    last: Vec<u8>,
 }
 
 /// What a look at a file has brought.
@@ -68,6 +73,8 @@ impl Tail {
             generation: 0,
             earlier: 0,
             fed: now,
+            modified: i64::MIN,
+            last: Vec::new(),
         };
         if is_old {
             tail.earlier = length;
@@ -102,10 +109,11 @@ impl Tail {
         let Ok(found) = rustix::fs::fstat(&self.file) else { return look };
         let length = u64::try_from(found.st_size).unwrap_or(0);
         self.assembly.count_from(*seq);
-        if length < self.offset {
+        if length < self.offset || (modified_us(&found) != self.modified && !self.is_known_again()) {
             // It was emptied: what it holds now is new.
             self.begin_anew(&mut ready);
         }
+        self.modified = modified_us(&found);
         if length.saturating_sub(self.offset) > FAR_BEHIND {
             self.pass_over(length - KEPT_BEHIND, &mut ready);
         }
@@ -172,6 +180,17 @@ impl Tail {
         self.assembly.take(Piece::Bytes { at, stream: Stream::Stdout, run, wall_us, bytes }, ready);
         self.assembly.close(ready);
         self.offset += bytes.len() as u64;
+        self.last.extend_from_slice(&bytes[bytes.len().saturating_sub(KNOWN_BY)..]);
+        let surplus = self.last.len().saturating_sub(KNOWN_BY);
+        self.last.drain(..surplus);
+    }
+
+    /// Whether what was read last is still there: a file that was emptied may be as long as it was by the time somebody looks.
+    fn is_known_again(&self) -> bool {
+        let mut there = [0; KNOWN_BY];
+        let there = &mut there[..self.last.len()];
+        let at = self.offset.saturating_sub(self.last.len() as u64);
+        self.file.read_exact_at(there, at).is_ok() && *there == *self.last
     }
 
     fn begin_anew(&mut self, ready: &mut VecDeque<Draft>) {
@@ -181,6 +200,7 @@ impl Tail {
         self.generation += 1;
         self.offset = 0;
         self.earlier = 0;
+        self.last.clear();
     }
 
     /// Counts the lines up to the one that begins behind `to`, and goes on there.
@@ -210,6 +230,7 @@ impl Tail {
         self.assembly = begun(next);
         self.generation += 1;
         self.earlier = 0;
+        self.last.clear();
     }
 }
 
@@ -252,7 +273,7 @@ mod tests {
         }
 
         fn append(&self, text: &[u8]) {
-            fs::File::options().append(true).open(&self.path).unwrap().write_all(text).unwrap();
+            File::options().append(true).open(&self.path).unwrap().write_all(text).unwrap();
         }
 
         fn lines(&mut self, tail: &mut Tail) -> Vec<(u64, String)> {
@@ -324,6 +345,17 @@ mod tests {
         assert_eq!(rig.lines(&mut tail), numbered(2, &["unfinished", "new"]));
         rig.append(b"more\n");
         assert_eq!(rig.lines(&mut tail), numbered(4, &["more"]));
+    }
+
+    #[test]
+    fn a_file_that_was_emptied_and_is_as_long_as_before_is_known_by_its_bytes() {
+        let mut rig = Rig::new(b"one\n");
+        let mut tail = rig.tail(true);
+        rig.lines(&mut tail);
+        fs::write(&rig.path, "two\n").unwrap();
+        let later = std::time::SystemTime::now() + Duration::from_secs(1);
+        File::options().append(true).open(&rig.path).unwrap().set_modified(later).unwrap();
+        assert_eq!(rig.lines(&mut tail), numbered(1, &["two"]));
     }
 
     #[test]

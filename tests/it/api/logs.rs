@@ -96,7 +96,11 @@ async fn a_connected_handle_is_fed_as_a_local_one() {
 async fn kept(handle: &cas::host::handle::Handle) -> Vec<Arc<cas::model::log::LogBatch>> {
     match handle.query(Query::Logs { service: None }).await.unwrap() {
         Answer::Logs(batches) => batches,
-        other @ (Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Disk(_) | Answer::Unavailable(_)) => {
+        other @ (Answer::Entries(_)
+        | Answer::ShellContext { .. }
+        | Answer::Disk(_)
+        | Answer::LogFiles(_)
+        | Answer::Unavailable(_)) => {
             panic!("{other:?}")
         }
     }

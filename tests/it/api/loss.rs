@@ -88,7 +88,9 @@ fn played(
                 let said = match query {
                     Query::Logs { .. } | Query::RawLogs { .. } => Answer::Logs(kept.clone()),
                     Query::Entries { .. } => Answer::Entries(stored.clone()),
-                    Query::ShellContext { .. } | Query::Disk => Answer::Unavailable("no".to_owned()),
+                    Query::ShellContext { .. } | Query::Disk | Query::LogFiles { .. } => {
+                        Answer::Unavailable("no".to_owned())
+                    }
                 };
                 answer.send(said).unwrap();
             }
@@ -162,7 +164,11 @@ async fn over_a_killed_engine_and_the_next_nothing_of_timeline_and_output_is_los
     assert_eq!(numbered(&more).last(), Some(&(6, 1013)));
     match client.query(Query::Entries { limit: 10 }).await.unwrap() {
         Answer::Entries(entries) => assert_eq!(entries.last().unwrap().seq, 5, "numbered as it is shown"),
-        other @ (Answer::Logs(_) | Answer::ShellContext { .. } | Answer::Disk(_) | Answer::Unavailable(_)) => {
+        other @ (Answer::Logs(_)
+        | Answer::ShellContext { .. }
+        | Answer::Disk(_)
+        | Answer::LogFiles(_)
+        | Answer::Unavailable(_)) => {
             panic!("{other:?}")
         }
     }

@@ -74,7 +74,11 @@ async fn a_console_on_it_sees_and_is_refused_in_a_sentence() {
     let service = handle.snapshot().services[0].id.clone();
     match handle.query(Query::ShellContext { service }).await.unwrap() {
         Answer::Unavailable(why) => assert!(why.contains("only shows"), "{why}"),
-        other @ (Answer::Logs(_) | Answer::Entries(_) | Answer::ShellContext { .. } | Answer::Disk(_)) => {
+        other @ (Answer::Logs(_)
+        | Answer::Entries(_)
+        | Answer::ShellContext { .. }
+        | Answer::Disk(_)
+        | Answer::LogFiles(_)) => {
             panic!("{other:?}")
         }
     }

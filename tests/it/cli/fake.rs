@@ -110,6 +110,9 @@ pub(crate) fn engine_leaving(
                 Call::Query { query: Query::Disk, answer } => {
                     let _ = answer.send(Answer::Disk(Arc::new(fixture::disk())));
                 }
+                Call::Query { query: Query::LogFiles { .. }, answer } => {
+                    let _ = answer.send(Answer::LogFiles(fixture::log_files()));
+                }
                 Call::Query { query: Query::ShellContext { .. }, answer } => {
                     let _ = answer.send(Answer::Unavailable("no".to_owned()));
                 }

@@ -7,6 +7,7 @@ use cas::model::{
     history::History,
     ids::{ProjectName, RunId, ServiceId, ServiceName},
     log::{self, LogBatch, LogLine, Stream},
+    log_file::{How, LogFileView, Rotation},
     metric::RunUsage,
     phase::{Exit, Health, Phase},
     policy::{Autopilot, Origin},
@@ -14,6 +15,7 @@ use cas::model::{
     service::{
         Backoff, CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, Source, StopPlan,
     },
+    signal::Signal,
     snapshot::{Counts, DependencyView, EngineView, HostView, ProjectView, ServiceView, Snapshot},
     time::Timestamp,
     timeline::{Entry, What},
@@ -180,6 +182,7 @@ fn spec(service: &str, line: u32, depends_on: &[(&str, Condition)]) -> Arc<Servi
         limits: cas::model::service::Limits::default(),
         attributes: cas::model::attributes::Attributes::default(),
         logs: cas::model::service::LogPolicy::default(),
+        log_files: Arc::default(),
         tty: false,
         id: id(service),
         kind: ServiceKind::Process,
@@ -232,6 +235,41 @@ pub(crate) fn record(project: &str, root: &str) -> ProjectRecord {
         remote: None,
         moved_from: None,
     }
+}
+
+/// One file that is rotated, one that is only followed and cannot be, and one that nobody has declared.
+pub(crate) fn log_files() -> Vec<LogFileView> {
+    let rotation = Rotation {
+        max_bytes: Some(50 << 20),
+        max_age: Some(Duration::from_hours(24)),
+        keep: 7,
+        keep_for: None,
+        compress: true,
+        how: How::SignalIfCaught(Signal::Usr1),
+    };
+    let found = |service: &str, file: &str| {
+        LogFileView::found(&id(service), &PathBuf::from("/srv/shop").join(file), file.to_owned(), 4096)
+    };
+    vec![
+        LogFileView {
+            declared: true,
+            bytes: Some(10 << 20),
+            bytes_per_s: Some(2048.0),
+            follow: true,
+            lines: 12,
+            rotate: Some(rotation),
+            rotated_us: Some(NOON - 3 * 3_600_000_000),
+            next: Some("size, in 5h".to_owned()),
+            ..found("web", "log/web.log")
+        },
+        LogFileView {
+            declared: true,
+            follow: true,
+            trouble: Some("it is a symbolic link: name the file itself".to_owned()),
+            ..found("db", "log/db.log")
+        },
+        found("web", "log/sql.log"),
+    ]
 }
 
 /// What takes up space: something of each kind.

@@ -25,6 +25,7 @@ pub(crate) fn spec(ready: Option<&str>) -> ServiceSpec {
         limits: cas::model::service::Limits::default(),
         attributes: cas::model::attributes::Attributes::default(),
         logs: LogPolicy::default(),
+        log_files: std::sync::Arc::default(),
         tty: false,
         id: id("web"),
         kind: ServiceKind::Process,

@@ -42,7 +42,7 @@ impl House {
                     let _left = answer.send(Answer::Entries(entries));
                 });
             }
-            Call::Query { query: Query::ShellContext { .. } | Query::Disk, answer } => {
+            Call::Query { query: Query::ShellContext { .. } | Query::Disk | Query::LogFiles { .. }, answer } => {
                 let _left = answer.send(Answer::Unavailable("not here".to_owned()));
             }
             Call::Tty { answer, .. } => {
