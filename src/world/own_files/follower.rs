@@ -21,7 +21,7 @@ use rustix::{
 use tokio::sync::mpsc;
 
 use super::{
-    Declared, Runs,
+    Declared, Users,
     place::{Identity, Owners, Place, identity, why_closed},
     tail::{Look, Tail},
 };
@@ -96,7 +96,7 @@ impl Follower {
     /// Starts with no file.
     pub(super) fn start(
         output: mpsc::WeakSender<Taken>,
-        runs: Arc<dyn Runs>,
+        users: Arc<Users>,
         emptied: Arc<Emptied>,
         known: Known,
     ) -> std::io::Result<Self> {
@@ -105,7 +105,7 @@ impl Follower {
         let theirs = Arc::clone(&shared);
         let work = Work {
             output,
-            runs,
+            users,
             emptied,
             known,
             streams: BTreeMap::new(),
@@ -150,6 +150,8 @@ struct Stream {
     left: VecDeque<Tail>,
     next_seq: u64,
     lines: u64,
+    /// A file that was left alone: where it may be read after all it is as old as it was then.
+    refused: Option<Identity>,
 }
 
 /// The one instance that tells of all directories.
@@ -164,7 +166,7 @@ struct Means {
 
 struct Work {
     output: mpsc::WeakSender<Taken>,
-    runs: Arc<dyn Runs>,
+    users: Arc<Users>,
     emptied: Arc<Emptied>,
     known: Known,
     streams: BTreeMap<Key, Stream>,
@@ -231,8 +233,8 @@ impl Work {
         let mut meant: BTreeSet<Key> = BTreeSet::new();
         let mut sought: BTreeSet<Key> = BTreeSet::new();
         for service in declared {
-            let run = self.runs.writer(&service.service).map_or(RunId(0), |(run, _)| run);
-            let owners = Owners::and(self.runs.user(&service.service));
+            let run = self.users.runs.writer(&service.service).map_or(RunId(0), |(run, _)| run);
+            let owners = self.users.owners(&service.service);
             let mut room = MOST_FILES;
             for files in service.files.iter().filter(|files| files.follow) {
                 let pattern = (service.service.clone(), files.pattern());
@@ -248,7 +250,7 @@ impl Work {
                     room -= 1;
                     let mut stream = self.streams.remove(&key).unwrap_or_default();
                     if let Ok(place) = &place {
-                        let trouble = stream.take_in(place, &name, owners, is_new);
+                        let trouble = stream.take_in(place, &name, &owners, is_new);
                         self.mark(&key, trouble);
                     }
                     let outcome = self.read(&mut stream, &key, (&service.place, run));
@@ -364,13 +366,14 @@ impl Work {
 
 impl Stream {
     fn is_open(&self) -> bool {
-        self.current.is_some() || !self.left.is_empty()
+        self.current.is_some() || !self.left.is_empty() || self.refused.is_some()
     }
 
     /// Looks whether another file has the name now; why it is not read, if it is not. `is_new`: the name was looked for before, so that a file that has appeared
     /// is new from its first line on.
-    fn take_in(&mut self, place: &Place, name: &str, owners: Owners, is_new: bool) -> Option<String> {
+    fn take_in(&mut self, place: &Place, name: &str, owners: &Owners, is_new: bool) -> Option<String> {
         let Ok(found) = place.stat(name) else {
+            self.refused = None;
             // What was open is read to its end: it may have got another name. Where it has none it takes up room for nobody.
             if self.current.as_ref().is_some_and(|tail| tail.is_deleted() && tail.has_rested(clock::now())) {
                 self.leave();
@@ -382,8 +385,12 @@ impl Stream {
         }
         if let Some(why) = owners.objection(&found) {
             self.leave();
+            if !is_new {
+                self.refused = Some(identity(&found));
+            }
             return Some(why);
         }
+        let is_new = is_new && self.refused != Some(identity(&found));
         let opened = place.file(name, OFlags::RDONLY).and_then(|file| {
             // It may have been exchanged in between.
             let found = rustix::fs::fstat(&file)?;
@@ -393,6 +400,7 @@ impl Stream {
             Ok(tail) => {
                 self.leave();
                 self.current = Some(tail);
+                self.refused = None;
                 None
             }
             Err(error) => Some(format!("it cannot be read: {error}")),

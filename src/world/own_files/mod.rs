@@ -15,9 +15,11 @@ mod steps;
 mod tail;
 
 use std::{
+    collections::BTreeMap,
     io,
+    os::unix::fs::MetadataExt,
     path::PathBuf,
-    sync::{Arc, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -25,17 +27,24 @@ use tokio::sync::mpsc;
 
 use self::{
     follower::{Emptied, Follower, Known},
+    place::Owners,
     rotator::Rotator,
 };
-use super::{clock::Clock, output::Taken};
+use super::{
+    clock::{self, Clock},
+    output::Taken,
+};
 use crate::model::{
     ids::{RunId, ServiceId},
     log_file::{DueFile, LogFileView, LogFiles, Rotated, RotationRound},
     signal::Signal,
+    time::Timestamp,
 };
 
 /// Between two passes.
 pub const PAUSE: Duration = Duration::from_secs(15);
+/// Between two looks as whom a service runs.
+const USERS_AGAIN: Duration = Duration::from_secs(3);
 
 /// A service and its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,11 +72,39 @@ pub trait Runs: std::fmt::Debug + Send + Sync {
     fn writer(&self, service: &ServiceId) -> Option<(RunId, u32)>;
     /// Every process of it that is known.
     fn processes(&self, service: &ServiceId) -> Vec<u32>;
-    /// The user as whom it runs; none where nothing of it runs.
-    fn user(&self, service: &ServiceId) -> Option<u32> {
-        use std::os::unix::fs::MetadataExt;
-        let (_, pid) = self.writer(service)?;
-        std::fs::metadata(format!("/proc/{pid}")).ok().map(|about| about.uid())
+}
+
+/// As whom each service runs, or ran last: a server that gives its rights up gives its files to that user.
+#[derive(Debug)]
+struct Users {
+    runs: Arc<dyn Runs>,
+    kept: Mutex<BTreeMap<ServiceId, (Timestamp, Vec<u32>)>>,
+}
+
+impl Users {
+    /// Who may own files of a service, as seen a moment ago.
+    fn owners(&self, service: &ServiceId) -> Owners {
+        self.owners_within(service, USERS_AGAIN)
+    }
+
+    /// The same, as seen no longer ago than that.
+    fn owners_within(&self, service: &ServiceId, age: Duration) -> Owners {
+        let now = clock::now();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let (looked, users) = kept.entry(service.clone()).or_insert_with(|| (Timestamp::default(), Vec::new()));
+        if now.since(*looked) >= age {
+            *looked = now;
+            let main = self.runs.writer(service).map(|(_, pid)| pid);
+            let processes = main.into_iter().chain(self.runs.processes(service));
+            let user = |pid| std::fs::metadata(format!("/proc/{pid}")).ok().map(|about| about.uid());
+            let mut found: Vec<u32> = processes.filter_map(user).collect();
+            found.sort_unstable();
+            found.dedup();
+            if !found.is_empty() {
+                *users = found;
+            }
+        }
+        Owners::and(users.clone())
     }
 }
 
@@ -103,7 +140,7 @@ impl OwnFiles {
         runs: Arc<dyn Runs>,
         tell: impl Fn(News) + Send + 'static,
     ) -> io::Result<Self> {
-        Self::with_clock(output, runs, tell, Arc::new(super::clock::now), PAUSE)
+        Self::with_clock(output, runs, tell, Arc::new(clock::now), PAUSE)
     }
 
     /// The same by another clock than that of this machine for what is due and kept, with so much of real time between two passes.
@@ -118,8 +155,9 @@ impl OwnFiles {
         pause: Duration,
     ) -> io::Result<Self> {
         let (emptied, known) = (Arc::new(Emptied::default()), Known::default());
-        let follower = Follower::start(output, Arc::clone(&runs), Arc::clone(&emptied), Arc::clone(&known))?;
-        let rotator = Rotator::start(runs, emptied, Box::new(tell), clock, pause)?;
+        let users = Arc::new(Users { runs, kept: Mutex::default() });
+        let follower = Follower::start(output, Arc::clone(&users), Arc::clone(&emptied), Arc::clone(&known))?;
+        let rotator = Rotator::start(users, emptied, Box::new(tell), clock, pause)?;
         Ok(Self { follower, rotator, known })
     }
 

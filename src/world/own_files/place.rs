@@ -23,21 +23,21 @@ const MOST_NAMES: usize = 10_000;
 /// How a directory is opened.
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// Who may own a log file: ourselves, and whoever the service runs as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who may own a log file: ourselves, and whoever the processes of the service run as.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Owners {
-    pub(super) ours: u32,
-    pub(super) service: Option<u32>,
+    ours: u32,
+    service: Vec<u32>,
 }
 
 impl Owners {
-    /// Ourselves, and that user.
-    pub(super) fn and(service: Option<u32>) -> Self {
+    /// Ourselves, and those users.
+    pub(super) fn and(service: Vec<u32>) -> Self {
         Self { ours: rustix::process::geteuid().as_raw(), service }
     }
 
     /// Why a file is left alone, a clause; none: it is not.
-    pub(super) fn objection(self, found: &Stat) -> Option<String> {
+    pub(super) fn objection(&self, found: &Stat) -> Option<String> {
         if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
             let kind = if FileType::from_raw_mode(found.st_mode) == FileType::Symlink {
                 "a symbolic link"
@@ -46,7 +46,7 @@ impl Owners {
             };
             return Some(format!("it is {kind}: name the file itself"));
         }
-        if found.st_uid != self.ours && Some(found.st_uid) != self.service {
+        if found.st_uid != self.ours && !self.service.contains(&found.st_uid) {
             return Some(format!("it belongs to user {}, who is neither cas nor the service", found.st_uid));
         }
         (found.st_nlink > 1).then(|| format!("it has {} names (hard links): another may be meant", found.st_nlink))
@@ -221,15 +221,15 @@ mod tests {
         std::os::unix::fs::symlink("a.log", place.path().join("d.log")).unwrap();
         fs::create_dir(place.path().join("e.log")).unwrap();
         let at = Place::open(&files(place.path(), "", "*.log")).unwrap();
-        let owners = Owners::and(None);
+        let owners = Owners::and(Vec::new());
         let judged = ["a.log", "b.log", "d.log", "e.log"].map(|name| owners.objection(&at.stat(name).unwrap()));
         assert_eq!(judged[0], None);
         for (objection, word) in judged[1..].iter().zip(["hard links", "symbolic link", "plain file"]) {
             assert!(objection.as_deref().is_some_and(|why| why.contains(word)), "{objection:?}");
         }
-        let others = Owners { ours: owners.ours + 1, service: None };
+        let others = Owners { ours: owners.ours + 1, service: Vec::new() };
         assert!(others.objection(&at.stat("a.log").unwrap()).is_some_and(|why| why.contains("neither")));
-        let of_service = Owners { service: Some(owners.ours), ..others };
+        let of_service = Owners { service: vec![owners.ours], ..others };
         assert_eq!(of_service.objection(&at.stat("a.log").unwrap()), None);
         assert!(at.file("d.log", rustix::fs::OFlags::RDONLY).is_err(), "a link is not opened");
     }

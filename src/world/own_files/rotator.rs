@@ -13,7 +13,7 @@ use std::{
 use rustix::fs::{AtFlags, StatxFlags};
 
 use super::{
-    Declared, News, Runs,
+    Declared, News, Users,
     follower::Emptied,
     names, open,
     place::{Identity, Owners, Place, identity, why_closed},
@@ -49,7 +49,7 @@ pub(super) struct Rotator(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     bell: Condvar,
-    runs: Arc<dyn Runs>,
+    users: Arc<Users>,
     clock: ClockOf,
 }
 
@@ -94,13 +94,13 @@ type Tell = Box<dyn Fn(News) + Send>;
 impl Rotator {
     /// Starts with no file.
     pub(super) fn start(
-        runs: Arc<dyn Runs>,
+        users: Arc<Users>,
         emptied: Arc<Emptied>,
         tell: Tell,
         clock: Clock,
         pause: Duration,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared { state: Mutex::default(), bell: Condvar::new(), runs, clock: ClockOf(clock) });
+        let shared = Arc::new(Shared { state: Mutex::default(), bell: Condvar::new(), users, clock: ClockOf(clock) });
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new().name("cas-rotate".to_owned()).spawn(move || {
             // On Linux this is the thread's alone. Without it we are only as important as others.
@@ -144,7 +144,7 @@ impl Rotator {
             let now = (shared.clock.0)();
             let mut views = Vec::new();
             for one in declared.iter().filter(|one| service.is_none_or(|service| *service == one.service)) {
-                views.extend(views_of(one, &seen, &*shared.runs, now));
+                views.extend(views_of(one, &seen, &shared.users, now));
                 views.extend(found.get(&one.service).into_iter().flatten().cloned());
             }
             views
@@ -160,8 +160,8 @@ impl Drop for Rotator {
 }
 
 /// What can be said of the declared files of a service.
-fn views_of(declared: &Declared, seen: &BTreeMap<PathBuf, Seen>, runs: &dyn Runs, now: Timestamp) -> Vec<LogFileView> {
-    let owners = Owners::and(runs.user(&declared.service));
+fn views_of(declared: &Declared, seen: &BTreeMap<PathBuf, Seen>, users: &Users, now: Timestamp) -> Vec<LogFileView> {
+    let owners = users.owners(&declared.service);
     let mut views: Vec<LogFileView> = Vec::new();
     for files in declared.files.iter() {
         let (place, names) = match Place::open(files).and_then(|place| Ok((place.names(files)?, place))) {
@@ -183,7 +183,7 @@ fn views_of(declared: &Declared, seen: &BTreeMap<PathBuf, Seen>, runs: &dyn Runs
             }
             if let Some(place) = &place {
                 let seen = seen.get(&view.path);
-                describe(&mut view, (place, &name), files, (seen, owners), now);
+                describe(&mut view, (place, &name), files, (seen, &owners), now);
             }
             views.push(view);
         }
@@ -195,7 +195,7 @@ fn describe(
     view: &mut LogFileView,
     (place, name): (&Place, &str),
     files: &LogFiles,
-    (seen, owners): (Option<&Seen>, Owners),
+    (seen, owners): (Option<&Seen>, &Owners),
     now: Timestamp,
 ) {
     let Ok(found) = place.stat(name) else { return };
@@ -280,7 +280,7 @@ impl Work<'_> {
     fn carry_out(&self, declared: &[Declared], round: &RotationRound) {
         let files = declared.iter().find(|one| one.service == round.service).map_or_else(Vec::new, |one| {
             let means = Means {
-                runs: &*self.shared.runs,
+                users: &self.shared.users,
                 emptied: self.emptied,
                 tell: &|news| (self.tell)(news),
                 await_until: &|patience, holds| self.await_until(patience, holds),
@@ -322,13 +322,13 @@ impl Work<'_> {
         let mut seen = BTreeMap::new();
         let mut due: Vec<(ServiceId, Vec<DueFile>)> = Vec::new();
         for one in declared {
-            let owners = Owners::and(self.shared.runs.user(&one.service));
+            let owners = self.shared.users.owners(&one.service);
             let mut of_service = Vec::new();
             for files in one.files.iter() {
                 let Ok(place) = Place::open(files) else { continue };
                 for name in round::meant(&place, files).unwrap_or_default() {
                     let path = files.path(&name);
-                    let (file, why) = self.look_at((&place, &name), files, owners, before.get(&path), now);
+                    let (file, why) = self.look_at((&place, &name), files, &owners, before.get(&path), now);
                     if let Some(why) = why {
                         of_service.push(DueFile { path: path.clone(), why });
                     }
@@ -353,7 +353,7 @@ impl Work<'_> {
         &self,
         (place, name): (&Place, &str),
         files: &LogFiles,
-        owners: Owners,
+        owners: &Owners,
         before: Option<&Seen>,
         now: Timestamp,
     ) -> (Option<Seen>, Option<DueBy>) {
@@ -397,7 +397,7 @@ impl Work<'_> {
     fn find(&self, declared: &[Declared]) {
         let mut found = BTreeMap::new();
         for one in declared {
-            let processes = self.shared.runs.processes(&one.service);
+            let processes = self.shared.users.runs.processes(&one.service);
             if processes.is_empty() {
                 continue;
             }

@@ -8,10 +8,10 @@ use std::{collections::BTreeMap, io, time::Duration};
 use rustix::fs::FileType;
 
 use super::{
-    Declared, News, Runs,
+    Declared, News, Users,
     follower::Emptied,
     names, open,
-    place::{Owners, Place, identity, why_closed},
+    place::{Place, identity, why_closed},
     steps,
 };
 use crate::model::{
@@ -25,7 +25,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a round needs of others.
 pub(super) struct Means<'a> {
-    pub(super) runs: &'a dyn Runs,
+    pub(super) users: &'a Users,
     pub(super) emptied: &'a Emptied,
     pub(super) tell: &'a dyn Fn(News),
     /// Waits until a condition holds, or for so long; true where it holds.
@@ -69,7 +69,7 @@ impl Target {
 pub(super) fn perform(declared: &Declared, round: &RotationRound, means: &Means<'_>) -> Vec<Rotated> {
     let mut outcomes = Vec::new();
     let targets = targets(declared, round, &mut outcomes);
-    let owners = Owners::and(means.runs.user(&declared.service));
+    let owners = means.users.owners_within(&declared.service, Duration::ZERO);
     let mut signalled: BTreeMap<(RunId, Signal), Vec<Target>> = BTreeMap::new();
     for target in targets {
         let objection = target.place.stat(&target.name).ok().and_then(|found| owners.objection(&found));
@@ -140,7 +140,7 @@ pub(super) fn meant(place: &Place, files: &LogFiles) -> io::Result<Vec<String>> 
 
 /// How a file is rotated now, or why it is not.
 fn way(target: &Target, declared: &Declared, run: Option<RunId>, means: &Means<'_>) -> Result<Way, String> {
-    let writer = means.runs.writer(&declared.service);
+    let writer = means.users.runs.writer(&declared.service);
     let (signal, or_copy) = match target.rotation.how {
         How::CopyTruncate if target.is_unfinished() => return Ok(Way::Rename),
         How::CopyTruncate => return Ok(Way::Copy),
@@ -225,7 +225,7 @@ fn put_back(target: &Target, signal: Signal) -> Result<u64, String> {
 fn copy(target: &Target, declared: &Declared, means: &Means<'_>) -> Result<u64, String> {
     let Target { place, name, rotation, files: _ } = target;
     let found = place.stat(name).map_err(|error| said(&error))?;
-    if let Some(one) = open::written(&means.runs.processes(&declared.service)).get(&identity(&found))
+    if let Some(one) = open::written(&means.users.runs.processes(&declared.service)).get(&identity(&found))
         && !one.appends
     {
         return Err(

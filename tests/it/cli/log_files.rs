@@ -31,7 +31,13 @@ async fn told(line: &str) -> Ran {
 async fn files_of_services_are_told_with_how_they_are_rotated_and_what_is_not_declared() {
     let ran = told("cas log-files").await;
     assert_eq!(ran.outcome, Outcome::Ok, "{}", ran.stderr);
-    insta::assert_snapshot!(ran.stdout, @"");
+    insta::assert_snapshot!(ran.stdout, @r"
+    SERVICE  FILE         SIZE  GROWTH  SHOWN  ROTATED                                                   LAST  NEXT         HOW
+    web      log/web.log   10M    2K/s  yes    50M or 1day, 7 kept                                     3h ago  size, in 5h  SIGUSR1, else copytruncate
+    db       log/db.log     4K       -  yes    never                                                        -  -            -
+    web      log/sql.log    4K       -  no     not declared: add to log_files to follow and rotate it       -  -            -
+    log/db.log: it is a symbolic link: name the file itself
+    ");
     let ran = told("cas log-files db").await;
     assert!(!ran.stdout.contains("log/web.log"), "{}", ran.stdout);
     let ran = told("cas log-files --json").await;

@@ -59,10 +59,15 @@ fn a_directory_that_is_made_later_is_looked_into() {
     let mut files = rig.files("a.log", None);
     files.directory = rig.path("log");
     files.prefix = "log/".to_owned();
-    rig.watch(vec![files]);
+    rig.watch(vec![files, rig.files("b.log", None)]);
     eventually("it is said that it is not there", || {
         rig.view("log/a.log").trouble.is_some_and(|why| why.contains("not there (yet)"))
     });
+    // Whoever reads has looked for it.
+    for line in ["1", "2"] {
+        rig.append("b.log", &format!("{line}\n"));
+        rig.await_line("b.log", line);
+    }
     fs::create_dir(rig.path("log")).unwrap();
     rig.append("log/a.log", "first\n");
     rig.await_line("log/a.log", "first");

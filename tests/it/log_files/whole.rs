@@ -68,7 +68,7 @@ services:
       exec 3>>log/web.log
       trap 'exec 3>>log/web.log' USR1
       echo started
-      n=0; while :; do n=$((n + 1)); echo \"line $n\" >&3; sleep 0.01; done
+      n=0; while :; do n=$$((n + 1)); echo \"line $$n\" >&3; sleep 0.01; done
     log_files:
       - path: log/*.log
         rotate: {max_size: 4K, signal: USR1, keep: 2}
@@ -85,8 +85,9 @@ services:
     let view = place.log_file("log/web.log");
     assert_eq!((view["declared"].as_bool(), view["rotate"]["how"].as_str()), (Some(true), Some("SIGUSR1")));
     assert!(view["rotated_at"].is_string() && view["trouble"].is_null(), "{view}");
-    let said = place.told(&["rotate", "web"]);
-    assert!(said.contains("rotate the log files of web"), "{said}");
+    let ran = place.cas(&["rotate", "web"]);
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success() && said.contains("rotate the log files of web"), "{said}");
     eventually("a person's word is told, too", || place.told(&["events"]).contains("asked: rotate web"));
     eventually("no more are kept than is declared", || {
         let names = names(&place.file("log"));
@@ -163,9 +164,9 @@ services:
     asked.sort_unstable();
     eventually("every request is in a file, once", || {
         let mut written = on_disk(&place.file("log"), "access.log");
-        written.retain(|line| line != "/first" || asked.contains(line));
+        // Those of probes and deep looks are not ours.
+        written.retain(|line| line == "/first" || line.split('/').skip(1).all(|part| part.parse::<u32>().is_ok()));
         written.sort_unstable();
-        written.dedup_by(|one, other| one == other && *one == "/first");
         written == asked
     });
     let shown = place.told(&["logs", "web", "--no-prefix"]);
