@@ -44,6 +44,7 @@ fn every_command_of_the_model_is_a_verb_with_the_same_words_as_in_the_palette() 
         "rm web --force --volumes",
         "prune images volumes --everything",
         "signal HUP web",
+        "rotate web",
         "reload",
         "open /srv/shop",
         "close shop",
