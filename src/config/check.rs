@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{Loaded, logs::on_full_label};
+use super::{Loaded, log_files::how_label, logs::on_full_label};
 use crate::model::{
+    log_file::LogFiles,
     occasion::{OccasionView, Replica},
     project::Problem,
     redact::Redactor,
@@ -42,6 +43,8 @@ pub struct Understood {
     pub limits: Limits,
     /// How its output is kept.
     pub logs: LogPolicy,
+    /// Files that it writes itself.
+    pub log_files: Vec<LogFiles>,
     /// It runs in a terminal of its own.
     pub tty: bool,
     /// `file:line:column` of its name.
@@ -121,8 +124,24 @@ fn service_json(service: &Understood) -> Value {
             "on_full": on_full_label(service.logs.on_full),
             "split_streams": service.logs.split_streams,
         },
+        "log_files": service.log_files.iter().map(log_files_json).collect::<Vec<_>>(),
         "tty": service.tty,
         "source": service.source,
+    })
+}
+
+fn log_files_json(files: &LogFiles) -> Value {
+    json!({
+        "path": files.path(&files.name),
+        "follow": files.follow,
+        "rotate": files.rotate.map(|rotate| json!({
+            "max_size": rotate.max_bytes,
+            "max_age_seconds": rotate.max_age.map(|age| age.as_secs()),
+            "keep": rotate.keep,
+            "keep_for_seconds": rotate.keep_for.map(|time| time.as_secs()),
+            "compress": rotate.compress,
+            "how": how_label(rotate.how),
+        })),
     })
 }
 

@@ -24,6 +24,7 @@ use crate::model::{
     exam::Nature,
     hooks::Hooks,
     ids::{ProjectName, ServiceId, ServiceName},
+    log_file::LogFiles,
     occasion::{OccasionView, Occasions},
     probe::{Probe, ProbeKind},
     service::{CommandLine, Condition, Dependency, Port, RestartPolicy, ServiceKind, ServiceSpec, StopPlan, Strategy},
@@ -62,6 +63,8 @@ pub(crate) struct Draft {
     /// What its container is made from; none of a process.
     pub(crate) container: Option<ContainerSpec>,
     pub(crate) settings: Settings,
+    /// Files that it writes itself; known when all are read.
+    pub(crate) log_files: Vec<LogFiles>,
     pub(crate) edges: Vec<Edge>,
     pub(crate) probes: BTreeMap<ProbeKind, Arc<Probe>>,
     pub(crate) hooks: Hooks,
@@ -118,6 +121,7 @@ impl Draft {
             occasions: OccasionView::of(&self.occasions, None),
             limits: self.settings.limits,
             logs: self.settings.logs.complete(),
+            log_files: self.log_files.clone(),
             tty: self.tty,
             source: self.at.in_file(self.file.as_deref().unwrap_or(file)).to_string(),
         }
@@ -150,6 +154,7 @@ impl Draft {
             limits: self.settings.limits,
             attributes: self.settings.attributes,
             logs: self.settings.logs.complete(),
+            log_files: self.log_files.into(),
             tty: self.tty,
             depends_on,
             nature: self.nature,
@@ -238,6 +243,7 @@ fn read_within(reader: &mut Reader<'_>, key: &Key, node: &Node, defaults: &Setti
         occasions,
         description: fields.get("description").and_then(|node| reader.text("description", node)),
         settings,
+        log_files: Vec::new(),
     })
 }
 

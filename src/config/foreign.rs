@@ -285,6 +285,7 @@ fn drafts_of(
             command: Some(command.clone()),
             container: container.clone(),
             settings: settings.clone(),
+            log_files: Vec::new(),
             edges: edges.clone(),
             hooks: Hooks::default(),
             asked: Asked::default(),

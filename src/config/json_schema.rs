@@ -16,10 +16,12 @@ const SIGNAL: &str = "^([Ss][Ii][Gg])?[A-Za-z0-9+-]+$";
 const SERVICE_NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
 
 /// Maps that other maps refer to by name.
-const SHARED: [(&str, &Table); 41] = [
+const SHARED: [(&str, &Table); 45] = [
     ("service", &schema::SERVICE),
     ("defaults", &schema::DEFAULTS),
     ("logs", &schema::LOGS),
+    ("log_file", &schema::LOG_FILE),
+    ("rotate", &schema::ROTATE),
     ("backoff", &schema::BACKOFF),
     ("deploy", &schema::DEPLOY),
     ("resources", &schema::RESOURCES),
@@ -48,6 +50,8 @@ const SHARED: [(&str, &Table); 41] = [
     ("env_file", &schema::ENV_FILE),
     ("port", &schema::PORT),
     ("api", &schema::API),
+    ("mask", &schema::MASK),
+    ("log_format", &schema::LOG_FORMAT),
     ("alerts", &schema::ALERTS),
     ("route", &schema::ROUTE),
     ("rule", &schema::RULE),
@@ -61,8 +65,21 @@ const SHARED: [(&str, &Table); 41] = [
 ];
 
 /// Those of them that the user's file has, too.
-const OF_USERS: [&str; 11] =
-    ["api", "alerts", "route", "rule", "webhook", "pager", "telegram", "ntfy", "email", "quiet_hours", "send_to"];
+const OF_USERS: [&str; 13] = [
+    "api",
+    "mask",
+    "log_format",
+    "alerts",
+    "route",
+    "rule",
+    "webhook",
+    "pager",
+    "telegram",
+    "ntfy",
+    "email",
+    "quiet_hours",
+    "send_to",
+];
 
 /// The schema of `cas.yaml`, or with `user` that of the user's `config.yaml`.
 #[must_use]
@@ -82,7 +99,7 @@ pub fn json_schema(user: bool) -> Value {
         } else {
             body.insert("required".to_owned(), json!(["services"]));
             root.append(body);
-            let shared = SHARED.iter().filter(|(name, _)| *name != "api");
+            let shared = SHARED.iter().filter(|(name, _)| !["api", "mask", "log_format"].contains(name));
             let defs: Map<String, Value> = shared.map(|(name, table)| ((*name).to_owned(), map_of(table))).collect();
             root.insert("$defs".to_owned(), Value::Object(defs));
         }
@@ -189,6 +206,9 @@ fn form(word: &Word) -> Option<Value> {
         ("build", "text or map") => any_of(vec![scalar(), reference("build")]),
         ("schedule", "text or map") => any_of(vec![scalar(), reference("schedule")]),
         ("watch", "text, list or map") => any_of(vec![scalar(), list_of(&scalar()), reference("watch")]),
+        (_, "list of log files") => {
+            any_of(vec![scalar(), list_of(&json!({ "anyOf": [scalar(), reference("log_file")] }))])
+        }
         (_, "kind, or none") => scalar(),
         (_, "true, false or map") => any_of(vec![json!({ "type": "boolean" }), matching(TRUTH), reference("deep")]),
         (_, "map of figure to thresholds") => any_of(vec![map_to(&reference("threshold"))]),
@@ -200,6 +220,7 @@ fn form(word: &Word) -> Option<Value> {
         (_, "map of data") => reference("fresh"),
         (_, "URL, or queue") => any_of(vec![scalar(), reference("queue")]),
         (_, "duration, or newest") => any_of(vec![json!({ "type": "number" }), matching(DURATION), reference("keep")]),
+        (_, "list of formats") => any_of(vec![list_of(&reference("log_format"))]),
         (_, "list of remedies") => {
             let words = json!({ "enum": ["restart", "restart-with-dependents", "recreate"] });
             any_of(vec![list_of(&json!({ "anyOf": [words, reference("remedy")] }))])
@@ -394,7 +415,7 @@ mod tests {
         let ((project, of_project), (user, of_user)) = (all(false), all(true));
         assert!(has(&project, &schema::PROJECT) && has(&user, &schema::USER));
         for (name, table) in SHARED {
-            let document = if name == "api" { &of_user } else { &of_project };
+            let document = if ["api", "mask", "log_format"].contains(&name) { &of_user } else { &of_project };
             let own = document["$defs"][name]["properties"].as_object().unwrap_or_else(|| panic!("{name}"));
             let names: BTreeSet<String> = own.keys().cloned().collect();
             assert!(has(&names, table), "{name}");

@@ -9,9 +9,33 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::model::exam::{Protocol, Remedy, Rule, Sign};
+use crate::model::{
+    exam::{Protocol, Remedy, Rule, Sign},
+    signal::Signal,
+};
 
 pub use find::find;
+
+/// Programs that are no kind of their own and open their log files anew on a signal, as their manuals say.
+const REOPENING: [(&str, Signal); 7] = [
+    ("unicorn", Signal::Usr1),
+    ("unicorn_rails", Signal::Usr1),
+    ("gunicorn", Signal::Usr1),
+    ("rsyslogd", Signal::Hup),
+    ("syslog-ng", Signal::Hup),
+    ("supervisord", Signal::Usr2),
+    ("varnishncsa", Signal::Hup),
+];
+/// Words of a command line among which such a program is looked for: `bundle exec unicorn`.
+const FIRST_WORDS: usize = 4;
+
+/// The signal on which the program of a command line opens its log files anew, where it is no kind of its own.
+#[must_use]
+pub fn reopens_on(command: &[String]) -> Option<Signal> {
+    let unwrap::Inner::Program(words) = unwrap::unwrapped(command)? else { return None };
+    let of = |word: &String| REOPENING.iter().find(|(name, _)| *name == unwrap::base(word)).map(|(_, signal)| *signal);
+    words.iter().take(FIRST_WORDS).find_map(of)
+}
 
 /// A kind of service.
 #[derive(Debug, Clone, Deserialize)]
@@ -67,6 +91,9 @@ pub struct Kind {
     /// Options of the target where none are told.
     #[serde(default)]
     pub options: std::collections::BTreeMap<String, String>,
+    /// The signal on which its main process opens its log files anew.
+    #[serde(default)]
+    pub reopen: Option<Signal>,
     /// How its figures are judged.
     #[serde(default, rename = "rule")]
     pub rules: Vec<Rule>,

@@ -28,6 +28,7 @@ mod json_schema;
 pub mod kinds;
 pub mod layers;
 mod limits;
+mod log_files;
 mod logs;
 pub mod merge;
 mod nature;

@@ -97,6 +97,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, text: &str) -> Vec<Draft> {
             file: None,
             command: Some(CommandLine::Shell(line.to_owned())),
             settings: Settings { environment, ..Settings::default() },
+            log_files: Vec::new(),
             edges: Vec::new(),
             probes: BTreeMap::new(),
             asked: super::nature::Asked::default(),

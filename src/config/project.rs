@@ -11,7 +11,7 @@ use super::{
     dotenv::Assigned,
     draft::Draft,
     environment::{self, EnvFile, Named},
-    find, foreign, graph, honest, layers,
+    find, foreign, graph, honest, layers, log_files,
     logs::PartialLogs,
     nature,
     problems::{Fault, Place},
@@ -79,6 +79,7 @@ fn read_kind(mut reader: Reader<'_>, file: PathBuf, kind: FileKind, name: Option
         }
     }
     nature::settle(&mut reader, &mut drafts);
+    log_files::settle(&mut reader, &mut drafts);
     honest::settle(&mut reader, &mut drafts);
     graph::check(&mut reader, &mut drafts);
     let name = name.or(written_name).unwrap_or_else(|| name_of(&reader.root));

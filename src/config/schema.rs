@@ -144,6 +144,11 @@ pub(crate) const SERVICE: Table = Table {
             "Limits of each of its processes: `nofile: 1024`, or `{soft, hard}`, or `unlimited`; as, core, cpu, data, fsize, memlock, msgqueue, nofile, nproc, rss, sigpending, stack.",
         ),
         word("logs", "map", "How its output is kept; single keys over those of `defaults`; see *logs*."),
+        word(
+            "log_files",
+            "list of log files",
+            "Files that it writes itself: shown with its output, and rotated; see *log_files*.",
+        ),
         word("deploy", "map", "Compose's place for `replicas` and `resources.limits`; see *Limits*."),
         word("cpus", "number", "Short for `deploy.resources.limits.cpus`."),
         word("mem_limit", "size", "Short for `deploy.resources.limits.memory`."),
@@ -287,6 +292,7 @@ pub(crate) const DEFAULTS: Table = Table {
         word("nice", "-20 to 19", "As in a service."),
         word("ulimits", "map", "As in a service; a service may change single limits."),
         word("logs", "map", "As in a service; a service may change single keys of it."),
+        word("log_files", "list of log files", "As in a service; a service's own list takes its place."),
         word("deploy", "map", "As in a service; a service may change single limits."),
         word("cpus", "number", "As in a service."),
         word("mem_limit", "size", "As in a service."),
@@ -481,6 +487,40 @@ pub(crate) const LOGS: Table = Table {
             "true or false",
             "Standard error is shown apart. False: both share one pipe, in exact order. Default: `true`.",
         ),
+    ],
+    foreign: &[],
+};
+
+/// One of `log_files`, written as a map.
+pub(crate) const LOG_FILE: Table = Table {
+    owner: "a log file",
+    words: &[
+        word(
+            "path",
+            "text",
+            "The file, relative to `working_dir`; `*` and `?` in its last part mean several. Required.",
+        ),
+        word("follow", "true or false", "Its lines are shown with the output. Default: `true`."),
+        word("rotate", "map", "When and how it is rotated; see *rotate*. Default: it is never touched."),
+    ],
+    foreign: &[],
+};
+
+/// `rotate` of a log file.
+pub(crate) const ROTATE: Table = Table {
+    owner: "rotate",
+    words: &[
+        word("max_size", "size", "It is rotated when it is larger, at least `4K`."),
+        word("max_age", "duration", "It is rotated so long after the last time, at least `1m`."),
+        word("keep", "number from 1 to 1000", "Rotated files that are kept. Default: 7."),
+        word(
+            "keep_for",
+            "duration",
+            "Rotated files are kept for so long, at least `1m`. Default: as long as `keep` allows.",
+        ),
+        word("compress", "true or false", "All but the newest rotated file are compressed. Default: `true`."),
+        word("how", "auto, signal, copytruncate", "How it is rotated; see below. Default: `auto`."),
+        word("signal", "signal", "For `how: signal`: on which the service opens its files anew, such as `USR1`."),
     ],
     foreign: &[],
 };
@@ -790,8 +830,39 @@ pub(crate) const USER: Table = Table {
             "on or off",
             "Whether engines learn how long each service takes to be ready, and say when a start is slow. Default: `on`.",
         ),
+        word(
+            "log_formats",
+            "list of formats",
+            "Forms of log lines beside those that are known; see *Forms of log lines*.",
+        ),
+        word("mask", "map", "What is masked in output beside secrets; its keys are `emails` and `patterns`."),
         word("api", "map", "Who else may read; its key is `group`."),
         word("alerts", "map", "How you are told of what goes wrong where a project does not say; see *alerts*."),
+    ],
+    foreign: &[],
+};
+
+/// `mask` of the user's file.
+pub(crate) const MASK: Table = Table {
+    owner: "mask",
+    words: &[
+        word("emails", "true or false", "Whether addresses of e-mail are masked. Default: `false`."),
+        word("patterns", "list", "Regular expressions; what matches one of them is masked."),
+    ],
+    foreign: &[],
+};
+
+/// An entry of `log_formats` of the user's file.
+pub(crate) const LOG_FORMAT: Table = Table {
+    owner: "a format",
+    words: &[
+        word("name", "text", "How it is called. Required."),
+        word(
+            "pattern",
+            "regex",
+            "What such a line matches; its groups `time`, `level` and `message` are that, every other named group is a field. Required.",
+        ),
+        word("time", "text", "How `time` is written, as strftime(3) has it. Default: one of the known forms."),
     ],
     foreign: &[],
 };
@@ -978,6 +1049,8 @@ pub(crate) fn below(name: &str) -> Option<&'static Table> {
         "defaults" => &DEFAULTS,
         "backoff" => &BACKOFF,
         "logs" => &LOGS,
+        "log_files" => &LOG_FILE,
+        "rotate" => &ROTATE,
         "deploy" => &DEPLOY,
         "resources" => &RESOURCES,
         "limits" => &LIMITS,
@@ -1003,7 +1076,7 @@ pub(crate) fn below(name: &str) -> Option<&'static Table> {
     })
 }
 
-const TABLES: [(&str, &Table); 41] = [
+const TABLES: [(&str, &Table); 45] = [
     ("Project", &PROJECT),
     ("Service", &SERVICE),
     ("Defaults", &DEFAULTS),
@@ -1027,6 +1100,8 @@ const TABLES: [(&str, &Table); 41] = [
     ("watch", &WATCH),
     ("action", &ACTION),
     ("logs", &LOGS),
+    ("log_files", &LOG_FILE),
+    ("rotate", &ROTATE),
     ("deploy", &DEPLOY),
     ("resources", &RESOURCES),
     ("Limits", &LIMITS),
@@ -1035,6 +1110,8 @@ const TABLES: [(&str, &Table); 41] = [
     ("Ports as maps", &PORT),
     ("User file", &USER),
     ("api of the user file", &API),
+    ("Masks", &MASK),
+    ("Forms of log lines", &LOG_FORMAT),
     ("alerts", &ALERTS),
     ("Routes of alerts", &ROUTE),
     ("Rules of alerts", &RULE),

@@ -143,6 +143,10 @@ impl Engine {
                     format!("{} is no service of an open project: what it is made from is not known", first.name),
                     "open its project, or remove it and make it with what made it",
                 ),
+                Verb::Rotate => refuse(
+                    format!("{} is no service of an open project: no log files of it are declared", first.name),
+                    "Docker rotates what its containers write",
+                ),
                 Verb::Maintenance | Verb::Silence | Verb::Unsilence => refuse(
                     format!("{} is no service of an open project: nothing of it is healed, nobody alarmed", first.name),
                     "nothing is to be done",
@@ -474,6 +478,7 @@ const fn deed_of(command: &Command) -> Option<Deed> {
         Command::Rm { force, volumes, .. } => Deed::Remove { force: *force, volumes: *volumes },
         Command::Recreate { .. }
         | Command::Prune { .. }
+        | Command::Rotate { .. }
         | Command::Reload
         | Command::Open { .. }
         | Command::Close { .. }

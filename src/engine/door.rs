@@ -124,6 +124,7 @@ impl Engine {
             | Command::Recreate { .. }
             | Command::Pull { .. }
             | Command::Rm { .. }
+            | Command::Rotate { .. }
             | Command::Signal { .. } => targets,
         };
         let agreed = matches!(request.consent, Consent::Given(_));
@@ -189,6 +190,7 @@ impl Engine {
                     self.signal(id, *signal, by, asker.as_ref());
                 }
             }
+            Command::Rotate { .. } => draft.touched.iter().for_each(|id| self.rotate_asked(id, by)),
             Command::Maintenance { switch: Switch::On, lasts, .. } => {
                 self.begin_maintenance(&draft.touched, *lasts, by);
             }
@@ -240,6 +242,7 @@ const fn starts_something(command: &Command) -> bool {
         Command::Stop { .. }
         | Command::Kill { .. }
         | Command::Signal { .. }
+        | Command::Rotate { .. }
         | Command::Close { .. }
         | Command::Maintenance { .. }
         | Command::Silence { .. }

@@ -108,6 +108,7 @@ impl Engine {
                 draft.title = format!("send {signal} to {}", self.subject(&draft.touched));
                 draft
             }
+            Command::Rotate { .. } => self.draft_rotate(targets),
             Command::Reload => self.draft_reload(),
             Command::Open { directory, .. } => self.draft_open(directory),
             Command::Close { project } => self.draft_close(project),

@@ -238,6 +238,7 @@ impl Engine {
             | Command::Stop { .. }
             | Command::Kill { .. }
             | Command::Signal { .. }
+            | Command::Rotate { .. }
             | Command::Reload
             | Command::Maintenance { .. }
             | Command::Autopilot { .. } => None,

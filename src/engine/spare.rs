@@ -71,6 +71,8 @@ fn undeclared(project: &ProjectSpec, id: &ServiceId, care: RunCare) -> ServiceSp
         limits: Limits::default(),
         attributes: Attributes::default(),
         logs,
+        // What nobody declares any more is not touched.
+        log_files: Arc::default(),
         tty,
         depends_on: std::collections::BTreeMap::new(),
         nature: None,

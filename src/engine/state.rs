@@ -17,6 +17,7 @@ use super::{
     learn::Learnt,
     mend::Mends,
     revision::Revisions,
+    rotate::Rotations,
     still::Still,
 };
 use crate::model::{
@@ -261,6 +262,8 @@ pub(super) struct Service {
     /// What its starts have taught.
     pub(super) learnt: Learnt,
     pub(super) touched: Touched,
+    /// Its own log files.
+    pub(super) rotations: Rotations,
     pub(super) goal: Goal,
     pub(super) due: Option<Due>,
     /// Services whose ending waits until this one is gone.
@@ -346,6 +349,7 @@ impl Service {
             clock: Clock::default(),
             learnt: Learnt::default(),
             touched: Touched::default(),
+            rotations: Rotations::default(),
             goal: Goal::Down,
             due: None,
             awaited_by: Vec::new(),

@@ -96,6 +96,7 @@ impl Engine {
             Event::Examined { run, exam, round, result, took: _ } => self.examined(run, &exam, round, result),
             Event::RemedyDone { run, error, note } => self.remedy_done(run, error, &note),
             Event::SignSeen { service, pattern, line } => self.sign_seen(&service, &pattern, &line),
+            Event::PatternNews { service, news } => self.pattern_news(&service, news),
             Event::HookEnded { service, run, hook, result } => self.hook_ended(&service, run, hook, result),
             Event::LogMatched { run, kind } => self.log_matched(run, kind),
             Event::TimerFired { key, epoch } => self.woken(key, epoch),
@@ -113,6 +114,9 @@ impl Engine {
                 }
             }
             Event::FilesChanged { service, change } => self.files_changed(&service, change),
+            Event::LogFilesDue { service, files } => self.log_files_due(&service, &files),
+            Event::LogFilesMoved { service, run, signal } => self.log_files_moved(&service, run, signal),
+            Event::LogFilesRotated { service, files } => self.log_files_rotated(&service, files),
             Event::RanBeside { run, outcome } => self.ran_beside(run, outcome),
             Event::Fixed(fixed) => self.fixed(fixed),
             Event::Stalled { gap } => self.stalled(gap),

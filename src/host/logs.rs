@@ -34,7 +34,7 @@ use crate::{
     },
     world::{
         log_files::{archive::Archivist, lines_before},
-        output::Taken,
+        output::{Behind, Taken},
     },
 };
 
@@ -85,7 +85,7 @@ impl Hub {
         Self::with_memory(captured, feed, store, archivist, TOTAL_BYTES)
     }
 
-    /// The same, with signs that are looked for and who is told of them.
+    /// The same, with those who look at what comes.
     pub(super) fn start_watching(
         captured: mpsc::Receiver<Taken>,
         feed: LogFeed,
@@ -165,8 +165,12 @@ impl Hub {
     }
 }
 
-/// Signs that are looked for, and who is told of them.
-type Watch = (super::signs::Signs, mpsc::WeakSender<crate::model::event::Event>);
+/// Who looks at what comes: signs that are looked for, and who is told of them; who learns patterns.
+pub(super) struct Watch {
+    pub(super) signs: super::signs::Signs,
+    pub(super) events: mpsc::WeakSender<crate::model::event::Event>,
+    pub(super) mining: super::patterns::Mining,
+}
 
 /// Everything that the hub's task owns.
 struct Desk {
@@ -212,12 +216,15 @@ impl Desk {
 
     fn take(&mut self, taken: Taken) {
         self.ledger.count(&taken);
-        if let Some((signs, events)) = &self.watch {
-            signs.look(&taken.batch, events);
+        let is_news = taken.behind != Behind::Earlier;
+        if let Some(watch) = self.watch.as_ref().filter(|_| is_news) {
+            watch.signs.look(&taken.batch, &watch.events);
+            watch.mining.learn(&taken.batch);
         }
+        let is_counted = taken.cursor().is_some();
         self.feed.publish(Arc::clone(&taken.batch));
         self.ring.push(taken.batch);
-        if self.due.is_none() {
+        if is_counted && self.due.is_none() {
             self.due = Some(Instant::now() + PERIOD);
         }
     }
@@ -252,12 +259,12 @@ impl Desk {
     fn refill(&mut self, opened: Opened) {
         let Opened { project, place, slots, cursors, policies } = opened;
         for (service, policy) in &policies {
-            self.archivist.tend(slots.join(service.as_str()), policy.max_age);
+            self.archivist.tend(slots.join(service.as_str()), policy.max_age, Some(policy.max_size));
         }
         for (service, cursor) in &cursors {
             let slot = slots.join(service.as_str());
             if !policies.contains_key(service) {
-                self.archivist.tend(slot.clone(), None);
+                self.archivist.tend(slot.clone(), None, None);
             }
             self.archivist.taken(&slot, cursor.stdout.min(cursor.stderr));
         }

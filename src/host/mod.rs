@@ -7,10 +7,12 @@ pub mod handle;
 mod logs;
 mod moved;
 mod names;
+pub mod patterns;
 pub mod peer;
 mod projects;
 mod run;
 mod sampler;
+mod search;
 mod signs;
 mod spool;
 mod terminal;
@@ -32,12 +34,15 @@ pub use self::{
 use crate::{
     config::paths::Paths,
     engine::{Budget, Engine, Settings},
+    insight::entry::Formats,
     model::{
         command::Command,
         event::{Event, TroubleSlot},
         ids::{RequestId, ServiceId},
+        log::LogFormat,
         policy::{Autopilot, Consent, Origin, Request},
         project::ProjectSpec,
+        redact::Masks,
         service::Containment,
         snapshot::Snapshot,
     },
@@ -86,6 +91,10 @@ pub struct Config {
     pub gate: Option<Gate>,
     /// Told of every change of what is open.
     pub care: Option<Care>,
+    /// Forms of log lines that the user has described.
+    pub log_formats: Vec<LogFormat>,
+    /// What the user wants masked in output, beside secrets.
+    pub masks: Masks,
 }
 
 /// A hosted engine.
@@ -179,9 +188,10 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let troubles = troubles::Troubles::new(events.clone());
     let of_store = troubles.clone();
     let store = Arc::new(Store::open(config.paths.database(), move |text| of_store.tell(TroubleSlot::Store, text)));
-    let veil = veil::Veil::of(&config.environment);
+    let veil = veil::Veil::of(&config.environment, &config.masks);
     let learning = veil.clone();
     let learner = Learner::new(move |service, values| learning.learn_values(service, values));
+    let lines = output.downgrade();
     let world = World::start(
         world::Settings { open_files: config.open_files, shim: config.shim, learner, ..world::Settings::default() },
         events.clone(),
@@ -216,8 +226,17 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let taking = Arc::clone(&store);
     let sink = Box::new(move |intake| taking.take_in(intake));
     let signs = signs::Signs::default();
-    let hub =
-        Hub::start_watching(captured, feed.clone(), sink, Archivist::start()?, (signs.clone(), events.downgrade()));
+    let (snapshots, pictures) = watch::channel(engine.snapshot(started));
+    let formats = Arc::new(Formats::of(&config.log_formats));
+    let (mining, learning_patterns) = patterns::start(patterns::Means {
+        veil: veil.clone(),
+        store: Arc::clone(&store),
+        events: events.downgrade(),
+        pictures: pictures.clone(),
+        formats: Arc::clone(&formats),
+    })?;
+    let looking = logs::Watch { signs: signs.clone(), events: events.downgrade(), mining: mining.clone() };
+    let hub = Hub::start_watching(captured, feed.clone(), sink, Archivist::start()?, looking);
     let disk_path = config.projects.first().map_or_else(|| PathBuf::from("/"), |project| project.root.clone());
     let sampler = sampler::start(disk_path, world.clone(), events.clone())?;
 
@@ -226,7 +245,6 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     hand_on(left, Arc::clone(&store));
     let facts =
         Facts { events: events.downgrade(), calls: calls.downgrade(), store: Arc::clone(&store), world: world.clone() };
-    let (snapshots, pictures) = watch::channel(engine.snapshot(started));
     let (link, linked) = watch::channel(Link::Local);
     let task = tokio::spawn(
         run::Loop {
@@ -237,6 +255,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
                     world: world.clone(),
                     store: Arc::clone(&store),
                     hub: hub.clone(),
+                    mining: mining.clone(),
                     gate: config.gate,
                     environment: Arc::new(config.environment),
                     told,
@@ -245,12 +264,15 @@ pub fn start(config: Config) -> Result<Host, StartError> {
                 },
                 config.care,
                 edits::Edits::start(events.downgrade(), config.auto_reload.then(|| reload_by(calls.downgrade()))),
-                watches::Watches::new(events.downgrade()),
+                watches::Watches::new(events.downgrade(), lines, world.runs_view()),
             ),
             world,
             store,
             hub,
+            mining,
+            _learning: learning_patterns,
             veil,
+            formats,
             signs,
             spool,
             registry_read: clock::now(),

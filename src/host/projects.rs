@@ -17,6 +17,7 @@ use super::{
     logs::{Hub, Opened},
     moved,
     names::{Claim, Names},
+    patterns::Mining,
     veil::Veil,
     watches::Watches,
 };
@@ -26,6 +27,7 @@ use crate::{
         event::Event,
         heritage::{Found, FoundState, Heritage},
         ids::{ProjectName, RequestId, RunId, ServiceId},
+        log_file::RotationRound,
         project::{Problem, ProjectSpec},
         record::ServiceRecord,
         service::BaseEnvironment,
@@ -35,6 +37,7 @@ use crate::{
     world::{
         World, clock,
         journal::{self, Journal},
+        own_files::Views,
         store::{EntryFilter, Store},
     },
 };
@@ -84,6 +87,7 @@ pub(super) struct Means {
     pub(super) world: World,
     pub(super) store: Arc<Store>,
     pub(super) hub: Hub,
+    pub(super) mining: Mining,
     pub(super) gate: Option<Gate>,
     pub(super) environment: Arc<BTreeMap<String, String>>,
     /// What killed engines had told of ends and not stored yet when this one began.
@@ -151,6 +155,8 @@ impl Projects {
             place.claim.has_opened(&place.spec);
             let (spec, name) = (Arc::clone(&place.spec), place.spec.name.clone());
             self.places.insert(name.clone(), place);
+            // Known before the first line of its files is given.
+            self.means.veil.learn(&spec);
             self.watches.take(&spec);
             let (environment, base) = self.environment_of(&name);
             self.edits.take(&InForce { spec, environment, base });
@@ -164,10 +170,21 @@ impl Projects {
         // A project of the same name elsewhere is another one.
         if let Some(place) = self.places.get_mut(&spec.name).filter(|place| place.spec.root == spec.root) {
             place.spec = Arc::clone(spec);
+            self.means.veil.learn(spec);
             self.watches.take(spec);
             self.edits.take_again(spec);
             place.claim.has_opened(spec);
         }
+    }
+
+    /// Begins to rotate files that a service writes itself.
+    pub(super) fn rotate(&self, round: RotationRound) {
+        self.watches.rotate(round);
+    }
+
+    /// What can be said of files that services write themselves; it blocks. None where nobody looks after them.
+    pub(super) fn log_files(&self) -> Option<Views> {
+        self.watches.log_files()
     }
 
     /// The project is no longer under care.
@@ -177,11 +194,13 @@ impl Projects {
             self.watches.leave(name);
             place.claim.is_closing();
             self.tell_care();
-            let (world, hub, name) = (self.means.world.clone(), self.means.hub.clone(), name.clone());
+            let Means { world, hub, mining, .. } = self.means.clone();
+            let name = name.clone();
             let key: Arc<str> = Paths::place(&name, &place.spec.root).into();
             tokio::spawn(async move {
                 world.close_project(&name).await;
                 hub.close(key).await;
+                mining.close(&name);
                 // Only now may another engine take it, or this one open it again.
                 drop(place);
             });
@@ -313,11 +332,14 @@ impl Means {
             let last_alive = journal::last_alive_wall_us(&dir);
             let (journal, records, mut troubles) = Journal::open(&dir);
             troubles.extend(stays);
-            ((journal, remote), records, troubles, last_alive, store.cursors(&place))
+            let of_output = (store.cursors(&place), store.patterns(&place));
+            ((journal, remote), records, troubles, last_alive, of_output)
         });
-        let Ok(((journal, remote), records, troubles, last_alive, cursors)) = kept.await else {
+        let Ok(((journal, remote), records, troubles, last_alive, (cursors, patterns))) = kept.await else {
             return refused(request, "reading its records failed by a defect of cas".to_owned(), None);
         };
+        // Before its first output.
+        self.mining.open(&spec.name, Arc::clone(&key), patterns);
         let slots = directory.join("slots");
         let policies = spec.services.iter().map(|service| (service.id.service.clone(), service.logs)).collect();
         let opened = Opened {

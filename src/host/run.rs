@@ -10,9 +10,10 @@ use super::{
     handle::Link,
     handle::TtyInput,
     logs::Hub,
+    patterns::{self, Mining},
     peer,
     projects::{Kept, Open, Opening, Projects, Wanted, with_environment},
-    sampler,
+    sampler, search,
     signs::Signs,
     spool::Spool,
     terminal,
@@ -23,12 +24,15 @@ use super::{
 use crate::{
     config,
     engine::Engine,
+    insight::entry::Formats,
     model::{
         command::Command,
         effect::Effect,
         event::{Event, Input, TroubleSlot},
         heritage::Heritage,
         ids::{ProjectName, RequestId, ServiceId},
+        log_search::LogSearch,
+        mark::SpecMark,
         policy::{Reply, Request},
         project::{Problem, ProjectSpec},
         query::{Answer, Query},
@@ -37,6 +41,7 @@ use crate::{
     },
     world::{
         World, clock,
+        log_files::search::Place,
         notify::Notifier,
         store::{EntryFilter, Store},
     },
@@ -79,7 +84,10 @@ pub(super) struct Loop {
     /// When the registry was last looked at.
     pub(super) registry_read: Timestamp,
     pub(super) hub: Hub,
+    pub(super) mining: Mining,
+    pub(super) _learning: patterns::Running,
     pub(super) veil: Veil,
+    pub(super) formats: Arc<Formats>,
     pub(super) signs: Signs,
     pub(super) timers: Timers,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
@@ -163,7 +171,10 @@ impl Loop {
         }
         self.hub.flush().await;
         // Waits for the disk: other tasks go on elsewhere meanwhile.
-        tokio::task::block_in_place(|| self.store.flush());
+        tokio::task::block_in_place(|| {
+            self.mining.keep();
+            self.store.flush();
+        });
         for leaver in self.pending.leavers.drain(..) {
             // An error means that the leaver has left already.
             let _left = leaver.send(());
@@ -239,7 +250,13 @@ impl Loop {
                 let (service, origin, asker) = (service.clone(), *origin, asker.clone());
                 self.step(Input::Event(Event::RawLogsAsked { service, origin, asker }))
             }
-            Query::Logs { .. } | Query::Entries { .. } | Query::ShellContext { .. } | Query::Disk => Turn::GoOn,
+            Query::Logs { .. }
+            | Query::Entries { .. }
+            | Query::ShellContext { .. }
+            | Query::Disk
+            | Query::SearchLogs(_)
+            | Query::Patterns { .. }
+            | Query::LogFiles { .. } => Turn::GoOn,
         }
     }
 
@@ -315,6 +332,9 @@ impl Loop {
     }
 
     fn perform(&mut self, effect: Effect) -> Turn {
+        if let Effect::Spawn { run, spec, remake: _ } = &effect {
+            self.mining.begins(&spec.id, *run, clock::now().wall_us, SpecMark::of(spec));
+        }
         match effect {
             Effect::CheckPorts { .. }
             | Effect::Spawn { .. }
@@ -359,6 +379,7 @@ impl Loop {
                     let _left = asker.send(reply);
                 }
             }
+            Effect::Rotate(round) => self.projects.rotate(round),
             Effect::Notify { ticket, route, notice } => self.notifier.send(ticket, route, notice),
             Effect::Quit => return Turn::Quit,
         }
@@ -445,6 +466,16 @@ impl Loop {
         });
     }
 
+    /// Where the lines are that are asked for, of services of open projects.
+    fn places(&self, asked: &LogSearch) -> Vec<Place> {
+        let services: std::collections::BTreeSet<&ServiceId> = asked.services.iter().collect();
+        let place = |service: &ServiceId| {
+            let bound = asked.bounds.iter().find(|bound| bound.service == *service).map(|bound| bound.seq);
+            Some(Place { service: service.clone(), slot: self.projects.slot_of(service)?, bound })
+        };
+        services.into_iter().filter_map(place).collect()
+    }
+
     /// Answers a question off the loop.
     fn answer(&self, query: Query, answer: oneshot::Sender<Answer>) {
         // In each arm, an error of `send` means that the asker has left.
@@ -474,6 +505,28 @@ impl Loop {
             Query::Disk => {
                 let reading = self.world.disk();
                 tokio::spawn(async move { answer.send(reading.await.map_or_else(Answer::Unavailable, Answer::Disk)) });
+            }
+            Query::SearchLogs(asked) => {
+                let places = self.places(&asked);
+                let (formats, veil) = (Arc::clone(&self.formats), self.veil.clone());
+                tokio::task::spawn_blocking(move || {
+                    answer.send(Answer::Found(search::search(&asked, places, &formats, &veil)))
+                });
+            }
+            Query::Patterns { services } => {
+                let (told, known) = oneshot::channel();
+                self.mining.ask(services, told);
+                tokio::spawn(async move {
+                    let gone = || Answer::Unavailable("nothing learns from output any more".to_owned());
+                    answer.send(known.await.map_or_else(|_| gone(), Answer::Patterns))
+                });
+            }
+            Query::LogFiles { service } => {
+                let Some(look) = self.projects.log_files() else {
+                    let _left = answer.send(Answer::LogFiles(Vec::new()));
+                    return;
+                };
+                tokio::task::spawn_blocking(move || answer.send(Answer::LogFiles(look(service.as_ref()))));
             }
             Query::ShellContext { service } => {
                 let secrets = self.veil.values_of(&service);

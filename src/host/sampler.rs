@@ -1,4 +1,4 @@
-//! The thread that looks at the machine once a second. Nothing else polls.
+//! The thread that looks at the machine once a second. Nothing else polls it.
 
 use std::{
     path::PathBuf,

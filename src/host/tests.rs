@@ -30,6 +30,8 @@ fn idle(home: &Path) -> Host {
         shim: "/nowhere".into(),
         gate: None,
         care: None,
+        log_formats: Vec::new(),
+        masks: crate::model::redact::Masks::default(),
     })
     .unwrap()
 }

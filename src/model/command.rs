@@ -230,6 +230,13 @@ pub enum Command {
         #[serde(flatten)]
         targets: Targets,
     },
+    /// Rotate the log files of services now: those with `rotate` among their `log_files`
+    Rotate {
+        /// Which.
+        #[command(flatten)]
+        #[serde(flatten)]
+        targets: Targets,
+    },
     /// Read the project file again and apply what changed
     Reload,
     /// Take a project under care (under a daemon: `cas up --detach` does it)
@@ -339,6 +346,8 @@ pub enum Verb {
     Prune,
     /// [`Command::Signal`].
     Signal,
+    /// [`Command::Rotate`].
+    Rotate,
     /// [`Command::Reload`].
     Reload,
     /// [`Command::Open`].
@@ -357,7 +366,7 @@ pub enum Verb {
 
 impl Verb {
     /// Every verb, in the order in which help shows them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Start,
         Self::Stop,
         Self::Restart,
@@ -369,6 +378,7 @@ impl Verb {
         Self::Rm,
         Self::Prune,
         Self::Signal,
+        Self::Rotate,
         Self::Reload,
         Self::Open,
         Self::Close,
@@ -393,6 +403,7 @@ impl Verb {
             Self::Rm => "rm",
             Self::Prune => "prune",
             Self::Signal => "signal",
+            Self::Rotate => "rotate",
             Self::Reload => "reload",
             Self::Open => "open",
             Self::Close => "close",
@@ -454,6 +465,8 @@ impl Verb {
                 | Phase::BackingOff { .. } => false,
             },
             Self::Pull => true,
+            // A file is rotated whether its service runs or not.
+            Self::Rotate => false,
             Self::Maintenance => true,
             Self::Reload
             | Self::Open
@@ -482,6 +495,7 @@ impl Command {
             Self::Rm { .. } => Verb::Rm,
             Self::Prune { .. } => Verb::Prune,
             Self::Signal { .. } => Verb::Signal,
+            Self::Rotate { .. } => Verb::Rotate,
             Self::Reload => Verb::Reload,
             Self::Open { .. } => Verb::Open,
             Self::Close { .. } => Verb::Close,
@@ -507,6 +521,7 @@ impl Command {
             | Self::Unpause { targets }
             | Self::Recreate { targets, .. }
             | Self::Pull { targets }
+            | Self::Rotate { targets }
             | Self::Rm { targets, .. }
             | Self::Signal { targets, .. } => Some(targets),
             Self::Reload | Self::Open { .. } | Self::Close { .. } | Self::Autopilot { .. } | Self::Prune { .. } => None,
@@ -527,6 +542,7 @@ impl Command {
             | Self::Unpause { targets }
             | Self::Recreate { targets, .. }
             | Self::Pull { targets }
+            | Self::Rotate { targets }
             | Self::Rm { targets, .. }
             | Self::Signal { targets, .. } => Some(targets),
             Self::Reload | Self::Open { .. } | Self::Close { .. } | Self::Autopilot { .. } | Self::Prune { .. } => None,
@@ -544,6 +560,7 @@ impl Command {
             | Self::Silence { .. }
             | Self::Unsilence { .. }
             | Self::Unpause { .. }
+            | Self::Rotate { .. }
             | Self::Pull { .. } => Risk::Reversible,
             Self::Pause { .. } if count <= 1 => Risk::Reversible,
             Self::Recreate { renew_volumes: true, .. } | Self::Rm { .. } | Self::Prune { .. } => Risk::Irreversible,
@@ -623,6 +640,7 @@ impl Command {
             | Self::Unpause { .. }
             | Self::Pull { .. }
             | Self::Signal { .. }
+            | Self::Rotate { .. }
             | Self::Reload
             | Self::Open { .. }
             | Self::Close { .. }
@@ -731,6 +749,7 @@ mod tests {
             Command::Prune { what: vec![], everything: false },
             Command::Prune { what: vec![ThingKind::Volumes, ThingKind::BuildCache], everything: true },
             Command::Signal { signal: Signal::Hup, targets: on(&["web"]) },
+            Command::Rotate { targets: on(&["web"]) },
             Command::Reload,
             Command::Open { directory: "/srv/shop".into(), environment: None, starts: Starts::Autostart },
             Command::Open { directory: "/srv/shop".into(), environment: None, starts: Starts::Nothing },

@@ -492,6 +492,7 @@ impl ContainerView {
             | Verb::Close
             | Verb::Maintenance
             | Verb::Autopilot
+            | Verb::Rotate
             | Verb::Silence
             | Verb::Unsilence => false,
         }

@@ -9,6 +9,7 @@ use super::{
     exam::ExamRound,
     hooks::{HookKind, HookRound},
     ids::{Epoch, ProjectName, RequestId, RunId, ServiceId},
+    log_file::RotationRound,
     own::FixRound,
     policy::Reply,
     probe::{ProbeKind, ProbeRound},
@@ -196,6 +197,8 @@ pub enum Effect {
         /// What.
         deed: Deed,
     },
+    /// Rotate files that a service writes itself: those that are renamed → first `LogFilesMoved`; all → `LogFilesRotated`, always once.
+    Rotate(RotationRound),
     /// Everything has been stopped after `ShutdownAsked`: end.
     Quit,
 }

@@ -12,13 +12,16 @@ use super::{
     heritage::Heritage,
     hooks::{HookKind, HookResult},
     ids::{Epoch, ProjectName, RequestId, RunId, ServiceId},
+    log_file::{DueFile, Rotated},
     metric::Sample,
     own::Fixed,
+    pattern::PatternNews,
     phase::{Exit, PortHolder},
     policy::{Asker, Origin, Request},
     probe::{ProbeKind, ProbeOutcome},
     project::{Problem, ProjectRecord, ProjectSpec},
     service::Containment,
+    signal::Signal,
     time::Timestamp,
 };
 
@@ -245,6 +248,13 @@ pub enum Event {
         /// The line, plain and cut.
         line: String,
     },
+    /// A pattern in the output of a service is news.
+    PatternNews {
+        /// Whose.
+        service: ServiceId,
+        /// What is.
+        news: PatternNews,
+    },
     /// Answer to `Effect::RunHook`.
     HookEnded {
         /// Whose; its run may be over.
@@ -324,6 +334,29 @@ pub enum Event {
         service: ServiceId,
         /// Bytes, since the last such event.
         bytes: u64,
+    },
+    /// Files that a service writes itself are to be rotated by what is declared. Told again until they are.
+    LogFilesDue {
+        /// Whose.
+        service: ServiceId,
+        /// Which, and why; never empty.
+        files: Vec<DueFile>,
+    },
+    /// Files of a round have other names now: the service is to open them anew.
+    LogFilesMoved {
+        /// Whose.
+        service: ServiceId,
+        /// The run that writes them.
+        run: RunId,
+        /// What tells it.
+        signal: Signal,
+    },
+    /// Answer to `Effect::Rotate`.
+    LogFilesRotated {
+        /// Whose.
+        service: ServiceId,
+        /// What became of each.
+        files: Vec<Rotated>,
     },
     /// Everybody who could watch is leaving: stop everything, then answer with `Effect::Quit`.
     ShutdownAsked,

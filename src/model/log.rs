@@ -7,6 +7,30 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::{RunId, ServiceId};
 
+/// Where lines of a service come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// What it writes to its descriptors 1 and 2: kept in segments, with a cursor in the store.
+    #[default]
+    Output,
+    /// A file that it writes itself, under the name that is shown: followed where it lies, kept nowhere else.
+    File(Arc<str>),
+}
+
+impl Source {
+    /// The shown name of the file; none of output.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::Output => None,
+            Self::File(name) => Some(name),
+        }
+    }
+}
+
+/// What lines are numbered by: each source of a service has a count of its own.
+pub type Counted = (ServiceId, Source);
+
 /// Which descriptor a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -41,11 +65,13 @@ pub struct LogLine {
 pub struct LogBatch {
     /// Whose.
     pub service: ServiceId,
-    /// Which run.
+    /// From where.
+    pub source: Source,
+    /// Which run; of a file the one that was there when it was read, 0 where there was none.
     pub run: RunId,
-    /// When it was read, microseconds since the Unix epoch.
+    /// When it was read, microseconds since the Unix epoch. What a file held before it was followed has the time of the file.
     pub wall_us: i64,
-    /// Number of the first line among all lines of this service, from 0; the others follow.
+    /// Number of the first line among all lines of this service from this source, from 0; the others follow.
     pub first_seq: u64,
     /// The text of all lines.
     pub text: Box<str>,
@@ -54,6 +80,12 @@ pub struct LogBatch {
 }
 
 impl LogBatch {
+    /// What its numbers count.
+    #[must_use]
+    pub fn counted(&self) -> Counted {
+        (self.service.clone(), self.source.clone())
+    }
+
     /// The text of line `index` of this batch; empty where there is none.
     #[must_use]
     pub fn line(&self, index: usize) -> &str {
@@ -81,13 +113,24 @@ impl LogBatch {
     }
 }
 
+/// A form of lines that somebody has described, beside those that are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFormat {
+    /// How it is called.
+    pub name: String,
+    /// A regular expression for a whole line or its beginning. What its groups `time`, `level` and `message` match is that; every other named group is a field.
+    pub pattern: String,
+    /// How `time` is written, in the words of strftime(3); none: as one of the known forms.
+    pub time: Option<String>,
+}
+
 /// What a log subscription delivers.
 #[derive(Debug, Clone)]
 pub enum LogNews {
     /// Lines.
     Batch(Arc<LogBatch>),
     /// The reader was too slow: so many batches were dropped for it (they are still on disk). The gap in
-    /// [`LogBatch::first_seq`] tells how many lines of each service.
+    /// [`LogBatch::first_seq`] tells how many lines of each source of a service.
     Missed {
         /// Batches not delivered.
         batches: u64,

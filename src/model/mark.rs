@@ -84,6 +84,8 @@ impl SpecMark {
             limits,
             attributes,
             logs,
+            // They are looked after beside it.
+            log_files: _,
             tty,
             depends_on: _,
             // It tells how the service is looked at, not how it is made.
@@ -185,6 +187,7 @@ mod tests {
             limits: Limits { cpus: Some(1.5), memory_bytes: Some(1 << 20), pids: None },
             attributes: crate::model::attributes::Attributes::default(),
             logs: LogPolicy::default(),
+            log_files: Arc::default(),
             tty: false,
             depends_on: BTreeMap::new(),
             nature: None,

@@ -15,6 +15,7 @@ use super::{
     exam::Nature,
     hooks::Hooks,
     ids::{ServiceId, ServiceName},
+    log_file::LogFiles,
     occasion::Occasions,
     probe::{Probe, ProbeKind},
     secret::SecretSource,
@@ -381,6 +382,8 @@ pub struct ServiceSpec {
     pub attributes: Attributes,
     /// How its output is kept.
     pub logs: LogPolicy,
+    /// Files that it writes itself.
+    pub log_files: Arc<[LogFiles]>,
     /// It runs in a pseudo-terminal.
     pub tty: bool,
     /// What must hold before it starts.

@@ -9,6 +9,8 @@ use super::{
     exam::Grade,
     hooks::HookKind,
     ids::{ProjectName, RunId, ServiceName},
+    level,
+    log_file::short_bytes,
     phase::{Exit, Hold, PortHolder},
     policy::{Asker, Autopilot, Origin},
     probe::ProbeKind,
@@ -286,6 +288,16 @@ pub enum What {
         /// Bytes.
         bytes: u64,
     },
+    /// A file that it writes itself was set aside.
+    LogRotated {
+        /// Which.
+        file: String,
+        /// Bytes that were set aside.
+        bytes: u64,
+        /// Why it was not, a clause; none: it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
     /// Its schedule had a time at which cas did not run, or the machine slept.
     ScheduleMissed {
         /// That time, as its zone shows it.
@@ -385,6 +397,36 @@ pub enum What {
     },
     /// They are told again.
     Unsilenced,
+    /// Lines of its output say that something failed, and are like none before.
+    NewPattern {
+        /// How serious they say it is.
+        level: level::Level,
+        /// What they have in common, `<*>` in the places of values.
+        pattern: String,
+        /// The first of them.
+        example: String,
+        /// Lines so far.
+        count: u64,
+    },
+    /// A pattern in its output comes much more often than usual, or does not come any more.
+    RateChanged {
+        /// How serious its lines say it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        level: Option<level::Level>,
+        /// What they have in common, as above.
+        pattern: String,
+        /// One of them.
+        example: String,
+        /// Lines of the last minute.
+        per_minute: u64,
+        /// Lines an hour, by the hour before.
+        usual_per_hour: u64,
+    },
+    /// There was more such news of its output than can be told.
+    MorePatterns {
+        /// How much.
+        count: u32,
+    },
     /// Something of cas's own is in trouble (its store, its logs); services are not.
     Trouble {
         /// A sentence with what, where, and what next.
@@ -437,6 +479,25 @@ impl What {
         }
     }
 
+    /// What is news in its output, as a clause; empty of everything else.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whoever asks has looked")]
+    fn of_patterns(&self) -> String {
+        match self {
+            Self::NewPattern { example, count: 1, .. } => format!("new error in its output: {example}"),
+            Self::NewPattern { example, count, .. } => format!("new error in its output, {count} times: {example}"),
+            Self::RateChanged { pattern, per_minute: 0, usual_per_hour, .. } => {
+                format!("silent, usually {}: {pattern}", how_often(*usual_per_hour))
+            }
+            Self::RateChanged { pattern, per_minute, usual_per_hour, .. } => {
+                format!("{per_minute} times a minute, usually {}: {pattern}", how_often(*usual_per_hour))
+            }
+            Self::MorePatterns { count } => {
+                format!("{count} more pieces of news in its output are not told one by one")
+            }
+            _ => String::new(),
+        }
+    }
+
     /// The main process of a run is gone.
     #[must_use]
     pub const fn is_end(&self) -> bool {
@@ -466,6 +527,8 @@ impl Entry {
             | What::Handled { error: None, .. }
             | What::Unsilenced
             | What::RunEnded { error: None, .. }
+            | What::MorePatterns { .. }
+            | What::LogRotated { error: None, .. }
             | What::Found { grade: Grade::Notice, .. }
             | What::Hook { failed: None, .. }
             | What::Held { .. } => Severity::Info,
@@ -498,10 +561,13 @@ impl Entry {
             | What::ScheduleMissed { .. }
             | What::ScheduleSkipped { .. }
             | What::RunEnded { error: Some(_), .. }
+            | What::LogRotated { error: Some(_), .. }
             | What::Hook { failed: Some(_), .. }
             | What::Found { grade: Grade::Warning, .. }
             | What::Remedied { .. }
             | What::RemedyJudged { worked: false, .. }
+            | What::NewPattern { .. }
+            | What::RateChanged { .. }
             | What::ShimReplaced => Severity::Warning,
             What::AlarmFired { level: Level::Critical, .. }
             | What::Unhealthy { .. }
@@ -608,6 +674,10 @@ impl Entry {
             What::Released { running } => format!("cas ended, {running} service{} left running", plural(*running)),
             What::ShimReplaced => "its shim was replaced; the service was not touched".to_owned(),
             What::OutputDropped { bytes } => format!("{bytes} bytes of output could not be kept"),
+            What::LogRotated { file, bytes, error: None } => {
+                format!("{file} rotated, {} set aside", short_bytes(*bytes))
+            }
+            What::LogRotated { file, error: Some(error), .. } => format!("{file} not rotated: {error}"),
             What::ScheduleMissed { due, made_up: true } => format!("made up for {due}"),
             What::ScheduleMissed { due, made_up: false } => format!("missed {due}"),
             What::ScheduleSkipped { due } => format!("left out at {due}"),
@@ -619,8 +689,18 @@ impl Entry {
             | What::NotSent { .. }
             | What::Silenced { .. }
             | What::Unsilenced => self.what.of_alerts(),
+            What::NewPattern { .. } | What::RateChanged { .. } | What::MorePatterns { .. } => self.what.of_patterns(),
             What::Trouble { text } => text.clone(),
         }
+    }
+}
+
+/// `30 a minute`, `5 an hour`, `not at all`.
+fn how_often(per_hour: u64) -> String {
+    match per_hour {
+        0 => "not at all".to_owned(),
+        1..60 => format!("{per_hour} an hour"),
+        _ => format!("{} a minute", (per_hour + 30) / 60),
     }
 }
 

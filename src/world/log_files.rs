@@ -2,22 +2,29 @@
 //!
 //! A slot (see [`crate::shim_format`]) holds segments `log.NNNNNN` with the bytes as the service wrote them, and beside each an index that
 //! says which bytes came from which stream, when and in which run. Segments that are full and taken in become
-//! `log.NNNNNN.gz` ([`archive`]); readers see segments and archives as one. The bytes are text of others: **also escape sequences are in
+//! `log.NNNNNN.zst` ([`archive`]; `log.NNNNNN.gz` in earlier versions); readers see segments and archives as one. The bytes are text of others: **also escape sequences are in
 //! them, whoever shows them cleans them first**.
 //!
 //! The file `seq` of a slot says which number the first line of a segment has, so that whoever begins there counts as the engine did.
 //!
-//! Promise: readers ([`read_lines`], [`Follower`]) take files as they are. Bytes that no index speaks of are shown with a guessed time, damaged
-//! records cost what they said and no more, and neither NULs nor anything else stops a reader. Never: writes a segment, follows a symbolic
+//! Promise: readers ([`read_lines`], [`Follower`], [`search`]) take files as they are. Bytes that no index speaks of are shown with a guessed time,
+//! damaged records cost what they said and no more, a damaged frame of an archive costs itself, and neither NULs nor anything else stops a reader. Never: writes a segment, follows a symbolic
 //! link, or reads a segment into memory whole.
 
 pub mod archive;
 mod bases;
 mod data;
 mod follower;
+mod frames;
+mod grams;
 mod index;
+mod map;
+mod marks;
+mod pack;
+mod passage;
 mod reader;
 mod recent;
+pub mod search;
 mod segments;
 mod tail;
 mod walk;

@@ -12,6 +12,7 @@ pub mod limits;
 pub mod log_files;
 pub mod notify;
 pub mod output;
+pub mod own_files;
 pub mod peer;
 pub mod ports;
 mod probe;
@@ -29,7 +30,7 @@ use std::{
     ffi::OsString,
     os::fd::RawFd,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -318,6 +319,7 @@ impl World {
             | Effect::Register(_)
             | Effect::Reply { .. }
             | Effect::Notify { .. }
+            | Effect::Rotate(_)
             | Effect::Quit => {}
         }
     }
@@ -375,6 +377,12 @@ impl World {
             .collect();
         let watched = |(run, pid, tree)| Watched { run, pid, cage: self.shared.forest.cage(tree) };
         there.into_iter().map(watched).collect()
+    }
+
+    /// Who runs now, for those who look after files. It does not keep this world.
+    #[must_use]
+    pub fn runs_view(&self) -> Arc<dyn own_files::Runs> {
+        Arc::new(RunsView(Arc::downgrade(&self.shared)))
     }
 
     /// Why limits and exact figures are not to be had, for people; none where they are. **Blocks** the first time.
@@ -480,6 +488,33 @@ impl World {
     fn tell(&self, event: Event) {
         let shared = Arc::clone(&self.shared);
         self.runtime.spawn(async move { shared.tell(event).await });
+    }
+}
+
+/// Who runs in a world.
+#[derive(Debug)]
+struct RunsView(Weak<Shared>);
+
+impl own_files::Runs for RunsView {
+    fn writer(&self, service: &ServiceId) -> Option<(RunId, u32)> {
+        let shared = self.0.upgrade()?;
+        let runs = shared.runs();
+        runs.iter().filter(|(_, running)| running.service == *service).find_map(|(run, running)| match running.stage {
+            Stage::Running { pid } => Some((*run, pid)),
+            Stage::Spawning | Stage::Leftover => None,
+        })
+    }
+
+    fn processes(&self, service: &ServiceId) -> Vec<u32> {
+        let Some(shared) = self.0.upgrade() else { return Vec::new() };
+        let trees: Vec<TreeId> = {
+            let runs = shared.runs();
+            let of_service = runs.values().filter(|running| running.service == *service);
+            // What a container has open lies in its own world of files.
+            let is_here = |running: &&Running| running.spec.as_ref().is_none_or(|spec| spec.container.is_none());
+            of_service.filter(is_here).map(|running| running.tree).collect()
+        };
+        trees.into_iter().flat_map(|tree| shared.forest.living(tree)).map(|process| process.pid).collect()
     }
 }
 

@@ -36,6 +36,17 @@ const WAITING_BYTES: usize = 1024 * 1024;
 /// So much before the end of a run is looked through for its last words where nobody has heard them.
 const WORDS_BYTES: u64 = 16 * 1024;
 
+/// What lies behind lines, for whoever remembers how far they were taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behind {
+    /// They are output, and bring the cursor of their service here.
+    Cursor(Cursor),
+    /// They were added to a file that the service writes itself, which is its own memory.
+    File,
+    /// Such a file held them before it was followed: they are no news.
+    Earlier,
+}
+
 /// What goes to the hub: lines, and how far they bring the cursor of their service.
 #[derive(Debug, Clone)]
 pub struct Taken {
@@ -43,8 +54,19 @@ pub struct Taken {
     pub batch: Arc<LogBatch>,
     /// Key of the project's place (see `Paths::place`).
     pub place: Arc<str>,
-    /// Behind them.
-    pub cursor: Cursor,
+    /// What lies behind them.
+    pub behind: Behind,
+}
+
+impl Taken {
+    /// Where they bring the cursor of output; none of a file.
+    #[must_use]
+    pub const fn cursor(&self) -> Option<Cursor> {
+        match self.behind {
+            Behind::Cursor(cursor) => Some(cursor),
+            Behind::File | Behind::Earlier => None,
+        }
+    }
 }
 
 /// Reads one slot, over all its runs.
@@ -234,7 +256,7 @@ impl Capture {
             self.ready_bytes -= draft.weight();
             let cursor = draft.cursor;
             let batch = Arc::new(draft.into_batch(self.service.clone()));
-            place.send(Taken { batch, place: Arc::clone(&self.place), cursor });
+            place.send(Taken { batch, place: Arc::clone(&self.place), behind: Behind::Cursor(cursor) });
         }
     }
 

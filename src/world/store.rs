@@ -14,6 +14,7 @@ mod intake;
 mod keeper;
 mod limit;
 mod open;
+mod patterns;
 mod pending;
 pub(crate) mod private;
 mod retention;
@@ -188,6 +189,20 @@ impl Store {
         self.send(Message::TakenIn);
     }
 
+    /// Keeps what is known of the patterns in the output of a service, in the place of what was kept of it before. Never waits; none of it is dropped, as
+    /// only the newest of each service waits to be written.
+    pub fn keep_patterns(&self, place: &Arc<str>, service: &ServiceName, state: Arc<[u8]>) {
+        self.shared.patterns().insert((Arc::clone(place), service.clone()), state);
+        self.send(Message::TakenIn);
+    }
+
+    /// What is kept of the patterns in the output of the services of a place, what is not yet written included. **Blocks**, for two seconds at most; what
+    /// cannot be read by then is not there.
+    #[must_use]
+    pub fn patterns(&self, place: &str) -> BTreeMap<ServiceName, Arc<[u8]>> {
+        self.ask_for(CURSORS_WITHIN, |answer| Question::Patterns(Arc::from(place), answer)).unwrap_or_default()
+    }
+
     /// How far each service of a place was taken in, what is not yet written included. **Blocks**, for two seconds at most.
     ///
     /// Where the database cannot be read by then, only what this store was given is found. What comes from that place is then compared
@@ -357,4 +372,12 @@ pub fn read_minutes(
 /// [`StoreError`] where there is a file that cannot be read.
 pub fn read_cursors(path: &Path, place: &str) -> Result<BTreeMap<ServiceName, Cursor>, StoreError> {
     open::read_only(path, |db| intake::cursors(db, place))
+}
+
+/// Reads what is kept of the patterns in the output of the services of a place, without an engine. No file: nothing.
+///
+/// # Errors
+/// [`StoreError`] where there is a file that cannot be read.
+pub fn read_patterns(path: &Path, place: &str) -> Result<BTreeMap<ServiceName, Arc<[u8]>>, StoreError> {
+    open::read_only(path, |db| patterns::read(db, place))
 }

@@ -10,6 +10,7 @@ mod found;
 mod good;
 mod hooks;
 mod hostile;
+mod log_files;
 mod occasions;
 mod places;
 mod secrets;

@@ -97,6 +97,8 @@ impl Rig {
             care: Some(Arc::new(move |specs| {
                 *told.lock().unwrap() = specs.iter().map(|spec| spec.root.clone()).collect();
             })),
+            log_formats: Vec::new(),
+            masks: cas::model::redact::Masks::default(),
         })
         .unwrap();
         Self { home, host, taken, care }

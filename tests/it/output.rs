@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails there")]
 
 mod archives;
+mod asked;
 mod capture;
 mod exactly_once;
 mod queries;
 mod readers;
+mod search;
 mod slot;
 mod tails;

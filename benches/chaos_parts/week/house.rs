@@ -416,7 +416,7 @@ impl House {
             Effect::RunHook(_) | Effect::EndHook { .. } | Effect::Examine(_) | Effect::Fix(_) => {}
             // The intake watches for what the spec asks, and answers by itself.
             Effect::WatchLog { .. } | Effect::RunBeside { .. } | Effect::Notify { .. } => {}
-            Effect::Remedy { .. } | Effect::EndOrphan { .. } | Effect::Handle { .. } => {}
+            Effect::Remedy { .. } | Effect::EndOrphan { .. } | Effect::Handle { .. } | Effect::Rotate(_) => {}
             Effect::Timer { at, key, epoch } => {
                 let wait = at.since(self.now());
                 self.after(wait, Happening::Timer(key.clone(), epoch, self.serial + 1));

@@ -71,7 +71,7 @@ impl Slot {
                 return;
             }
             sum -= bytes;
-            for name in [format!("log.{number:06}"), format!("log.{number:06}.gz"), format!("idx.{number:06}")] {
+            for name in [format!("log.{number:06}"), format!("log.{number:06}.zst"), format!("idx.{number:06}")] {
                 // Of two forms there is one.
                 let _other = fs::remove_file(self.dir.join(name));
             }
@@ -89,7 +89,7 @@ fn numbers(dir: &Path) -> Vec<(u64, u64)> {
     entries
         .filter_map(|entry| {
             let name = entry.file_name().into_string().ok()?;
-            let number = name.strip_prefix("log.")?.trim_end_matches(".gz").parse().ok()?;
+            let number = name.strip_prefix("log.")?.trim_end_matches(".zst").parse().ok()?;
             Some((number, entry.metadata().ok()?.len()))
         })
         .collect()

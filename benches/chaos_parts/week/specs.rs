@@ -76,6 +76,7 @@ fn service(project: &ProjectName, root: &Path, file: &Path, n: usize, edition: u
             max_age: Some(Duration::from_secs_f64(HOURS * 3600.0)),
             ..LogPolicy::default()
         },
+        log_files: Arc::default(),
         tty: false,
         depends_on: depends_on.into_iter().collect(),
         nature: None,

@@ -76,20 +76,22 @@ pub(crate) struct Log {
     spill_stream: u8,
 }
 
-/// A segment's number and what the name is of, from `log.N`, `log.N.gz` or `idx.N`.
+/// A segment's number and what the name is of, from `log.N`, `log.N.zst`, `log.N.gz` or `idx.N`.
 fn parse(name: &CStr) -> Option<(u64, bool)> {
     let name = name.to_str().ok()?;
     let (digits, is_log) = name
         .strip_prefix("log.")
-        .map(|rest| (rest.strip_suffix(".gz").unwrap_or(rest), true))
+        .map(|rest| (rest.strip_suffix(".zst").or_else(|| rest.strip_suffix(".gz")).unwrap_or(rest), true))
         .or_else(|| name.strip_prefix("idx.").map(|rest| (rest, false)))?;
     (digits.len() >= 6 && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(())?;
     digits.parse().ok().map(|number| (number, is_log))
 }
 
-fn names(number: u64) -> [Text<40>; 3] {
+fn names(number: u64) -> [Text<40>; 4] {
     [
         Text::of(format_args!("log.{number:06}")),
+        Text::of(format_args!("log.{number:06}.zst")),
+        // Of an earlier version.
         Text::of(format_args!("log.{number:06}.gz")),
         Text::of(format_args!("idx.{number:06}")),
     ]
@@ -99,17 +101,19 @@ fn size(name: &Text<40>) -> Option<u64> {
     statat(CWD, name.name(), AtFlags::SYMLINK_NOFOLLOW).ok().map(|facts| facts.st_size.cast_unsigned())
 }
 
-/// Removes a segment; how many bytes of output that were. An archive's last four bytes say how long it is unpacked.
+/// Removes a segment; how many bytes of output that were. How long an archive is unpacked says the last record of its index.
 fn remove(number: u64) -> u64 {
-    let [log, archive, index] = names(number);
+    let [log, archive, earlier, index] = names(number);
     let unpacked = || {
-        let file = open_ours(CWD, archive.name(), OFlags::RDONLY).ok()?;
-        let mut bytes = [0_u8; 4];
-        pread(&file, &mut bytes, size(&archive)?.checked_sub(4)?).ok()?;
-        Some(u64::from(u32::from_le_bytes(bytes)))
+        let file = open_ours(CWD, index.name(), OFlags::RDONLY).ok()?;
+        let length = size(&index)?;
+        let mut bytes = [0_u8; INDEX_BYTES];
+        pread(&file, &mut bytes, (length - length % RECORD).checked_sub(RECORD)?).ok()?;
+        let record = IndexRecord::decode(&bytes)?;
+        Some(record.offset.saturating_add(u64::from(record.len)))
     };
     let bytes = size(&log).or_else(unpacked).unwrap_or(0);
-    for name in [&log, &archive, &index] {
+    for name in [&log, &archive, &earlier, &index] {
         let _ = unlinkat(CWD, name.name(), AtFlags::empty());
     }
     bytes
@@ -117,7 +121,7 @@ fn remove(number: u64) -> u64 {
 
 impl Segment {
     fn open(number: u64, flags: OFlags) -> Result<Self> {
-        let [log, _, index] = names(number);
+        let [log, _, _, index] = names(number);
         // The index first: a segment that is seen has one.
         let index_file = open_ours(CWD, index.name(), OFlags::RDWR | flags)?;
         let data = open_ours(CWD, log.name(), OFlags::RDWR | flags).inspect_err(|_| {

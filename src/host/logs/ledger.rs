@@ -28,9 +28,10 @@ struct Account {
 pub(super) struct Ledger(HashMap<Arc<str>, HashMap<ServiceId, Account>>);
 
 impl Ledger {
-    /// Counts a batch. Pieces of a very long line are one line.
+    /// Counts a batch of output. Pieces of a very long line are one line. Files that services write themselves are not counted.
     pub(super) fn count(&mut self, taken: &Taken) {
         let batch = &taken.batch;
+        let Some(cursor) = taken.cursor() else { return };
         if !self.0.contains_key(&taken.place) {
             self.0.insert(Arc::clone(&taken.place), HashMap::new());
         }
@@ -39,7 +40,7 @@ impl Ledger {
             accounts.insert(batch.service.clone(), Account::default());
         }
         let Some(account) = accounts.get_mut(&batch.service) else { return };
-        account.cursor = taken.cursor;
+        account.cursor = cursor;
         let number = batch.wall_us.div_euclid(MINUTE_US);
         let minute = account.minutes.entry(number).or_insert(Minute { minute: number, ..Minute::default() });
         let whole = batch.lines.iter().filter(|line| !line.continued);

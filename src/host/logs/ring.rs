@@ -7,22 +7,22 @@ use std::{
 
 use crate::model::{
     ids::{ProjectName, ServiceId},
-    log::LogBatch,
+    log::{Counted, LogBatch},
 };
 
 /// Bytes of output that are kept in memory over all services.
 pub(super) const TOTAL_BYTES: usize = 64 * 1024 * 1024;
 
-/// Bytes of output that are kept in memory for one service at most.
+/// Bytes of output that are kept in memory for one source of a service at most.
 pub(super) const SERVICE_BYTES: usize = 2 * 1024 * 1024;
 
-/// Bytes that every service may keep, however many there are.
+/// Bytes that every source may keep, however many there are.
 const LEAST_BYTES: usize = 32 * 1024;
 
-/// The newest batches of each service, bounded by bytes.
+/// The newest batches of each source of each service, bounded by bytes.
 #[derive(Debug)]
 pub(super) struct Ring {
-    services: HashMap<ServiceId, Kept>,
+    sources: HashMap<Counted, Kept>,
     total: usize,
 }
 
@@ -41,16 +41,17 @@ struct Kept {
 impl Ring {
     /// One that keeps about so many bytes over all services.
     pub(super) fn of(total: usize) -> Self {
-        Self { services: HashMap::new(), total }
+        Self { sources: HashMap::new(), total }
     }
 
-    /// Takes the newest batch of its service.
+    /// Takes the newest batch of its source.
     pub(super) fn push(&mut self, batch: Arc<LogBatch>) {
-        if !self.services.contains_key(&batch.service) {
+        let counted = batch.counted();
+        if !self.sources.contains_key(&counted) {
             self.make_room();
         }
         let bound = self.bound();
-        let kept = self.services.entry(batch.service.clone()).or_default();
+        let kept = self.sources.entry(counted).or_default();
         kept.bytes += batch.weight();
         kept.batches.push_back(batch);
         kept.keep(bound);
@@ -59,11 +60,12 @@ impl Ring {
     /// Takes older batches, in their order. What is not older than what is there already is there already.
     pub(super) fn restore(&mut self, batches: Vec<LogBatch>) {
         for batch in batches.into_iter().rev() {
-            if !self.services.contains_key(&batch.service) {
+            let counted = batch.counted();
+            if !self.sources.contains_key(&counted) {
                 self.make_room();
             }
             let bound = self.bound();
-            let kept = self.services.entry(batch.service.clone()).or_default();
+            let kept = self.sources.entry(counted).or_default();
             let end = batch.first_seq + batch.lines.len() as u64;
             let is_older = kept.batches.front().is_none_or(|oldest| end <= oldest.first_seq);
             if is_older && kept.bytes + batch.weight() <= bound {
@@ -75,12 +77,12 @@ impl Ring {
 
     /// Lets go of what a project wrote: its slots have it.
     pub(super) fn forget(&mut self, project: &ProjectName) {
-        self.services.retain(|service, _| service.project != *project);
+        self.sources.retain(|(service, _), _| service.project != *project);
     }
 
     /// What there is of one service or of all, oldest first.
     pub(super) fn recall(&self, service: Option<&ServiceId>) -> Vec<Arc<LogBatch>> {
-        let chosen = self.services.iter().filter(|(id, _)| service.is_none_or(|service| *id == service));
+        let chosen = self.sources.iter().filter(|((id, _), _)| service.is_none_or(|service| id == service));
         let mut batches: Vec<(i64, &Arc<LogBatch>)> = chosen.flat_map(|(_, kept)| kept.in_time()).collect();
         batches.sort_by_key(|(at, _)| *at);
         batches.into_iter().map(|(_, batch)| Arc::clone(batch)).collect()
@@ -89,14 +91,14 @@ impl Ring {
     /// With one more, each of the others may keep less.
     fn make_room(&mut self) {
         let bound = self.bound();
-        for kept in self.services.values_mut() {
+        for kept in self.sources.values_mut() {
             kept.keep(bound);
         }
     }
 
-    /// Bytes that each service may keep.
+    /// Bytes that each source may keep.
     fn bound(&self) -> usize {
-        (self.total / (self.services.len() + 1)).clamp(LEAST_BYTES, SERVICE_BYTES)
+        (self.total / (self.sources.len() + 1)).clamp(LEAST_BYTES, SERVICE_BYTES)
     }
 }
 

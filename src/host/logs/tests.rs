@@ -16,9 +16,12 @@ use crate::{
     model::{
         ids::{ProjectName, RunId, ServiceId, ServiceName},
         intake::{Cursor, Intake, Position},
-        log::{LogBatch, LogLine, Stream},
+        log::{LogBatch, LogLine, Source, Stream},
     },
-    world::{log_files::archive::Archivist, output::Taken},
+    world::{
+        log_files::archive::Archivist,
+        output::{Behind, Taken},
+    },
 };
 
 fn web() -> ServiceId {
@@ -28,6 +31,7 @@ fn web() -> ServiceId {
 fn batch(seq: u64, wall_us: i64, lines: &[(Stream, bool)]) -> LogBatch {
     LogBatch {
         service: web(),
+        source: Source::Output,
         run: RunId(1),
         wall_us,
         first_seq: seq,
@@ -43,7 +47,7 @@ fn taken(batch: LogBatch) -> Taken {
     let next_seq = batch.first_seq + batch.lines.len() as u64;
     let at = Position { segment: 1, offset: next_seq * 2 };
     let cursor = Cursor { stdout: at, stderr: at, next_seq };
-    Taken { batch: Arc::new(batch), place: "p-0".into(), cursor }
+    Taken { batch: Arc::new(batch), place: "p-0".into(), behind: Behind::Cursor(cursor) }
 }
 
 type Said = Arc<Mutex<Vec<Vec<Intake>>>>;
@@ -170,6 +174,25 @@ async fn a_closed_project_leaves_no_lines_in_memory() {
     assert_eq!(hub.recall(None).await.len(), 1);
     hub.close("p-0".into()).await;
     assert!(hub.recall(None).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_a_file_come_into_memory_and_are_not_counted_as_output() {
+    let (hub, output, said) = hub();
+    let of_file = |behind| {
+        let source = Source::File("log/web.log".into());
+        let batch = LogBatch { source, ..batch(0, 1, &[(Stream::Stdout, false)]) };
+        Taken { batch: Arc::new(batch), place: "p-0".into(), behind }
+    };
+    output.send(taken(batch(0, 1, &[(Stream::Stdout, false)]))).await.unwrap();
+    output.send(of_file(Behind::Earlier)).await.unwrap();
+    output.send(of_file(Behind::File)).await.unwrap();
+    hub.flush().await;
+    assert_eq!(hub.recall(Some(web())).await.len(), 3);
+    let said = said.lock().unwrap().clone();
+    let all: Vec<&Intake> = said.iter().flatten().collect();
+    assert_eq!(all.len(), 1);
+    assert_eq!((all[0].cursor.next_seq, all[0].minutes[0].stdout_lines), (1, 1));
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! The columns at the head of a log line, and what each may be.
 
 use memchr::memchr_iter;
+use serde::{Deserialize, Serialize};
 
 use crate::insight::stamp::stamp;
 
 /// What a column is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Kind {
     /// A date, a time of the day, or both; seconds since 1970.
     Time,

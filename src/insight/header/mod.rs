@@ -4,13 +4,16 @@
 mod column;
 mod learn;
 
+use serde::{Deserialize, Serialize};
+
 use self::column::{Column, Kind, column};
 
 /// How many columns more there may be before one whose place is known: names with a space in them.
 const SLACK: usize = 2;
 
 /// One thing that is passed over to come to the message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 enum Step {
     /// So many columns, the last of which is of this kind.
     Columns(usize, Kind),
@@ -21,9 +24,23 @@ enum Step {
 }
 
 /// The form of the head of the lines of one log.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Step>", into = "Vec<Step>")]
 pub struct Header {
     steps: Vec<Step>,
+}
+
+impl From<Vec<Step>> for Header {
+    /// Of steps that were kept somewhere: what makes no sense is no head.
+    fn from(steps: Vec<Step>) -> Self {
+        if steps.iter().all(|step| step.is_sound()) { Self { steps } } else { Self::default() }
+    }
+}
+
+impl From<Header> for Vec<Step> {
+    fn from(header: Header) -> Self {
+        header.steps
+    }
 }
 
 impl Header {
@@ -35,18 +52,33 @@ impl Header {
     /// What a line says after its head. A line with another form is all message.
     #[must_use]
     pub fn message<'a>(&self, line: &'a [u8]) -> &'a [u8] {
-        let mut at = 0;
-        for step in &self.steps {
-            match step.end(line, at) {
-                Some(end) => at = end,
-                None => return line.trim_ascii(),
-            }
-        }
-        line.get(at..).unwrap_or_default().trim_ascii()
+        self.fit(line).unwrap_or_else(|| line.trim_ascii())
+    }
+
+    /// The same; none where the line has another form.
+    #[must_use]
+    pub fn fit<'a>(&self, line: &'a [u8]) -> Option<&'a [u8]> {
+        let end = self.steps.iter().try_fold(0, |at, step| step.end(line, at))?;
+        Some(line.get(end..).unwrap_or_default().trim_ascii())
+    }
+
+    /// Whether lines have no head.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.steps.is_empty()
     }
 }
 
 impl Step {
+    /// Whether it can be taken: counts are from 1, and `learn` makes none that are larger than a line has columns to look at.
+    fn is_sound(self) -> bool {
+        let range = 1..=64;
+        match self {
+            Self::Columns(count, _) | Self::Fields(_, count) => range.contains(&count),
+            Self::Until { kind: _, within, usual } => range.contains(&within) && usual <= 64,
+        }
+    }
+
     /// Where it ends in a line in which it begins at `at`.
     fn end(self, line: &[u8], at: usize) -> Option<usize> {
         match self {

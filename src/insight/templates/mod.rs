@@ -89,6 +89,8 @@ pub struct Miner {
     cache: HashMap<u64, usize>,
     /// Templates since the last regrouping.
     fresh: usize,
+    /// Times that templates became part of others, or were given up.
+    merges: u64,
     masked: Vec<u8>,
     tokens: Vec<Token>,
 }
@@ -111,6 +113,7 @@ impl Miner {
             index: Index::default(),
             cache: HashMap::new(),
             fresh: 0,
+            merges: 0,
             masked: Vec::new(),
             tokens: Vec::new(),
         }
@@ -216,6 +219,7 @@ impl Miner {
         if merged.is_empty() && given_up.is_empty() {
             return;
         }
+        self.merges += 1;
         for (from, into) in merged {
             if let (Some(from), Some(into)) = (before[*from], before[*into]) {
                 self.merged.insert(from, into);
@@ -250,6 +254,12 @@ impl Miner {
             id = *into;
         }
         if self.places.contains_key(&id) { id } else { TemplateId::REST }
+    }
+
+    /// Grows whenever templates became part of others, or were given up: whoever keeps something by their names resolves them anew then.
+    #[must_use]
+    pub const fn merges(&self) -> u64 {
+        self.merges
     }
 
     /// What a name stands for by now.

@@ -137,6 +137,7 @@ fn matters(entry: &Entry) -> bool {
         | What::ScheduleSkipped { .. }
         | What::RunBegun { .. }
         | What::RunEnded { .. }
+        | What::LogRotated { .. }
         | What::Found { .. }
         | What::AlarmFired { .. }
         | What::AlarmResolved { .. }
@@ -146,6 +147,9 @@ fn matters(entry: &Entry) -> bool {
         | What::Remedied { .. }
         | What::RemedyJudged { .. }
         | What::Escalated { .. }
+        | What::NewPattern { .. }
+        | What::RateChanged { .. }
+        | What::MorePatterns { .. }
         | What::Trouble { .. } => false,
     }
 }
@@ -162,6 +166,8 @@ fn theme(entry: &Entry) -> String {
         What::Unhealthy { probe, .. } => format!("unhealthy {}", probe.label()),
         What::Found { check, grade, .. } => format!("found {check} {}", grade.label()),
         What::RestartScheduled { .. } => "restart".to_owned(),
+        What::NewPattern { pattern, .. } => format!("new {pattern}"),
+        What::RateChanged { pattern, .. } => format!("rate of {pattern}"),
         What::Requested { .. }
         | What::ProjectOpened { .. }
         | What::Started { .. }
@@ -201,6 +207,7 @@ fn theme(entry: &Entry) -> String {
         | What::ScheduleSkipped { .. }
         | What::RunBegun { .. }
         | What::RunEnded { .. }
+        | What::LogRotated { .. }
         | What::AlarmFired { .. }
         | What::AlarmResolved { .. }
         | What::NotSent { .. }
@@ -210,6 +217,7 @@ fn theme(entry: &Entry) -> String {
         | What::RemedyJudged { .. }
         | What::Escalated { .. }
         | What::Maintenance { .. }
+        | What::MorePatterns { .. }
         | What::Trouble { .. } => entry.sentence(),
     }
 }

@@ -174,15 +174,16 @@ impl Scribe {
     /// Removes the oldest segments until there is room for one more within the bound.
     fn retain(&self) {
         let all = log_files::list(&self.slot);
-        let size = |kind: &str, number: u64, end: &str| {
-            let path = self.slot.join(format!("{kind}.{number:06}{end}"));
-            fs::metadata(path).map_or(0, |about| about.len())
+        let files = |number: u64| {
+            // The index last: what is left without one is still read.
+            let names = [("log", ""), ("log", ".zst"), ("log", ".gz"), ("idx", "")];
+            names.map(|(kind, end)| self.slot.join(format!("{kind}.{number:06}{end}")))
         };
         let sizes: Vec<(u64, u64)> = all
             .iter()
             .map(|segment| {
-                let number = segment.number;
-                (number, size("log", number, "") + size("log", number, ".gz") + size("idx", number, ""))
+                let sizes = files(segment.number).map(|path| fs::metadata(path).map_or(0, |about| about.len()));
+                (segment.number, sizes.iter().sum())
             })
             .collect();
         let mut total: u64 = sizes.iter().map(|(_, size)| size).sum();
@@ -190,9 +191,9 @@ impl Scribe {
             if number >= self.newest || total + self.policy.segment_bytes() <= self.policy.max_size {
                 return;
             }
-            for name in [format!("log.{number:06}"), format!("log.{number:06}.gz"), format!("idx.{number:06}")] {
+            for path in files(number) {
                 // One that is gone already is what was wanted.
-                let _gone = fs::remove_file(self.slot.join(name));
+                let _gone = fs::remove_file(path);
             }
             total = total.saturating_sub(size);
         }

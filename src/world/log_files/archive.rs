@@ -1,4 +1,4 @@
-//! What becomes of closed segments: those that were taken in are compressed, those that are too old deleted.
+//! What becomes of closed segments: those that were taken in are compressed, those that are too old or too many deleted.
 //!
 //! Promise: whenever it dies, each segment is there whole in one form at least; where both are there, the raw one counts and the other is
 //! removed. A clock that was set does not make it delete much. An archive is as old as what it was made of. Never touches the newest segment, or one that
@@ -7,19 +7,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    io::{self, Read, Write},
+    io,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use flate2::{Compression, write::GzEncoder};
 use rustix::fs::{Timespec, Timestamps};
 
 use super::{
     data::Data,
-    index,
+    index, pack,
     segments::{self, Form, Segment},
 };
 use crate::{
@@ -43,8 +42,9 @@ const STEP_US: u64 = 60_000_000;
 const MISTRUST: Duration = Duration::from_hours(24);
 const MISTRUSTED_PAUSE: Duration = Duration::from_hours(1);
 
-/// How the name of an archive ends while it is being written.
-const HALF: &str = ".gz.tmp";
+/// How the name of an archive ends while it is being written; and how it did in earlier versions.
+const HALF: &str = ".zst.tmp";
+const EARLIER_HALF: &str = ".gz.tmp";
 
 /// How much nicer than others the thread is.
 const NICENESS: i32 = 10;
@@ -54,6 +54,9 @@ const NICENESS: i32 = 10;
 pub struct Tended {
     /// Closed segments whose newest line is older are deleted; none: kept.
     pub max_age: Option<Duration>,
+    /// The oldest closed segments are deleted while all files together are larger, bytes; none: kept. The shim sees to it before, unless it is
+    /// of a version that does not know all forms of archives.
+    pub max_size: Option<u64>,
     /// Everything before was taken in.
     pub taken: Position,
 }
@@ -88,9 +91,11 @@ impl Archivist {
         Ok(Self(shared))
     }
 
-    /// Looks after a slot from now on; what was known of how far it was taken in stays known.
-    pub fn tend(&self, slot: PathBuf, max_age: Option<Duration>) {
-        lock(&self.0.0).slots.entry(slot).or_default().max_age = max_age;
+    /// Looks after a slot from now on; what was known of how far it was taken in stays known. For the bounds see [`Tended`].
+    pub fn tend(&self, slot: PathBuf, max_age: Option<Duration>, max_size: Option<u64>) {
+        let mut state = lock(&self.0.0);
+        let tended = state.slots.entry(slot).or_default();
+        (tended.max_age, tended.max_size) = (max_age, max_size);
     }
 
     /// A slot that is looked after was taken in up to there.
@@ -152,8 +157,10 @@ fn work(shared: &(Mutex<State>, Condvar), clock: &Clock, pause: Duration) {
 }
 
 /// What must be known from one pass to the next. The clock is an argument.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rounds {
+    /// A frame of an archive has about so many bytes of output.
+    frame_bytes: u64,
     /// Wall clock minus boot clock at the last pass, microseconds.
     offset_us: Option<i64>,
     /// Until when the wall clock is mistrusted.
@@ -185,7 +192,26 @@ enum Aging {
     Nothing,
 }
 
+impl Default for Rounds {
+    fn default() -> Self {
+        Self::with_frames(pack::FRAME_BYTES)
+    }
+}
+
 impl Rounds {
+    /// Nothing is known, and archives have frames of about so many bytes of output.
+    #[must_use]
+    pub fn with_frames(frame_bytes: u64) -> Self {
+        Self {
+            frame_bytes,
+            offset_us: None,
+            mistrusted_until: None,
+            last_aged: None,
+            aging: Aging::default(),
+            known: BTreeMap::new(),
+        }
+    }
+
     /// A pass begins.
     pub fn begin(&mut self, now: Timestamp) {
         let offset = now.wall_us.saturating_sub(i64::try_from(now.mono_us).unwrap_or(i64::MAX));
@@ -237,6 +263,10 @@ impl Rounds {
             let aged = self.delete_aged(slot, &closed, there.len(), max_age, now);
             closed.drain(..aged);
         }
+        if let Some(max_size) = tended.max_size {
+            let removed = delete_what_is_too_much(slot, &closed, max_size);
+            closed.drain(..removed);
+        }
         let raw: Vec<u64> =
             closed.iter().filter(|segment| segment.form == Form::Raw).map(|segment| segment.number).collect();
         let known = self.known.entry(slot.to_owned()).or_default();
@@ -248,7 +278,7 @@ impl Rounds {
             if now.since(since) < CLOSED_FOR {
                 continue;
             }
-            match compress(slot, number) {
+            match compress(slot, number, self.frame_bytes) {
                 Ok(()) => {
                     known.closed.remove(&number);
                 }
@@ -270,13 +300,37 @@ impl Rounds {
         let is_aged = |segment: &&Segment| newest_us(slot, **segment).is_some_and(|newest| newest < oldest_kept);
         let aged: Vec<&Segment> = closed.iter().take(bound).take_while(is_aged).collect();
         for segment in &aged {
-            // The index last: what is left without one is still read. What is gone already is as good.
-            let _gone = fs::remove_file(segments::raw_file(slot, segment.number));
-            let _gone = fs::remove_file(segments::archive_file(slot, segment.number));
-            let _gone = fs::remove_file(segments::index_file(slot, segment.number));
+            delete(slot, segment.number);
         }
         aged.len()
     }
+}
+
+/// Deletes closed segments, oldest first, until all files of segments together are no larger than that. Returns how many.
+fn delete_what_is_too_much(slot: &Path, closed: &[Segment], max_size: u64) -> usize {
+    let size = |path: PathBuf| fs::symlink_metadata(path).map_or(0, |found| found.len());
+    let of = |segment: &Segment| {
+        let forms = Form::ALL.map(|form| size(segments::file(slot, Segment { form, ..*segment })));
+        forms.iter().sum::<u64>() + size(segments::index_file(slot, segment.number))
+    };
+    let mut total: u64 = segments::list(slot).iter().map(of).sum();
+    let too_much = closed.iter().take_while(|segment| {
+        let is_too_much = total > max_size;
+        total = total.saturating_sub(if is_too_much { of(segment) } else { 0 });
+        is_too_much
+    });
+    let too_much = too_much.count();
+    closed[..too_much].iter().for_each(|segment| delete(slot, segment.number));
+    too_much
+}
+
+/// Deletes one segment in all its forms. The index last: what is left without one is still read.
+fn delete(slot: &Path, number: u64) {
+    for form in Form::ALL {
+        // What is gone already is as good.
+        let _gone = fs::remove_file(segments::file(slot, Segment { number, form }));
+    }
+    let _gone = fs::remove_file(segments::index_file(slot, number));
 }
 
 /// When the last line of a closed segment came: as its index says, and where that is missing or damaged, when it was last written to.
@@ -288,7 +342,9 @@ fn newest_us(slot: &Path, segment: Segment) -> Option<i64> {
 fn sweep(slot: &Path) -> io::Result<()> {
     for entry in fs::read_dir(slot)? {
         let entry = entry?;
-        let is_half = entry.file_name().to_str().is_some_and(|name| name.starts_with("log.") && name.ends_with(HALF));
+        let is_half = entry.file_name().to_str().is_some_and(|name| {
+            name.starts_with("log.") && [HALF, EARLIER_HALF].iter().any(|half| name.ends_with(half))
+        });
         if is_half {
             fs::remove_file(entry.path())?;
         }
@@ -297,19 +353,19 @@ fn sweep(slot: &Path) -> io::Result<()> {
 }
 
 /// Compresses one segment: to a temporary file, which then takes the archive's name, and only then the raw one goes.
-fn compress(slot: &Path, number: u64) -> io::Result<()> {
+fn compress(slot: &Path, number: u64, frame_bytes: u64) -> io::Result<()> {
     let raw = segments::raw_file(slot, number);
-    let archive = segments::archive_file(slot, number);
+    let [archive, earlier] = [Form::Archive, Form::Gzip].map(|form| segments::file(slot, Segment { number, form }));
     let half = slot.join(format!("log.{number:06}{HALF}"));
     // What an earlier pass could not finish.
-    for leftover in [&half, &archive] {
+    for leftover in [&half, &archive, &earlier] {
         if let Err(error) = fs::remove_file(leftover)
             && error.kind() != io::ErrorKind::NotFound
         {
             return Err(error);
         }
     }
-    let written = write_archive(&raw, &half).and_then(|()| fs::rename(&half, &archive));
+    let written = write_archive(slot, number, frame_bytes, &half).and_then(|()| fs::rename(&half, &archive));
     if let Err(error) = written {
         // The next pass tries again.
         let _gone = fs::remove_file(&half);
@@ -322,30 +378,13 @@ fn compress(slot: &Path, number: u64) -> io::Result<()> {
     }
 }
 
-fn write_archive(raw: &Path, half: &Path) -> io::Result<()> {
-    let mut from = segments::open(raw)?;
+fn write_archive(slot: &Path, number: u64, frame_bytes: u64, half: &Path) -> io::Result<()> {
+    let from = segments::open(&segments::raw_file(slot, number))?;
     let found = from.metadata()?;
     has_room(&from, found.len())?;
     let flags = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
     let to: File = private::options().write(true).create_new(true).custom_flags(flags).open(half)?;
-    let mut encoder = GzEncoder::new(to, Compression::new(1));
-    let mut buffer = vec![0; 64 * 1024];
-    let mut copied = 0;
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => {
-                encoder.write_all(&buffer[..read])?;
-                copied += read as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    if copied != found.len() {
-        return Err(io::Error::other("it grew or shrank meanwhile"));
-    }
-    let to = encoder.finish()?;
+    let to = pack::write(slot, number, frame_bytes, &from, to)?;
     // Where there is no index, that is the time of its lines.
     let time = Timespec { tv_sec: found.mtime(), tv_nsec: found.mtime_nsec() };
     rustix::fs::futimens(&to, &Timestamps { last_access: time, last_modification: time })?;

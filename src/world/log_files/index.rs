@@ -1,6 +1,6 @@
 //! Records of an index, one after the other. Never stops at a damaged one where another follows.
 
-use std::{fs::File, os::unix::fs::FileExt, path::Path};
+use std::{fs::File, ops::ControlFlow, os::unix::fs::FileExt, path::Path};
 
 use super::segments;
 use crate::{
@@ -82,17 +82,56 @@ pub(super) fn has_stream(slot: &Path, number: u64, stream: Stream) -> bool {
         Stream::Stdout => STDOUT,
         Stream::Stderr => STDERR,
     };
-    let Ok(file) = segments::open(&segments::index_file(slot, number)) else { return stream == Stream::Stdout };
+    let mut has = false;
+    let was_read = each(slot, number, |_, record| {
+        has = record.stream == wanted && record.len > 0;
+        if has { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    if was_read { has } else { stream == Stream::Stdout }
+}
+
+/// When the oldest and the newest bytes of a segment came, as its index says, microseconds since the Unix epoch; none where it cannot.
+pub(super) fn times(slot: &Path, number: u64) -> Option<(i64, i64)> {
+    let mut times: Option<(i64, i64)> = None;
+    each(slot, number, |_, record| {
+        let (oldest, newest) = times.unwrap_or((record.wall_us, record.wall_us));
+        times = Some((oldest.min(record.wall_us), newest.max(record.wall_us)));
+        ControlFlow::Continue(())
+    });
+    times
+}
+
+/// For each of these offsets, in ascending order, where the last record stands that begins before it.
+pub(super) fn places_before(slot: &Path, number: u64, offsets: &[u64]) -> Vec<u64> {
+    let mut places = Vec::with_capacity(offsets.len());
+    let mut before = 0;
+    each(slot, number, |place, record| {
+        while offsets.get(places.len()).is_some_and(|offset| *offset <= record.offset) {
+            places.push(before);
+        }
+        before = place;
+        if places.len() == offsets.len() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    places.resize(offsets.len(), before);
+    places
+}
+
+/// All records of a segment that can be read, and where they stand. False where there is no index.
+fn each(slot: &Path, number: u64, mut visit: impl FnMut(u64, IndexRecord) -> ControlFlow<()>) -> bool {
+    let Ok(file) = segments::open(&segments::index_file(slot, number)) else { return false };
     let mut bytes = vec![0; 32 * 1024];
-    let mut at = 0;
+    let (mut at, mut floor) = (0, 0);
     loop {
         let read = read_at(&file, at, &mut bytes);
-        let mut records = Records::new(&bytes[..read], 0);
-        if std::iter::from_fn(|| records.next()).any(|(_, record)| record.stream == wanted && record.len > 0) {
-            return true;
+        let mut records = Records::new(&bytes[..read], floor);
+        while let Some((place, record)) = records.next() {
+            floor = record.offset;
+            if visit(at + place as u64, record).is_break() {
+                return true;
+            }
         }
         if read < bytes.len() {
-            return false;
+            return true;
         }
         // At least what cannot be read: one record may begin in the last bytes.
         at += records.used().max(read - INDEX_BYTES + 1) as u64;

@@ -290,7 +290,14 @@ impl Source {
         match progress {
             Progress::Read => {}
             Progress::Entered(number) => {
-                if let Some(seq) = self.bases.of(number).filter(|seq| *seq >= self.assembly.next_seq()) {
+                // What a run that ended right before left unfinished was counted with that end.
+                let has_ended = || index::first_run(self.walk.slot(), number) != self.assembly.run();
+                let finished = match self.assembly.would_finish() as u64 {
+                    unfinished @ 1.. if has_ended() => unfinished,
+                    _ => 0,
+                };
+                let seq = self.bases.of(number).and_then(|seq| seq.checked_sub(finished));
+                if let Some(seq) = seq.filter(|seq| *seq >= self.assembly.next_seq()) {
                     self.assembly.count_from(seq);
                 }
             }
@@ -327,7 +334,7 @@ fn first_since(slot: &Path, numbers: &[u64], since: i64) -> usize {
 }
 
 /// The slot says how the run ended: nobody finishes what it left unfinished.
-fn has_ended(slot: &Path, run: RunId) -> bool {
+pub(super) fn has_ended(slot: &Path, run: RunId) -> bool {
     let mut text = String::new();
     let read = segments::open(&slot.join("exit")).and_then(|file| file.take(4096).read_to_string(&mut text));
     read.is_ok() && ExitFile::parse(&text).is_some_and(|exit| exit.run == run.0)

@@ -12,8 +12,24 @@ use std::{
 pub(in crate::world) enum Form {
     /// As the shim wrote them.
     Raw,
-    /// Compressed (gzip).
+    /// Compressed (zstd, in frames).
     Archive,
+    /// Compressed by an earlier version (gzip).
+    Gzip,
+}
+
+impl Form {
+    /// All of them: where several are there, somebody died while it was being compressed, and the first counts.
+    pub(in crate::world) const ALL: [Self; 3] = [Self::Raw, Self::Archive, Self::Gzip];
+
+    /// How the names of its files end.
+    const fn ending(self) -> &'static str {
+        match self {
+            Self::Raw => "",
+            Self::Archive => ".zst",
+            Self::Gzip => ".gz",
+        }
+    }
 }
 
 /// A segment that is there.
@@ -21,18 +37,13 @@ pub(in crate::world) enum Form {
 pub(in crate::world) struct Segment {
     /// Its number, from 1.
     pub(in crate::world) number: u64,
-    /// As what. Where both forms are there, somebody died while it was being compressed, and the raw one counts.
+    /// As what.
     pub(in crate::world) form: Form,
 }
 
 /// Its bytes as the shim wrote them.
 pub(in crate::world) fn raw_file(slot: &Path, number: u64) -> PathBuf {
-    slot.join(format!("log.{number:06}"))
-}
-
-/// Its bytes compressed.
-pub(in crate::world) fn archive_file(slot: &Path, number: u64) -> PathBuf {
-    slot.join(format!("log.{number:06}.gz"))
+    file(slot, Segment { number, form: Form::Raw })
 }
 
 /// Its index.
@@ -42,10 +53,7 @@ pub(in crate::world) fn index_file(slot: &Path, number: u64) -> PathBuf {
 
 /// The file for bytes in a form.
 pub(in crate::world) fn file(slot: &Path, segment: Segment) -> PathBuf {
-    match segment.form {
-        Form::Raw => raw_file(slot, segment.number),
-        Form::Archive => archive_file(slot, segment.number),
-    }
+    slot.join(format!("log.{:06}{}", segment.number, segment.form.ending()))
 }
 
 /// Opens a plain file for reading.
@@ -71,7 +79,10 @@ pub(in crate::world) fn list(slot: &Path) -> Vec<Segment> {
 /// `log.000012` → 12, raw. Other files are no segments.
 fn parse(name: &str) -> Option<Segment> {
     let name = name.strip_prefix("log.")?;
-    let (digits, form) = name.strip_suffix(".gz").map_or((name, Form::Raw), |digits| (digits, Form::Archive));
+    let (digits, form) = [Form::Archive, Form::Gzip]
+        .into_iter()
+        .find_map(|form| Some((name.strip_suffix(form.ending())?, form)))
+        .unwrap_or((name, Form::Raw));
     let whole = digits.len() >= 6 && digits.bytes().all(|byte| byte.is_ascii_digit());
     let number = whole.then(|| digits.parse().ok()).flatten().filter(|number| *number > 0)?;
     Some(Segment { number, form })
@@ -84,10 +95,19 @@ mod tests {
     #[test]
     fn only_six_or_more_digits_name_a_segment() {
         assert_eq!(parse("log.000012"), Some(Segment { number: 12, form: Form::Raw }));
-        assert_eq!(parse("log.1000012.gz"), Some(Segment { number: 1_000_012, form: Form::Archive }));
-        for other in
-            ["log.12", "log.000012.gz.tmp", "log.+00012", "000012", "log.", "log.000000", "log.99999999999999999999999"]
-        {
+        assert_eq!(parse("log.1000012.gz"), Some(Segment { number: 1_000_012, form: Form::Gzip }));
+        assert_eq!(parse("log.000012.zst"), Some(Segment { number: 12, form: Form::Archive }));
+        for other in [
+            "log.12",
+            "log.000012.gz.tmp",
+            "log.000012.zst.tmp",
+            "log.000012.zst.gz",
+            "log.+00012",
+            "000012",
+            "log.",
+            "log.000000",
+            "log.99999999999999999999999",
+        ] {
             assert_eq!(parse(other), None, "{other}");
         }
     }

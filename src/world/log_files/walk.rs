@@ -13,6 +13,7 @@ use std::{
 use super::{
     data::Data,
     index::{self, Records},
+    marks,
     segments::{self, Form, Segment},
 };
 use crate::{
@@ -105,6 +106,8 @@ thread_local! {
 struct Open {
     data: Data,
     index: Option<File>,
+    /// Of what cannot be read before here it was told.
+    told: u64,
 }
 
 /// A way through one slot.
@@ -131,6 +134,11 @@ impl Walk {
         Self { slot, at: from, open: None, index_at: 0, before: None, run: None, unindexed, lost: 0, alone_at: None }
     }
 
+    /// Records of the segment where it stands that are before this byte of its index say nothing of what is read from here on.
+    pub(super) const fn pass_over(&mut self, index_at: u64) {
+        self.index_at = index_at;
+    }
+
     /// Everything before was read.
     pub(in crate::world) const fn at(&self) -> Position {
         self.at
@@ -151,9 +159,9 @@ impl Walk {
         std::mem::replace(&mut self.lost, 0)
     }
 
-    /// Closes its files until the next step. An archive stays open: its place would have to be found again.
+    /// Closes its files until the next step. What would have to be unpacked again from its beginning stays open.
     pub(in crate::world) fn rest(&mut self) {
-        if self.open.as_ref().is_some_and(|open| matches!(open.data, Data::Raw(_))) {
+        if self.open.as_ref().is_some_and(|open| !open.data.is_lost_when_closed()) {
             self.open = None;
         }
     }
@@ -252,7 +260,7 @@ impl Walk {
         // It may be compressed between two tries.
         let data = open(Form::Raw).or_else(|error| {
             if error.kind() == ErrorKind::NotFound {
-                open(Form::Archive).or_else(|_| open(Form::Raw))
+                open(Form::Archive).or_else(|_| open(Form::Gzip)).or_else(|_| open(Form::Raw))
             } else {
                 Err(error)
             }
@@ -262,7 +270,7 @@ impl Walk {
             Err(error) if error.kind() == ErrorKind::NotFound || is_foreign(&error) => None,
             Err(error) => return Err(error),
         };
-        self.open = Some(Open { data, index });
+        self.open = Some(Open { data, index, told: 0 });
         Ok(())
     }
 
@@ -309,8 +317,8 @@ impl Walk {
     /// Plans what is read next from the index; returns up to where.
     fn gather(&mut self, budget: u64, scratch: &mut Scratch) -> u64 {
         let from = self.at.offset;
-        let limit = from.saturating_add(budget);
-        let Some(Open { data, index: Some(index) }) = &self.open else { return from };
+        let Some(Open { data, index: Some(index), .. }) = &self.open else { return from };
+        let limit = from.saturating_add(budget.min(data.together(from).unwrap_or(u64::MAX)));
         scratch.index.resize(INDEX_CHUNK, 0);
         let mut at = from;
         loop {
@@ -357,7 +365,8 @@ impl Walk {
     fn read_rest(&mut self, budget: usize, end: u64, visit: &mut impl FnMut(Piece<'_>)) -> bool {
         let Some(open) = &self.open else { return false };
         let from = self.at.offset;
-        let to = from.saturating_add(budget as u64).min(open.data.length().unwrap_or(u64::MAX)).min(end);
+        let budget = (budget as u64).min(open.data.together(from).unwrap_or(u64::MAX));
+        let to = from.saturating_add(budget).min(open.data.length().unwrap_or(u64::MAX)).min(end);
         if to <= from {
             return false;
         }
@@ -391,6 +400,15 @@ impl Walk {
         scratch.data.resize(wanted.max(scratch.data.len()), 0);
         let read = open.data.read(from, &mut scratch.data[..wanted]);
         let mut seen = false;
+        if read < wanted
+            && from >= open.told
+            && let Some(end) = open.data.hole_at(from)
+        {
+            open.told = end;
+            seen = true;
+            let text = marks::unreadable(end - from, segment);
+            visit(Piece::Mark { at: Position { segment, offset: from }, dropped: 0, text });
+        }
         for part in &scratch.parts {
             match *part {
                 Part::Bytes { from: first, to: last, stream, run, wall_us } => {
@@ -406,13 +424,13 @@ impl Walk {
                     seen = true;
                     let dropped = if kind == IndexKind::Dropped { count } else { 0 };
                     let at = Position { segment, offset: at };
-                    visit(Piece::Mark { at, dropped, text: sentence(kind, count) });
+                    visit(Piece::Mark { at, dropped, text: marks::sentence(kind, count) });
                 }
             }
         }
         // What a record speaks of and cannot be read is not waited for.
         self.at.offset = to;
-        seen || (to > from && matches!(open.data, Data::Raw(_)))
+        seen || (to > from && open.data.length().is_some())
     }
 }
 
@@ -470,12 +488,4 @@ fn push(parts: &mut Vec<Part>, from: u64, to: u64, stream: Stream, (run, wall_us
         return;
     }
     parts.push(Part::Bytes { from, to, stream, run, wall_us });
-}
-
-fn sentence(kind: IndexKind, count: u64) -> String {
-    match kind {
-        IndexKind::Dropped => format!("[cas: {count} bytes of output could not be kept: disk full]"),
-        IndexKind::Removed => format!("[cas: {count} bytes of older output were removed: disk full]"),
-        IndexKind::Data | IndexKind::Recovered => String::new(),
-    }
 }

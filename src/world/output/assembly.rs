@@ -10,7 +10,7 @@ use crate::{
     model::{
         ids::{RunId, ServiceId},
         intake::{Cursor, Position},
-        log::{LogBatch, LogLine, Stream},
+        log::{LogBatch, LogLine, Source, Stream},
     },
     world::log_files::{Piece, are_together},
 };
@@ -52,6 +52,7 @@ impl Draft {
     pub(in crate::world) fn into_batch(self, service: ServiceId) -> LogBatch {
         LogBatch {
             service,
+            source: Source::Output,
             run: self.run,
             wall_us: self.wall_us,
             first_seq: self.first_seq,
@@ -172,6 +173,8 @@ impl Assembly {
         };
         if end <= taken {
             self.reached = end;
+            // What the other stream left unfinished ends no earlier.
+            self.last_us = wall_us;
             return;
         }
         let mut from = if at >= taken { 0 } else { (taken.offset - at.offset) as usize };
@@ -230,6 +233,21 @@ impl Assembly {
         self.close(ready);
     }
 
+    /// Whether a line of standard output has begun and not ended.
+    pub(in crate::world) const fn has_unfinished(&self) -> bool {
+        self.stdout.unfinished().is_some()
+    }
+
+    /// Nobody has gone on with a line of standard output for a while: what is there is handed on as a piece of it.
+    pub(in crate::world) fn give(&mut self, ready: &mut VecDeque<Draft>) {
+        let (run, wall_us) = (self.run.unwrap_or(RunId(0)), self.last_us);
+        if self.has_unfinished() {
+            let open = self.open.get_or_insert_with(|| Open { run, wall_us, gathering: Gathering::default() });
+            self.stdout.give(&mut open.gathering);
+        }
+        self.close(ready);
+    }
+
     /// What stands at the end and before no line becomes lines, too: for whoever reads only once.
     pub(in crate::world) fn finish_notes(&mut self, ready: &mut VecDeque<Draft>) {
         let (run, wall_us) = (self.run.unwrap_or(RunId(0)), self.last_us);
@@ -252,14 +270,36 @@ impl Assembly {
         ready.push_back(Draft { run, wall_us, first_seq, text, lines, cursor: self.cursor() });
     }
 
-    /// Behind the lines that were handed on, if no batch is open.
-    fn cursor(&self) -> Cursor {
-        let behind = |cutter: &Cutter, taken: Position| cutter.unfinished().unwrap_or(self.reached.max(taken));
+    /// Behind the lines that were handed on, if no batch is open: right after [`Self::close`].
+    pub(in crate::world) fn cursor(&self) -> Cursor {
+        // Behind a sentence that waits for a line none has ended.
+        let waits_at = self.notes.first().map(|(at, _)| *at);
+        let behind = |cutter: &Cutter, taken: Position| {
+            let behind = cutter.unfinished().unwrap_or(self.reached.max(taken));
+            waits_at.map_or(behind, |at| behind.min(at))
+        };
         Cursor {
             stdout: behind(&self.stdout, self.from.stdout),
             stderr: behind(&self.stderr, self.from.stderr),
             next_seq: self.next_seq,
         }
+    }
+
+    /// Of which streams a line has begun and not ended.
+    pub(in crate::world) const fn unfinished(&self) -> [bool; 2] {
+        [self.stdout.unfinished().is_some(), self.stderr.unfinished().is_some()]
+    }
+
+    /// Lines that [`Self::finish`] would hand on.
+    pub(in crate::world) fn would_finish(&self) -> usize {
+        let lines = self.unfinished().into_iter().filter(|is_unfinished| *is_unfinished).count();
+        let notes = || self.notes.iter().filter(|(at, _)| *at < self.reached).count();
+        if lines > 0 { lines + notes() } else { 0 }
+    }
+
+    /// A sentence waits for the next line.
+    pub(in crate::world) const fn has_notes(&self) -> bool {
+        !self.notes.is_empty()
     }
 }
 

@@ -163,6 +163,15 @@ impl Cutter {
         !rest.is_empty()
     }
 
+    /// Nobody has gone on with the unfinished line for a while: what is there is given, and the rest comes when it comes. False where there is none.
+    pub(super) fn give(&mut self, to: &mut Gathering) -> bool {
+        let rest = std::mem::take(&mut self.rest);
+        if !rest.is_empty() {
+            to.one(self.stream, &rest, true);
+        }
+        !rest.is_empty()
+    }
+
     /// Passes over the unfinished line.
     pub(super) fn forget(&mut self) {
         self.rest = Vec::new();

@@ -76,12 +76,23 @@ const STEPS: [&str; KNOWN as usize] = [
         moved_from     ANY                            -- path, as root
     ) STRICT;
 ",
+    "
+    CREATE TABLE patterns (
+        place          TEXT    NOT NULL,              -- as in cursors
+        service        TEXT    NOT NULL,
+        written_us     INTEGER NOT NULL,
+        state          BLOB    NOT NULL,              -- what is known of the patterns in its output
+        PRIMARY KEY (place, service)
+    ) STRICT;
+",
 ];
 
 /// The newest format that is known here.
-pub(super) const KNOWN: i64 = 3;
+pub(super) const KNOWN: i64 = 4;
 /// The first format that knows where projects come from.
 pub(super) const ORIGINS: i64 = 3;
+/// The first format that keeps what is known of patterns.
+pub(super) const PATTERNS: i64 = 4;
 /// No cas will ever get there: a larger number is damage.
 const PLAUSIBLE: i64 = 9999;
 /// How long the check at the opening may take.

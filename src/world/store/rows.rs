@@ -152,6 +152,7 @@ fn moved_from(change: &Transaction<'_>, record: &ProjectRecord) -> rusqlite::Res
 /// What is kept of a place is from now on that of another one.
 pub(super) fn move_place(change: &Transaction<'_>, from: &str, to: &str) -> rusqlite::Result<()> {
     change.execute("UPDATE OR REPLACE cursors SET place = ?2 WHERE place = ?1", [from, to])?;
+    change.execute("UPDATE OR REPLACE patterns SET place = ?2 WHERE place = ?1", [from, to])?;
     change.execute("UPDATE OR REPLACE minutes SET place = ?2 WHERE place = ?1", [from, to]).map(|_rows| ())
 }
 

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::intake::Waiting;
+use super::{intake::Waiting, patterns};
 
 /// How the store is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,12 +42,18 @@ pub(super) struct Shared {
     last_error: Mutex<Option<String>>,
     /// Does not go through the queue: nothing of it may be dropped, and merging bounds it.
     waiting: Mutex<Waiting>,
+    /// As above: the newest of each service.
+    patterns: Mutex<patterns::Waiting>,
 }
 
 impl Shared {
     pub(super) fn waiting(&self) -> MutexGuard<'_, Waiting> {
         // Held for moments of merging only.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn patterns(&self) -> MutexGuard<'_, patterns::Waiting> {
+        self.patterns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn failed(&self, text: &str) {

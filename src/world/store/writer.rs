@@ -18,7 +18,7 @@ use super::{
     fault::StoreError,
     intake::{self, Batches, Key, MinuteFilter},
     keeper::Keeper,
-    open,
+    open, patterns,
     pending::Pending,
     retention::{self, Pass},
     rows,
@@ -58,6 +58,7 @@ pub(super) enum Question {
     Entries(EntryFilter, Answer<Vec<Entry>>),
     Cursors(Arc<str>, Answer<Result<BTreeMap<ServiceName, Cursor>, StoreError>>),
     Minutes(MinuteFilter, Answer<Vec<Minute>>),
+    Patterns(Arc<str>, Answer<BTreeMap<ServiceName, Arc<[u8]>>>),
 }
 
 /// What the writer is told.
@@ -160,7 +161,10 @@ impl Writer {
     }
 
     fn has_something(&self) -> bool {
-        !self.pending.is_empty() || !self.batches.is_empty() || !self.shared.waiting().is_empty()
+        !self.pending.is_empty()
+            || !self.batches.is_empty()
+            || !self.shared.waiting().is_empty()
+            || !self.shared.patterns().is_empty()
     }
 
     fn take(&mut self, message: Message) {
@@ -278,7 +282,8 @@ impl Writer {
                 // Behind a batch that had failed before.
                 !waiting.is_empty()
             };
-            if self.pending.is_empty() && self.batches.is_empty() && self.trouble.is_none() {
+            let patterns = self.shared.patterns().clone();
+            if self.pending.is_empty() && self.batches.is_empty() && patterns.is_empty() && self.trouble.is_none() {
                 return Ok(());
             }
             let inserted = self.pending.entries.len();
@@ -288,12 +293,14 @@ impl Writer {
                 engine_started: self.engine_started,
                 pending: &self.pending,
                 batches: &self.batches,
+                patterns: (&patterns, now.wall_us),
                 keep: prune.then_some(self.limits),
                 pass: pass.as_ref().map(|pass| (pass, self.limits)),
             };
             let caught_up = work.commit(db).map_err(|error| StoreError::of(self.keeper.path(), &error))?;
             // From here on it is known to be there: nothing of it may be written again.
             self.batches.written(caught_up);
+            patterns::forget(&mut self.shared.patterns(), &patterns);
             self.pending.entries.clear();
             self.shared.settled.fetch_add(inserted as u64, Ordering::AcqRel);
             self.pending.projects.clear();
@@ -348,6 +355,10 @@ impl Writer {
                 let stored = self.try_read(|db| intake::cursors(db, &place));
                 then(stored.map(|stored| self.batches.apply_to_cursors(&self.shared.waiting(), &place, stored)));
             }
+            Question::Patterns(place, then) => {
+                let stored = self.read(|db| patterns::read(db, &place));
+                then(patterns::with_waiting(stored, &self.shared.patterns(), &place));
+            }
             Question::Minutes(asked, then) => {
                 let stored = self.read(|db| intake::minutes(db, &asked));
                 then(self.batches.apply_to_minutes(&self.shared.waiting(), &asked, stored));
@@ -373,6 +384,8 @@ struct Work<'a> {
     engine_started: i64,
     pending: &'a Pending,
     batches: &'a Batches,
+    /// With the time.
+    patterns: (&'a patterns::Waiting, i64),
     /// How much is kept, where what is more is deleted.
     keep: Option<Limits>,
     /// Where old minutes are deleted.
@@ -387,11 +400,13 @@ impl Work<'_> {
             rows::set_project(&change, root, record.as_ref())?;
         }
         let caught_up = self.batches.write(&change)?;
+        patterns::write(&change, self.patterns.0, self.patterns.1)?;
         if let Some(keep) = self.keep {
             rows::prune(&change, keep.events)?;
         }
         if let Some((pass, keep)) = self.pass {
             rows::prune_projects(&change, keep.projects)?;
+            patterns::prune(&change)?;
             retention::pass(&change, pass, keep.minutes)?;
         }
         change.commit()?;

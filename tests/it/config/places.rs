@@ -157,7 +157,7 @@ fn mistakes_in_the_user_file_are_explained_and_the_rest_holds() {
 error: theem: not a key of the user file (config.yaml:1:1)
     1 | theem: nord
       | ^
-hint: did you mean \"theme\"? one of: theme, keys, mouse, auto_heal, autopilot, detach_key, alert_level, retry_strategy, max_restarts, auto_reload, learning_mode, api, alerts
+hint: did you mean \"theme\"? one of: theme, keys, mouse, auto_heal, autopilot, detach_key, alert_level, retry_strategy, max_restarts, auto_reload, learning_mode, log_formats, mask, api, alerts
 error: mouse: \"perhaps\" is not true or false (config.yaml:2:8)
     2 | mouse: perhaps
       |        ^

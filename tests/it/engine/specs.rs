@@ -34,6 +34,7 @@ pub(super) fn service(name: &str) -> ServiceSpec {
         limits: cas::model::service::Limits::default(),
         attributes: cas::model::attributes::Attributes::default(),
         logs: cas::model::service::LogPolicy::default(),
+        log_files: Arc::default(),
         tty: false,
         id: id(name),
         kind: ServiceKind::Process,

@@ -536,6 +536,7 @@ impl World {
             | Effect::Register(_)
             | Effect::RunBeside { .. }
             | Effect::Examine(_)
+            | Effect::Rotate(_)
             | Effect::Fix(_)
             | Effect::EndOrphan { .. } => {}
             Effect::Handle { ticket, .. } => {

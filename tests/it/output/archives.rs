@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use cas::{
-    model::{intake::Position, time::Timestamp},
+    model::{intake::Position, log::Stream, time::Timestamp},
     world::log_files::{
         LogFilter,
         archive::{Archivist, Rounds, Tended},
@@ -48,7 +48,7 @@ fn a_closed_segment_that_was_taken_in_is_compressed_after_half_a_minute() {
     let dir = tempfile::tempdir().unwrap();
     let web = twenty(dir.path());
     let before = stored(dir.path(), "web");
-    let tended = Tended { max_age: None, taken: Position { segment: 15, offset: 3 } };
+    let tended = Tended { max_age: None, max_size: None, taken: Position { segment: 15, offset: 3 } };
     let mut rounds = Rounds::default();
     let mut pass = |mono_us| {
         rounds.begin(at(mono_us, 0));
@@ -56,12 +56,12 @@ fn a_closed_segment_that_was_taken_in_is_compressed_after_half_a_minute() {
     };
     pass(SECOND_US);
     pass(30 * SECOND_US);
-    assert!(numbers(&web, ".gz").is_empty(), "not yet");
+    assert!(numbers(&web, ".zst").is_empty(), "not yet");
     pass(31 * SECOND_US);
-    assert_eq!(numbers(&web, ".gz"), (1..15).collect::<Vec<_>>());
+    assert_eq!(numbers(&web, ".zst"), (1..15).collect::<Vec<_>>());
     assert_eq!(numbers(&web, ""), (15..=20).collect::<Vec<_>>());
     assert_eq!(stored(dir.path(), "web"), before);
-    let mode = fs::metadata(web.slot.join("log.000001.gz")).unwrap().permissions().mode();
+    let mode = fs::metadata(web.slot.join("log.000001.zst")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
@@ -71,7 +71,7 @@ fn whenever_the_compressing_ends_a_segment_is_there_whole() {
     let web = twenty(dir.path());
     let before = stored(dir.path(), "web");
     let raw = fs::read(web.path("log", 1)).unwrap();
-    let tended = Tended { max_age: None, taken: web.end() };
+    let tended = Tended { max_age: None, max_size: None, taken: web.end() };
     let compress = || {
         let mut rounds = Rounds::default();
         for mono_us in [SECOND_US, 40 * SECOND_US] {
@@ -79,7 +79,7 @@ fn whenever_the_compressing_ends_a_segment_is_there_whole() {
         }
     };
     // Half a temporary file.
-    fs::write(web.slot.join("log.000001.gz.tmp"), b"half").unwrap();
+    fs::write(web.slot.join("log.000001.zst.tmp"), b"half").unwrap();
     assert_eq!(stored(dir.path(), "web"), before);
     compress();
     assert_eq!(stored(dir.path(), "web"), before);
@@ -88,7 +88,7 @@ fn whenever_the_compressing_ends_a_segment_is_there_whole() {
     assert_eq!(stored(dir.path(), "web"), before);
     compress();
     assert_eq!(stored(dir.path(), "web"), before);
-    assert_eq!((numbers(&web, ""), numbers(&web, ".gz")), (vec![20], (1..20).collect::<Vec<_>>()));
+    assert_eq!((numbers(&web, ""), numbers(&web, ".zst")), (vec![20], (1..20).collect::<Vec<_>>()));
     let others = fs::read_dir(&web.slot)
         .unwrap()
         .filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "tmp"));
@@ -101,9 +101,9 @@ fn a_link_in_the_place_of_an_archive_is_not_followed() {
     let web = twenty(dir.path());
     let precious = dir.path().join("precious");
     fs::write(&precious, "precious").unwrap();
-    std::os::unix::fs::symlink(&precious, web.slot.join("log.000001.gz.tmp")).unwrap();
-    std::os::unix::fs::symlink(&precious, web.slot.join("log.000002.gz")).unwrap();
-    let tended = Tended { max_age: None, taken: web.end() };
+    std::os::unix::fs::symlink(&precious, web.slot.join("log.000001.zst.tmp")).unwrap();
+    std::os::unix::fs::symlink(&precious, web.slot.join("log.000002.zst")).unwrap();
+    let tended = Tended { max_age: None, max_size: None, taken: web.end() };
     let mut rounds = Rounds::default();
     for mono_us in [SECOND_US, 40 * SECOND_US] {
         rounds.visit(&web.slot, &tended, at(mono_us, 0)).unwrap();
@@ -116,7 +116,7 @@ fn a_link_in_the_place_of_an_archive_is_not_followed() {
 fn what_is_too_old_is_deleted_but_never_what_was_not_taken_in_or_is_being_written() {
     let dir = tempfile::tempdir().unwrap();
     let web = twenty(dir.path());
-    let ten_hours = Tended { max_age: Some(Duration::from_hours(10)), taken: web.end() };
+    let ten_hours = Tended { max_age: Some(Duration::from_hours(10)), max_size: None, taken: web.end() };
     let mut rounds = Rounds::default();
     let now = at(20 * HOUR_US, 0);
     rounds.begin(now);
@@ -136,12 +136,12 @@ fn what_is_too_old_is_deleted_but_never_what_was_not_taken_in_or_is_being_writte
 fn a_clock_that_was_set_does_not_make_retention_wipe_the_past() {
     let dir = tempfile::tempdir().unwrap();
     let web = twenty(dir.path());
-    let tended = Tended { max_age: Some(Duration::from_hours(100)), taken: web.end() };
+    let tended = Tended { max_age: Some(Duration::from_hours(100)), max_size: None, taken: web.end() };
     let mut rounds = Rounds::default();
     let mut pass = |now: Timestamp| {
         rounds.begin(now);
         rounds.visit(&web.slot, &tended, now).unwrap();
-        numbers(&web, "").len() + numbers(&web, ".gz").len()
+        numbers(&web, "").len() + numbers(&web, ".zst").len()
     };
     assert_eq!(pass(at(20 * HOUR_US, 0)), 20);
     // A year ahead, all at once.
@@ -159,7 +159,7 @@ fn the_thread_ends_with_its_owner() {
     let dir = tempfile::tempdir().unwrap();
     let web = twenty(dir.path());
     let archivist = Archivist::start().unwrap();
-    archivist.tend(web.slot.clone(), None);
+    archivist.tend(web.slot.clone(), None, None);
     archivist.taken(&web.slot, web.end());
     archivist.leave(dir.path());
     drop(archivist);
@@ -168,7 +168,7 @@ fn the_thread_ends_with_its_owner() {
 
 /// Everything that can be, in two passes.
 fn compress(web: &SlotWriter, rounds: &mut Rounds) -> std::io::Result<()> {
-    let tended = Tended { max_age: None, taken: web.end() };
+    let tended = Tended { max_age: None, max_size: None, taken: web.end() };
     rounds.visit(&web.slot, &tended, at(SECOND_US, 0))?;
     rounds.visit(&web.slot, &tended, at(40 * SECOND_US, 0))
 }
@@ -177,13 +177,13 @@ fn compress(web: &SlotWriter, rounds: &mut Rounds) -> std::io::Result<()> {
 fn a_slot_in_its_first_segment_is_not_looked_at() {
     let dir = tempfile::tempdir().unwrap();
     let web = twenty(dir.path());
-    let half = web.slot.join("log.000001.gz.tmp");
+    let half = web.slot.join("log.000001.zst.tmp");
     fs::write(&half, b"half").unwrap();
-    let first = Tended { max_age: Some(Duration::ZERO), taken: Position { segment: 1, offset: 10 } };
+    let first = Tended { max_age: Some(Duration::ZERO), max_size: None, taken: Position { segment: 1, offset: 10 } };
     let mut rounds = Rounds::default();
     rounds.visit(&web.slot, &first, at(SECOND_US, 0)).unwrap();
     assert!(half.exists() && rounds.waiting() == 0 && numbers(&web, "").len() == 20);
-    rounds.visit(&web.slot, &Tended { max_age: None, taken: web.end() }, at(SECOND_US, 0)).unwrap();
+    rounds.visit(&web.slot, &Tended { max_age: None, max_size: None, taken: web.end() }, at(SECOND_US, 0)).unwrap();
     assert!(!half.exists() && rounds.waiting() == 19);
     rounds.visit(&web.slot, &first, at(SECOND_US, 0)).unwrap();
     assert_eq!(rounds.waiting(), 0, "it was begun anew");
@@ -195,14 +195,14 @@ fn what_is_known_of_segments_goes_with_them() {
     let slots: Vec<SlotWriter> = (0..3).map(|number| twenty(&dir.path().join(number.to_string()))).collect();
     let mut rounds = Rounds::default();
     for web in &slots {
-        rounds.visit(&web.slot, &Tended { max_age: None, taken: web.end() }, at(SECOND_US, 0)).unwrap();
+        rounds.visit(&web.slot, &Tended { max_age: None, max_size: None, taken: web.end() }, at(SECOND_US, 0)).unwrap();
     }
     assert_eq!(rounds.waiting(), 3 * 19);
     // The shim makes room.
     for number in 5..10 {
         slots[0].delete(number);
     }
-    let tended = Tended { max_age: None, taken: slots[0].end() };
+    let tended = Tended { max_age: None, max_size: None, taken: slots[0].end() };
     rounds.visit(&slots[0].slot, &tended, at(2 * SECOND_US, 0)).unwrap();
     assert_eq!(rounds.waiting(), 3 * 19 - 5);
     rounds.look_after(|slot| *slot == slots[0].slot);
@@ -219,14 +219,14 @@ fn a_segment_that_cannot_be_compressed_stops_no_other() {
     fs::rename(web.path("log", 3), &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, web.path("log", 3)).unwrap();
     // Something in the place of an archive that cannot be put away.
-    fs::create_dir_all(web.slot.join("log.000005.gz/full")).unwrap();
+    fs::create_dir_all(web.slot.join("log.000005.zst/full")).unwrap();
     let mut rounds = Rounds::default();
     assert!(compress(&web, &mut rounds).is_err());
     assert_eq!(numbers(&web, ""), [3, 5, 20]);
     assert!(compress(&web, &mut rounds).is_err(), "and it is tried again");
     fs::remove_file(web.path("log", 3)).unwrap();
     fs::rename(&elsewhere, web.path("log", 3)).unwrap();
-    fs::remove_dir_all(web.slot.join("log.000005.gz")).unwrap();
+    fs::remove_dir_all(web.slot.join("log.000005.zst")).unwrap();
     compress(&web, &mut rounds).unwrap();
     assert_eq!(numbers(&web, ""), [20]);
     assert_eq!(stored(dir.path(), "web").len(), 40);
@@ -236,11 +236,11 @@ fn a_segment_that_cannot_be_compressed_stops_no_other() {
 fn what_a_lost_power_supply_left_half_written_goes_even_where_its_segment_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let web = twenty(dir.path());
-    fs::write(web.slot.join("log.000001.gz.tmp"), b"half").unwrap();
-    fs::write(web.slot.join("log.000002.gz"), b"cut short").unwrap();
+    fs::write(web.slot.join("log.000001.zst.tmp"), b"half").unwrap();
+    fs::write(web.slot.join("log.000002.zst"), b"cut short").unwrap();
     web.delete(1);
     compress(&web, &mut Rounds::default()).unwrap();
-    assert!(!web.slot.join("log.000001.gz.tmp").exists());
+    assert!(!web.slot.join("log.000001.zst.tmp").exists());
     assert_eq!(stored(dir.path(), "web").len(), 38, "the raw one counted");
 }
 
@@ -256,7 +256,7 @@ fn an_archive_is_as_old_as_its_segment_so_that_since_finds_its_lines_without_an_
         fs::remove_file(web.path("idx", number)).unwrap();
     }
     compress(&web, &mut Rounds::default()).unwrap();
-    assert_eq!(numbers(&web, ".gz").len(), 19);
+    assert_eq!(numbers(&web, ".zst").len(), 19);
     let since = LogFilter { since_wall_us: Some(10 * hour), ..of("web") };
     let found: Vec<_> = read_lines(&slots(dir.path()), &since).map(|line| line.text).collect();
     assert_eq!(found, (20..40).map(|n| format!("{n:04}")).collect::<Vec<_>>());
@@ -265,8 +265,10 @@ fn an_archive_is_as_old_as_its_segment_so_that_since_finds_its_lines_without_an_
     let now = at(20 * HOUR_US, 0);
     let mut rounds = Rounds::default();
     rounds.begin(now);
-    rounds.visit(&web.slot, &Tended { max_age: Some(Duration::from_hours(10)), taken: web.end() }, now).unwrap();
-    assert_eq!(numbers(&web, ".gz"), (11..20).collect::<Vec<_>>());
+    rounds
+        .visit(&web.slot, &Tended { max_age: Some(Duration::from_hours(10)), max_size: None, taken: web.end() }, now)
+        .unwrap();
+    assert_eq!(numbers(&web, ".zst"), (11..20).collect::<Vec<_>>());
 }
 
 #[test]
@@ -281,10 +283,11 @@ fn archives_grow_old_like_segments_and_the_oldest_go_first() {
     for (hours, oldest) in [(12, 1), (13, 2), (20, 9), (28, 17)] {
         let now = at(hours * HOUR_US, 0);
         rounds.begin(now);
-        let tended = Tended { max_age: Some(Duration::from_hours(12)), taken: web.end() };
+        let tended = Tended { max_age: Some(Duration::from_hours(12)), max_size: None, taken: web.end() };
         rounds.visit(&web.slot, &tended, now).unwrap();
-        let mut left = numbers(&web, ".gz");
-        left.extend(numbers(&web, ""));
+        // What is raw and was seen for long enough is compressed meanwhile.
+        let mut left: Vec<u64> = [".gz", ".zst", ""].iter().flat_map(|ending| numbers(&web, ending)).collect();
+        left.sort_unstable();
         assert_eq!(left, (oldest..=20).collect::<Vec<_>>(), "after {hours} hours");
     }
 }
@@ -356,10 +359,110 @@ fn the_last_of_a_disk_is_left_to_the_services() {
     let mut rounds = Rounds::default();
     let error = compress(&web, &mut rounds).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
-    assert_eq!((numbers(&web, ""), numbers(&web, ".gz")), (vec![1, 2, 3, 4], vec![]));
-    assert!(!web.slot.join("log.000001.gz.tmp").exists(), "not even begun");
+    assert_eq!((numbers(&web, ""), numbers(&web, ".zst")), (vec![1, 2, 3, 4], vec![]));
+    assert!(!web.slot.join("log.000001.zst.tmp").exists(), "not even begun");
     run("mount", &["-o", "remount,size=1m"], disk.0);
     compress(&web, &mut rounds).unwrap();
-    assert_eq!((numbers(&web, ""), numbers(&web, ".gz")), (vec![4], vec![1, 2, 3]));
+    assert_eq!((numbers(&web, ""), numbers(&web, ".zst")), (vec![4], vec![1, 2, 3]));
     assert!(stored(dir.path(), "web") == whole);
+}
+
+/// Segments of a mebibyte and a half with lines of all kinds, archived but for the newest; and the lines.
+fn packed(dir: &std::path::Path) -> (SlotWriter, Vec<String>) {
+    let mut web = SlotWriter::new(dir, "web", 1_500_000);
+    let mut random = fastrand::Rng::with_seed(9);
+    for number in 0..60_000 {
+        let text = format!("{number} {:x} {}", random.u64(..), "etwas lang, ü\t".repeat(random.usize(0..6)));
+        let stream = if random.u32(0..9) == 0 { Stream::Stderr } else { Stream::Stdout };
+        let cut = random.usize(0..text.len());
+        // The other stream may come between.
+        let cut = text.floor_char_boundary(cut);
+        web.write(stream, &text[..cut]);
+        web.write(if stream == Stream::Stdout { Stream::Stderr } else { Stream::Stdout }, "between\n");
+        web.write(stream, format!("{}\n", &text[cut..]));
+    }
+    web.exit();
+    let lines = stored(dir, "web");
+    compress(&web, &mut Rounds::default()).unwrap();
+    (web, lines)
+}
+
+#[test]
+fn an_archive_is_what_any_zstd_unpacks_to_the_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let web = twenty(dir.path());
+    let raw = fs::read(web.path("log", 7)).unwrap();
+    compress(&web, &mut Rounds::default()).unwrap();
+    let packed = fs::read(web.slot.join("log.000007.zst")).unwrap();
+    assert_eq!(zstd::stream::decode_all(&packed[..]).unwrap(), raw);
+    assert_eq!(packed[packed.len() - 4..], 0x8F92_EAB1_u32.to_le_bytes(), "with the table of the seekable format");
+}
+
+#[test]
+fn a_damaged_part_of_an_archive_costs_itself_and_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (web, lines) = packed(dir.path());
+    assert_eq!(stored(dir.path(), "web"), lines);
+    let path = web.slot.join("log.000002.zst");
+    let whole = fs::read(&path).unwrap();
+    for place in [whole.len() / 6, whole.len() / 2, whole.len() * 3 / 4] {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 0x80;
+        fs::write(&path, damaged).unwrap();
+        let read = stored(dir.path(), "web");
+        let told: Vec<&String> = read.iter().filter(|line| line.starts_with("[cas: ")).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        let bytes: usize = told[0].split(' ').nth(1).unwrap().parse().unwrap();
+        assert!(
+            (400_000..1_100_000).contains(&bytes) && told[0].contains("the archive of segment 2 is damaged"),
+            "{told:?}"
+        );
+        let known: std::collections::BTreeSet<&String> = lines.iter().collect();
+        let foreign: Vec<&String> = read.iter().filter(|line| !known.contains(line)).collect();
+        // The sentence, and the halves that the hole has left of a line of each stream.
+        assert!(foreign.len() <= 5, "{foreign:?}");
+        let missing: usize = lines.iter().map(|line| line.len() + 1).sum::<usize>()
+            - read.iter().map(|line| line.len() + 1).sum::<usize>();
+        assert!(missing <= bytes, "{missing} are missing of {bytes}");
+    }
+    // Without its table and what is known of its frames it is read all the same.
+    fs::write(&path, &whole[..whole.len() - 200]).unwrap();
+    assert_eq!(stored(dir.path(), "web"), lines);
+}
+
+#[test]
+fn archives_of_earlier_versions_stay_readable_beside_those_of_this_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let web = twenty(dir.path());
+    let before = stored(dir.path(), "web");
+    for number in [2, 3, 9] {
+        web.compress(number);
+    }
+    // Half of one, beside the segment: it had not come further.
+    fs::write(web.slot.join("log.000005.gz"), b"half").unwrap();
+    fs::write(web.slot.join("log.000006.gz.tmp"), b"half").unwrap();
+    assert_eq!(stored(dir.path(), "web"), before);
+    compress(&web, &mut Rounds::default()).unwrap();
+    assert_eq!(numbers(&web, ".gz"), [2, 3, 9]);
+    assert_eq!(numbers(&web, ".zst").len(), 16);
+    assert!(!web.slot.join("log.000006.gz.tmp").exists());
+    assert_eq!(stored(dir.path(), "web"), before);
+}
+
+#[test]
+fn what_is_too_much_is_deleted_oldest_first_also_where_the_shim_does_not_know_the_form() {
+    let dir = tempfile::tempdir().unwrap();
+    let web = twenty(dir.path());
+    compress(&web, &mut Rounds::default()).unwrap();
+    let all: u64 = fs::read_dir(&web.slot).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    let visit = |max_size| {
+        let tended = Tended { max_age: None, max_size: Some(max_size), taken: Position { segment: 18, offset: 0 } };
+        Rounds::default().visit(&web.slot, &tended, at(SECOND_US, 0)).unwrap();
+        numbers(&web, ".zst")
+    };
+    assert_eq!(visit(all).len(), 19, "it is not too much");
+    assert_eq!(visit(all - 1), (2..20).collect::<Vec<_>>());
+    assert!(!web.path("idx", 1).exists());
+    assert_eq!(visit(0), [18, 19], "nothing that was not taken in");
+    assert!(web.path("log", 20).exists());
 }

@@ -25,6 +25,7 @@ pub(crate) fn spec(ready: Option<&str>) -> ServiceSpec {
         limits: cas::model::service::Limits::default(),
         attributes: cas::model::attributes::Attributes::default(),
         logs: LogPolicy::default(),
+        log_files: std::sync::Arc::default(),
         tty: false,
         id: id("web"),
         kind: ServiceKind::Process,
@@ -110,7 +111,7 @@ fn what_is_added_comes_with_its_time_and_run() {
     let taken = rig.read();
     assert_eq!(lines(&taken), [(1, "two".to_owned()), (2, "three".to_owned())]);
     assert_eq!((taken[0].batch.wall_us, taken[0].batch.run, &*taken[0].place), (77_000_000, RunId(1), "shop-0"));
-    assert_eq!(taken.last().unwrap().cursor, Cursor { stdout: web.end(), stderr: web.end(), next_seq: 3 });
+    assert_eq!(taken.last().unwrap().cursor().unwrap(), Cursor { stdout: web.end(), stderr: web.end(), next_seq: 3 });
     assert!(rig.read().is_empty());
 }
 
@@ -140,7 +141,7 @@ fn the_end_of_a_run_shows_an_unfinished_line_and_its_last_words() {
     let taken = rig.taken();
     assert_eq!(words(&taken), ["1", "2", "3", "4", "\x1b[31mpanic\x1b[0m", " ", "unfinished"]);
     assert_eq!(rig.capture.last_words(), ["2", "3", "4", "panic", "unfinished"]);
-    let cursor = taken.last().unwrap().cursor;
+    let cursor = taken.last().unwrap().cursor().unwrap();
     assert_eq!((cursor.stdout, cursor.stderr, cursor.next_seq), (web.end(), web.end(), 7));
     web.run = 2;
     rig.capture.begin_run(RunId(2), &spec(None));
@@ -303,7 +304,7 @@ fn memory_stays_bounded_while_nobody_takes() {
     let count = |taken: &[Taken]| taken.iter().map(|taken| taken.batch.lines.len()).sum::<usize>();
     assert_eq!(count(&first) + count(&rest), 80_002);
     assert_eq!(words(&rest).last().unwrap(), "unfinished");
-    assert_eq!(rest.last().unwrap().cursor.stdout, web.end());
+    assert_eq!(rest.last().unwrap().cursor().unwrap().stdout, web.end());
 }
 
 #[test]
@@ -321,12 +322,12 @@ fn what_came_before_a_cursor_is_found_with_its_numbers() {
     let all = lines(&taken);
     for (at, taken) in taken.iter().enumerate().step_by(17) {
         for bytes in [1, 100, 3000, 1 << 20] {
-            let before = lines_before(&web.slot, &id("web"), taken.cursor, bytes);
+            let before = lines_before(&web.slot, &id("web"), taken.cursor().unwrap(), bytes);
             let found: Vec<Line> = before
                 .iter()
                 .flat_map(|batch| (batch.first_seq..).zip((0..batch.lines.len()).map(|at| batch.line(at).to_owned())))
                 .collect();
-            let end = usize::try_from(taken.cursor.next_seq).unwrap();
+            let end = usize::try_from(taken.cursor().unwrap().next_seq).unwrap();
             assert_eq!(found, all[end - found.len()..end], "batch {at}, {bytes} bytes");
             assert!(bytes < 3000 || found.len() > 100 || found.len() == end, "{bytes}: {}", found.len());
         }

@@ -1,11 +1,17 @@
 //! Engines die at any moment; each line is taken once, with the same number.
 
-use cas::model::{intake::Cursor, log::Stream};
+use std::collections::BTreeMap;
+
+use cas::{
+    model::{intake::Cursor, log::Stream},
+    world::log_files::{read_lines, search::Direction},
+};
 use proptest::prelude::*;
 
 use super::{
+    asked::{Asked, pack, seen_of},
     capture::{Rig, lines},
-    slot::SlotWriter,
+    slot::{SlotWriter, id, of, slots},
 };
 
 /// What happens next.
@@ -19,8 +25,10 @@ enum Happening {
     Read,
     /// The engine dies; of what it has read so many last batches were not stored.
     Die(usize),
-    /// A closed segment is compressed.
+    /// A closed segment is compressed, as earlier versions did.
     Compress,
+    /// Closed segments are packed, in small frames.
+    Pack,
     /// The run ends; the engine, being there, shows what is unfinished; a new run begins.
     NextRun,
 }
@@ -41,6 +49,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => Just(Happening::Read),
         3 => (0..5_usize).prop_map(Happening::Die),
         1 => Just(Happening::Compress),
+        1 => Just(Happening::Pack),
         1 => Just(Happening::NextRun),
     ]
 }
@@ -57,7 +66,7 @@ impl Store {
         for one in taken {
             assert_eq!(one.batch.first_seq, self.cursor.next_seq, "no gap in the numbers");
             self.lines.extend(lines(std::slice::from_ref(one)));
-            self.cursor = one.cursor;
+            self.cursor = one.cursor().unwrap();
         }
     }
 }
@@ -94,6 +103,13 @@ proptest! {
                         web.compress(compressed);
                     }
                 }
+                Happening::Pack => {
+                    // What was taken in before, as the engine does.
+                    store.take(&rig.read());
+                    let before = (compressed + 4).min(web.end().segment);
+                    compressed = compressed.max(before.saturating_sub(1));
+                    pack(&web, before, 300);
+                }
                 Happening::NextRun => {
                     store.take(&rig.read());
                     rig.capture.drain(web.end());
@@ -110,6 +126,15 @@ proptest! {
         prop_assert_eq!(&store.lines[..whole.len()], &whole[..]);
         prop_assert!(store.lines.len() - whole.len() <= 2 + marks);
         prop_assert_eq!(store.lines.iter().map(|line| line.0).collect::<Vec<_>>(), (0..store.lines.len() as u64).collect::<Vec<_>>());
+        // Whoever looks for them afterwards finds the same lines with the same numbers, from either end.
+        for direction in [Direction::Backward, Direction::Forward] {
+            let bounds = BTreeMap::from([(id("web"), None)]);
+            let found = seen_of(&Asked { direction, ..Asked::all() }.ask(dir.path(), &bounds).batches);
+            let found: Vec<(u64, String)> = found.into_iter().map(|line| (line.1, line.6)).collect();
+            prop_assert_eq!(&found[..whole.len()], &whole[..]);
+        }
+        let read: Vec<(u64, String)> = read_lines(&slots(dir.path()), &of("web")).map(|line| (line.seq, line.text)).collect();
+        prop_assert_eq!(&read[..whole.len()], &whole[..]);
     }
 }
 
@@ -133,8 +158,8 @@ fn every_cursor_that_was_handed_on_is_a_place_to_go_on_from() {
     let all = lines(&taken);
     assert!(taken.len() > 100);
     for (at, place) in taken.iter().enumerate() {
-        let rest = lines(&Rig::new(&web.slot, place.cursor).read());
-        let next = usize::try_from(place.cursor.next_seq).unwrap();
-        assert_eq!(rest, all[next..], "from batch {at}, {:?}", place.cursor);
+        let rest = lines(&Rig::new(&web.slot, place.cursor().unwrap()).read());
+        let next = usize::try_from(place.cursor().unwrap().next_seq).unwrap();
+        assert_eq!(rest, all[next..], "from batch {at}, {:?}", place.cursor().unwrap());
     }
 }

@@ -136,7 +136,7 @@ fn random_filter(random: &mut fastrand::Rng, (first, last): (i64, i64)) -> LogFi
 /// What the engine does to closed segments; the newest of them stays raw.
 fn compress_some(web: &SlotWriter, random: &mut fastrand::Rng) {
     let segment = random.u64(1..=web.end().segment);
-    let tended = Tended { max_age: None, taken: Position { segment, offset: 0 } };
+    let tended = Tended { max_age: None, max_size: None, taken: Position { segment, offset: 0 } };
     let mut rounds = Rounds::default();
     for mono_us in [1, 40_000_000] {
         let now = Timestamp { mono_us, wall_us: web.now_us };

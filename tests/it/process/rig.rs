@@ -208,6 +208,7 @@ impl Rig {
             limits: cas::model::service::Limits::default(),
             attributes: cas::model::attributes::Attributes::default(),
             logs: cas::model::service::LogPolicy::default(),
+            log_files: Arc::default(),
             tty: false,
             id: service(name),
             kind: ServiceKind::Process,

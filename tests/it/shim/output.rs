@@ -83,15 +83,18 @@ fn segments_are_rotated_and_the_oldest_go_when_all_are_too_large() {
 
 #[test]
 fn archives_count_and_are_removed_with_their_index() {
-    let slot = Slot::new();
-    std::fs::write(slot.path("log.000003.gz"), vec![0; 60_000]).unwrap();
-    std::fs::write(slot.path("idx.000003"), []).unwrap();
-    let (line, welcome) = slot.shim();
-    assert_eq!(welcome.end, (4, 0), "an archive is never written to");
-    line.keep(16_384, 65_536, false);
-    line.count();
-    assert!(!slot.path("log.000003.gz").exists() && !slot.path("idx.000003").exists());
-    assert_eq!(slot.segments(), [4]);
+    for ending in ["zst", "gz"] {
+        let slot = Slot::new();
+        let archive = slot.path(&format!("log.000003.{ending}"));
+        std::fs::write(&archive, vec![0; 60_000]).unwrap();
+        std::fs::write(slot.path("idx.000003"), []).unwrap();
+        let (line, welcome) = slot.shim();
+        assert_eq!(welcome.end, (4, 0), "an archive is never written to");
+        line.keep(16_384, 65_536, false);
+        line.count();
+        assert!(!archive.exists() && !slot.path("idx.000003").exists(), "{ending}");
+        assert_eq!(slot.segments(), [4]);
+    }
 }
 
 #[test]

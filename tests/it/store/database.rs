@@ -15,6 +15,7 @@ use cas::{
         exam::Grade,
         hooks::HookKind,
         ids::{ProjectName, RunId, ServiceName},
+        level::Level as LogLevel,
         phase::{Exit, Hold, PortHolder},
         policy::{Autopilot, Origin},
         probe::ProbeKind,
@@ -90,10 +91,15 @@ const fn number(what: &What) -> usize {
         What::Paused => 50,
         What::Resumed { .. } => 51,
         What::Handled { .. } => 52,
+        What::NewPattern { .. } => 53,
+        What::RateChanged { .. } => 54,
+        What::MorePatterns { .. } => 55,
+        What::LogRotated { .. } => 56,
     }
 }
-const VARIANTS: usize = 53;
+const VARIANTS: usize = 57;
 
+#[expect(clippy::too_many_lines, reason = "one of each")]
 fn every_what() -> Vec<What> {
     let odd = Duration::new(90_061, 1_002_003);
     let text = "it's \"quoted\"\n\u{1b}[31m € \u{0}".to_owned();
@@ -109,10 +115,27 @@ fn every_what() -> Vec<What> {
         What::NotSent { route: "ops".to_owned(), error: text.clone(), again: None },
         What::Silenced { until_us: i64::MAX },
         What::Unsilenced,
+        What::NewPattern { level: LogLevel::Fatal, pattern: text.clone(), example: text.clone(), count: 3 },
+        What::RateChanged {
+            level: None,
+            pattern: text.clone(),
+            example: text.clone(),
+            per_minute: 0,
+            usual_per_hour: u64::MAX >> 1,
+        },
+        What::RateChanged {
+            level: Some(LogLevel::Error),
+            pattern: text.clone(),
+            example: text.clone(),
+            per_minute: 30,
+            usual_per_hour: 6,
+        },
+        What::MorePatterns { count: 9 },
         What::Paused,
         What::Resumed { after: odd },
         What::Handled { container: text.clone(), deed: "removed".to_owned(), error: None },
         What::Handled { container: text.clone(), deed: "removed".to_owned(), error: Some(text.clone()) },
+        What::LogRotated { file: text.clone(), bytes: u64::MAX >> 1, error: Some(text.clone()) },
         What::Started { pid: u32::MAX, attempt: 0 },
         What::Ready { after: odd },
         What::Unhealthy { probe: ProbeKind::Liveness, detail: text.clone() },

@@ -74,7 +74,7 @@ fn a_database_of_an_older_cas_is_listed_without_being_changed() {
     store.register(record(dir.path(), Some("git@host:shop")));
     drop(store);
     let older = rusqlite::Connection::open(&path).unwrap();
-    older.execute_batch("DROP TABLE origin; PRAGMA user_version = 2").unwrap();
+    older.execute_batch("DROP TABLE origin; DROP TABLE patterns; PRAGMA user_version = 2").unwrap();
     assert_eq!(store::read_projects(&path).unwrap(), [record(dir.path(), None)]);
     let format: i64 = older.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
     assert_eq!(format, 2);
@@ -102,7 +102,10 @@ fn what_is_kept_of_a_place_goes_to_another_one() {
         minutes: vec![minute],
     };
     store.take_in(vec![intake]);
+    store.keep_patterns(&"shop-a".into(), &service, [1, 2, 3].into());
     store.move_place("shop-a", "shop-b").unwrap();
+    assert!(store.patterns("shop-a").is_empty());
+    assert_eq!(*store.patterns("shop-b")[&service], [1, 2, 3]);
     assert!(store.cursors("shop-a").is_empty());
     assert_eq!(store.cursors("shop-b").get(&service).map(|cursor| cursor.next_seq), Some(4));
     assert_eq!(store.minutes("shop-b", &service, 0, 200), [minute]);

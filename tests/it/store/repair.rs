@@ -171,7 +171,7 @@ fn a_database_of_the_format_before_is_brought_up_to_date_after_a_backup() {
     filled(&path);
     let older = rusqlite::Connection::open(&path).unwrap();
     older
-        .execute_batch("DROP TABLE origin; DROP TABLE cursors; DROP TABLE minutes; DROP TABLE retention; DROP INDEX event_by_time; PRAGMA user_version = 1")
+        .execute_batch("DROP TABLE origin; DROP TABLE cursors; DROP TABLE minutes; DROP TABLE retention; DROP TABLE patterns; DROP INDEX event_by_time; PRAGMA user_version = 1")
         .unwrap();
     drop(older);
     let troubles = Troubles::default();

@@ -227,3 +227,21 @@ fn the_process_that_is_killed() {
         println!("total {}", next.values().sum::<u64>());
     }
 }
+
+#[test]
+fn of_the_patterns_of_a_service_the_newest_is_kept_and_read_before_it_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cas.db");
+    let store = Store::open(path.clone(), |_| {});
+    let (place, web): (Arc<str>, ServiceName) = ("shop-a".into(), "web".parse().unwrap());
+    store.keep_patterns(&place, &web, [1].into());
+    store.keep_patterns(&place, &web, [2].into());
+    assert_eq!(*store.patterns(&place)[&web], [2], "what waits counts");
+    store.flush();
+    assert_eq!(*store::read_patterns(&path, &place).unwrap()[&web], [2]);
+    assert!(store.patterns("shop-b").is_empty());
+    store.keep_patterns(&place, &web, [3].into());
+    drop(store);
+    assert_eq!(*store::read_patterns(&path, &place).unwrap()[&web], [3], "what is given last is written at the end");
+    assert!(store::read_patterns(&dir.path().join("none.db"), &place).unwrap().is_empty());
+}

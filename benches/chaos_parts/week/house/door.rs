@@ -42,7 +42,15 @@ impl House {
                     let _left = answer.send(Answer::Entries(entries));
                 });
             }
-            Call::Query { query: Query::ShellContext { .. } | Query::Disk, answer } => {
+            Call::Query {
+                query:
+                    Query::ShellContext { .. }
+                    | Query::Disk
+                    | Query::Patterns { .. }
+                    | Query::SearchLogs(_)
+                    | Query::LogFiles { .. },
+                answer,
+            } => {
                 let _left = answer.send(Answer::Unavailable("not here".to_owned()));
             }
             Call::Tty { answer, .. } => {
