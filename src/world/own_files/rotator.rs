@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, StatxFlags};
 
 use super::{
     Declared, News, Users,
-    follower::Emptied,
+    follower::Handed,
     names, open,
     place::{Identity, Owners, Place, identity, why_closed},
     round::{self, Means},
@@ -95,7 +95,7 @@ impl Rotator {
     /// Starts with no file.
     pub(super) fn start(
         users: Arc<Users>,
-        emptied: Arc<Emptied>,
+        handed: Arc<Handed>,
         tell: Tell,
         clock: Clock,
         pause: Duration,
@@ -105,16 +105,8 @@ impl Rotator {
         std::thread::Builder::new().name("cas-rotate".to_owned()).spawn(move || {
             // On Linux this is the thread's alone. Without it we are only as important as others.
             let _no_nicer = rustix::process::setpriority_process(None, NICENESS);
-            Work {
-                shared: &theirs,
-                emptied: &emptied,
-                tell,
-                found: None,
-                passed: None,
-                offset_us: None,
-                mistrust: None,
-            }
-            .run(pause);
+            Work { shared: &theirs, handed: &handed, tell, found: None, passed: None, offset_us: None, mistrust: None }
+                .run(pause);
         })?;
         Ok(Self(shared))
     }
@@ -236,7 +228,7 @@ fn since_us(place: &Place, name: &str) -> Option<i64> {
 
 struct Work<'a> {
     shared: &'a Shared,
-    emptied: &'a Emptied,
+    handed: &'a Handed,
     tell: Tell,
     /// When it was last looked what processes have open.
     found: Option<Timestamp>,
@@ -281,7 +273,7 @@ impl Work<'_> {
         let files = declared.iter().find(|one| one.service == round.service).map_or_else(Vec::new, |one| {
             let means = Means {
                 users: &self.shared.users,
-                emptied: self.emptied,
+                handed: self.handed,
                 tell: &|news| (self.tell)(news),
                 await_until: &|patience, holds| self.await_until(patience, holds),
             };
