@@ -2,7 +2,7 @@
 //! kernel has no watch to spare.
 //!
 //! Promise: what is renamed is read to its end, also while the file that takes its place is read. Where the hub does not take lines nothing is read: the file
-//! keeps them. Never: holds more than [`MOST_FILES`] files of a service open, and four that were replaced; runs without a file to follow.
+//! keeps them. Never: holds more than [`MOST_FILES`] files of a service open, and of each four that were replaced and read; runs without a file to follow.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -44,17 +44,36 @@ const SETTLE: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(500);
 /// Between two looks where it does: a file of another machine changes without its knowledge, and a directory may appear.
 const SELDOM: Duration = Duration::from_secs(2);
-/// So many files that were replaced are read to their end at the same time.
+/// So many files that were replaced and read are kept open for what comes late, and so many at most that are not read yet.
 const MOST_LEFT: usize = 4;
+const MOST_UNREAD: usize = 64;
 
-/// Files that were emptied after they were copied, with the copies: what had not been read is read there.
+/// What rotation leaves to be read, however fast one follows the other.
 #[derive(Debug, Default)]
-pub(super) struct Emptied(Mutex<HashMap<Identity, Vec<File>>>);
+pub(super) struct Handed(Mutex<Left>);
 
-impl Emptied {
+/// Files that have something to be read under another name than their own.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// Those that were emptied after they were copied, with the copies: what had not been read is read there.
+    pub(super) emptied: HashMap<Identity, Vec<File>>,
+    /// Those that were renamed, by what they were called, in order.
+    pub(super) renamed: HashMap<Key, Vec<File>>,
+}
+
+impl Handed {
     /// Nobody reads a file while this is held.
-    pub(super) fn hold(&self) -> MutexGuard<'_, HashMap<Identity, Vec<File>>> {
+    pub(super) fn hold(&self) -> MutexGuard<'_, Left> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file is about to lose its name.
+    pub(super) fn rename(&self, key: Key, file: File) {
+        let mut left = self.hold();
+        let files = left.renamed.entry(key).or_default();
+        if files.len() < MOST_UNREAD {
+            files.push(file);
+        }
     }
 }
 
@@ -97,7 +116,7 @@ impl Follower {
     pub(super) fn start(
         output: mpsc::WeakSender<Taken>,
         users: Arc<Users>,
-        emptied: Arc<Emptied>,
+        handed: Arc<Handed>,
         known: Known,
     ) -> std::io::Result<Self> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
@@ -106,7 +125,7 @@ impl Follower {
         let work = Work {
             output,
             users,
-            emptied,
+            handed,
             known,
             streams: BTreeMap::new(),
             sought: BTreeSet::new(),
@@ -167,7 +186,7 @@ struct Means {
 struct Work {
     output: mpsc::WeakSender<Taken>,
     users: Arc<Users>,
-    emptied: Arc<Emptied>,
+    handed: Arc<Handed>,
     known: Known,
     streams: BTreeMap<Key, Stream>,
     /// What was looked for once: files that appear from now on are new.
@@ -249,6 +268,8 @@ impl Work {
                     }
                     room -= 1;
                     let mut stream = self.streams.remove(&key).unwrap_or_default();
+                    let renamed = self.handed.hold().renamed.remove(&key).unwrap_or_default();
+                    stream.take_over(renamed, is_new);
                     if let Ok(place) = &place {
                         let trouble = stream.take_in(place, &name, &owners, is_new);
                         self.mark(&key, trouble);
@@ -302,6 +323,10 @@ impl Work {
                 looks.push(tail.finish(&mut seq));
             }
         }
+        while kept.len() > MOST_LEFT && !is_hungry {
+            let Some(mut tail) = kept.pop_front() else { break };
+            looks.push(tail.finish(&mut seq));
+        }
         stream.left = kept;
         // Lines of the old file first, as long as there are any.
         if !is_hungry && let Some(tail) = &mut stream.current {
@@ -326,8 +351,8 @@ impl Work {
 
     /// What is new of one file; where it was copied and emptied, first what is in the copy.
     fn look_into(&self, tail: &mut Tail, run: RunId, now: Timestamp, seq: &mut u64) -> Look {
-        let mut emptied = self.emptied.hold();
-        if let Some(copies) = emptied.get_mut(&tail.id())
+        let mut left = self.handed.hold();
+        if let Some(copies) = left.emptied.get_mut(&tail.id())
             && !copies.is_empty()
         {
             let (mut look, is_done) = tail.look_at_copy(&copies[0], run, now, seq);
@@ -348,7 +373,10 @@ impl Work {
                 .flat_map(|stream| stream.current.iter().chain(&stream.left))
                 .any(|tail| tail.id() == *id)
         };
-        self.emptied.hold().retain(|id, copies| !copies.is_empty() && is_followed(id));
+        let mut left = self.handed.hold();
+        left.emptied.retain(|id, copies| !copies.is_empty() && is_followed(id));
+        left.renamed.retain(|key, files| !files.is_empty() && meant.contains(key));
+        drop(left);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|key, _| meant.contains(key) || self.sought.contains(key));
     }
@@ -383,6 +411,13 @@ impl Stream {
         if self.current.as_ref().is_some_and(|tail| tail.id() == identity(&found)) {
             return None;
         }
+        if let Some(at) = self.left.iter().position(|tail| tail.id() == identity(&found)) {
+            // It has its name back.
+            let tail = self.left.remove(at);
+            self.leave();
+            self.current = tail;
+            return None;
+        }
         if let Some(why) = owners.objection(&found) {
             self.leave();
             if !is_new {
@@ -407,11 +442,29 @@ impl Stream {
         }
     }
 
+    /// Files that have lost the name since the last look, in order: they are read to their end before the one that has it now.
+    fn take_over(&mut self, renamed: Vec<File>, is_new: bool) {
+        for file in renamed {
+            let Ok(found) = rustix::fs::fstat(&file) else { continue };
+            let id = identity(&found);
+            let was_current = self.current.as_ref().is_some_and(|tail| tail.id() == id);
+            // Whatever was read until now came before it.
+            self.leave();
+            if is_new
+                && !was_current
+                && self.left.iter().all(|tail| tail.id() != id)
+                && let Ok(tail) = Tail::open(file, false, self.next_seq, clock::now())
+            {
+                self.left.push_back(tail);
+            }
+        }
+    }
+
     /// What was read until now has the name no more.
     fn leave(&mut self) {
         if let Some(tail) = self.current.take() {
             self.left.push_back(tail);
-            while self.left.len() > MOST_LEFT {
+            while self.left.len() > MOST_UNREAD {
                 self.left.pop_front();
             }
         }

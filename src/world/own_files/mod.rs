@@ -1,9 +1,9 @@
-//! Log files that services write themselves: followed ([`follower`]), rotated ([`rotator`]), and told of.
+//! Log files that services write themselves: followed (`follower`), rotated (`rotator`), and told of.
 //!
 //! Two threads: one reads, one looks every 15 s and carries out what the engine asks for. What is due is told; whether it is done the engine decides.
 //!
-//! Promise: a file that is not declared is never touched, one without `rotate` only read. What may be touched at all says [`place`], what is safe at every step
-//! [`steps`]. Never: decides when a file is rotated; sends a signal.
+//! Promise: a file that is not declared is never touched, one without `rotate` only read. What may be touched at all says `place`, what is safe at every step
+//! `steps`. Never: decides when a file is rotated; sends a signal.
 
 mod follower;
 mod names;
@@ -26,7 +26,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use self::{
-    follower::{Emptied, Follower, Known},
+    follower::{Follower, Handed, Known},
     place::Owners,
     rotator::Rotator,
 };
@@ -154,10 +154,10 @@ impl OwnFiles {
         clock: Clock,
         pause: Duration,
     ) -> io::Result<Self> {
-        let (emptied, known) = (Arc::new(Emptied::default()), Known::default());
+        let (handed, known) = (Arc::new(Handed::default()), Known::default());
         let users = Arc::new(Users { runs, kept: Mutex::default() });
-        let follower = Follower::start(output, Arc::clone(&users), Arc::clone(&emptied), Arc::clone(&known))?;
-        let rotator = Rotator::start(users, emptied, Box::new(tell), clock, pause)?;
+        let follower = Follower::start(output, Arc::clone(&users), Arc::clone(&handed), Arc::clone(&known))?;
+        let rotator = Rotator::start(users, handed, Box::new(tell), clock, pause)?;
         Ok(Self { follower, rotator, known })
     }
 

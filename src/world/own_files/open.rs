@@ -36,11 +36,16 @@ pub(super) fn written(processes: &[u32]) -> BTreeMap<Identity, Written> {
         // Gone meanwhile, or not ours to look into.
         let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
         for descriptor in descriptors.flatten().take(MOST_DESCRIPTORS) {
-            let Some((path, flags)) = plain(*pid, &descriptor.path()) else { continue };
+            let Some((path, told)) = plain(*pid, &descriptor.path()) else { continue };
             let Ok(about) = fs::metadata(descriptor.path()) else { continue };
             if !about.is_file() || about.nlink() == 0 {
                 continue;
             }
+            // A shell changes what a number means for each `echo >&3`: what was told may have been of another file. Kernels before 5.14 do not say.
+            if told.inode.is_some_and(|inode| inode != about.ino()) {
+                continue;
+            }
+            let flags = told.flags;
             let appends = flags & APPEND != 0;
             found.entry((about.dev(), about.ino())).and_modify(|one| one.appends &= appends).or_insert(Written {
                 path,
@@ -53,7 +58,7 @@ pub(super) fn written(processes: &[u32]) -> BTreeMap<Identity, Written> {
 }
 
 /// The path of a descriptor that writes to something with a path, and its flags.
-fn plain(pid: u32, descriptor: &Path) -> Option<(PathBuf, u32)> {
+fn plain(pid: u32, descriptor: &Path) -> Option<(PathBuf, Told)> {
     let path = fs::read_link(descriptor).ok()?;
     // `pipe:[1]`, `socket:[1]`, `anon_inode:…`; devices and memory are told by what they are.
     if !path.is_absolute() || path.starts_with("/dev") || path.starts_with("/proc") || path.starts_with("/sys") {
@@ -61,13 +66,21 @@ fn plain(pid: u32, descriptor: &Path) -> Option<(PathBuf, u32)> {
     }
     let number = descriptor.file_name()?.to_str()?;
     let about = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).ok()?;
-    let flags = flags_of(&about)?;
-    (flags & ACCESS != 0).then_some((path, flags))
+    let told = told_of(&about)?;
+    (told.flags & ACCESS != 0).then_some((path, told))
 }
 
-fn flags_of(fdinfo: &str) -> Option<u32> {
-    let flags = fdinfo.lines().find_map(|line| line.strip_prefix("flags:"))?;
-    u32::from_str_radix(flags.trim(), 8).ok()
+/// What the kernel tells of a descriptor.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    flags: u32,
+    inode: Option<u64>,
+}
+
+fn told_of(fdinfo: &str) -> Option<Told> {
+    let of = |name: &str| fdinfo.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let flags = u32::from_str_radix(of("flags:")?, 8).ok()?;
+    Some(Told { flags, inode: of("ino:").and_then(|inode| inode.parse().ok()) })
 }
 
 /// Whether a path looks like that of a log file.
@@ -97,7 +110,7 @@ fn caught(status: &str, signal: Signal) -> Option<bool> {
 mod tests {
     use std::{fs::File, path::Path};
 
-    use super::{caught, flags_of, looks_like_log, written};
+    use super::{Told, caught, looks_like_log, told_of, written};
     use crate::model::signal::Signal;
 
     #[test]
@@ -133,7 +146,10 @@ mod tests {
 
     #[test]
     fn masks_and_flags_are_read_as_the_kernel_writes_them() {
-        assert_eq!(flags_of("pos:\t0\nflags:\t0102001\nmnt_id:\t29\n"), Some(0o102_001));
+        let told = Some(Told { flags: 0o102_001, inode: None });
+        assert_eq!(told_of("pos:\t0\nflags:\t0102001\nmnt_id:\t29\n"), told);
+        let told = told.map(|told| Told { inode: Some(77), ..told });
+        assert_eq!(told_of("pos:\t0\nflags:\t0102001\nmnt_id:\t29\nino:\t77\n"), told);
         let status = "Name:\tnginx\nSigIgn:\t0000000040001000\nSigCgt:\t0000000000004201\n";
         let known = [Signal::Hup, Signal::Usr1, Signal::Usr2, Signal::Kill].map(|signal| caught(status, signal));
         assert_eq!(known, [Some(true), Some(true), Some(false), Some(false)]);

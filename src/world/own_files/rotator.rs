@@ -1,4 +1,4 @@
-//! Looks every 15 s how large and how old log files are, tells what is due, and carries out rounds: a thread that never hurries.
+//! Looks every 15 s how large and how old log files are, tells what is due, and carries out rounds, on a thread of its own; compressing never hurries.
 //!
 //! Promise: each round is answered once. A clock that was set does not make it remove much. Never: begins a round by itself.
 
@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, StatxFlags};
 
 use super::{
     Declared, News, Users,
-    follower::Emptied,
+    follower::Handed,
     names, open,
     place::{Identity, Owners, Place, identity, why_closed},
     round::{self, Means},
@@ -35,7 +35,7 @@ const FIND: Duration = Duration::from_mins(1);
 const TIDY: Duration = Duration::from_mins(10);
 /// While a file is awaited it is looked for so often.
 const GLANCE: Duration = Duration::from_millis(20);
-/// How much nicer than others the thread is.
+/// How much nicer than others it is compressed.
 const NICENESS: i32 = 10;
 /// The wall clock was set where it moved by so much against the boot clock; after that nothing is removed by age for so long.
 const STEP_US: u64 = 60_000_000;
@@ -95,7 +95,7 @@ impl Rotator {
     /// Starts with no file.
     pub(super) fn start(
         users: Arc<Users>,
-        emptied: Arc<Emptied>,
+        handed: Arc<Handed>,
         tell: Tell,
         clock: Clock,
         pause: Duration,
@@ -103,18 +103,8 @@ impl Rotator {
         let shared = Arc::new(Shared { state: Mutex::default(), bell: Condvar::new(), users, clock: ClockOf(clock) });
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new().name("cas-rotate".to_owned()).spawn(move || {
-            // On Linux this is the thread's alone. Without it we are only as important as others.
-            let _no_nicer = rustix::process::setpriority_process(None, NICENESS);
-            Work {
-                shared: &theirs,
-                emptied: &emptied,
-                tell,
-                found: None,
-                passed: None,
-                offset_us: None,
-                mistrust: None,
-            }
-            .run(pause);
+            Work { shared: &theirs, handed: &handed, tell, found: None, passed: None, offset_us: None, mistrust: None }
+                .run(pause);
         })?;
         Ok(Self(shared))
     }
@@ -236,7 +226,7 @@ fn since_us(place: &Place, name: &str) -> Option<i64> {
 
 struct Work<'a> {
     shared: &'a Shared,
-    emptied: &'a Emptied,
+    handed: &'a Handed,
     tell: Tell,
     /// When it was last looked what processes have open.
     found: Option<Timestamp>,
@@ -281,7 +271,7 @@ impl Work<'_> {
         let files = declared.iter().find(|one| one.service == round.service).map_or_else(Vec::new, |one| {
             let means = Means {
                 users: &self.shared.users,
-                emptied: self.emptied,
+                handed: self.handed,
                 tell: &|news| (self.tell)(news),
                 await_until: &|patience, holds| self.await_until(patience, holds),
             };
@@ -377,7 +367,7 @@ impl Work<'_> {
             seen.tidied = Some(now);
             let oldest = steps::oldest(rotation.keep_for, now.wall_us).filter(|_| self.mistrust.is_none());
             let failed = seen.trouble.take().filter(|why| why.starts_with("not rotated"));
-            seen.trouble = failed.or_else(|| round::tidy(place, name, rotation, oldest));
+            seen.trouble = failed.or_else(|| nicely(|| round::tidy(place, name, rotation, oldest)));
         }
         let stand = Stand { bytes, since_us: since_us(place, name) };
         (Some(seen), why.or_else(|| log_file::due(rotation, stand, now.wall_us)))
@@ -419,6 +409,23 @@ impl Work<'_> {
         }
         lock(self.shared).found = found;
     }
+}
+
+/// Does what takes long and is awaited by nobody on a thread that is nicer than others. This one is not: between the last look at a file and its emptying it must
+/// not stand back.
+fn nicely(work: impl FnOnce() -> Option<String> + Send) -> Option<String> {
+    std::thread::scope(|scope| {
+        let spawned = std::thread::Builder::new().name("cas-tidy".to_owned()).spawn_scoped(scope, || {
+            // On Linux this is the thread's alone. Without it we are only as important as others.
+            let _no_nicer = rustix::process::setpriority_process(None, NICENESS);
+            work()
+        });
+        match spawned.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(trouble)) => trouble,
+            Ok(Err(_panicked)) => Some("what was set aside could not be tidied".to_owned()),
+            Err(error) => Some(format!("what was set aside is tidied later: {error}")),
+        }
+    })
 }
 
 /// What tells the declared files of a service from others.

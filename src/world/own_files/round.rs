@@ -5,11 +5,11 @@
 
 use std::{collections::BTreeMap, io, time::Duration};
 
-use rustix::fs::FileType;
+use rustix::fs::{FileType, OFlags};
 
 use super::{
     Declared, News, Users,
-    follower::Emptied,
+    follower::Handed,
     names, open,
     place::{Place, identity, why_closed},
     steps,
@@ -26,7 +26,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// What a round needs of others.
 pub(super) struct Means<'a> {
     pub(super) users: &'a Users,
-    pub(super) emptied: &'a Emptied,
+    pub(super) handed: &'a Handed,
     pub(super) tell: &'a dyn Fn(News),
     /// Waits until a condition holds, or for so long; true where it holds.
     pub(super) await_until: &'a dyn Fn(Duration, &dyn Fn() -> bool) -> bool,
@@ -77,7 +77,7 @@ pub(super) fn perform(declared: &Declared, round: &RotationRound, means: &Means<
         match way {
             Ok(Way::Signal(run, signal)) => signalled.entry((run, signal)).or_default().push(target),
             Ok(Way::Rename) => {
-                let done = set_aside(&target).and_then(|()| settle(&target));
+                let done = set_aside(&target, declared, means).and_then(|()| settle(&target));
                 outcomes.push(target.outcome(done.map_err(|error| said(&error))));
             }
             Ok(Way::Copy) => {
@@ -166,9 +166,15 @@ fn way(target: &Target, declared: &Declared, run: Option<RunId>, means: &Means<'
 }
 
 /// Gives the file the name of one that waits; one that waits since an earlier round keeps it.
-fn set_aside(target: &Target) -> io::Result<()> {
-    let moved = names::moved(&target.name);
-    if target.is_unfinished() { Ok(()) } else { target.place.rename_free(&target.name, &moved) }
+fn set_aside(target: &Target, declared: &Declared, means: &Means<'_>) -> io::Result<()> {
+    if target.is_unfinished() {
+        return Ok(());
+    }
+    if target.files.follow {
+        let file = target.place.file(&target.name, OFlags::RDONLY)?;
+        means.handed.rename((declared.service.clone(), target.files.shown(&target.name)), file);
+    }
+    target.place.rename_free(&target.name, &names::moved(&target.name))
 }
 
 /// Gives what waits its number.
@@ -188,7 +194,7 @@ fn by_signal(
     let mut outcomes = Vec::new();
     let mut waiting = Vec::new();
     for target in targets {
-        match set_aside(&target) {
+        match set_aside(&target, declared, means) {
             Ok(()) => waiting.push(target),
             Err(error) => outcomes.push(target.outcome(Err(said(&error)))),
         }
@@ -225,9 +231,12 @@ fn put_back(target: &Target, signal: Signal) -> Result<u64, String> {
 fn copy(target: &Target, declared: &Declared, means: &Means<'_>) -> Result<u64, String> {
     let Target { place, name, rotation, files: _ } = target;
     let found = place.stat(name).map_err(|error| said(&error))?;
-    if let Some(one) = open::written(&means.users.runs.processes(&declared.service)).get(&identity(&found))
-        && !one.appends
-    {
+    let leaves_hole = || {
+        let written = open::written(&means.users.runs.processes(&declared.service));
+        written.get(&identity(&found)).is_some_and(|one| !one.appends)
+    };
+    // Numbers of descriptors change while they are read: what is so stays so.
+    if (0..5).all(|_| leaves_hole()) {
         return Err(
             "the service writes it without O_APPEND: emptied, it would begin with a hole; rotate it by a signal, or open it to append (>> in a shell)"
                 .to_owned(),
@@ -247,17 +256,17 @@ fn copy(target: &Target, declared: &Declared, means: &Means<'_>) -> Result<u64, 
     }
     // The copy is on disk under its name before the file is emptied.
     place.sync().map_err(|error| said(&error))?;
-    let mut emptied = means.emptied.hold();
+    let mut left = means.handed.hold();
     let bytes = match copied.empty() {
         Ok(bytes) => bytes,
         Err(error) => {
-            drop(emptied);
+            drop(left);
             undo(target, &copied);
             return Err(said(&error));
         }
     };
     if target.files.follow {
-        emptied.entry(identity(&found)).or_default().push(copied.to);
+        left.emptied.entry(identity(&found)).or_default().push(copied.to);
     }
     Ok(bytes)
 }
