@@ -42,7 +42,9 @@ pub(super) fn written(processes: &[u32]) -> BTreeMap<Identity, Written> {
                 continue;
             }
             // A shell changes what a number means for each `echo >&3`: what was told may have been of another file. Kernels before 5.14 do not say.
-            if told.inode.is_some_and(|inode| inode != about.ino()) {
+            // Some file systems never tell the same number: there it stays as it is told.
+            let is_other = told.inode.is_some_and(|inode| inode != about.ino());
+            if is_other && plain(*pid, &descriptor.path()).is_none_or(|(_, again)| again != told) {
                 continue;
             }
             let flags = told.flags;

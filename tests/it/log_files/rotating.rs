@@ -151,7 +151,9 @@ fn what_a_dead_engine_has_left_half_done_is_finished() {
     let mut rig = Rig::new();
     // It died between the renaming and the signal.
     rig.append("a.log.cas-moved", "1\n");
-    rig.runs("trap 'exec 3>>a.log; echo anew >&3' USR1; exec 3>>a.log.cas-moved; : > ready; while :; do sleep 0.02; done");
+    rig.runs(
+        "trap 'exec 3>>a.log; echo anew >&3' USR1; exec 3>>a.log.cas-moved; : > ready; while :; do sleep 0.02; done",
+    );
     eventually("it listens to the signal", || fs::remove_file(rig.path("ready")).is_ok());
     rig.watch(vec![rig.files("a.log", Some(rotation(USR1)))]);
     eventually("it is told that it is to be finished", || {
