@@ -393,6 +393,7 @@ fn with_tables(page: &str) -> String {
         table.lines().skip(2).filter_map(|line| Some(line.split('`').nth(1)?.to_owned())).collect()
     };
     let mut blocks: Vec<String> = page.split("\n\n").map(str::to_owned).collect();
+    let mut written = std::collections::BTreeSet::new();
     for (_, table) in cas::config::reference() {
         let new = keys(&table);
         let shared = |block: &String| {
@@ -404,11 +405,21 @@ fn with_tables(page: &str) -> String {
                 0
             }
         };
-        if let Some(best) = blocks.iter_mut().max_by_key(|block| shared(block)).filter(|block| shared(block) > 0) {
-            table.trim_end().clone_into(best);
+        // Tables of the same keys stand in the same order; each is written once.
+        let free = blocks.iter().enumerate().rev().filter(|(place, _)| !written.contains(place));
+        let best = free.max_by_key(|(_, block)| shared(block)).filter(|(_, block)| shared(block) > 0);
+        if let Some(place) = best.map(|(place, _)| place) {
+            table.trim_end().clone_into(&mut blocks[place]);
+            written.insert(place);
         }
     }
     blocks.join("\n\n")
+}
+
+#[test]
+fn tables_are_written_each_in_its_own_place() {
+    let page = std::fs::read_to_string("docs/cas-yaml.md").unwrap();
+    assert_eq!(with_tables(&page), page);
 }
 
 #[test]
