@@ -154,11 +154,32 @@ impl Term {
 
 /// Words that are all tests on fields.
 fn fields(text: &str) -> Option<Vec<FieldTest>> {
-    let words = shlex::split(text)?;
+    let words = words(text)?;
     if words.is_empty() {
         return None;
     }
     words.iter().map(|word| FieldTest::parse(word)).collect()
+}
+
+/// The words of a text; `"` and `'` hold what has spaces, and a backslash is itself, for expressions are full of them. None
+/// where a quote has no end.
+fn words(text: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in text.chars() {
+        match quote {
+            Some(open) if open == c => quote = None,
+            None if c == '"' || c == '\'' => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            None if c.is_whitespace() => words.extend(word.take()),
+            Some(_) | None => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
 }
 
 /// Everything that a line must have.

@@ -47,6 +47,8 @@ fn fields_are_compared_as_numbers_with_units_words_and_patterns() {
         "stream=stderr",
         "missing!=1",
         "status>=500 path~^/api",
+        r"path~^/\w+/\w+$",
+        r#"path~'i\w+s' user="Ann""#,
     ] {
         assert!(accepts(passes, line), "{passes}");
         assert!(!accepts(&format!("!{passes}"), line), "!{passes}");
