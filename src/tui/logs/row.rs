@@ -40,6 +40,15 @@ impl EntryRow {
     pub const fn key(self) -> EntryKey {
         (self.slot, self.serial, self.line)
     }
+
+    /// Its lines, where it is shown for itself; none where it only stands near another.
+    #[must_use]
+    pub const fn lines_meant(self) -> usize {
+        match self.standing {
+            Standing::Plain | Standing::Hit | Standing::Out => self.lines as usize,
+            Standing::Around => 0,
+        }
+    }
 }
 
 /// Ring, batch and line of an entry.

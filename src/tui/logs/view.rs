@@ -137,6 +137,8 @@ pub struct LogView {
     fronts: HashMap<u32, Front>,
     backs: HashMap<u32, Back>,
     tally: Tally,
+    /// Lines of the entries among `rows` and among `past`, without those that only stand near a match.
+    lines: [usize; 2],
     /// By number, while rows speak of them.
     events: BTreeMap<u64, Arc<Entry>>,
     /// Events that are older than the rows that are there, oldest first.
@@ -158,6 +160,7 @@ impl Default for LogView {
             fronts: HashMap::new(),
             backs: HashMap::new(),
             tally: Tally::default(),
+            lines: [0; 2],
             events: BTreeMap::new(),
             earlier: Vec::new(),
             newest_event: 0,
@@ -211,6 +214,13 @@ impl LogView {
     #[must_use]
     pub const fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// Lines that are shown for themselves, not as the surroundings of others: of what is in memory, and of what was loaded
+    /// from the store before it.
+    #[must_use]
+    pub const fn lines(&self) -> [usize; 2] {
+        self.lines
     }
 
     /// True while older batches are still to be looked at.
@@ -313,6 +323,7 @@ impl LogView {
     fn put_front(&mut self, row: Row) {
         if let Row::Entry(entry) = row {
             self.tally.add(entry);
+            self.lines[LIVE] += entry.lines_meant();
         }
         self.rows.push_front(row);
         self.live -= 1;
@@ -321,6 +332,7 @@ impl LogView {
     fn put_back(&mut self, row: Row) {
         if let Row::Entry(entry) = row {
             self.tally.add(entry);
+            self.lines[LIVE] += entry.lines_meant();
         }
         self.rows.push_back(row);
     }
@@ -455,10 +467,12 @@ impl LogView {
         });
         for entry in shown {
             if entry.key() == grown.key() {
+                self.lines[LIVE] = self.lines[LIVE].saturating_sub(entry.lines_meant());
                 entry.lines = grown.lines;
                 if lead.is_hit {
                     entry.standing = Standing::Hit;
                 }
+                self.lines[LIVE] += entry.lines_meant();
                 return;
             }
         }
@@ -524,6 +538,7 @@ impl LogView {
         }
         for entry in rows.iter().filter_map(|row| row.entry()) {
             self.tally.add(entry);
+            self.lines[PAST] += entry.lines_meant();
         }
         match towards {
             Towards::Older => rows.into_iter().rev().for_each(|row| self.past.push_front(row)),
@@ -553,6 +568,7 @@ impl LogView {
         while let Some(row) = self.past.pop_back_if(|row| row.place().is_none_or(|(_, of)| of >= serial)) {
             if let Row::Entry(entry) = row {
                 self.tally.remove(entry);
+                self.lines[PAST] = self.lines[PAST].saturating_sub(entry.lines_meant());
             }
             self.gap = true;
         }
@@ -570,6 +586,7 @@ impl LogView {
         for entry in std::mem::take(&mut self.past).iter().filter_map(|row| row.entry()) {
             self.tally.remove(entry);
         }
+        self.lines[PAST] = 0;
         self.gap = false;
     }
 
@@ -604,7 +621,10 @@ impl LogView {
 
     fn has_gone(&mut self, row: Row) {
         match row {
-            Row::Entry(entry) => self.tally.remove(entry),
+            Row::Entry(entry) => {
+                self.tally.remove(entry);
+                self.lines[LIVE] = self.lines[LIVE].saturating_sub(entry.lines_meant());
+            }
             Row::Event { seq } => {
                 self.events.remove(&seq);
             }
@@ -618,6 +638,10 @@ impl LogView {
         store.rings().iter().filter(|ring| self.wanted.scope.has(&ring.service)).map(super::store::Ring::lines).sum()
     }
 }
+
+/// Places in [`LogView::lines`].
+const LIVE: usize = 0;
+const PAST: usize = 1;
 
 /// Rows from the end among which an entry is looked for that goes on.
 const MOST_BETWEEN: usize = 256;

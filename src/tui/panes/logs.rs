@@ -212,7 +212,9 @@ fn count(ui: &Ui) -> String {
         Showing::Matches => {
             let around = if ui.logs.around > 0 { format!(" ±{}", ui.logs.around) } else { String::new() };
             let kept = ui.logs.view.lines_in_scope(&ui.logs.store);
-            format!("{}{more} of {kept}{around}", ui.logs.view.len())
+            let [lines, older] = ui.logs.view.lines();
+            let older = if older > 0 { format!(" + {older} older") } else { String::new() };
+            format!("{lines}{more} of {kept}{older}{around}")
         }
         Showing::Whole => "among all lines".to_owned(),
     }

@@ -172,6 +172,29 @@ fn a_traceback_that_comes_line_by_line_is_one_entry() {
     assert!(text.contains("Traceback") && text.contains("⤷ +3") && !text.contains("msg=on"), "{text}");
 }
 
+/// What the row of chips says: so many lines are shown, of so many.
+fn shown_of_all(text: &str) -> (usize, usize) {
+    let counts = regex::Regex::new(r"  (\d+) of (\d+)").unwrap();
+    let found = counts.captures(text).unwrap_or_else(|| panic!("no count in {text}"));
+    (found[1].parse().unwrap(), found[2].parse().unwrap())
+}
+
+#[test]
+fn lines_are_counted_and_what_stands_between_them_is_not() {
+    let mut console = Console::open("logbook", SMALL);
+    console.keys("4Lz6");
+    let (shown, all) = shown_of_all(&console.text());
+    assert!(all > 0, "{}", console.text());
+    assert_eq!(shown, all, "{}", console.text());
+    let mut console = Console::open("logbook", SMALL);
+    console.keys("jl/boom<enter>");
+    let (_, all) = shown_of_all(&console.text());
+    let lines = ["!Traceback (most recent call last):", "!  File \"x.py\", line 1, in f"];
+    console.say(Message::Log(LogNews::Batch(batch(&id("demo", "jobs"), 8, 9, 0, &lines))));
+    console.say(Message::Log(LogNews::Batch(batch(&id("demo", "jobs"), 8, 11, 0, &["!    boom()", "!KeyError: 1"]))));
+    assert_eq!(shown_of_all(&console.text()), (4, all + 4), "an entry is counted with all its lines");
+}
+
 #[test]
 fn a_filter_finds_a_line_that_completes_an_entry_later() {
     let mut console = Console::open("logbook", SMALL);
