@@ -229,7 +229,9 @@ pub(super) fn settle(ui: &mut Ui) {
     }
     let row = row.clamp(first, last);
     let anchor = anchor.map(|anchor| anchor.clamp(first, last));
-    let top = top.clamp(lowest_top(ui, row), row);
+    let lowest = lowest_top(ui, row);
+    // No room is left below the last row while there are rows above.
+    let top = top.clamp(lowest, row.min(lowest_top(ui, last)).max(lowest));
     ui.logs.position = LogPosition::At { row, top: top.max(first), anchor };
 }
 

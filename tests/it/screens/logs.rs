@@ -341,6 +341,15 @@ fn a_stretch_is_chosen_with_the_mouse_and_keeps_the_histogram() {
 }
 
 #[test]
+fn a_pane_that_grows_is_filled_although_it_does_not_follow() {
+    let mut grown = Console::open("logbook", MEDIUM);
+    grown.keys("4LzHkH");
+    let mut large = Console::open("logbook", MEDIUM);
+    large.keys("4Lzk");
+    assert_eq!(grown.text(), large.text());
+}
+
+#[test]
 fn what_happened_stands_between_the_lines_and_can_be_left_out() {
     let mut console = Console::open("logbook", MEDIUM);
     console.keys("jlz");
