@@ -110,6 +110,9 @@ impl Mining {
     /// Learns from a batch, where there is room.
     pub(super) fn learn(&self, batch: &Arc<LogBatch>) {
         let mut queue = self.0.queue();
+        if queue.ended {
+            return;
+        }
         if queue.bytes >= QUEUE_BYTES {
             *queue.dropped.entry(batch.service.clone()).or_default() += batch.lines.len() as u64;
             return;
