@@ -66,7 +66,7 @@ pub(super) struct Told {
     pub(super) at_us: Option<i64>,
     /// It comes much more often than it did, and that was told, or may not be: not again until it comes as usual.
     pub(super) surging: bool,
-    /// It does not come any more, as above.
+    /// It does not come any more, as above. Never both.
     pub(super) silent: bool,
 }
 

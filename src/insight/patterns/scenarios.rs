@@ -211,6 +211,28 @@ fn a_steady_pattern_that_falls_silent_is_told_once_and_a_service_that_was_stoppe
 }
 
 #[test]
+fn a_surge_behind_a_silence_is_told_as_a_surge() {
+    let mut service = Service::new(3);
+    service.jobs = false;
+    service.factors = [0.0; KINDS.len()];
+    service.factors[2] = 1.0;
+    service.second = 10 * HOUR;
+    service.pass(2 * HOUR);
+    assert_eq!(service.told(), []);
+    service.factors[2] = 0.0;
+    service.pass(12 * 60);
+    service.factors[2] = 10.0;
+    service.pass(3 * 60);
+    let news = service.told();
+    let [(_, PatternNews::Rate { per_minute: 0, .. }), (_, PatternNews::Rate { pattern, per_minute, .. })] =
+        news.as_slice()
+    else {
+        panic!("{news:?}");
+    };
+    assert!(pattern == "session <*> begins" && *per_minute > 60, "{news:?}");
+}
+
+#[test]
 fn news_of_many_new_errors_at_once_are_few_and_say_how_many_more_there_were() {
     let mut service = Service::new(5);
     service.pass(HOUR / 4);
