@@ -200,7 +200,7 @@ impl Projects {
             tokio::spawn(async move {
                 world.close_project(&name).await;
                 hub.close(key).await;
-                mining.close(&name);
+                mining.close(&name).await;
                 // Only now may another engine take it, or this one open it again.
                 drop(place);
             });

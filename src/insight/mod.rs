@@ -2,8 +2,6 @@
 
 pub mod entry;
 pub mod filter;
-mod formats;
 pub mod header;
 pub mod patterns;
-mod stamp;
 pub mod templates;

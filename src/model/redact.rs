@@ -43,8 +43,9 @@ pub struct Redactor {
     names: Vec<Arc<str>>,
     emails: bool,
     /// What its user wants masked.
-    wanted: Option<RegexSet>,
     patterns: Vec<Regex>,
+    /// All of these at once; none where together they are too large for that.
+    wanted: Option<RegexSet>,
     /// What may stand in a mark of ours: another one is not believed.
     labels: HashSet<Arc<str>>,
 }
@@ -84,25 +85,34 @@ impl Redactor {
         let masks = secrets.masks();
         // What does not compile was refused when it was read.
         let patterns: Vec<Regex> = masks.patterns.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect();
-        let wanted = RegexSet::new(patterns.iter().map(Regex::as_str)).ok().filter(|_| !patterns.is_empty());
-        Self { exact, names, emails: masks.emails, wanted, patterns, labels }
+        let wanted = RegexSet::new(patterns.iter().map(Regex::as_str)).ok();
+        Self { exact, names, emails: masks.emails, patterns, wanted, labels }
     }
 
-    /// Whether there may be a secret in it. Most text is done with after this.
-    fn is_suspicious(&self, text: &str) -> bool {
+    /// Whether there may be a secret in a text of these lines. Most text is done with after this.
+    fn is_suspicious<'l>(&self, text: &str, mut lines: impl Iterator<Item = &'l str>) -> bool {
         self.exact.as_ref().is_some_and(|exact| exact.is_match(text))
             || keyed::is_suspicious(text)
             || shapes::is_suspicious(text)
             || pem::is_suspicious(text)
             || personal::has_cards(text)
             || (self.emails && memchr::memchr(b'@', text.as_bytes()).is_some())
-            || self.wanted.as_ref().is_some_and(|wanted| wanted.is_match(text))
+            // What these say of the ends of a text is about a line.
+            || (!self.patterns.is_empty() && lines.any(|line| self.is_wanted(line)))
+    }
+
+    /// Whether there is something in a line that its user wants masked.
+    fn is_wanted(&self, line: &str) -> bool {
+        match &self.wanted {
+            Some(wanted) => wanted.is_match(line),
+            None => self.patterns.iter().any(|pattern| pattern.is_match(line)),
+        }
     }
 
     /// The text as it may be seen. Lines are looked at one by one.
     #[must_use]
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if !self.is_suspicious(text) {
+        if !self.is_suspicious(text, text.split('\n')) {
             return Cow::Borrowed(text);
         }
         let lines: Vec<&str> = text.split('\n').collect();

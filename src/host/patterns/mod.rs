@@ -46,7 +46,7 @@ enum Message {
     /// A project is opened at a place of which this was kept.
     Open { project: ProjectName, place: Arc<str>, kept: Kept },
     /// A project was closed.
-    Close { project: ProjectName },
+    Close { project: ProjectName, done: oneshot::Sender<()> },
     /// A run begins.
     Begins { service: ServiceId, run: RunId, wall_us: i64, mark: SpecMark },
     /// What is known of these services, or of all?
@@ -110,6 +110,9 @@ impl Mining {
     /// Learns from a batch, where there is room.
     pub(super) fn learn(&self, batch: &Arc<LogBatch>) {
         let mut queue = self.0.queue();
+        if queue.ended {
+            return;
+        }
         if queue.bytes >= QUEUE_BYTES {
             *queue.dropped.entry(batch.service.clone()).or_default() += batch.lines.len() as u64;
             return;
@@ -125,9 +128,12 @@ impl Mining {
         self.tell(Message::Open { project: project.clone(), place, kept });
     }
 
-    /// A project was closed.
-    pub(super) fn close(&self, project: &ProjectName) {
-        self.tell(Message::Close { project: project.clone() });
+    /// A project was closed; returns when what was known of it was given to the store, so that whoever opens it again finds that.
+    pub(super) async fn close(&self, project: &ProjectName) {
+        let (done, closed) = oneshot::channel();
+        self.tell(Message::Close { project: project.clone(), done });
+        // An error means that the thread has ended, or is about to: then it gives all.
+        let _ended = closed.await;
     }
 
     /// A run begins; before its first output.

@@ -109,10 +109,12 @@ impl Learner {
                     self.services.insert(id, Service::new(patterns, now));
                 }
             }
-            Message::Close { project } => {
+            Message::Close { project, done } => {
                 self.keep_where(clock::now(), |id, service| id.project == project && service.changed);
                 self.services.retain(|id, _| id.project != project);
                 self.places.remove(&project);
+                // An error means that nobody waits for it.
+                let _left = done.send(());
             }
             Message::Begins { service, run, wall_us, mark } => {
                 if let Some(service) = self.service(&service) {

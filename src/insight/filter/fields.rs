@@ -31,6 +31,9 @@ const OPERATORS: [(&str, Operator); 9] = [
     ("~", Operator::Matches),
 ];
 
+/// Nearly every line has a shorter word.
+const SHORTEST: usize = 3;
+
 /// One test.
 #[derive(Debug, Clone)]
 pub(super) struct FieldTest {
@@ -65,11 +68,14 @@ impl FieldTest {
         Some(Self { name: name.to_owned(), operator: *operator, value: value.to_owned(), number: number(value), regex })
     }
 
-    /// A word that each line has which passes; none where there is none.
+    /// A word of ASCII letters and digits that each line has which passes, unless these are escaped in it; none where there is none.
     pub(super) fn literal(&self) -> Option<&str> {
         let is_plain = self.operator == Operator::Equal && self.number.is_none();
         let is_special = ["level", "service", "stream", "format"].contains(&self.name.as_str());
-        (is_plain && !is_special).then_some(self.value.as_str())
+        // Anything else may be written otherwise in a line: `\/`, `\"`, `\u00e9`.
+        let words = self.value.split(|letter: char| !letter.is_ascii_alphanumeric());
+        let longest = words.max_by_key(|word| word.len()).filter(|word| word.len() >= SHORTEST);
+        longest.filter(|_| is_plain && !is_special)
     }
 
     /// Whether a line passes. One without the field passes only what asks for difference.

@@ -132,21 +132,22 @@ impl Term {
         }
     }
 
-    /// A regular expression that every line matches which has it; none where nothing is known of them.
-    fn prefilter(&self) -> Option<String> {
+    /// A regular expression that every line matches which has it, and how much it asks for; none where nothing is known of them.
+    fn prefilter(&self) -> Option<(usize, String)> {
         if self.inverted {
             return None;
         }
-        let ignoring_case = |pattern: &str| format!("(?i){pattern}");
         match &self.test {
             Test::Text(pattern) => {
                 let regex = pattern.highlight()?.as_str();
-                Some(if pattern.ignores_case() { ignoring_case(regex) } else { regex.to_owned() })
+                let ignoring_case = if pattern.ignores_case() { "(?i)" } else { "" };
+                Some((regex.len(), format!("{ignoring_case}{regex}")))
             }
-            Test::Template(regex) => Some(regex.as_str().to_owned()),
+            Test::Template(regex) => Some((regex.as_str().len(), regex.as_str().to_owned())),
             Test::Fields(fields) => {
                 let literal = fields.iter().filter_map(FieldTest::literal).max_by_key(|literal| literal.len())?;
-                Some(ignoring_case(&regex::escape(literal)))
+                // JSON may have letters and digits as `\u0061`, although hardly anybody writes them so.
+                Some((literal.len(), format!(r"(?i){literal}|\\u00[3-7]")))
             }
         }
     }
@@ -244,6 +245,6 @@ impl Filter {
     /// is likely to match least.
     #[must_use]
     pub fn prefilter(&self) -> Option<String> {
-        self.terms.iter().filter_map(Term::prefilter).max_by_key(String::len)
+        self.terms.iter().filter_map(Term::prefilter).max_by_key(|(asks, _)| *asks).map(|(_, regex)| regex)
     }
 }

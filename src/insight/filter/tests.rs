@@ -90,19 +90,37 @@ fn all_of_a_filter_must_hold_and_its_prefilter_lets_every_accepted_line_pass() {
     let filter = Filter::of(&wish);
     let formats = Formats::builtin();
     let accepts = |line: &str| filter.accepts(&Look::at("web", Stream::Stdout, line, &formats));
-    assert!(accepts("error TIMEOUT code=E42"));
-    assert!(!accepts("error timeout code=E42"), "an upper case letter asks for upper case");
+    assert!(accepts("error: TIMEOUT code=E42 after=5s"));
+    assert!(!accepts("error: timeout code=E42 after=5s"), "an upper case letter asks for upper case");
     assert!(
-        !accepts("info TIMEOUT code=E42")
-            && !accepts("error TIMEOUT code=E42 retry")
-            && !accepts("error TIMEOUT code=E43")
+        !accepts("info: TIMEOUT code=E42 after=5s")
+            && !accepts("error: TIMEOUT code=E42 after=retry")
+            && !accepts("error: TIMEOUT code=E43 after=5s")
     );
     let matches =
         |wish: &LogWish, line: &str| Regex::new(&Filter::of(wish).prefilter().unwrap()).unwrap().is_match(line);
     assert!(matches(&wish, "error TIMEOUT code=E42") && !matches(&wish, "error timeout code=E4"));
     let of = |term: &str| LogWish { terms: vec![term.to_owned()], ..LogWish::default() };
     assert!(matches(&of("disk full"), "DISK FULL") && matches(&of("user=ann"), "{\"user\": \"Ann\"}"));
-    assert!(["!x", "status>=500", "user!=ann"].iter().all(|term| Filter::of(&of(term)).prefilter().is_none()));
+    assert!(!matches(&of("user=ann"), "{\"user\": \"Bob\"}"));
+    for (term, line) in [
+        ("path=/api/items", r#"{"path":"\/api\/items"}"#),
+        ("user=zoé", r#"{"user":"Zo\u00e9"}"#),
+        ("user=josé-ann", r#"{"user":"jos\u00e9-ann"}"#),
+        ("user=ann", r#"{"user":"\u0061nn"}"#),
+        (r#"'said=so he said "now"'"#, r#"{"said":"so he said \"now\""}"#),
+        (r#"'said=so he said "now"'"#, r#"said="so he said \"now\"" and=more"#),
+        ("'msg=first\nsecond'", r#"{"msg":"first\nsecond"}"#),
+    ] {
+        let filter = Filter::of(&of(term));
+        assert_eq!(filter.terms()[0].reading(), Reading::Fields, "{term}");
+        assert!(filter.accepts(&Look::at("web", Stream::Stdout, line, &formats)), "{term} {line}");
+        let prefilter = filter.prefilter().map(|regex| Regex::new(&regex).unwrap());
+        assert!(prefilter.is_none_or(|regex| regex.is_match(line)), "{term} {line}");
+    }
+    for term in ["!x", "status>=500", "user!=ann", "user=é", "path=/a/b"] {
+        assert!(Filter::of(&of(term)).prefilter().is_none(), "{term}");
+    }
 }
 
 #[test]

@@ -163,14 +163,15 @@ impl Patterns {
             let verdict = rate::judge(counts, &self.observed, now, alive_since, grave);
             match verdict {
                 Verdict::Surge if !counts.told.surging => {
-                    counts.told.surging = true;
+                    (counts.told.surging, counts.told.silent) = (true, false);
                     surges.push((rate::last_minute(counts, now), *id));
                 }
                 Verdict::Silence if !counts.told.silent => {
-                    counts.told.silent = true;
+                    (counts.told.surging, counts.told.silent) = (false, true);
                     silences.push((Usual::of(counts, &self.observed, now).mean as u64, *id));
                 }
                 Verdict::Usual => (counts.told.surging, counts.told.silent) = (false, false),
+                Verdict::Quiet => counts.told.surging = false,
                 Verdict::Surge | Verdict::Silence | Verdict::Open => {}
             }
         }

@@ -9,10 +9,15 @@ impl Redactor {
     /// The batch as it may be seen: the same one where nothing is in it.
     #[must_use]
     pub fn batch(&self, batch: &Arc<LogBatch>) -> Arc<LogBatch> {
-        if !self.is_suspicious(&batch.text) {
+        if !self.may_be_in(batch) {
             return Arc::clone(batch);
         }
         self.changed(batch, &mut [None; 2]).map_or_else(|| Arc::clone(batch), Arc::new)
+    }
+
+    /// Whether there may be a secret in a batch.
+    fn may_be_in(&self, batch: &LogBatch) -> bool {
+        self.is_suspicious(&batch.text, batch.lines.iter().map(|line| batch.text_of(*line)))
     }
 
     /// Another batch, where something is in it. `keys`: for each stream how many lines of a private key came before.
@@ -56,7 +61,7 @@ impl Passage {
     /// Another batch, where something is in the one that comes next.
     pub fn changed(&mut self, batch: &LogBatch) -> Option<LogBatch> {
         let is_inside = !self.keys.is_empty() && self.keys.contains_key(&batch.counted());
-        if !is_inside && !self.redactor.is_suspicious(&batch.text) {
+        if !is_inside && !self.redactor.may_be_in(batch) {
             return None;
         }
         let mut keys = self.keys.remove(&batch.counted()).unwrap_or_default();

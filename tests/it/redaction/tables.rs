@@ -1,8 +1,13 @@
 //! What is taken for a secret and what is not, line by line.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use cas::model::redact::{Masks, Redactor, Secrets};
+use cas::model::{
+    ids::RunId,
+    log::{LogBatch, LogLine, Source, Stream},
+    redact::{Masks, Passage, Redactor, Secrets},
+};
+use regex::{Regex, RegexSet};
 
 fn knowing(environment: &[(&str, &str)]) -> Redactor {
     let environment: BTreeMap<String, String> =
@@ -241,4 +246,46 @@ fn addresses_and_what_its_user_names_are_masked_where_it_is_wanted() {
     assert_eq!(redactor.text(line), shown);
     assert_eq!(redactor.text(shown), shown, "what was shown is shown again unchanged");
     assert_eq!(redactor.text("GET /?user=bob@example.org&page=1"), "GET /?user=‹redacted:email›&page=1");
+}
+
+#[test]
+fn what_its_user_wants_masked_may_say_where_a_line_begins_and_ends() {
+    let mut secrets = Secrets::default();
+    let patterns = [r"^user=\w+", r"\Aid=\w+", r"code=\w+$"].map(str::to_owned).to_vec();
+    secrets.mask(&Masks { emails: false, patterns });
+    let redactor = Redactor::of(&secrets);
+    for line in ["user=ann in", "id=b42 in", "in code=c42"] {
+        let shown = line.split(' ').map(|word| if word == "in" { "in" } else { "‹redacted:masked›" });
+        let shown = shown.collect::<Vec<_>>().join(" ");
+        assert_eq!(redactor.text(&format!("before\n{line}\nbehind")), format!("before\n{shown}\nbehind"));
+        // As output is cut: what ends a line is in the text and not in the line.
+        let text = format!("before\r\n{line}\r\n");
+        let lines = [(0, 6), (8, line.len())].map(|(start, len)| LogLine {
+            start,
+            len: u32::try_from(len).unwrap(),
+            stream: Stream::Stdout,
+            continued: false,
+        });
+        let batch = Arc::new(LogBatch {
+            service: "shop/web".parse().unwrap(),
+            source: Source::Output,
+            run: RunId(1),
+            wall_us: 0,
+            first_seq: 0,
+            text: text.into(),
+            lines: Box::new(lines),
+        });
+        assert_eq!(redactor.batch(&batch).line(1), shown);
+        assert_eq!(Passage::through(Arc::new(Redactor::of(&secrets))).batch(&batch).line(1), shown);
+    }
+}
+
+#[test]
+fn patterns_that_are_too_large_together_are_looked_for_one_by_one() {
+    let patterns: Vec<String> = (0..8).map(|number| format!(r"ticket-{number}-\w{{110}}?|ref-{number}-\d+")).collect();
+    assert!(RegexSet::new(&patterns).is_err(), "together they fit");
+    assert!(patterns.iter().all(|pattern| Regex::new(pattern).is_ok()), "one does not fit alone");
+    let mut secrets = Secrets::default();
+    secrets.mask(&Masks { emails: false, patterns });
+    assert_eq!(Redactor::of(&secrets).text("a\nsee ref-7-42 there"), "a\nsee ‹redacted:masked› there");
 }
