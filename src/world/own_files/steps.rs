@@ -7,14 +7,17 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Write},
     time::Duration,
 };
 
 use flate2::{Compression, write::GzEncoder};
-use rustix::fs::{FileType, OFlags, Timespec, Timestamps};
+use rustix::fs::{FileType, OFlags, Stat, Timespec, Timestamps};
 
-use super::{names, place::Place};
+use super::{
+    names,
+    place::{Owners, Place, identity},
+};
 
 /// What a disk keeps free beside a copy: a hundredth of it, at most so many bytes.
 const SPARE: u64 = 64 << 20;
@@ -86,16 +89,34 @@ pub(super) fn lacks_room(place: &Place, bytes: u64) -> Option<String> {
 
 /// A copy of a file that is whole but for what comes now.
 pub(super) struct Copied {
-    pub(super) from: File,
+    from: File,
     pub(super) to: File,
+    bytes: u64,
 }
 
-/// Copies a file beside itself. What is half made is removed where it fails.
-pub(super) fn copy(place: &Place, name: &str) -> io::Result<Copied> {
+/// A file that is empty now.
+#[derive(Debug)]
+pub(super) struct Emptied {
+    /// Bytes of its copy.
+    pub(super) bytes: u64,
+    /// Why the last of them may not be on disk yet. The copy is all there is of them.
+    pub(super) unsure: Option<io::Error>,
+}
+
+/// Copies a file beside itself, if it is the one that was looked at and nobody objects to it. What is half made is removed where it fails.
+pub(super) fn copy(place: &Place, name: &str, (looked_at, owners): (&Stat, &Owners)) -> io::Result<Copied> {
     let part = names::part(name);
     place.remove(&part)?;
     // A child that is just being made has it too for a moment: it must not be taken for a writer that would leave a hole.
     let from = place.file(name, OFlags::RDWR | OFlags::APPEND)?;
+    // What is emptied is what is open, whatever has the name by then.
+    let found = rustix::fs::fstat(&from)?;
+    if let Some(why) = owners.objection(&found) {
+        return Err(io::Error::other(why));
+    }
+    if identity(&found) != identity(looked_at) {
+        return Err(io::Error::other("another file has its name since a moment ago"));
+    }
     let made = copy_to(place, from, &part);
     if made.is_err() {
         // The next pass removes it.
@@ -112,26 +133,36 @@ fn copy_to(place: &Place, mut from: File, part: &str) -> io::Result<Copied> {
         let owner = rustix::fs::Uid::from_raw(found.st_uid);
         rustix::fs::fchown(&to, Some(owner), Some(rustix::fs::Gid::from_raw(found.st_gid)))?;
     }
-    io::copy(&mut from, &mut to)?;
+    let bytes = io::copy(&mut from, &mut to)?;
     to.sync_all()?;
-    Ok(Copied { from, to })
+    Ok(Copied { from, to, bytes })
 }
 
 impl Copied {
     /// Copies what was written meanwhile, until little comes.
     pub(super) fn catch_up(&mut self) -> io::Result<()> {
         for _ in 0..LOOKS {
-            if io::copy(&mut self.from, &mut self.to)? < SHORT {
+            let copied = io::copy(&mut self.from, &mut self.to)?;
+            self.bytes += copied;
+            if copied < SHORT {
                 break;
             }
         }
         self.to.sync_data()
     }
 
-    /// Copies what was written since, and empties the file: what is written between these two steps is lost. Returns the bytes of the copy.
+    /// Copies what was written since, and empties the file: what is written between these two steps is lost.
     ///
-    /// On an error before the file was emptied it is as it was.
-    pub(super) fn empty(&mut self) -> io::Result<u64> {
+    /// On an error the file is as it was, and the copy is gone. Once the file is empty there is none: the copy is the only one then.
+    pub(super) fn empty(&mut self, place: &Place, name: &str) -> io::Result<Emptied> {
+        if let Err(error) = self.empty_from() {
+            self.undo(place, name);
+            return Err(error);
+        }
+        Ok(Emptied { bytes: self.bytes, unsure: self.to.sync_data().err() })
+    }
+
+    fn empty_from(&mut self) -> io::Result<()> {
         let mut buffer = vec![0; 64 << 10];
         loop {
             let read = match self.from.read(&mut buffer) {
@@ -141,13 +172,22 @@ impl Copied {
             };
             if read == 0 {
                 // Nothing may come in between.
-                rustix::fs::ftruncate(&self.from, 0)?;
-                break;
+                return Ok(rustix::fs::ftruncate(&self.from, 0)?);
             }
             self.to.write_all(&buffer[..read])?;
+            self.bytes += read as u64;
         }
-        self.to.sync_data()?;
-        self.to.seek(SeekFrom::End(0))
+    }
+
+    /// The file is as it was, so its copy goes again, whatever it is called by now.
+    pub(super) fn undo(&self, place: &Place, name: &str) {
+        let Ok(copy) = rustix::fs::fstat(&self.to) else { return };
+        for other in [names::part(name), names::rotated(name, 1, false)] {
+            if place.stat(&other).is_ok_and(|found| identity(&found) == identity(&copy)) {
+                // What is left is told by the next look at the directory.
+                let _left = place.remove(&other);
+            }
+        }
     }
 }
 
@@ -298,14 +338,64 @@ mod tests {
         let path = dir.path().join("a.log");
         fs::write(&path, "one\n").unwrap();
         let mut writer = File::options().append(true).open(&path).unwrap();
-        let mut copied = copy(&place, "a.log").unwrap();
+        let (found, owners) = (place.stat("a.log").unwrap(), Owners::and(Vec::new()));
+        let mut copied = copy(&place, "a.log", (&found, &owners)).unwrap();
         writer.write_all(b"two\n").unwrap();
         copied.catch_up().unwrap();
         writer.write_all(b"three\n").unwrap();
         settle(&place, "a.log", "a.log.cas-part", 3).unwrap();
-        assert_eq!(copied.empty().unwrap(), 14);
+        let emptied = copied.empty(&place, "a.log").unwrap();
+        assert_eq!((emptied.bytes, emptied.unsure.is_none()), (14, true));
         writer.write_all(b"four\n").unwrap();
         assert_eq!(shown(dir.path()), [pair("a.log", "four\n"), pair("a.log.1", "one\ntwo\nthree\n")]);
+    }
+
+    #[test]
+    fn a_copy_whose_disk_fails_after_the_emptying_is_the_only_one_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = at(dir.path());
+        let (path, copy) = (dir.path().join("a.log"), dir.path().join("a.log.1"));
+        fs::write(&path, "one\n").unwrap();
+        // A pipe takes what is written, and cannot be brought to disk.
+        rustix::fs::mkfifoat(rustix::fs::CWD, &copy, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+        let to = File::options().read(true).write(true).open(&copy).unwrap();
+        let from = File::options().read(true).append(true).open(&path).unwrap();
+        let emptied = Copied { from, to, bytes: 0 }.empty(&place, "a.log").unwrap();
+        assert_eq!((emptied.bytes, emptied.unsure.is_some()), (4, true));
+        assert!(fs::read(&path).unwrap().is_empty() && copy.exists());
+    }
+
+    #[test]
+    fn a_copy_of_a_file_that_could_not_be_emptied_goes_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = at(dir.path());
+        let (path, copy) = (dir.path().join("a.log"), dir.path().join("a.log.1"));
+        for file in [&path, &copy] {
+            fs::write(file, "one\n").unwrap();
+        }
+        let (from, to) = (File::open(&path).unwrap(), File::options().append(true).open(&copy).unwrap());
+        assert!(Copied { from, to, bytes: 0 }.empty(&place, "a.log").is_err(), "it is open to read only");
+        assert_eq!(shown(dir.path()), [pair("a.log", "one\n")]);
+    }
+
+    #[test]
+    fn a_file_that_took_the_name_meanwhile_is_neither_copied_nor_emptied() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = at(dir.path());
+        let path = dir.path().join("a.log");
+        fs::write(&path, "looked at\n").unwrap();
+        let owners = Owners::and(Vec::new());
+        let found = place.stat("a.log").unwrap();
+        fs::rename(&path, dir.path().join("b.log")).unwrap();
+        fs::write(&path, "of somebody\n").unwrap();
+        assert!(
+            copy(&place, "a.log", (&found, &owners)).is_err_and(|error| error.to_string().contains("another file"))
+        );
+        // The same file, with a second name by now.
+        let found = place.stat("a.log").unwrap();
+        fs::hard_link(&path, dir.path().join("c.log")).unwrap();
+        assert!(copy(&place, "a.log", (&found, &owners)).is_err_and(|error| error.to_string().contains("hard links")));
+        assert!(!dir.path().join("a.log.cas-part").exists());
     }
 
     #[test]
