@@ -125,6 +125,10 @@ fn targets(declared: &Declared, round: &RotationRound, outcomes: &mut Vec<Rotate
 
 /// Names that are there, and those whose last rotation was not finished.
 pub(super) fn meant(place: &Place, files: &LogFiles) -> io::Result<Vec<String>> {
+    if !files.is_pattern() {
+        let is_there = [&files.name, &names::moved(&files.name)].into_iter().any(|name| place.stat(name).is_ok());
+        return Ok(if is_there { vec![files.name.clone()] } else { Vec::new() });
+    }
     let mut names = place.names(files)?;
     let unfinished = place.all_names()?.into_iter().filter_map(|other| {
         let name = other.strip_suffix(names::moved("").as_str())?;

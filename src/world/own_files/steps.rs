@@ -3,7 +3,8 @@
 //! Promise: whenever it dies, no line is lost that was there before, save those that are written between the last look at a file and its emptying; what was
 //! half made is removed or finished by the next pass. A file is given its number only when it is whole.
 //!
-//! Never: removes anything but `NAME.N`, `NAME.N.gz` and its own halves, and of these only plain files with one name; copies where the disk has no room.
+//! Never: touches another number than those of the unbroken run from 1 on, for `NAME.2026` may be anybody's; removes anything but those, compressed or not, and
+//! its own halves, and of these only plain files with one name; puts one file in the place of another; copies where the disk has no room.
 
 use std::{
     fs::File,
@@ -26,30 +27,33 @@ const SHORT: u64 = 64 << 10;
 /// So often it is looked at again: a writer that is faster than the disk is not waited for.
 const LOOKS: u32 = 8;
 
-/// Every number that is there of `name`, ascending, each with whether it is compressed.
+/// What was set aside of `name`: the numbers from 1 on up to the first that is not there, ascending, each with whether it is compressed.
 pub(super) fn rotated(place: &Place, name: &str) -> io::Result<Vec<(u32, bool)>> {
-    let mut found: Vec<(u32, bool)> =
-        place.all_names()?.iter().filter_map(|other| names::number_of(name, other)).collect();
-    found.sort_unstable();
+    let mut found = Vec::new();
+    for number in 1.. {
+        let before = found.len();
+        for is_compressed in [false, true] {
+            match place.stat(&names::rotated(name, number, is_compressed)) {
+                Ok(_) => found.push((number, is_compressed)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if found.len() == before {
+            break;
+        }
+    }
     Ok(found)
 }
 
-/// Makes room for number 1: each number one more, up to the first that is free; what would be one too many is removed.
+/// Makes room for number 1: each number one more; what would be one too many is removed.
 pub(super) fn shift(place: &Place, name: &str, keep: u32) -> io::Result<()> {
-    let there = rotated(place, name)?;
-    let has = |number: u32| there.iter().any(|(one, _)| *one == number);
-    let mut last = 0;
-    while has(last + 1) {
-        last += 1;
-    }
-    for number in (1..=last).rev() {
-        for is_compressed in there.iter().filter(|(one, _)| *one == number).map(|(_, is_compressed)| *is_compressed) {
-            let from = names::rotated(name, number, is_compressed);
-            if number >= keep {
-                remove_own(place, &from)?;
-            } else {
-                place.rename(&from, &names::rotated(name, number + 1, is_compressed))?;
-            }
+    for (number, is_compressed) in rotated(place, name)?.into_iter().rev() {
+        let from = names::rotated(name, number, is_compressed);
+        if number >= keep {
+            remove_own(place, &from)?;
+        } else {
+            place.rename_free(&from, &names::rotated(name, number + 1, is_compressed))?;
         }
     }
     Ok(())
@@ -215,7 +219,9 @@ pub(super) fn compress_older(place: &Place, name: &str) -> io::Result<Option<Str
 fn compress(place: &Place, plain: &str, compressed: &str) -> io::Result<()> {
     let part = names::part(compressed);
     place.remove(&part)?;
-    let written = write_compressed(place, plain, &part).and_then(|()| place.rename(&part, compressed));
+    let written = write_compressed(place, plain, &part)
+        .and_then(|()| remove_own(place, compressed))
+        .and_then(|()| place.rename_free(&part, compressed));
     if written.is_err() {
         let _left = place.remove(&part);
         return written;
@@ -263,20 +269,12 @@ pub(super) fn oldest(keep_for: Option<Duration>, now_us: i64) -> Option<i64> {
 
 /// Removes what a pass that died has left half made of `name`.
 pub(super) fn sweep(place: &Place, name: &str) -> io::Result<()> {
-    for other in place.all_names()? {
-        let is_half =
-            other == names::part(name) || rotated_part(name, &other).is_some_and(|(_, is_compressed)| is_compressed);
-        if is_half {
-            remove_own(place, &other)?;
-        }
+    remove_own(place, &names::part(name))?;
+    let last = rotated(place, name)?.last().map_or(0, |(number, _)| *number);
+    for number in 1..=last {
+        remove_own(place, &names::part(&names::rotated(name, number, true)))?;
     }
     Ok(())
-}
-
-/// Which rotated file of `name` a part is made for.
-fn rotated_part(name: &str, other: &str) -> Option<(u32, bool)> {
-    let stem = other.strip_suffix(names::part("").as_str())?;
-    names::number_of(name, stem)
 }
 
 #[cfg(test)]
@@ -310,6 +308,13 @@ mod tests {
         fs::read_dir(directory).unwrap().map(|entry| read(entry.unwrap())).collect()
     }
 
+    fn names_in(directory: &Path) -> Vec<String> {
+        let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+        let mut names: Vec<String> = fs::read_dir(directory).unwrap().map(name).collect();
+        names.sort_unstable();
+        names
+    }
+
     fn shown(directory: &Path) -> Vec<(String, String)> {
         there(directory).into_iter().collect()
     }
@@ -324,7 +329,7 @@ mod tests {
         let place = at(dir.path());
         for round in 0..5 {
             fs::write(dir.path().join("a.log"), format!("{round}\n")).unwrap();
-            place.rename("a.log", "a.log.cas-moved").unwrap();
+            place.rename_free("a.log", "a.log.cas-moved").unwrap();
             settle(&place, "a.log", "a.log.cas-moved", 3).unwrap();
             compress_older(&place, "a.log").unwrap();
         }
@@ -405,11 +410,12 @@ mod tests {
         let put = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
         put("a.log", "now\n");
         put("a.log.cas-part", "half a co");
+        put("a.log.1", "new\n");
         put("a.log.2", "older\n");
         // Died between the rename of the compressed file and the removal of the plain one.
         put("a.log.3", "oldest\n");
         put("a.log.3.gz", "");
-        put("a.log.4.gz.cas-part", "half a file");
+        put("a.log.3.gz.cas-part", "half a file");
         put("a.log.note.cas-part", "of somebody");
         sweep(&place, "a.log").unwrap();
         compress_older(&place, "a.log").unwrap();
@@ -417,38 +423,49 @@ mod tests {
             shown(dir.path()),
             [
                 pair("a.log", "now\n"),
+                pair("a.log.1", "new\n"),
                 pair("a.log.2.gz", "older\n"),
                 pair("a.log.3.gz", "oldest\n"),
                 pair("a.log.note.cas-part", "of somebody"),
             ]
         );
-        // A gap in the numbers is filled, not shifted over.
-        put("a.log.cas-moved", "new\n");
+        // Died while the numbers were shifted: the gap is filled, not shifted over.
+        fs::rename(dir.path().join("a.log.1"), dir.path().join("a.log.cas-moved")).unwrap();
         settle(&place, "a.log", "a.log.cas-moved", 7).unwrap();
         assert_eq!(there(dir.path())["a.log.1"], "new\n");
         assert_eq!(there(dir.path())["a.log.2.gz"], "older\n");
     }
 
     #[test]
+    fn a_number_beyond_the_unbroken_run_is_somebody_elses_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = at(dir.path());
+        for name in ["a.log.1", "a.log.2.gz", "a.log.2024", "a.log.4", "a.log.99.gz", "a.log.2024.gz.cas-part"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        fs::write(dir.path().join("a.log.cas-moved"), "").unwrap();
+        sweep(&place, "a.log").unwrap();
+        prune(&place, "a.log", 7, Some(i64::MAX)).unwrap();
+        prune(&place, "a.log", 1, None).unwrap();
+        compress_older(&place, "a.log").unwrap();
+        settle(&place, "a.log", "a.log.cas-moved", 1).unwrap();
+        assert_eq!(names_in(dir.path()), ["a.log.1", "a.log.2024", "a.log.2024.gz.cas-part", "a.log.4", "a.log.99.gz"]);
+    }
+
+    #[test]
     fn what_is_kept_no_longer_goes_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         let place = at(dir.path());
-        for name in ["a.log", "a.log.1", "a.log.2.gz", "a.log.9.gz", "a.log.bak", "b.log.9", "a.log.09"] {
+        for name in ["a.log", "a.log.1", "a.log.2.gz", "a.log.3", "a.log.4.gz", "a.log.bak", "b.log.4", "a.log.05"] {
             fs::write(dir.path().join(name), "").unwrap();
         }
-        fs::create_dir(dir.path().join("a.log.8")).unwrap();
-        assert!(prune(&place, "a.log", 7, None).is_err(), "a directory is nobody's rotated file");
-        fs::remove_dir(dir.path().join("a.log.8")).unwrap();
-        prune(&place, "a.log", 7, None).unwrap();
-        let names = |dir: &Path| {
-            let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
-            let mut names: Vec<String> = fs::read_dir(dir).unwrap().map(name).collect();
-            names.sort_unstable();
-            names
-        };
-        assert_eq!(names(dir.path()), ["a.log", "a.log.09", "a.log.1", "a.log.2.gz", "a.log.bak", "b.log.9"]);
+        fs::create_dir(dir.path().join("a.log.5")).unwrap();
+        assert!(prune(&place, "a.log", 4, None).is_err(), "a directory is nobody's rotated file");
+        fs::remove_dir(dir.path().join("a.log.5")).unwrap();
+        prune(&place, "a.log", 2, None).unwrap();
+        assert_eq!(names_in(dir.path()), ["a.log", "a.log.05", "a.log.1", "a.log.2.gz", "a.log.bak", "b.log.4"]);
         prune(&place, "a.log", 7, Some(i64::MAX)).unwrap();
-        assert_eq!(names(dir.path()), ["a.log", "a.log.09", "a.log.bak", "b.log.9"]);
+        assert_eq!(names_in(dir.path()), ["a.log", "a.log.05", "a.log.bak", "b.log.4"]);
         assert_eq!(oldest(Some(Duration::from_secs(1)), 3_000_000), Some(2_000_000));
     }
 
