@@ -89,7 +89,8 @@ impl Redactor {
     }
 
     /// Whether there may be a secret in it. Most text is done with after this.
-    fn is_suspicious(&self, text: &str) -> bool {
+    #[must_use]
+    pub fn is_suspicious(&self, text: &str) -> bool {
         self.exact.as_ref().is_some_and(|exact| exact.is_match(text))
             || keyed::is_suspicious(text)
             || shapes::is_suspicious(text)
@@ -97,6 +98,11 @@ impl Redactor {
             || personal::has_cards(text)
             || (self.emails && memchr::memchr(b'@', text.as_bytes()).is_some())
             || self.wanted.as_ref().is_some_and(|wanted| wanted.is_match(text))
+    }
+
+    /// Everything that may be shown in the place of a secret.
+    pub fn shown_marks(&self) -> impl Iterator<Item = String> {
+        self.labels.iter().map(|label| format!("{}{label}{}", MARK.0, MARK.1))
     }
 
     /// The text as it may be seen. Lines are looked at one by one.
