@@ -197,6 +197,7 @@ fn how(reader: &mut Reader<'_>, node: &Node, signal: Option<Signal>) -> Option<W
 /// Finds out where the files of each service lie and how they are rotated.
 pub(crate) fn settle(reader: &mut Reader<'_>, drafts: &mut [Draft]) {
     let mut rotated: BTreeMap<PathBuf, String> = BTreeMap::new();
+    let mut settled: Vec<(Written, LogFiles)> = Vec::new();
     for draft in drafts {
         let Some(written) = draft.settings.log_files.take() else { continue };
         let root = draft.settings.working_dir.clone().unwrap_or_else(|| reader.root.clone());
@@ -211,8 +212,16 @@ pub(crate) fn settle(reader: &mut Reader<'_>, drafts: &mut [Draft]) {
                 let message = format!("log_files: \"{}\" is rotated for {other}, too", one.path);
                 reader.error(one.at, message, "leave rotate to one of the two");
             } else {
+                settled.push((one, files.clone()));
                 draft.log_files.push(files);
             }
+        }
+    }
+    for (one, files) in settled.iter().filter(|(_, files)| !files.is_pattern()) {
+        let yields = |other: &LogFiles| other.directory == files.directory && other.sets_aside(&files.name);
+        if let Some((other, _)) = settled.iter().find(|(_, other)| yields(other)) {
+            let message = format!("log_files: \"{}\" is what rotation makes of \"{}\"", one.path, other.path);
+            reader.error(one.at, message, "leave it out, or give one of the two another name");
         }
     }
 }

@@ -4,11 +4,11 @@
 //! file is still there, and what is removed is what the project file says is kept no longer.
 //!
 //! Never: two rounds of a service at once; more than [`MOST`] by themselves in [`BUSY`]; one by itself during a maintenance; a signal to another run than the one
-//! whose files were moved; the same failure told again and again.
+//! whose files were moved; the same failure told again and again; a file that waits for another one that could not be rotated.
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -32,7 +32,7 @@ use super::{
 /// So many rounds of a service begin by themselves within [`BUSY`].
 const MOST: usize = 30;
 const BUSY: Duration = Duration::from_hours(1);
-/// After a round that failed the next one waits so long, and after each further failure twice as long.
+/// A file that could not be rotated is not tried again by itself for so long, and after each further failure for twice as long.
 const AFTER_FAILURE: Duration = Duration::from_mins(5);
 const LONGEST_WAIT: Duration = Duration::from_hours(1);
 /// A round that the world has not answered for so long is not waited for any more: copying a large file takes its time.
@@ -47,13 +47,21 @@ pub(super) struct Rotations {
     round: Option<Round>,
     /// When those of the last hour began by themselves.
     begun: VecDeque<Timestamp>,
-    /// In a row that failed, and until when none begins by itself.
-    failures: u32,
-    not_before: Option<Timestamp>,
-    /// What was told of files that could not be rotated, and when.
-    told: BTreeMap<PathBuf, (String, Timestamp)>,
+    /// Files that could not be rotated.
+    setbacks: BTreeMap<PathBuf, Setback>,
     /// It was told that there were too many.
     told_busy: bool,
+}
+
+/// A file that could not be rotated.
+#[derive(Debug)]
+struct Setback {
+    /// So often in a row.
+    failures: u32,
+    /// Until then it is not tried by itself.
+    not_before: Timestamp,
+    /// What was told of it, and when.
+    told: Option<(String, Timestamp)>,
 }
 
 #[derive(Debug)]
@@ -74,7 +82,7 @@ impl Rotations {
         while self.begun.front().is_some_and(|begun| now.since(*begun) >= BUSY) {
             self.begun.pop_front();
         }
-        if self.is_under_way(now) || self.not_before.is_some_and(|then| !now.has_reached(then)) {
+        if self.is_under_way(now) {
             return Ok(false);
         }
         if self.begun.len() < MOST {
@@ -84,23 +92,28 @@ impl Rotations {
         if std::mem::replace(&mut self.told_busy, true) { Ok(false) } else { Err(()) }
     }
 
-    /// A round is over.
-    fn ended(&mut self, now: Timestamp, has_failed: bool) {
-        if !has_failed {
-            self.failures = 0;
-            self.not_before = None;
-            return;
-        }
-        let wait = AFTER_FAILURE.saturating_mul(1 << self.failures.min(8)).min(LONGEST_WAIT);
-        self.failures = self.failures.saturating_add(1);
-        self.not_before = Some(now.plus(wait));
+    /// Whether a file is not tried now.
+    fn waits(&self, file: &Path, now: Timestamp) -> bool {
+        self.setbacks.get(file).is_some_and(|setback| !now.has_reached(setback.not_before))
     }
 
-    /// Whether a failure is news.
-    fn is_news(&mut self, file: &PathBuf, error: &str, now: Timestamp) -> bool {
-        let is_known = self.told.get(file).is_some_and(|(told, at)| told == error && now.since(*at) < TOLD_AGAIN);
+    /// A file was rotated.
+    fn succeeded(&mut self, file: &Path) {
+        self.setbacks.remove(file);
+    }
+
+    /// A file could not be rotated; whether that is news.
+    fn failed(&mut self, file: &Path, error: &str, now: Timestamp) -> bool {
+        // Of a file that was not tried again for so long nothing is known.
+        self.setbacks.retain(|_, setback| now.since(setback.not_before) < TOLD_AGAIN);
+        let setback =
+            self.setbacks.entry(file.to_owned()).or_insert(Setback { failures: 0, not_before: now, told: None });
+        let wait = AFTER_FAILURE.saturating_mul(1 << setback.failures.min(8)).min(LONGEST_WAIT);
+        setback.failures = setback.failures.saturating_add(1);
+        setback.not_before = now.plus(wait);
+        let is_known = setback.told.as_ref().is_some_and(|(told, at)| told == error && now.since(*at) < TOLD_AGAIN);
         if !is_known {
-            self.told.insert(file.clone(), (error.to_owned(), now));
+            setback.told = Some((error.to_owned(), now));
         }
         !is_known
     }
@@ -128,6 +141,11 @@ impl Engine {
         if !service.rotates() || service.maintenance.is_some() {
             return;
         }
+        let tried = files.iter().filter(|file| !service.rotations.waits(&file.path, now));
+        let why: BTreeMap<_, _> = tried.map(|file| (file.path.clone(), file.why.to_string())).collect();
+        if why.is_empty() {
+            return;
+        }
         match service.rotations.may_begin(now) {
             Ok(true) => {}
             Ok(false) => return,
@@ -139,7 +157,6 @@ impl Engine {
             }
         }
         service.rotations.begun.push_back(now);
-        let why = files.iter().map(|file| (file.path.clone(), file.why.to_string())).collect();
         self.begin_rotation(id, Origin::Config, why);
     }
 
@@ -175,17 +192,16 @@ impl Engine {
         let round = service.rotations.round.take();
         let by = round.as_ref().map_or(Origin::Config, |round| round.by);
         let is_asked = by != Origin::Config;
-        service.rotations.ended(now, files.iter().any(|file| file.outcome.is_err()));
         let mut entries = Vec::new();
         for Rotated { path, shown, outcome } in files {
             let why = round.as_ref().and_then(|round| round.why.get(&path)).cloned().unwrap_or_default();
             match outcome {
                 Ok(bytes) => {
-                    service.rotations.told.remove(&path);
+                    service.rotations.succeeded(&path);
                     entries.push((What::LogRotated { file: shown, bytes, error: None }, why));
                 }
                 Err(error) => {
-                    if service.rotations.is_news(&path, &error, now) || is_asked {
+                    if service.rotations.failed(&path, &error, now) || is_asked {
                         entries.push((What::LogRotated { file: shown, bytes: 0, error: Some(error) }, why));
                     }
                 }

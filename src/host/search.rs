@@ -1,5 +1,5 @@
-//! Lines that are not in memory, looked for in what is stored. Promise: what is found is found in what may be seen: no secret can be asked for. Never: on a thread
-//! that anybody waits for.
+//! Lines that are not in memory, looked for in what is stored. Promise: what is found is found in what may be seen, and what is left out is left out for what may
+//! be seen: no secret can be asked for. Never: on a thread that anybody waits for.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,6 +27,12 @@ pub(super) fn search(asked: &LogSearch, places: Vec<Place>, formats: &Formats, v
     let filter = Filter::of(&asked.wish);
     let redactor = veil.redactor();
     let accept = |line: &Line<'_>| filter.is_empty() || accepts(&filter, line, formats, redactor.as_deref());
+    // A pattern that is too large for it is looked for line by line.
+    let prefilter = filter.prefilter().and_then(|pattern| Prefilter::new(&pattern).ok());
+    let prefilter = match &redactor {
+        Some(redactor) => prefilter.map(|prefilter| prefilter.through(Arc::clone(redactor))),
+        None => prefilter,
+    };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let found = search::search(&Search {
         places,
@@ -36,8 +42,7 @@ pub(super) fn search(asked: &LogSearch, places: Vec<Place>, formats: &Formats, v
         },
         since_us: asked.wish.since_us,
         until_us: asked.wish.until_us,
-        // A pattern that is too large for it is looked for line by line.
-        prefilter: filter.prefilter().and_then(|pattern| Prefilter::new(&pattern).ok()),
+        prefilter,
         accept: &accept,
         lines: asked.lines.clamp(1, MOST_LINES),
         patience: Duration::from_millis(asked.patience_ms).min(MOST_PATIENCE),
@@ -57,16 +62,10 @@ pub(super) fn search(asked: &LogSearch, places: Vec<Place>, formats: &Formats, v
     }
 }
 
-/// Whether a line is meant as it is shown.
+/// Whether a line is meant as it is shown. What is hidden of it says neither yes nor no.
 fn accepts(filter: &Filter, line: &Line<'_>, formats: &Formats, redactor: Option<&Redactor>) -> bool {
     let plain = text::plain(line.text);
-    let service = line.service.service.as_str();
-    if !filter.accepts(&Look::at(service, line.stream, &plain, formats)) {
-        return false;
-    }
     let shown = redactor.map(|redactor| redactor.text(&plain));
-    match shown {
-        Some(std::borrow::Cow::Owned(shown)) => filter.accepts(&Look::at(service, line.stream, &shown, formats)),
-        Some(std::borrow::Cow::Borrowed(_)) | None => true,
-    }
+    let shown = shown.as_deref().unwrap_or(&plain);
+    filter.accepts(&Look::at(line.service.service.as_str(), line.stream, shown, formats))
 }

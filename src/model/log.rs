@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{RunId, ServiceId};
+use super::{
+    ids::{RunId, ServiceId},
+    log_file::MOST_FILES,
+};
 
 /// Where lines of a service come from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +33,23 @@ impl Source {
 
 /// What lines are numbered by: each source of a service has a count of its own.
 pub type Counted = (ServiceId, Source);
+
+/// Of so many files of a service something is remembered at most: their names may bear the date.
+pub const MOST_FILES_REMEMBERED: usize = 2 * MOST_FILES;
+
+/// What is to be forgotten so that one more source can be remembered: of a service with too many files the one that was written to longest ago. `known` are
+/// those that are remembered, each with when its newest line was written.
+#[must_use]
+pub fn forgotten_for<'a>(next: &Counted, known: impl Iterator<Item = (&'a Counted, i64)>) -> Option<Counted> {
+    next.1.file()?;
+    let files = known.filter(|((service, source), _)| *service == next.0 && source.file().is_some());
+    let mut files: Vec<(&Counted, i64)> = files.collect();
+    if files.len() < MOST_FILES_REMEMBERED {
+        return None;
+    }
+    files.sort_unstable_by_key(|(_, wall_us)| *wall_us);
+    files.first().map(|(counted, _)| (*counted).clone())
+}
 
 /// Which descriptor a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]

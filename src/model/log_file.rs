@@ -61,6 +61,15 @@ impl LogFiles {
         (!name.starts_with('.') || self.name.starts_with('.')) && is_like(name, &self.name)
     }
 
+    /// Whether a name of their directory is what becomes of one of them by rotation: `web.log.1`, `web.log.2.gz`.
+    #[must_use]
+    pub fn sets_aside(&self, name: &str) -> bool {
+        let plain = name.strip_suffix(".gz").unwrap_or(name);
+        let is_number = |digits: &str| !digits.starts_with('0') && digits.parse::<u32>().is_ok();
+        self.rotate.is_some()
+            && plain.rsplit_once('.').is_some_and(|(stem, digits)| is_number(digits) && self.matches(stem))
+    }
+
     /// Whether it names several files.
     #[must_use]
     pub fn is_pattern(&self) -> bool {

@@ -89,8 +89,14 @@ impl Redactor {
         Self { exact, names, emails: masks.emails, patterns, wanted, labels }
     }
 
-    /// Whether there may be a secret in a text of these lines. Most text is done with after this.
-    fn is_suspicious<'l>(&self, text: &str, mut lines: impl Iterator<Item = &'l str>) -> bool {
+    /// Whether there may be a secret in a text of one line or several. Most text is done with after this.
+    #[must_use]
+    pub fn is_suspicious(&self, text: &str) -> bool {
+        self.are_suspicious(text, text.split('\n'))
+    }
+
+    /// The same of a text of these lines.
+    fn are_suspicious<'l>(&self, text: &str, mut lines: impl Iterator<Item = &'l str>) -> bool {
         self.exact.as_ref().is_some_and(|exact| exact.is_match(text))
             || keyed::is_suspicious(text)
             || shapes::is_suspicious(text)
@@ -109,10 +115,15 @@ impl Redactor {
         }
     }
 
+    /// Everything that may be shown in the place of a secret.
+    pub fn shown_marks(&self) -> impl Iterator<Item = String> {
+        self.labels.iter().map(|label| format!("{}{label}{}", MARK.0, MARK.1))
+    }
+
     /// The text as it may be seen. Lines are looked at one by one.
     #[must_use]
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if !self.is_suspicious(text, text.split('\n')) {
+        if !self.is_suspicious(text) {
             return Cow::Borrowed(text);
         }
         let lines: Vec<&str> = text.split('\n').collect();

@@ -6,7 +6,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::super::logs::without_first;
-use crate::model::log::{Counted, LogBatch};
+use crate::model::log::{Counted, LogBatch, forgotten_for};
 
 /// A batch with low numbers whose time is so much later than what was had is a count that began anew, not one read twice.
 const ANEW_AFTER_US: i64 = 1_000_000;
@@ -14,7 +14,7 @@ const ANEW_AFTER_US: i64 = 1_000_000;
 /// After a break, output is asked for from so long before the last that was had: clocks of services are not in step.
 const OVERLAP_US: i64 = 60_000_000;
 
-/// What was had of each source of each service.
+/// What was had of each source of each service; of files of a service those that were written to last.
 #[derive(Debug, Default)]
 pub(super) struct Had {
     sources: HashMap<Counted, Last>,
@@ -45,6 +45,10 @@ impl Had {
         let last = self.sources.get(&counted).copied();
         let now = Last { next_seq: end, wall_us: batch.wall_us };
         let Some(last) = last else {
+            let known = self.sources.iter().map(|(counted, last)| (counted, last.wall_us));
+            if let Some(forgotten) = forgotten_for(&counted, known) {
+                self.sources.remove(&forgotten);
+            }
             self.sources.insert(counted, now);
             return New { gap: false, batch: Some(batch) };
         };
@@ -75,7 +79,7 @@ mod tests {
     use super::{Had, New};
     use crate::model::{
         ids::{ProjectName, RunId, ServiceId, ServiceName},
-        log::{LogBatch, LogLine, Source, Stream},
+        log::{LogBatch, LogLine, MOST_FILES_REMEMBERED, Source, Stream},
     };
 
     fn batch(first_seq: u64, lines: usize, wall_us: i64) -> Arc<LogBatch> {
@@ -119,6 +123,22 @@ mod tests {
         assert_eq!(had.take(of_file(0)), New::default(), "twice");
         let after = had.take(batch(15, 1, 101));
         assert!(!after.gap && numbers(&after) == [15], "the count of output goes on");
+    }
+
+    #[test]
+    fn of_files_whose_names_bear_the_date_only_the_last_are_remembered() {
+        let mut had = Had::default();
+        had.take(batch(10, 5, 100));
+        let of_day = |day: i64| {
+            let source = Source::File(format!("web-{day}.log").into());
+            Arc::new(LogBatch { source, ..(*batch(0, 2, 1000 + day)).clone() })
+        };
+        for day in 0..1000 {
+            had.take(of_day(day));
+        }
+        assert_eq!(had.sources.len(), 1 + MOST_FILES_REMEMBERED);
+        assert_eq!(had.take(of_day(999)), New::default(), "twice");
+        assert_eq!(had.take(batch(10, 5, 100)), New::default(), "output is not forgotten for files");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use crate::model::{
     ids::{ProjectName, ServiceId},
-    log::{Counted, LogBatch},
+    log::{Counted, LogBatch, forgotten_for},
 };
 
 /// Bytes of output that are kept in memory over all services.
@@ -19,7 +19,7 @@ pub(super) const SERVICE_BYTES: usize = 2 * 1024 * 1024;
 /// Bytes that every source may keep, however many there are.
 const LEAST_BYTES: usize = 32 * 1024;
 
-/// The newest batches of each source of each service, bounded by bytes.
+/// The newest batches of each source of each service, bounded by bytes; of files of a service those that were written to last.
 #[derive(Debug)]
 pub(super) struct Ring {
     sources: HashMap<Counted, Kept>,
@@ -48,6 +48,11 @@ impl Ring {
     pub(super) fn push(&mut self, batch: Arc<LogBatch>) {
         let counted = batch.counted();
         if !self.sources.contains_key(&counted) {
+            if let Some(forgotten) =
+                forgotten_for(&counted, self.sources.iter().map(|(id, kept)| (id, kept.newest_us())))
+            {
+                self.sources.remove(&forgotten);
+            }
             self.make_room();
         }
         let bound = self.bound();
@@ -103,6 +108,10 @@ impl Ring {
 }
 
 impl Kept {
+    fn newest_us(&self) -> i64 {
+        self.batches.back().map_or(i64::MIN, |batch| batch.wall_us)
+    }
+
     /// The batches with their times; order stays where the clock was set back.
     fn in_time(&self) -> impl Iterator<Item = (i64, &Arc<LogBatch>)> {
         self.batches.iter().scan(i64::MIN, |newest, batch| {

@@ -16,7 +16,7 @@ use crate::{
     model::{
         ids::{ProjectName, RunId, ServiceId, ServiceName},
         intake::{Cursor, Intake, Position},
-        log::{LogBatch, LogLine, Source, Stream},
+        log::{LogBatch, LogLine, MOST_FILES_REMEMBERED, Source, Stream},
     },
     world::{
         log_files::archive::Archivist,
@@ -74,6 +74,21 @@ fn memory_is_bounded_and_the_newest_lines_stay() {
     assert!(bytes <= SERVICE_BYTES && bytes > SERVICE_BYTES / 2, "{bytes}");
     assert_eq!(kept.last().unwrap().first_seq, 9_999);
     assert!(ring.recall(None).len() == kept.len());
+}
+
+#[test]
+fn of_files_whose_names_bear_the_date_only_the_last_stay_in_memory() {
+    let mut ring = Ring::default();
+    let one = [(Stream::Stdout, false)];
+    ring.push(Arc::new(batch(0, 0, &one)));
+    for day in 0..1000 {
+        let source = Source::File(format!("web-{day}.log").into());
+        ring.push(Arc::new(LogBatch { source, ..batch(0, 1 + day, &one) }));
+    }
+    let kept = ring.recall(Some(&web()));
+    assert_eq!(kept.len(), 1 + MOST_FILES_REMEMBERED);
+    assert_eq!(kept[0].source, Source::Output, "output does not go for files");
+    assert_eq!(kept.last().unwrap().source.file(), Some("web-999.log"));
 }
 
 #[test]

@@ -17,7 +17,7 @@ impl Redactor {
 
     /// Whether there may be a secret in a batch.
     fn may_be_in(&self, batch: &LogBatch) -> bool {
-        self.is_suspicious(&batch.text, batch.lines.iter().map(|line| batch.text_of(*line)))
+        self.are_suspicious(&batch.text, batch.lines.iter().map(|line| batch.text_of(*line)))
     }
 
     /// Another batch, where something is in it. `keys`: for each stream how many lines of a private key came before.

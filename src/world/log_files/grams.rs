@@ -66,6 +66,30 @@ impl Grams {
         }
     }
 
+    /// Those of what may be put into a line, wherever it may stand there. It begins and ends with a character that is no ASCII, of two bytes or more.
+    pub(super) fn add_inset(&mut self, inset: &[u8]) {
+        self.add(inset);
+        let other = KIND[0x80];
+        for one in 0..KINDS as u8 {
+            for beside in [[one, other, other], [other, other, one]] {
+                self.insert(gram(beside));
+            }
+            for next in 0..KINDS as u8 {
+                self.insert(gram([one, next, other]));
+                self.insert(gram([other, one, next]));
+            }
+        }
+    }
+
+    fn insert(&mut self, gram: u16) {
+        self.0[usize::from(gram) / 8] |= 1 << (gram % 8);
+    }
+
+    /// Those of a stored set, too.
+    pub(super) fn with(&self, set: &[u8]) -> Vec<u8> {
+        self.0.iter().zip(set).map(|(own, other)| own | other).collect()
+    }
+
     /// As it is stored.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0[..]

@@ -90,7 +90,7 @@ pub struct Search<'a> {
     pub since_us: Option<i64>,
     /// Written before this.
     pub until_us: Option<i64>,
-    /// Every line that `accept` takes matches it, as [`crate::model::text::plain`] has it.
+    /// Every line that `accept` takes matches it, as [`crate::model::text::plain`] has it, and as its redactor shows it where it has one.
     pub prefilter: Option<Prefilter>,
     /// Whether a line is one. Called from several threads, for some lines more than once.
     pub accept: &'a (dyn Fn(&Line<'_>) -> bool + Sync),

@@ -18,7 +18,7 @@ use rustix::{
 use super::names;
 use crate::model::log_file::{LogFiles, MOST_FILES};
 
-/// More names of one directory are not looked at.
+/// A directory with more names is not looked through: what is known of half of them is not known.
 const MOST_NAMES: usize = 10_000;
 /// How a directory is opened.
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -110,15 +110,24 @@ impl Place {
         Ok(names)
     }
 
-    /// Every name that is text.
+    /// Every name that is text; an error where there are too many.
     pub(super) fn all_names(&self) -> io::Result<Vec<String>> {
+        self.names_up_to(MOST_NAMES)
+    }
+
+    fn names_up_to(&self, most: usize) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&self.0)?.take(MOST_NAMES) {
+        for entry in rustix::fs::Dir::read_from(&self.0)? {
             if let Ok(name) = entry?.file_name().to_owned().into_string()
                 && name != "."
                 && name != ".."
             {
                 names.push(name);
+            }
+            if names.len() > most {
+                return Err(io::Error::other(format!(
+                    "its directory has more than {most} files, too many to look through: name the file without * and ?, or move old ones away"
+                )));
             }
         }
         Ok(names)
@@ -143,18 +152,18 @@ impl Place {
         Ok(File::from(file))
     }
 
-    /// Gives a file another name, in the place of whatever has it.
-    pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        Ok(rustix::fs::renameat(&self.0, from, &self.0, to)?)
-    }
-
     /// Gives a file another name that nothing has.
     pub(super) fn rename_free(&self, from: &str, to: &str) -> io::Result<()> {
         match rustix::fs::renameat_with(&self.0, from, &self.0, to, RenameFlags::NOREPLACE) {
-            // A file system that does not know it: the look and the change are as near as they can be.
-            Err(Errno::INVAL | Errno::NOSYS) if self.stat(to).is_err() => self.rename(from, to),
+            Err(Errno::INVAL | Errno::NOSYS) => self.link_free(from, to),
             done => Ok(done?),
         }
+    }
+
+    /// The same on a file system that cannot rename so: for a moment the file has both names.
+    fn link_free(&self, from: &str, to: &str) -> io::Result<()> {
+        rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty())?;
+        self.remove(from)
     }
 
     /// Removes a name. One that is gone is removed.
@@ -182,7 +191,8 @@ pub(super) fn why_closed(error: &io::Error) -> String {
     match error.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::XDEV) => "the way to it leaves the service's directory by a symbolic link".to_owned(),
         Some(Errno::NOENT) => "its directory is not there (yet)".to_owned(),
-        Some(_) | None => format!("its directory cannot be opened: {error}"),
+        Some(_) => format!("its directory cannot be opened: {error}"),
+        None => error.to_string(),
     }
 }
 
@@ -247,5 +257,35 @@ mod tests {
             fs::write(place.path().join(format!("many-{number:02}.log")), "x").unwrap();
         }
         assert_eq!(at.names(&files(place.path(), "", "*.log")).unwrap().len(), 32);
+    }
+
+    #[test]
+    fn a_name_that_something_has_is_given_to_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::open(&files(dir.path(), "", "*")).unwrap();
+        let put = |name: &str| fs::write(dir.path().join(name), name).unwrap();
+        let ways = [Place::rename_free, Place::link_free];
+        for (way, to) in ways.into_iter().zip(["b", "c"]) {
+            put("a");
+            put(to);
+            let error = way(&place, "a", to).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+            assert_eq!(fs::read_to_string(dir.path().join(to)).unwrap(), to);
+            fs::remove_file(dir.path().join(to)).unwrap();
+            way(&place, "a", to).unwrap();
+            assert_eq!(place.all_names().unwrap(), [to]);
+            fs::remove_file(dir.path().join(to)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_looked_through_is_not_known_by_half() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::open(&files(dir.path(), "", "*")).unwrap();
+        for name in ["a", "b", "c"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        assert_eq!(place.names_up_to(3).unwrap().len(), 3);
+        assert!(super::why_closed(&place.names_up_to(2).unwrap_err()).contains("more than 2 files"));
     }
 }

@@ -80,9 +80,19 @@ struct Seen {
     bytes: u64,
     at: Timestamp,
     bytes_per_s: Option<f64>,
-    /// Why not all is done that is to be done with it.
-    trouble: Option<String>,
+    /// When it was last rotated, microseconds since the Unix epoch, also where what was set aside is kept no longer.
+    rotated_us: Option<i64>,
+    /// Why it was not rotated when it was last tried.
+    failed: Option<String>,
+    /// Why not all is done that is to be done with what was set aside.
+    untidy: Option<String>,
     tidied: Option<Timestamp>,
+}
+
+impl Seen {
+    fn trouble(&self) -> Option<String> {
+        self.failed.clone().or_else(|| self.untidy.clone())
+    }
 }
 
 fn lock(shared: &Shared) -> MutexGuard<'_, State> {
@@ -196,25 +206,27 @@ fn describe(
     let bytes = u64::try_from(found.st_size).unwrap_or(0);
     view.bytes = Some(bytes);
     view.bytes_per_s = seen.and_then(|seen| seen.bytes_per_s);
-    view.rotated_us = rotated_us(place, name);
+    view.rotated_us = rotated_us(place, name, seen, identity(&found));
     if let Some(rotation) = &files.rotate {
-        let stand = Stand { bytes, since_us: since_us(place, name) };
+        let stand = Stand { bytes, since_us: since_us(place, name, view.rotated_us) };
         view.next = log_file::next(rotation, stand, view.bytes_per_s, now.wall_us);
-        view.trouble = seen.and_then(|seen| seen.trouble.clone());
+        view.trouble = seen.and_then(Seen::trouble);
     }
 }
 
-/// When a file was last rotated: when its newest rotated one got its name.
-fn rotated_us(place: &Place, name: &str) -> Option<i64> {
-    let found = place.stat(&names::rotated(name, 1, false)).ok()?;
-    Some(
-        found.st_ctime.saturating_mul(1_000_000).saturating_add(i64::try_from(found.st_ctime_nsec / 1000).unwrap_or(0)),
-    )
+/// When a file was last rotated: when its newest rotated one got its name. Where that one is kept no longer it is what was seen of it before: a file that is
+/// copied and emptied stays as old as it is.
+fn rotated_us(place: &Place, name: &str, before: Option<&Seen>, id: Identity) -> Option<i64> {
+    let newest = place.stat(&names::rotated(name, 1, false)).ok().map(|found| {
+        let micros = i64::try_from(found.st_ctime_nsec / 1000).unwrap_or(0);
+        found.st_ctime.saturating_mul(1_000_000).saturating_add(micros)
+    });
+    newest.or_else(|| before.filter(|before| before.id == id)?.rotated_us)
 }
 
 /// Since when a file grows: its last rotation, else its birth where the file system knows it.
-fn since_us(place: &Place, name: &str) -> Option<i64> {
-    rotated_us(place, name).or_else(|| {
+fn since_us(place: &Place, name: &str, rotated_us: Option<i64>) -> Option<i64> {
+    rotated_us.or_else(|| {
         let file = place.file(name, rustix::fs::OFlags::RDONLY).ok()?;
         let born = rustix::fs::statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok()?;
         let is_known = born.stx_mask & StatxFlags::BTIME.bits() != 0 && born.stx_btime.tv_sec > 0;
@@ -283,7 +295,7 @@ impl Work<'_> {
             for file in &files {
                 if let Some(seen) = state.seen.get_mut(&file.path) {
                     seen.tidied = None;
-                    seen.trouble = file.outcome.as_ref().err().map(|why| format!("not rotated: {why}"));
+                    seen.failed = file.outcome.as_ref().err().map(|why| format!("not rotated: {why}"));
                 }
             }
             state.is_new = true;
@@ -308,7 +320,8 @@ impl Work<'_> {
     fn pass(&mut self, declared: &[Declared]) {
         let now = (self.shared.clock.0)();
         self.look_at_clock(now);
-        let before = std::mem::take(&mut lock(self.shared).seen);
+        // What was seen before stays to be asked for meanwhile: compressing takes its time.
+        let before = lock(self.shared).seen.clone();
         let mut seen = BTreeMap::new();
         let mut due: Vec<(ServiceId, Vec<DueFile>)> = Vec::new();
         for one in declared {
@@ -354,22 +367,23 @@ impl Work<'_> {
             return (None, None);
         }
         let (id, bytes) = (identity(&found), u64::try_from(found.st_size).unwrap_or(0));
-        let mut seen = Seen { id, bytes, at: now, bytes_per_s: None, trouble: None, tidied: None };
+        let rotated_us = rotated_us(place, name, before, id);
+        let (failed, untidy, tidied) =
+            before.cloned().map_or((None, None, None), |before| (before.failed, before.untidy, before.tidied));
+        let mut seen = Seen { id, bytes, at: now, bytes_per_s: None, rotated_us, failed, untidy, tidied };
         if let Some(before) = before {
             let passed = now.since(before.at).as_secs_f64();
             let grown = bytes.checked_sub(before.bytes).filter(|_| before.id == id && passed >= 1.0);
             // A pass that came too early, or after a rotation, says nothing new.
             seen.bytes_per_s = grown.map(|grown| grown as f64 / passed).or(before.bytes_per_s);
-            (seen.trouble, seen.tidied) = (before.trouble.clone(), before.tidied);
         }
         let Some(rotation) = &files.rotate else { return (Some(seen), None) };
         if seen.tidied.is_none_or(|tidied| now.since(tidied) >= TIDY) {
             seen.tidied = Some(now);
             let oldest = steps::oldest(rotation.keep_for, now.wall_us).filter(|_| self.mistrust.is_none());
-            let failed = seen.trouble.take().filter(|why| why.starts_with("not rotated"));
-            seen.trouble = failed.or_else(|| nicely(|| round::tidy(place, name, rotation, oldest)));
+            seen.untidy = nicely(|| round::tidy(place, name, rotation, oldest));
         }
-        let stand = Stand { bytes, since_us: since_us(place, name) };
+        let stand = Stand { bytes, since_us: since_us(place, name, rotated_us) };
         (Some(seen), why.or_else(|| log_file::due(rotation, stand, now.wall_us)))
     }
 
@@ -448,3 +462,6 @@ fn was_set_aside(declared: &Declared, path: &std::path::Path) -> bool {
             (0..name.len()).any(stem)
         })
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use super::{
     Declared, News, Users,
     follower::Handed,
     names, open,
-    place::{Place, identity, why_closed},
+    place::{Owners, Place, identity, why_closed},
     steps,
 };
 use crate::model::{
@@ -81,7 +81,7 @@ pub(super) fn perform(declared: &Declared, round: &RotationRound, means: &Means<
                 outcomes.push(target.outcome(done.map_err(|error| said(&error))));
             }
             Ok(Way::Copy) => {
-                let done = copy(&target, declared, means);
+                let done = copy(&target, &owners, declared, means);
                 outcomes.push(target.outcome(done));
             }
             Err(why) => outcomes.push(target.outcome(Err(why))),
@@ -125,6 +125,10 @@ fn targets(declared: &Declared, round: &RotationRound, outcomes: &mut Vec<Rotate
 
 /// Names that are there, and those whose last rotation was not finished.
 pub(super) fn meant(place: &Place, files: &LogFiles) -> io::Result<Vec<String>> {
+    if !files.is_pattern() {
+        let is_there = [&files.name, &names::moved(&files.name)].into_iter().any(|name| place.stat(name).is_ok());
+        return Ok(if is_there { vec![files.name.clone()] } else { Vec::new() });
+    }
     let mut names = place.names(files)?;
     let unfinished = place.all_names()?.into_iter().filter_map(|other| {
         let name = other.strip_suffix(names::moved("").as_str())?;
@@ -228,7 +232,7 @@ fn put_back(target: &Target, signal: Signal) -> Result<u64, String> {
     }
 }
 
-fn copy(target: &Target, declared: &Declared, means: &Means<'_>) -> Result<u64, String> {
+fn copy(target: &Target, owners: &Owners, declared: &Declared, means: &Means<'_>) -> Result<u64, String> {
     let Target { place, name, rotation, files: _ } = target;
     let found = place.stat(name).map_err(|error| said(&error))?;
     let leaves_hole = || {
@@ -247,38 +251,25 @@ fn copy(target: &Target, declared: &Declared, means: &Means<'_>) -> Result<u64, 
     if let Some(why) = steps::lacks_room(place, u64::try_from(found.st_size).unwrap_or(0)) {
         return Err(why);
     }
-    let mut copied = steps::copy(place, name).map_err(|error| said(&error))?;
-    let part = names::part(name);
-    let set = copied.catch_up().and_then(|()| steps::settle(place, name, &part, rotation.keep));
-    if let Err(error) = set {
-        let _left = place.remove(&part);
+    let mut copied = steps::copy(place, name, (&found, owners)).map_err(|error| said(&error))?;
+    let set = copied.catch_up().and_then(|()| steps::settle(place, name, &names::part(name), rotation.keep));
+    // The copy is on disk under its name before the file is emptied.
+    if let Err(error) = set.and_then(|()| place.sync()) {
+        copied.undo(place, name);
         return Err(said(&error));
     }
-    // The copy is on disk under its name before the file is emptied.
-    place.sync().map_err(|error| said(&error))?;
     let mut left = means.handed.hold();
-    let bytes = match copied.empty() {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            drop(left);
-            undo(target, &copied);
-            return Err(said(&error));
-        }
-    };
+    let emptied = copied.empty(place, name).map_err(|error| said(&error))?;
     if target.files.follow {
         left.emptied.entry(identity(&found)).or_default().push(copied.to);
     }
-    Ok(bytes)
-}
-
-/// The file is as it was, so its copy goes again.
-fn undo(target: &Target, copied: &steps::Copied) {
-    let first = names::rotated(&target.name, 1, false);
-    let is_ours = rustix::fs::fstat(&copied.to)
-        .is_ok_and(|copy| target.place.stat(&first).is_ok_and(|found| identity(&found) == identity(&copy)));
-    if is_ours {
-        // What is left is told by the next look at the directory.
-        let _left = target.place.remove(&first);
+    match emptied.unsure {
+        None => Ok(emptied.bytes),
+        Some(error) => Err(format!(
+            "it was emptied, and the end of its copy {} may not be on disk yet: {}",
+            names::rotated(name, 1, false),
+            said(&error)
+        )),
     }
 }
 

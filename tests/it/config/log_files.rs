@@ -159,6 +159,16 @@ fn what_is_wrong_is_said_where_it_stands() {
     }
     let two = "services:\n  a: {command: sleep 1, log_files: [{path: x.log, rotate: {max_size: 1M}}]}\n  b: {command: sleep 1, log_files: [{path: x.log, rotate: {max_size: 1M}}]}\n";
     assert!(load(two).errors[0].message.contains("is rotated for a, too"));
+    for (rotated, other) in [("x.log", "x.log.2024"), ("\"*.log\"", "./x.log.3.gz")] {
+        let yaml = format!(
+            "services:\n  a: {{command: sleep 1, log_files: [{{path: {rotated}, rotate: {{max_size: 1M}}}}]}}\n  b: {{command: sleep 1, log_files: [{other}]}}\n"
+        );
+        let loaded = load(&yaml);
+        let error = loaded.errors.first().unwrap_or_else(|| panic!("{other}: no error"));
+        assert!(error.message.contains(other) && error.message.contains("is what rotation makes of"), "{error:?}");
+        assert_eq!(error.source.as_ref().map(|at| at.line), Some(3), "{other}");
+    }
+    assert!(load("services: {web: {command: sleep 1, log_files: [x.log, x.log.1]}}").errors.is_empty());
     let loaded = load(
         "services: {web: {command: sleep 1, log_files: [{path: x.log, rotate: {keep: 3}}, {path: y.log, follow: false}]}}",
     );

@@ -127,6 +127,23 @@ fn a_failure_is_told_once_and_tried_again_less_and_less_often() {
 }
 
 #[test]
+fn a_file_that_cannot_be_rotated_keeps_no_other_waiting() {
+    let mut world = world();
+    let both = || ["a.log", "b.log"].map(|name| DueFile { path: path(name), why: DueBy::Size(100) }).to_vec();
+    world.tell(Event::LogFilesDue { service: id("web"), files: both() });
+    let of = |name: &str, outcome| Rotated { path: path(name), shown: format!("log/{name}"), outcome };
+    let files = vec![of("a.log", Err("it belongs to user 33".to_owned())), of("b.log", Ok(1))];
+    world.tell(Event::LogFilesRotated { service: id("web"), files });
+    world.run_for(mins(1));
+    world.tell(Event::LogFilesDue { service: id("web"), files: both() });
+    assert_eq!(rounds(&world).last().unwrap().files, [path("b.log")]);
+    world.tell(Event::LogFilesRotated { service: id("web"), files: vec![of("b.log", Ok(1))] });
+    world.run_for(mins(5));
+    world.tell(Event::LogFilesDue { service: id("web"), files: both() });
+    assert_eq!(rounds(&world).last().unwrap().files, [path("a.log"), path("b.log")], "what it waited for is over");
+}
+
+#[test]
 fn files_that_grow_faster_than_they_may_are_not_rotated_without_end() {
     let mut world = world();
     for _ in 0..200 {

@@ -147,6 +147,21 @@ fn a_file_whose_writer_does_not_append_is_not_emptied() {
 }
 
 #[test]
+fn what_was_set_aside_is_tidied_though_nothing_more_can_be_rotated() {
+    let mut rig = Rig::new();
+    rig.runs("exec 3>a.log; echo one >&3; exec sleep 1000");
+    rig.watch(vec![rig.files("a.log", Some(rotation(How::CopyTruncate)))]);
+    rig.await_line("a.log", "one");
+    assert!(rig.rotate()[0].outcome.is_err());
+    for name in ["a.log.1", "a.log.2"] {
+        fs::write(rig.path(name), name).unwrap();
+    }
+    assert!(rig.rotate()[0].outcome.is_err());
+    eventually("the older one is compressed", || names(rig.dir.path()) == ["a.log", "a.log.1", "a.log.2.gz"]);
+    assert!(rig.view("a.log").trouble.is_some_and(|why| why.starts_with("not rotated")));
+}
+
+#[test]
 fn what_a_dead_engine_has_left_half_done_is_finished() {
     let mut rig = Rig::new();
     // It died between the renaming and the signal.

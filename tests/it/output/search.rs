@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -12,12 +15,14 @@ use cas::{
     model::{
         ids::ServiceId,
         log::{MAX_LINE_BYTES, Stream},
+        redact::Redactor,
     },
     world::log_files::{
         read_lines,
-        search::{Direction, Place, Prefilter, Search, search},
+        search::{Direction, Line, Place, Prefilter, Search, search},
     },
 };
+use regex::Regex;
 
 use super::{
     asked::{Asked, PATIENT, Seen, is_found, pack, seen_of, stored_by_service},
@@ -345,4 +350,40 @@ fn what_is_too_much_for_one_answer_comes_with_the_next() {
 fn a_pattern_that_is_none_is_said_to_be_none() {
     assert!(Prefilter::new("a(b").unwrap_err().contains("unclosed group"));
     assert!(Prefilter::new(r"(?i)error.*\d{3}$").is_ok());
+}
+
+#[test]
+fn what_is_hidden_in_a_line_decides_nothing_in_an_archive_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut web = SlotWriter::new(dir.path(), "web", 100_000);
+    for number in 0..3000 {
+        let what = if number % 500 == 250 { format!("password=hunter{number}") } else { "nothing".to_owned() };
+        web.out(format!("{number} words of it {what} and more\n"));
+    }
+    web.exit();
+    pack(&web, web.end().segment, 10_000);
+    let redactor = Arc::new(Redactor::default());
+    let found = |pattern: &str| {
+        let regex = Regex::new(pattern).unwrap();
+        let accept = |line: &Line<'_>| regex.is_match(&redactor.text(line.text));
+        let found = search(&Search {
+            places: vec![Place { service: id("web"), slot: dir.path().join("web"), bound: None }],
+            direction: Direction::Forward,
+            since_us: None,
+            until_us: None,
+            prefilter: Some(Prefilter::new(pattern).unwrap().through(Arc::clone(&redactor))),
+            accept: &accept,
+            lines: usize::MAX,
+            patience: PATIENT,
+            threads: 2,
+        });
+        seen_of(&found.batches).iter().map(|seen| seen.1).collect::<Vec<_>>()
+    };
+    let hidden: Vec<u64> = (0..6).map(|n| n * 500 + 250).collect();
+    for pattern in ["redacted:pass", "it password=‹", "word› and", "hunter1750|acted:passw", "word=(hunter1750|.red)"]
+    {
+        assert_eq!(found(pattern), hidden, "{pattern}");
+    }
+    assert!(found("hunter").is_empty());
+    assert_eq!(found("^1750 words"), [1750]);
 }

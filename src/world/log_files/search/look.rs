@@ -125,10 +125,10 @@ impl<'a> Looker<'a> {
     /// Whether no line of a frame can match: for the groups that it has, or because a look at it as one block tells.
     fn is_ruled_out(&self, archive: &mut Frames, sets: &mut Option<Vec<u8>>, part: &Part, about: &About) -> bool {
         let Some(prefilter) = &self.search.prefilter else { return false };
-        if *prefilter.needs() != grams::Needs::Unknown {
+        if prefilter.has_needs() {
             let sets = sets.get_or_insert_with(|| map::grams(archive).unwrap_or_default());
             let set = sets.chunks_exact(grams::BYTES).nth(part.frame);
-            if set.is_some_and(|set| !prefilter.needs().may_be_in(set)) {
+            if set.is_some_and(|set| !prefilter.may_be_among(set)) {
                 return true;
             }
         }

@@ -1,6 +1,9 @@
 //! A pattern that whole blocks of lines are looked through with, so that most lines are never looked at by themselves.
 //!
-//! Promise: each line that the pattern matches by itself is a candidate. Never: a match over the border of two lines.
+//! Promise: each line that the pattern matches by itself is a candidate, and each that may be shown otherwise than it is stored, whatever it holds: so that what is
+//! hidden decides nothing. Never: a match over the border of two lines.
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::hir::{
@@ -8,10 +11,10 @@ use regex_syntax::hir::{
 };
 
 use super::{
-    super::grams::Needs,
+    super::grams::{Grams, Needs},
     clean::{clean, is_plain},
 };
-use crate::world::output::assembly::Draft;
+use crate::{model::redact::Redactor, world::output::assembly::Draft};
 
 /// Most that a pattern may become, bytes.
 const MOST_BYTES: usize = 32 << 20;
@@ -21,6 +24,21 @@ const MOST_BYTES: usize = 32 << 20;
 pub struct Prefilter {
     block: Regex,
     needs: Needs,
+    veil: Option<Veil>,
+}
+
+/// What lines are shown through.
+#[derive(Clone)]
+struct Veil {
+    redactor: Arc<Redactor>,
+    /// Of what it may put into a line.
+    insets: Grams,
+}
+
+impl std::fmt::Debug for Veil {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.redactor.fmt(to)
+    }
 }
 
 impl Prefilter {
@@ -33,35 +51,64 @@ impl Prefilter {
         let within = within_a_line(&parsed);
         let block =
             RegexBuilder::new(&within.to_string()).size_limit(MOST_BYTES).build().map_err(|error| error.to_string())?;
-        Ok(Self { block, needs: Needs::of(&within) })
+        Ok(Self { block, needs: Needs::of(&within), veil: None })
+    }
+
+    /// The same for lines that are shown through a redactor, and judged as they are shown.
+    #[must_use]
+    pub fn through(self, redactor: Arc<Redactor>) -> Self {
+        let mut insets = Grams::none();
+        redactor.shown_marks().for_each(|mark| insets.add_inset(mark.as_bytes()));
+        Self { veil: Some(Veil { redactor, insets }), ..self }
     }
 
     /// Whether a line in these bytes may match: printable ASCII, each line with its line feed.
     pub(super) fn is_in(&self, block: &[u8]) -> bool {
-        self.block.is_match(block)
+        self.block.is_match(block) || std::str::from_utf8(block).is_ok_and(|block| self.may_be_hidden(block))
     }
 
-    /// What it cannot do without.
-    pub(super) const fn needs(&self) -> &Needs {
-        &self.needs
+    /// Whether something in a text may be shown otherwise.
+    fn may_be_hidden(&self, text: &str) -> bool {
+        self.veil.as_ref().is_some_and(|veil| veil.redactor.is_suspicious(text))
     }
 
-    /// The places of the lines of a draft that match. `block` is room that is used again.
+    /// Whether it asks for groups at all.
+    pub(super) fn has_needs(&self) -> bool {
+        self.needs != Needs::Unknown
+    }
+
+    /// False where nothing with these groups can match, whatever is hidden in it.
+    pub(super) fn may_be_among(&self, set: &[u8]) -> bool {
+        self.needs.may_be_in(set) || self.veil.as_ref().is_some_and(|veil| self.needs.may_be_in(&veil.insets.with(set)))
+    }
+
+    /// The places of the lines of a draft that may match, ascending. `block` is room that is used again.
     pub(super) fn candidates(&self, draft: &Draft, block: &mut Block) -> Vec<usize> {
         let mut found = Vec::new();
-        let (bytes, starts) = block.of(draft);
+        let (text, starts) = block.of(draft);
+        let bytes = text.as_bytes();
+        let end_of = |line: usize| starts.get(line + 1).map_or(bytes.len(), |next| *next as usize);
         let (mut from, mut line) = (0, 0);
         while from < bytes.len() {
             let Some(hit) = self.block.find_at(bytes, from) else { break };
             line += starts[line..].partition_point(|start| (*start as usize) <= hit.start()) - 1;
-            let next = starts.get(line + 1).map_or(bytes.len(), |next| *next as usize);
+            let next = end_of(line);
             if hit.start() >= next {
                 break;
             }
             found.push(line);
             from = next;
         }
-        found
+        if !self.may_be_hidden(text) {
+            return found;
+        }
+        let mut all: BTreeSet<usize> = found.into_iter().collect();
+        for (at, start) in starts.iter().enumerate() {
+            if !all.contains(&at) && self.may_be_hidden(&text[*start as usize..end_of(at)]) {
+                all.insert(at);
+            }
+        }
+        all.into_iter().collect()
     }
 }
 
@@ -74,7 +121,7 @@ pub(super) struct Block {
 
 impl Block {
     /// The text, and where each line begins in it.
-    fn of<'a>(&'a mut self, draft: &'a Draft) -> (&'a [u8], &'a [u32]) {
+    fn of<'a>(&'a mut self, draft: &'a Draft) -> (&'a str, &'a [u32]) {
         self.starts.clear();
         let mut end = 0;
         let is_whole = draft.lines.iter().all(|line| {
@@ -85,7 +132,7 @@ impl Block {
             is_next
         });
         if is_whole && end as usize == draft.text.len() && is_plain(draft.text.as_bytes()) {
-            return (draft.text.as_bytes(), &self.starts);
+            return (&draft.text, &self.starts);
         }
         self.starts.clear();
         self.text.clear();
@@ -94,7 +141,7 @@ impl Block {
             self.text.push_str(&clean(draft.text_of(*line)));
             self.text.push('\n');
         }
-        (self.text.as_bytes(), &self.starts)
+        (&self.text, &self.starts)
     }
 }
 
