@@ -8,6 +8,7 @@ use std::{
     io::Write,
     path::Path,
     process::{Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,6 +16,7 @@ use cas::{
     model::{
         ids::{ProjectName, ServiceId, ServiceName},
         intake::Position,
+        redact::{Redactor, Secrets},
         text::plain,
         time::Timestamp,
     },
@@ -107,7 +109,9 @@ fn pack(slot: &Path) -> f64 {
 
 fn look(slot: &Path, pattern: &str, lines: usize) -> Found {
     let regex = Regex::new(pattern).expect("a pattern of ours");
-    let accept = |line: &Line<'_>| regex.is_match(&plain(line.text));
+    let redactor = Arc::new(Redactor::of(&Secrets::default()));
+    // As the engine does it: what is hidden decides nothing.
+    let accept = |line: &Line<'_>| regex.is_match(&redactor.text(&plain(line.text)));
     let service = ServiceId {
         project: ProjectName::new("shop").expect("a name of ours"),
         service: ServiceName::new("web").expect("a name of ours"),
@@ -117,7 +121,7 @@ fn look(slot: &Path, pattern: &str, lines: usize) -> Found {
         direction: Direction::Backward,
         since_us: None,
         until_us: None,
-        prefilter: Prefilter::new(pattern).ok(),
+        prefilter: Prefilter::new(pattern).ok().map(|prefilter| prefilter.through(Arc::clone(&redactor))),
         accept: &accept,
         lines,
         patience: Duration::from_mins(5),
@@ -188,7 +192,7 @@ pub(crate) fn search_of_output() -> Vec<Figure> {
     let patterns = [
         ("search 1 GiB, with a literal, over ripgrep", WITH_LITERAL, 2.0),
         ("search 1 GiB, without one, over ripgrep", WITHOUT_LITERAL, 2.0),
-        ("search 1 GiB for one trace, over ripgrep", TRACE, 25.0),
+        ("search 1 GiB for one trace, over ripgrep", TRACE, 2.0),
     ];
     for (name, pattern, target) in patterns {
         match against(&slot, &plain, pattern) {

@@ -28,6 +28,7 @@ pub mod search;
 mod segments;
 mod tail;
 mod walk;
+mod words;
 
 use std::path::{Path, PathBuf};
 

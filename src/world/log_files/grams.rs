@@ -5,6 +5,8 @@
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+use super::words;
+
 /// Kinds of characters.
 const KINDS: usize = 36;
 
@@ -107,6 +109,8 @@ pub(super) enum Needs {
     Unknown,
     /// Each of these groups.
     Grams(Vec<u16>),
+    /// Each of these picks of long words.
+    Words(Vec<u32>),
     /// What each of these needs.
     All(Vec<Self>),
     /// What one of these needs.
@@ -134,22 +138,22 @@ impl Needs {
         let mut needs = Vec::new();
         let mut run = Vec::new();
         for part in parts {
-            if let Some(kinds) = always(part) {
-                run.extend(kinds);
+            if let Some(steps) = always(part) {
+                run.extend(steps);
                 continue;
             }
             if let HirKind::Repetition(repetition) = part.kind()
                 && repetition.min > 0
-                && let Some(kinds) = always(&repetition.sub)
+                && let Some(steps) = always(&repetition.sub)
             {
-                let kinds = kinds.repeat(repetition.min.min(REPEATED) as usize);
+                let steps = steps.repeat(repetition.min.min(REPEATED) as usize);
                 // It begins and ends with as many.
-                run.extend_from_slice(&kinds);
-                needs.push(of_run(&run));
-                run = kinds;
+                run.extend_from_slice(&steps);
+                needs.extend(of_run(&run));
+                run = steps;
                 continue;
             }
-            needs.push(of_run(&run));
+            needs.extend(of_run(&run));
             run.clear();
             match part.kind() {
                 HirKind::Repetition(repetition) if repetition.min > 0 => needs.push(Self::of(&repetition.sub)),
@@ -161,7 +165,7 @@ impl Needs {
                 | HirKind::Repetition(_) => {}
             }
         }
-        needs.push(of_run(&run));
+        needs.extend(of_run(&run));
         needs.retain(|need| *need != Self::Unknown);
         match needs.len() {
             0 => Self::Unknown,
@@ -170,31 +174,65 @@ impl Needs {
         }
     }
 
-    /// False where a part with these groups cannot have what is needed.
-    pub(super) fn may_be_in(&self, set: &[u8]) -> bool {
+    /// False where a part with these groups, and these picks of long words, cannot have what is needed.
+    pub(super) fn may_be_in(&self, grams: &[u8], has_pick: &dyn Fn(u32) -> bool) -> bool {
         match self {
             Self::Unknown => true,
-            Self::Grams(grams) => grams.iter().all(|gram| has(set, *gram)),
-            Self::All(all) => all.iter().all(|need| need.may_be_in(set)),
-            Self::Any(ways) => ways.iter().any(|need| need.may_be_in(set)),
+            Self::Grams(all) => all.iter().all(|gram| has(grams, *gram)),
+            Self::Words(picks) => picks.iter().all(|pick| has_pick(*pick)),
+            Self::All(all) => all.iter().all(|need| need.may_be_in(grams, has_pick)),
+            Self::Any(ways) => ways.iter().any(|need| need.may_be_in(grams, has_pick)),
+        }
+    }
+
+    /// Whether long words are asked for.
+    pub(super) fn has_words(&self) -> bool {
+        match self {
+            Self::Unknown | Self::Grams(_) => false,
+            Self::Words(_) => true,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::has_words),
         }
     }
 }
 
-fn of_run(run: &[u8]) -> Needs {
-    let grams: Vec<u16> = run.windows(3).map(|three| gram([three[0], three[1], three[2]])).collect();
-    if grams.is_empty() { Needs::Unknown } else { Needs::Grams(grams) }
+/// A character that is always of one kind.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    kind: u8,
+    /// Which it is, where it is always the same.
+    byte: Option<u8>,
 }
 
-/// The kinds of what a part of a pattern matches, where that is always the same.
-fn always(part: &Hir) -> Option<Vec<u8>> {
+impl Step {
+    const fn of(byte: u8) -> Self {
+        Self { kind: KIND[byte as usize], byte: Some(byte) }
+    }
+}
+
+fn of_run(run: &[Step]) -> impl Iterator<Item = Needs> {
+    let grams: Vec<u16> = run.windows(3).map(|three| gram([three[0].kind, three[1].kind, three[2].kind])).collect();
+    let text: Vec<u8> = run.iter().map(|step| step.byte.unwrap_or(b' ')).collect();
+    let mut picks = Vec::new();
+    words::picks(&text, |pick| picks.push(pick));
+    let grams = (!grams.is_empty()).then_some(Needs::Grams(grams));
+    grams.into_iter().chain((!picks.is_empty()).then_some(Needs::Words(picks)))
+}
+
+/// What a part of a pattern matches, where its characters are always of the same kinds.
+fn always(part: &Hir) -> Option<Vec<Step>> {
     match part.kind() {
         HirKind::Empty | HirKind::Look(_) => Some(Vec::new()),
-        HirKind::Literal(literal) => Some(literal.0.iter().map(|byte| KIND[*byte as usize]).collect()),
+        HirKind::Literal(literal) => Some(literal.0.iter().map(|byte| Step::of(*byte)).collect()),
         HirKind::Class(class) => {
-            let mut kinds = bytes_of(class)?.map(|byte| KIND[byte as usize]);
-            let first = kinds.next()?;
-            kinds.all(|kind| kind == first).then(|| vec![first])
+            let mut members = bytes_of(class)?;
+            let mut step = Step::of(members.next()?);
+            for byte in members {
+                if KIND[byte as usize] != step.kind {
+                    return None;
+                }
+                step.byte = step.byte.filter(|first| first.eq_ignore_ascii_case(&byte));
+            }
+            Some(vec![step])
         }
         HirKind::Repetition(repetition) => {
             let times = repetition.max.filter(|max| *max == repetition.min && *max <= REPEATED)?;
@@ -222,12 +260,18 @@ fn bytes_of(class: &Class) -> Option<impl Iterator<Item = u8>> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Grams, Needs};
+    use super::{
+        super::words::{self, Words},
+        Grams, Needs,
+    };
 
     fn may_match(pattern: &str, line: &str) -> bool {
-        let mut grams = Grams::none();
+        let (mut grams, mut words) = (Grams::none(), Words::default());
         grams.add(line.as_bytes());
-        Needs::of(&regex_syntax::parse(pattern).unwrap()).may_be_in(grams.bytes())
+        words.add(line.as_bytes());
+        let set = words.set().unwrap();
+        let has_pick = |pick| words::may_have(&set, pick);
+        Needs::of(&regex_syntax::parse(pattern).unwrap()).may_be_in(grams.bytes(), &has_pick)
     }
 
     #[test]
@@ -253,7 +297,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_long_word_that_is_not_there_is_missed() {
+        let line = "trace_id=4BF92F3577B34DA6A3CE929D0E0E4736 took 12 ms";
+        for pattern in
+            ["4BF92F3577B34DA6A3CE929D0E0E4736", "(?i)4bf92f3577b34da6a3ce929d0e0e4736", r"[0-9A-F]{32} took"]
+        {
+            assert!(may_match(pattern, line), "{pattern}");
+        }
+        for pattern in [
+            "D6A3CE929D0E0E47364BF92F3577B34A",
+            "(?i)d6a3ce929d0e0e47364bf92f3577b34a",
+            "(x|4BF92F3577B34DA6A3CE929D0E0E4736) tock",
+            "trace_id=(D6A3CE929D0E0E47364BF92F3577B34A)+",
+        ] {
+            assert!(!may_match(pattern, line), "{pattern}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_long_word_that_matches_is_never_ruled_out(
+            word in "[0-9a-fA-F-]{1,50}", line in "[0-9a-fA-F =-]{0,20}", behind in "[0-9a-f ]{0,20}", ignoring in any::<bool>(),
+        ) {
+            let pattern = if ignoring { format!("(?i){}", word.to_lowercase()) } else { word.clone() };
+            prop_assert!(may_match(&pattern, &format!("{line}{word}{behind}")));
+        }
+
         #[test]
         fn a_line_that_matches_is_never_ruled_out(
             pattern in "[ab]{0,2}(\\([abc1]{1,3}\\|[ab]{2}\\)[+*?]?|[a-c]|.|\\[ab\\]|\\[0-9\\]){0,3}(abc){0,2}(x\\{2,3\\}y)?",

@@ -1,9 +1,10 @@
 //! What is known of the lines in each frame of an archive, so that one frame can be read without those before it: where its first lines begin, how
-//! many end in it, when they came. It stands in the archive itself, with the groups of characters of each frame ([`super::grams`]).
+//! many end in it, when they came. It stands in the archive itself, with the groups of characters ([`super::grams`]) and the long words
+//! ([`super::words`]) of each frame.
 //!
 //! Never more than a convenience: an archive without it is read like a segment.
 
-use super::{frames::Frames, grams};
+use super::{frames::Frames, grams, words};
 use crate::model::{ids::RunId, intake::Position};
 
 /// Behind the last whole line of each stream, standard output first.
@@ -11,6 +12,7 @@ pub(super) type Seam = [Position; 2];
 
 const MAP: [u8; 4] = *b"casm";
 const GRAMS: [u8; 4] = *b"casg";
+const WORDS: [u8; 4] = *b"casw";
 
 /// First byte of a map: what is not of this form is not read.
 const FORM: u8 = 1;
@@ -93,6 +95,16 @@ pub(super) fn grams_note(of_frames: &[grams::Grams]) -> ([u8; 4], Vec<u8>) {
 pub(super) fn grams(archive: &mut Frames) -> Option<Vec<u8>> {
     let bytes = archive.note(GRAMS)?;
     (bytes.len() == archive.frames().len() * grams::BYTES).then_some(bytes)
+}
+
+/// The long words of all frames, as they are stored and with which tag.
+pub(super) fn words_note(of_frames: &[Option<Vec<u8>>]) -> ([u8; 4], Vec<u8>) {
+    (WORDS, words::encode(of_frames))
+}
+
+/// The long words of each frame, where they are known; nothing where they are not stored, or damaged.
+pub(super) fn words(archive: &mut Frames) -> Vec<Option<Vec<u8>>> {
+    archive.note(WORDS).and_then(|bytes| words::decode(&bytes, archive.frames().len())).unwrap_or_default()
 }
 
 fn put_seam(bytes: &mut Vec<u8>, seam: Seam) {

@@ -14,11 +14,12 @@ use super::{
     frames::{MOST_BYTES, Writer},
     grams::{self, Grams},
     index,
-    map::{About, Map, grams_note},
+    map::{About, Map, grams_note, words_note},
     passage::{Passage, Reached, seam_before},
     search::{clean, is_plain},
     segments,
     walk::{Piece, Progress, Unindexed, Walk},
+    words::Words,
 };
 use crate::{
     model::{ids::RunId, intake::Position},
@@ -52,7 +53,7 @@ pub(super) fn write(slot: &Path, number: u64, frame_bytes: u64, raw: &File, to: 
     let places = index::places_before(slot, number, &starts);
     let mut passage = Some(Passage::begin(slot, seam, 0, 0));
     let mut writer = Writer::new(to)?;
-    let (mut frames, mut sets) = (Vec::new(), Vec::new());
+    let (mut frames, mut sets, mut words) = (Vec::new(), Vec::new(), Vec::new());
     let mut bytes = Vec::new();
     for ((start, end), index_at) in starts.into_iter().zip(ends).zip(places) {
         bytes.resize((end - start) as usize, 0);
@@ -63,9 +64,9 @@ pub(super) fn write(slot: &Path, number: u64, frame_bytes: u64, raw: &File, to: 
             let mut survey = Survey::of(&bytes, here, &passage);
             let reached = passage.advance(number, end, &mut |draft| survey.take(draft));
             (reached == Reached::There).then_some(())?;
-            let (about, set) = survey.result(&passage, if survey.from == [here; 2] { index_at } else { 0 });
-            frames.push(about);
-            sets.push(set);
+            frames.push(survey.about(&passage, if survey.from == [here; 2] { index_at } else { 0 }));
+            sets.push(survey.grams);
+            words.push(survey.words.set());
             Some(passage)
         });
     }
@@ -78,6 +79,10 @@ pub(super) fn write(slot: &Path, number: u64, frame_bytes: u64, raw: &File, to: 
         if length >= LEAST_FOR_GRAMS && sets.len() * grams::BYTES <= MOST_BYTES {
             let (tag, note) = grams_note(&sets);
             writer.note(tag, &note)?;
+            let (tag, note) = words_note(&words);
+            if note.len() <= MOST_BYTES {
+                writer.note(tag, &note)?;
+            }
         }
         let (tag, note) = Map { frames, end }.note();
         writer.note(tag, &note)?;
@@ -140,6 +145,7 @@ struct Survey<'a> {
     times: Option<(i64, i64)>,
     run: RunId,
     grams: Grams,
+    words: Words,
 }
 
 impl<'a> Survey<'a> {
@@ -147,7 +153,9 @@ impl<'a> Survey<'a> {
     fn of(bytes: &'a [u8], here: Position, passage: &Passage) -> Self {
         let from = passage.seam_here();
         let same = (from == [here; 2] && is_plain(bytes)).then_some(0);
-        Self { bytes, from, first_seq: passage.next_seq(), same, times: None, run: RunId(0), grams: Grams::none() }
+        let first_seq = passage.next_seq();
+        let (grams, words) = (Grams::none(), Words::default());
+        Self { bytes, from, first_seq, same, times: None, run: RunId(0), grams, words }
     }
 
     fn take(&mut self, draft: &Draft) -> ControlFlow<()> {
@@ -160,20 +168,21 @@ impl<'a> Survey<'a> {
             (self.bytes.get(same..end)? == draft.text.as_bytes()).then_some(end)
         });
         for line in &draft.lines {
-            self.grams.add(clean(draft.text_of(*line)).as_bytes());
+            let line = clean(draft.text_of(*line));
+            self.grams.add(line.as_bytes());
+            self.words.add(line.as_bytes());
         }
         ControlFlow::Continue(())
     }
 
-    fn result(&self, passage: &Passage, index_at: u64) -> (About, Grams) {
-        let about = About {
+    fn about(&self, passage: &Passage, index_at: u64) -> About {
+        About {
             from: self.from,
             index_at,
             lines: (passage.next_seq() - self.first_seq) as u32,
             times: self.times.unwrap_or((i64::MAX, i64::MIN)),
             run: self.run,
             is_plain: self.same == Some(self.bytes.len()),
-        };
-        (about, self.grams.clone())
+        }
     }
 }

@@ -61,6 +61,12 @@ impl Hits {
     }
 }
 
+/// What is known of the characters in each frame of an archive.
+struct Sets {
+    grams: Vec<u8>,
+    words: Vec<Option<Vec<u8>>>,
+}
+
 /// Told of each part that was looked through; whether to go on.
 pub(super) type Report<'a> = &'a mut dyn FnMut(usize, Hits) -> ControlFlow<()>;
 
@@ -123,12 +129,16 @@ impl<'a> Looker<'a> {
     }
 
     /// Whether no line of a frame can match: for the groups that it has, or because a look at it as one block tells.
-    fn is_ruled_out(&self, archive: &mut Frames, sets: &mut Option<Vec<u8>>, part: &Part, about: &About) -> bool {
+    fn is_ruled_out(&self, archive: &mut Frames, sets: &mut Option<Sets>, part: &Part, about: &About) -> bool {
         let Some(prefilter) = &self.search.prefilter else { return false };
         if prefilter.has_needs() {
-            let sets = sets.get_or_insert_with(|| map::grams(archive).unwrap_or_default());
-            let set = sets.chunks_exact(grams::BYTES).nth(part.frame);
-            if set.is_some_and(|set| !prefilter.may_be_among(set)) {
+            let sets = sets.get_or_insert_with(|| Sets {
+                grams: map::grams(archive).unwrap_or_default(),
+                words: if prefilter.has_words() { map::words(archive) } else { Vec::new() },
+            });
+            let grams = sets.grams.chunks_exact(grams::BYTES).nth(part.frame);
+            let words = sets.words.get(part.frame).and_then(Option::as_deref);
+            if grams.is_some_and(|grams| !prefilter.may_be_among(grams, words)) {
                 return true;
             }
         }

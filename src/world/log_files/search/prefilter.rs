@@ -11,7 +11,10 @@ use regex_syntax::hir::{
 };
 
 use super::{
-    super::grams::{Grams, Needs},
+    super::{
+        grams::{Grams, Needs},
+        words,
+    },
     clean::{clean, is_plain},
 };
 use crate::{model::redact::Redactor, world::output::assembly::Draft};
@@ -33,6 +36,8 @@ struct Veil {
     redactor: Arc<Redactor>,
     /// Of what it may put into a line.
     insets: Grams,
+    /// And the picks of its long words, which what stands beside it is no part of.
+    picks: BTreeSet<u32>,
 }
 
 impl std::fmt::Debug for Veil {
@@ -57,9 +62,14 @@ impl Prefilter {
     /// The same for lines that are shown through a redactor, and judged as they are shown.
     #[must_use]
     pub fn through(self, redactor: Arc<Redactor>) -> Self {
-        let mut insets = Grams::none();
-        redactor.shown_marks().for_each(|mark| insets.add_inset(mark.as_bytes()));
-        Self { veil: Some(Veil { redactor, insets }), ..self }
+        let (mut insets, mut picks) = (Grams::none(), BTreeSet::new());
+        for mark in redactor.shown_marks() {
+            insets.add_inset(mark.as_bytes());
+            words::picks(mark.as_bytes(), |pick| {
+                picks.insert(pick);
+            });
+        }
+        Self { veil: Some(Veil { redactor, insets, picks }), ..self }
     }
 
     /// Whether a line in these bytes may match: printable ASCII, each line with its line feed.
@@ -77,9 +87,19 @@ impl Prefilter {
         self.needs != Needs::Unknown
     }
 
-    /// False where nothing with these groups can match, whatever is hidden in it.
-    pub(super) fn may_be_among(&self, set: &[u8]) -> bool {
-        self.needs.may_be_in(set) || self.veil.as_ref().is_some_and(|veil| self.needs.may_be_in(&veil.insets.with(set)))
+    /// Whether it asks for long words.
+    pub(super) fn has_words(&self) -> bool {
+        self.needs.has_words()
+    }
+
+    /// False where nothing with these groups and, if they are known, these long words can match, whatever is hidden in it.
+    pub(super) fn may_be_among(&self, grams: &[u8], words: Option<&[u8]>) -> bool {
+        let is_there = |pick| words.is_none_or(|words| words::may_have(words, pick));
+        let needs = |grams: &[u8], has_pick: &dyn Fn(u32) -> bool| self.needs.may_be_in(grams, has_pick);
+        needs(grams, &is_there)
+            || self.veil.as_ref().is_some_and(|veil| {
+                needs(&veil.insets.with(grams), &|pick| is_there(pick) || veil.picks.contains(&pick))
+            })
     }
 
     /// The places of the lines of a draft that may match, ascending. `block` is room that is used again.
