@@ -321,7 +321,8 @@ mod tests {
             word in "[0-9a-fA-F-]{1,50}", line in "[0-9a-fA-F =-]{0,20}", behind in "[0-9a-f ]{0,20}", ignoring in any::<bool>(),
         ) {
             let pattern = if ignoring { format!("(?i){}", word.to_lowercase()) } else { word.clone() };
-            prop_assert!(may_match(&pattern, &format!("{line}{word}{behind}")));
+            let line = format!("{line}{word}{behind}");
+            prop_assert!(may_match(&pattern, &line), "{pattern} in {line}");
         }
 
         #[test]
