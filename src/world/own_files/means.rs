@@ -100,3 +100,43 @@ fn is_watched(instance: &OwnedFd, directory: &Path) -> bool {
         | inotify::WatchFlags::ONLYDIR;
     inotify::add_watch(instance.as_fd(), directory, flags).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::{self, File},
+        io::Write,
+    };
+
+    use super::*;
+    use crate::model::{
+        ids::{ProjectName, ServiceId, ServiceName},
+        log_file::LogFiles,
+    };
+
+    #[test]
+    fn a_line_that_is_written_is_no_other_name_and_a_file_that_comes_or_goes_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = dir.path().join("log");
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("a.log"), "").unwrap();
+        let (within, name) = (None, "*.log".to_owned());
+        let files =
+            LogFiles { directory: directory.clone(), name, within, prefix: String::new(), follow: true, rotate: None };
+        let service =
+            ServiceId { project: ProjectName::new("shop").unwrap(), service: ServiceName::new("web").unwrap() };
+        let declared =
+            [Declared { service, place: "shop-0".into(), directory: directory.clone(), files: [files].into() }];
+        let mut means = Means::default();
+        means.watch(&declared);
+        assert!(means.tells_all() && means.hear(), "what was there before is not told");
+        File::options().append(true).open(directory.join("a.log")).unwrap().write_all(b"one\n").unwrap();
+        assert!(!means.hear());
+        fs::write(directory.join("b.log"), "").unwrap();
+        assert!(means.hear());
+        fs::rename(directory.join("b.log"), dir.path().join("b.log")).unwrap();
+        assert!(means.hear() && !means.hear());
+        fs::remove_dir_all(&directory).unwrap();
+        assert!(means.hear() && !means.tells_all());
+    }
+}
