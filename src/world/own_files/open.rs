@@ -62,8 +62,9 @@ pub(super) fn written(processes: &[u32]) -> BTreeMap<Identity, Written> {
 /// The path of a descriptor that writes to something with a path, and its flags.
 fn plain(pid: u32, descriptor: &Path) -> Option<(PathBuf, Told)> {
     let path = fs::read_link(descriptor).ok()?;
-    // `pipe:[1]`, `socket:[1]`, `anon_inode:…`; devices and memory are told by what they are.
-    if !path.is_absolute() || path.starts_with("/dev") || path.starts_with("/proc") || path.starts_with("/sys") {
+    // `pipe:[1]`, `socket:[1]`, `anon_inode:…`; devices are no files. Those in memory are.
+    let is_device = path.starts_with("/dev") && !path.starts_with("/dev/shm");
+    if !path.is_absolute() || is_device || path.starts_with("/proc") || path.starts_with("/sys") {
         return None;
     }
     let number = descriptor.file_name()?.to_str()?;
