@@ -256,6 +256,15 @@ impl Engine {
         self.watch_honesty(&id);
     }
 
+    /// A line of a file that the service writes itself says that it is ready: its run, for what an earlier one wrote was read before.
+    pub(super) fn log_file_matched(&mut self, id: &ServiceId) {
+        let run = self.services.get(id).and_then(|service| service.run.as_ref());
+        let awaits = |run: &&Run| run.spec.ready_log_line.is_some() && !run.log_ready;
+        if let Some(run) = run.filter(awaits).map(|run| run.id) {
+            self.log_matched(run, None);
+        }
+    }
+
     /// A line of output matched.
     pub(super) fn log_matched(&mut self, run_id: RunId, kind: Option<ProbeKind>) {
         let now = self.now;

@@ -99,6 +99,7 @@ impl Engine {
             Event::PatternNews { service, news } => self.pattern_news(&service, news),
             Event::HookEnded { service, run, hook, result } => self.hook_ended(&service, run, hook, result),
             Event::LogMatched { run, kind } => self.log_matched(run, kind),
+            Event::LogFileMatched { service } => self.log_file_matched(&service),
             Event::TimerFired { key, epoch } => self.woken(key, epoch),
             Event::Sampled(sample) => self.sampled(&sample),
             Event::ContainmentKnown(containment) => {

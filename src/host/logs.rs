@@ -165,9 +165,10 @@ impl Hub {
     }
 }
 
-/// Who looks at what comes: signs that are looked for, and who is told of them; who learns patterns.
+/// Who looks at what comes: signs that are looked for, lines that say that a service is ready, and who is told of them; who learns patterns.
 pub(super) struct Watch {
     pub(super) signs: super::signs::Signs,
+    pub(super) readiness: super::readiness::Readiness,
     pub(super) events: mpsc::WeakSender<crate::model::event::Event>,
     pub(super) mining: super::patterns::Mining,
 }
@@ -219,6 +220,7 @@ impl Desk {
         let is_news = taken.behind != Behind::Earlier;
         if let Some(watch) = self.watch.as_ref().filter(|_| is_news) {
             watch.signs.look(&taken.batch, &watch.events);
+            watch.readiness.look(&taken.batch, &watch.events);
             watch.mining.learn(&taken.batch);
         }
         let is_counted = taken.cursor().is_some();

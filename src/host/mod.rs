@@ -10,6 +10,7 @@ mod names;
 pub mod patterns;
 pub mod peer;
 mod projects;
+mod readiness;
 mod run;
 mod sampler;
 mod search;
@@ -225,7 +226,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let feed = LogFeed::behind(veil.clone());
     let taking = Arc::clone(&store);
     let sink = Box::new(move |intake| taking.take_in(intake));
-    let signs = signs::Signs::default();
+    let (signs, readiness) = (signs::Signs::default(), readiness::Readiness::default());
     let (snapshots, pictures) = watch::channel(engine.snapshot(started));
     let (formats, faults) = Formats::with(&config.log_formats);
     faults.iter().for_each(|fault| tracing::warn!("a form of log lines is not used: {fault}"));
@@ -237,7 +238,12 @@ pub fn start(config: Config) -> Result<Host, StartError> {
         pictures: pictures.clone(),
         formats: Arc::clone(&formats),
     })?;
-    let looking = logs::Watch { signs: signs.clone(), events: events.downgrade(), mining: mining.clone() };
+    let looking = logs::Watch {
+        signs: signs.clone(),
+        readiness: readiness.clone(),
+        events: events.downgrade(),
+        mining: mining.clone(),
+    };
     let hub = Hub::start_watching(captured, feed.clone(), sink, Archivist::start()?, looking);
     let disk_path = config.projects.first().map_or_else(|| PathBuf::from("/"), |project| project.root.clone());
     let sampler = sampler::start(disk_path, world.clone(), events.clone())?;
@@ -276,6 +282,7 @@ pub fn start(config: Config) -> Result<Host, StartError> {
             veil,
             formats,
             signs,
+            readiness,
             spool,
             registry_read: clock::now(),
             timers: timers::Timers::default(),

@@ -13,6 +13,7 @@ use super::{
     patterns::{self, Mining},
     peer,
     projects::{Kept, Open, Opening, Projects, Wanted, with_environment},
+    readiness::Readiness,
     sampler, search,
     signs::Signs,
     spool::Spool,
@@ -89,6 +90,7 @@ pub(super) struct Loop {
     pub(super) veil: Veil,
     pub(super) formats: Arc<Formats>,
     pub(super) signs: Signs,
+    pub(super) readiness: Readiness,
     pub(super) timers: Timers,
     pub(super) snapshots: watch::Sender<Arc<Snapshot>>,
     pub(super) events: mpsc::Sender<Event>,
@@ -295,6 +297,7 @@ impl Loop {
             self.projects.has_changed(project);
             self.veil.learn(project);
             self.signs.learn(project);
+            self.readiness.learn(project);
         }
         // What a service is given as a secret was learned before the first fact of its run.
         self.see_through();

@@ -273,6 +273,11 @@ pub enum Event {
         /// For which question; none: the service's `ready_log_line`.
         kind: Option<ProbeKind>,
     },
+    /// A new line of a file that a service writes itself matched its `ready_log_line`; told again now and then.
+    LogFileMatched {
+        /// Whose.
+        service: ServiceId,
+    },
     /// A timer that was asked for.
     TimerFired {
         /// What for.

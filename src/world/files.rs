@@ -6,22 +6,15 @@
 mod rules;
 mod tree;
 
-use std::{
-    io,
-    os::fd::OwnedFd,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
-    time::Duration,
-};
+use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use self::{
     rules::Rules,
     tree::{Seen, Tree},
 };
-use super::clock;
+use super::{bell::Bell, clock};
 use crate::model::{event::Change, ids::ServiceId, occasion::Watch, text, time::Timestamp};
 
 /// A burst that does not end is told after so long.
@@ -54,14 +47,7 @@ pub enum News {
 /// The watch; its thread ends when it is dropped.
 #[derive(Debug)]
 pub struct FilesWatch {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    asked: Mutex<Asked>,
-    /// Wakes the thread.
-    bell: OwnedFd,
+    bell: Arc<Bell<Asked>>,
 }
 
 #[derive(Debug, Default)]
@@ -77,35 +63,21 @@ impl FilesWatch {
     /// # Errors
     /// A thread, or the descriptor to wake it, could not be made.
     pub fn start(tell: impl Fn(News) + Send + 'static) -> io::Result<Self> {
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let shared = Arc::new(Shared { asked: Mutex::default(), bell });
-        let theirs = Arc::clone(&shared);
+        let bell = Arc::new(Bell::new()?);
+        let theirs = Arc::clone(&bell);
         thread::Builder::new().name("cas-files".to_owned()).spawn(move || Watcher::new(tell).run(&theirs))?;
-        Ok(Self { shared })
+        Ok(Self { bell })
     }
 
     /// Looks at the files of these services from now on, and of no others.
     pub fn watch(&self, watched: Vec<Watched>) {
-        self.shared.lock().watched = Some(watched);
-        self.shared.ring();
+        self.bell.ask(|asked| asked.watched = Some(watched));
     }
 }
 
 impl Drop for FilesWatch {
     fn drop(&mut self) {
-        self.shared.lock().has_ended = true;
-        self.shared.ring();
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ring(&self) {
-        // It can only fail where it rings already.
-        let _rings = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+        self.bell.ask(|asked| asked.has_ended = true);
     }
 }
 
@@ -135,11 +107,11 @@ impl<T: Fn(News)> Watcher<T> {
         Self { tell, entries: Vec::new(), tree: Tree::default(), short: None }
     }
 
-    fn run(mut self, shared: &Shared) {
+    fn run(mut self, bell: &Bell<Asked>) {
         loop {
-            self.wait(shared);
+            self.wait(bell);
             let asked = {
-                let mut asked = shared.lock();
+                let mut asked = bell.asked();
                 if asked.has_ended {
                     return;
                 }
@@ -157,7 +129,7 @@ impl<T: Fn(News)> Watcher<T> {
     }
 
     /// Until something may be to be done.
-    fn wait(&self, shared: &Shared) {
+    fn wait(&self, bell: &Bell<Asked>) {
         let bursts = self.entries.iter().filter_map(|entry| Some(entry.burst.as_ref()?.over));
         let next = bursts.chain(self.tree.again).min_by_key(|at| at.mono_us);
         let patience = next.map(|next| {
@@ -167,14 +139,13 @@ impl<T: Fn(News)> Watcher<T> {
                 tv_nsec: i64::from(patience.subsec_nanos()),
             }
         });
-        let mut waiting = vec![PollFd::new(&shared.bell, PollFlags::IN)];
+        let mut waiting = vec![PollFd::new(bell, PollFlags::IN)];
         if let Some(instance) = self.tree.instance() {
             waiting.push(PollFd::new(instance, PollFlags::IN));
         }
         // Interrupted is as good as woken.
         let _woken = poll(&mut waiting, patience.as_ref());
-        // Empty is as good as read.
-        let _rung = rustix::io::read(&shared.bell, &mut [0_u8; 8]);
+        bell.hush();
     }
 
     fn take(&mut self, watched: Vec<Watched>) {

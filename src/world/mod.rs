@@ -1,5 +1,6 @@
 //! Every contact with the outside, each turning effects into events. Never decides anything.
 
+mod bell;
 pub mod cgroup;
 mod checks;
 pub mod clock;

@@ -12,18 +12,18 @@ use std::{
         unix::fs::MetadataExt,
     },
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
 use rustix::{
-    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     fs::inotify,
     io::Errno,
 };
 
-use super::clock;
+use super::{bell::Bell, clock};
 use crate::model::time::Timestamp;
 
 /// Between two looks where the kernel does not tell.
@@ -45,14 +45,7 @@ pub enum News {
 /// The watch; its thread ends when it is dropped.
 #[derive(Debug)]
 pub struct FileWatch {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    asked: Mutex<Asked>,
-    /// Wakes the thread.
-    bell: OwnedFd,
+    bell: Arc<Bell<Asked>>,
 }
 
 #[derive(Debug, Default)]
@@ -67,35 +60,21 @@ impl FileWatch {
     /// # Errors
     /// A thread, or the descriptor to wake it, could not be made.
     pub fn start(tell: impl Fn(News) + Send + 'static) -> io::Result<Self> {
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let shared = Arc::new(Shared { asked: Mutex::default(), bell });
-        let theirs = Arc::clone(&shared);
+        let bell = Arc::new(Bell::new()?);
+        let theirs = Arc::clone(&bell);
         thread::Builder::new().name("cas-watch".to_owned()).spawn(move || Watcher::new(tell).run(&theirs))?;
-        Ok(Self { shared })
+        Ok(Self { bell })
     }
 
     /// Watches these files from now on and no others. Each counts as it is now.
     pub fn watch(&self, files: BTreeSet<PathBuf>) {
-        self.shared.lock().files = files;
-        self.shared.ring();
+        self.bell.ask(|asked| asked.files = files);
     }
 }
 
 impl Drop for FileWatch {
     fn drop(&mut self) {
-        self.shared.lock().has_ended = true;
-        self.shared.ring();
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ring(&self) {
-        // It can only fail where it rings already.
-        let _rings = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+        self.bell.ask(|asked| asked.has_ended = true);
     }
 }
 
@@ -132,11 +111,11 @@ impl<T: Fn(News)> Watcher<T> {
         Self { tell, files: BTreeMap::new(), means: Means::Idle, slow: None, due: None }
     }
 
-    fn run(mut self, shared: &Shared) {
+    fn run(mut self, bell: &Bell<Asked>) {
         loop {
-            self.wait(shared);
+            self.wait(bell);
             let wanted = {
-                let asked = shared.lock();
+                let asked = bell.asked();
                 if asked.has_ended {
                     return;
                 }
@@ -164,7 +143,7 @@ impl<T: Fn(News)> Watcher<T> {
     }
 
     /// Until something may have changed.
-    fn wait(&mut self, shared: &Shared) {
+    fn wait(&mut self, bell: &Bell<Asked>) {
         let settling = self.due.is_some();
         let patience = match (&self.means, self.due) {
             (Means::Looking { .. }, _) => Some(LOOK),
@@ -176,7 +155,7 @@ impl<T: Fn(News)> Watcher<T> {
         });
         let mut heard = false;
         {
-            let mut waiting = vec![PollFd::new(&shared.bell, PollFlags::IN)];
+            let mut waiting = vec![PollFd::new(bell, PollFlags::IN)];
             // What happens while the rest settles is looked at with it: a busy directory costs five looks a second and no more.
             if let Means::Told(instance) = &self.means
                 && !settling
@@ -187,8 +166,7 @@ impl<T: Fn(News)> Watcher<T> {
             let _woken = poll(&mut waiting, patience.as_ref());
             heard |= settling || waiting.get(1).is_some_and(|instance| !instance.revents().is_empty());
         }
-        // Empty is as good as read.
-        let _rung = rustix::io::read(&shared.bell, &mut [0_u8; 8]);
+        bell.hush();
         if heard {
             self.hear();
         }

@@ -57,6 +57,16 @@ impl Passage {
         Self { walk, assembly, drafts: VecDeque::new(), fed: [false; 2] }
     }
 
+    /// Begins again elsewhere in the slot. What is open of the segment where it stands need not be opened for that.
+    pub(super) fn begin_again(&mut self, from: Seam, index_at: u64, next_seq: u64) {
+        let [stdout, stderr] = from;
+        self.walk.turn_to(stdout.min(stderr));
+        self.walk.pass_over(index_at);
+        self.assembly = Assembly::new(Cursor { stdout, stderr, next_seq });
+        self.drafts.clear();
+        self.fed = [false; 2];
+    }
+
     /// Hands on the lines that end before `to`, and no later than in this segment.
     pub(super) fn advance(
         &mut self,

@@ -18,7 +18,10 @@ mod prefilter;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -140,16 +143,21 @@ pub fn search(search: &Search<'_>) -> Found {
     let planned = plan_all(search);
     let lanes = Mutex::new(Lanes::new(search, &planned));
     let is_late = || clock::now().since(begun) >= search.patience;
+    // Asked for each batch of lines: the places are not locked for it.
+    let (is_over, has_moved) = (AtomicBool::new(false), AtomicBool::new(false));
+    let may_stop = || is_over.load(Ordering::Relaxed) || (has_moved.load(Ordering::Relaxed) && is_late());
     let work = || {
         let mut looker = Looker::new(search);
         loop {
             let Some(Task { lane, section }) = lock(&lanes).next_task(is_late()) else { return };
-            looker.look(
-                &planned[lane],
-                section,
-                &mut |part, hits| lock(&lanes).looked(lane, part, hits, is_late()),
-                &|| lock(&lanes).may_stop(is_late()),
-            );
+            let mut report = |part, hits| {
+                let mut lanes = lock(&lanes);
+                let goes_on = lanes.looked(lane, part, hits, is_late());
+                is_over.store(lanes.may_stop(false), Ordering::Relaxed);
+                has_moved.store(lanes.may_stop(true), Ordering::Relaxed);
+                goes_on
+            };
+            looker.look(&planned[lane], section, &mut report, &may_stop);
         }
     };
     std::thread::scope(|scope| {

@@ -139,6 +139,18 @@ impl Walk {
         self.index_at = index_at;
     }
 
+    /// Goes on at another place, as if it began there. Files of the same segment stay open where they can be read from any place on.
+    pub(super) fn turn_to(&mut self, at: Position) {
+        if at.segment != self.at.segment || self.open.as_ref().is_some_and(|open| open.data.is_lost_when_closed()) {
+            self.open = None;
+        }
+        if let Some(open) = &mut self.open {
+            open.told = 0;
+        }
+        (self.at, self.index_at, self.before, self.run) = (at, 0, None, None);
+        (self.lost, self.alone_at) = (0, None);
+    }
+
     /// Everything before was read.
     pub(in crate::world) const fn at(&self) -> Position {
         self.at

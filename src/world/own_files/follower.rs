@@ -2,28 +2,24 @@
 //! kernel has no watch to spare.
 //!
 //! Promise: what is renamed is read to its end, also while the file that takes its place is read. Where the hub does not take lines nothing is read: the file
-//! keeps them. Never: holds more than [`MOST_FILES`] files of a service open, and of each four that were replaced and read; runs without a file to follow.
+//! keeps them. Never: holds more than [`MOST_FILES`] files of a service open, beside those that were replaced; runs without a file to follow; looks through a
+//! directory for each line that is written.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs::File,
-    mem::MaybeUninit,
-    os::fd::{AsFd, OwnedFd},
-    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use rustix::{
-    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
-    fs::{OFlags, inotify},
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::mpsc;
 
 use super::{
     Declared, Users,
-    place::{Identity, Owners, Place, identity, why_closed},
-    tail::{Look, Tail},
+    means::Means,
+    place::{Identity, Place, why_closed},
+    stream::{MOST_UNREAD, Stream},
 };
 use crate::{
     model::{
@@ -33,6 +29,7 @@ use crate::{
         time::Timestamp,
     },
     world::{
+        bell::Bell,
         clock,
         output::{Behind, Taken},
     },
@@ -42,12 +39,9 @@ use crate::{
 const SETTLE: Duration = Duration::from_millis(20);
 /// Between two looks where the kernel does not tell.
 const LOOK: Duration = Duration::from_millis(500);
-/// Between two looks where it does: a file of another machine changes without its knowledge, and a directory may appear.
+/// Between two looks where it does, and between two looks through a directory for other names: a file of another machine changes without its knowledge, and a
+/// directory may appear.
 const SELDOM: Duration = Duration::from_secs(2);
-/// So many files that were replaced and read are kept open for what comes late, and so many at most that are not read yet.
-const MOST_LEFT: usize = 4;
-const MOST_UNREAD: usize = 64;
-
 /// What rotation leaves to be read, however fast one follows the other.
 #[derive(Debug, Default)]
 pub(super) struct Handed(Mutex<Left>);
@@ -95,14 +89,7 @@ pub(super) struct Followed {
 /// The thread; it ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Follower {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    asked: Mutex<Asked>,
-    /// Wakes the thread.
-    bell: OwnedFd,
+    bell: Arc<Bell<Asked>>,
 }
 
 #[derive(Debug, Default)]
@@ -119,9 +106,8 @@ impl Follower {
         handed: Arc<Handed>,
         known: Known,
     ) -> std::io::Result<Self> {
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let shared = Arc::new(Shared { asked: Mutex::default(), bell });
-        let theirs = Arc::clone(&shared);
+        let bell = Arc::new(Bell::new()?);
+        let theirs = Arc::clone(&bell);
         let work = Work {
             output,
             users,
@@ -129,58 +115,24 @@ impl Follower {
             known,
             streams: BTreeMap::new(),
             sought: BTreeSet::new(),
+            listed: BTreeMap::new(),
+            listed_at: Timestamp::default(),
             means: Means::default(),
         };
         std::thread::Builder::new().name("cas-tail".to_owned()).spawn(move || work.run(&theirs))?;
-        Ok(Self { shared })
+        Ok(Self { bell })
     }
 
     /// Follows the files of these services from now on and no others.
     pub(super) fn follow(&self, declared: Arc<[Declared]>) {
-        self.shared.lock().declared = declared;
-        self.shared.ring();
+        self.bell.ask(|asked| asked.declared = declared);
     }
 }
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.shared.lock().has_ended = true;
-        self.shared.ring();
+        self.bell.ask(|asked| asked.has_ended = true);
     }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ring(&self) {
-        // It can only fail where it rings already.
-        let _rings = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
-    }
-}
-
-/// One file by its name, whatever file has that name.
-#[derive(Debug, Default)]
-struct Stream {
-    /// None: it is not there.
-    current: Option<Tail>,
-    /// Files that had the name before.
-    left: VecDeque<Tail>,
-    next_seq: u64,
-    lines: u64,
-    /// A file that was left alone: where it may be read after all it is as old as it was then.
-    refused: Option<Identity>,
-}
-
-/// The one instance that tells of all directories.
-#[derive(Debug, Default)]
-struct Means {
-    instance: Option<OwnedFd>,
-    /// Those that are watched.
-    directories: BTreeSet<PathBuf>,
-    /// One that is not there, or that the kernel has no watch for.
-    is_lacking: bool,
 }
 
 struct Work {
@@ -191,6 +143,9 @@ struct Work {
     streams: BTreeMap<Key, Stream>,
     /// What was looked for once: files that appear from now on are new.
     sought: BTreeSet<Key>,
+    /// Names that are there of each pattern, or why that is not known; and when they were looked for.
+    listed: BTreeMap<Key, Result<Vec<String>, String>>,
+    listed_at: Timestamp,
     means: Means,
 }
 
@@ -198,20 +153,21 @@ struct Work {
 struct Ended;
 
 impl Work {
-    fn run(mut self, shared: &Shared) {
+    fn run(mut self, bell: &Bell<Asked>) {
         let mut declared: Arc<[Declared]> = Arc::default();
         let mut is_hungry = false;
         loop {
             if !is_hungry {
-                self.wait(shared, declared.iter().any(Declared::follows));
+                self.wait(bell, declared.iter().any(Declared::follows));
             }
             {
-                let asked = shared.lock();
+                let asked = bell.asked();
                 if asked.has_ended {
                     return;
                 }
                 if !Arc::ptr_eq(&asked.declared, &declared) {
                     declared = Arc::clone(&asked.declared);
+                    self.listed.clear();
                 }
             }
             self.means.watch(&declared);
@@ -223,15 +179,14 @@ impl Work {
     }
 
     /// Until there may be something to read.
-    fn wait(&self, shared: &Shared, follows: bool) {
-        let is_told = self.means.instance.is_some() && !self.means.is_lacking;
-        let patience = follows.then_some(if is_told { SELDOM } else { LOOK });
+    fn wait(&self, bell: &Bell<Asked>, follows: bool) {
+        let patience = follows.then_some(if self.means.tells_all() { SELDOM } else { LOOK });
         let patience = patience.map(|patience| Timespec {
             tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(patience.subsec_nanos()),
         });
-        let mut waiting = vec![PollFd::new(&shared.bell, PollFlags::IN)];
-        if let Some(instance) = &self.means.instance {
+        let mut waiting = vec![PollFd::new(bell, PollFlags::IN)];
+        if let Some(instance) = self.means.instance() {
             waiting.push(PollFd::new(instance, PollFlags::IN));
         }
         // Interrupted is as good as woken.
@@ -239,15 +194,20 @@ impl Work {
         let is_written = waiting.get(1).is_some_and(|instance| !instance.revents().is_empty());
         if is_written {
             let settle = Timespec { tv_sec: 0, tv_nsec: i64::from(SETTLE.subsec_nanos()) };
-            let _rung = poll(&mut [PollFd::new(&shared.bell, PollFlags::IN)], Some(&settle));
+            let _rung = poll(&mut [PollFd::new(bell, PollFlags::IN)], Some(&settle));
         }
-        // Empty is as good as read.
-        let _rung = rustix::io::read(&shared.bell, &mut [0_u8; 8]);
+        bell.hush();
     }
 
     /// Looks at every file once; true where more is to be read at once.
     fn look(&mut self, declared: &[Declared]) -> Result<bool, Ended> {
-        self.means.hear();
+        let now = clock::now();
+        if self.means.hear() || !self.means.tells_all() || now.since(self.listed_at) >= SELDOM {
+            self.listed.clear();
+        }
+        if self.listed.is_empty() {
+            self.listed_at = now;
+        }
         let mut is_hungry = false;
         let mut meant: BTreeSet<Key> = BTreeSet::new();
         let mut sought: BTreeSet<Key> = BTreeSet::new();
@@ -258,10 +218,10 @@ impl Work {
             for files in service.files.iter().filter(|files| files.follow) {
                 let pattern = (service.service.clone(), files.pattern());
                 let place = Place::open(files);
-                let trouble = place.as_ref().err().map(why_closed);
-                self.mark(&pattern, trouble);
+                let (names, trouble) = self.names(place.as_ref().ok(), &pattern, files);
+                self.mark(&pattern, place.as_ref().err().map(why_closed).or(trouble));
                 let is_new = self.sought.contains(&pattern);
-                for name in self.names(place.as_ref().ok(), service, files) {
+                for name in names {
                     let key = (service.service.clone(), files.shown(&name));
                     if room == 0 || !meant.insert(key.clone()) {
                         continue;
@@ -289,53 +249,29 @@ impl Work {
         Ok(is_hungry)
     }
 
-    /// Names that are there, and those that are followed and are not there just now.
-    fn names(&self, place: Option<&Place>, service: &Declared, files: &LogFiles) -> Vec<String> {
+    /// Names that are there, and those that are followed and are not there just now; and why the former are not known.
+    fn names(&mut self, place: Option<&Place>, pattern: &Key, files: &LogFiles) -> (Vec<String>, Option<String>) {
         if !files.is_pattern() {
-            return vec![files.name.clone()];
+            return (vec![files.name.clone()], None);
         }
-        let mut names = place.and_then(|place| place.names(files).ok()).unwrap_or_default();
-        for (_, shown) in self.streams.keys().filter(|(id, _)| *id == service.service) {
+        let look =
+            || place.map_or_else(|| Ok(Vec::new()), |place| place.names(files).map_err(|error| why_closed(&error)));
+        let listed = self.listed.entry(pattern.clone()).or_insert_with(look).clone();
+        let (mut names, trouble) = listed.map_or_else(|why| (Vec::new(), Some(why)), |names| (names, None));
+        for (_, shown) in self.streams.keys().filter(|(id, _)| *id == pattern.0) {
             if let Some(name) = shown.strip_prefix(files.prefix.as_str()).filter(|name| files.matches(name))
                 && !names.iter().any(|one| one == name)
             {
                 names.push(name.to_owned());
             }
         }
-        names
+        (names, trouble)
     }
 
-    /// Reads the file and those that had its name before, the oldest first.
+    /// Reads what is new, and hands it on.
     fn read(&self, stream: &mut Stream, key: &Key, (place, run): (&Arc<str>, RunId)) -> Result<bool, Ended> {
-        let now = clock::now();
-        let mut is_hungry = false;
-        let mut seq = stream.next_seq;
-        let mut kept = VecDeque::new();
-        let mut looks = Vec::new();
-        for mut tail in stream.left.drain(..) {
-            let look = self.look_into(&mut tail, run, now, &mut seq);
-            let has_brought = !look.drafts.is_empty();
-            is_hungry |= look.more;
-            looks.push(look);
-            if has_brought || !tail.has_rested(now) {
-                kept.push_back(tail);
-            } else {
-                looks.push(tail.finish(&mut seq));
-            }
-        }
-        while kept.len() > MOST_LEFT && !is_hungry {
-            let Some(mut tail) = kept.pop_front() else { break };
-            looks.push(tail.finish(&mut seq));
-        }
-        stream.left = kept;
-        // Lines of the old file first, as long as there are any.
-        if !is_hungry && let Some(tail) = &mut stream.current {
-            let look = self.look_into(tail, run, now, &mut seq);
-            is_hungry |= look.more;
-            looks.push(look);
-        }
-        stream.next_seq = seq;
-        for (draft, is_earlier) in looks.into_iter().flat_map(|look| look.drafts) {
+        let (drafts, is_hungry) = stream.read(&self.handed, run, clock::now());
+        for (draft, is_earlier) in drafts {
             stream.lines += draft.lines.len() as u64;
             self.count(key, stream.lines);
             let source = Source::File(key.1.as_str().into());
@@ -349,30 +285,9 @@ impl Work {
         Ok(is_hungry)
     }
 
-    /// What is new of one file; where it was copied and emptied, first what is in the copy.
-    fn look_into(&self, tail: &mut Tail, run: RunId, now: Timestamp, seq: &mut u64) -> Look {
-        let mut left = self.handed.hold();
-        if let Some(copies) = left.emptied.get_mut(&tail.id())
-            && !copies.is_empty()
-        {
-            let (mut look, is_done) = tail.look_at_copy(&copies[0], run, now, seq);
-            if is_done {
-                copies.remove(0);
-            }
-            look.more = true;
-            return look;
-        }
-        tail.look(run, now, seq)
-    }
-
     /// What is known of files that are not followed any more, and copies that nobody reads.
     fn forget(&self, meant: &BTreeSet<Key>) {
-        let is_followed = |id: &Identity| {
-            self.streams
-                .values()
-                .flat_map(|stream| stream.current.iter().chain(&stream.left))
-                .any(|tail| tail.id() == *id)
-        };
+        let is_followed = |id: &Identity| self.streams.values().any(|stream| stream.has(*id));
         let mut left = self.handed.hold();
         left.emptied.retain(|id, copies| !copies.is_empty() && is_followed(id));
         left.renamed.retain(|key, files| !files.is_empty() && meant.contains(key));
@@ -390,144 +305,4 @@ impl Work {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.entry(key.clone()).or_default().lines = lines;
     }
-}
-
-impl Stream {
-    fn is_open(&self) -> bool {
-        self.current.is_some() || !self.left.is_empty() || self.refused.is_some()
-    }
-
-    /// Looks whether another file has the name now; why it is not read, if it is not. `is_new`: the name was looked for before, so that a file that has appeared
-    /// is new from its first line on.
-    fn take_in(&mut self, place: &Place, name: &str, owners: &Owners, is_new: bool) -> Option<String> {
-        let Ok(found) = place.stat(name) else {
-            self.refused = None;
-            // What was open is read to its end: it may have got another name. Where it has none it takes up room for nobody.
-            if self.current.as_ref().is_some_and(|tail| tail.is_deleted() && tail.has_rested(clock::now())) {
-                self.leave();
-            }
-            return None;
-        };
-        if self.current.as_ref().is_some_and(|tail| tail.id() == identity(&found)) {
-            return None;
-        }
-        if let Some(at) = self.left.iter().position(|tail| tail.id() == identity(&found)) {
-            // It has its name back.
-            let tail = self.left.remove(at);
-            self.leave();
-            self.current = tail;
-            return None;
-        }
-        if let Some(why) = owners.objection(&found) {
-            self.leave();
-            if !is_new {
-                self.refused = Some(identity(&found));
-            }
-            return Some(why);
-        }
-        let is_new = is_new && self.refused != Some(identity(&found));
-        let opened = place.file(name, OFlags::RDONLY).and_then(|file| {
-            // It may have been exchanged in between.
-            let found = rustix::fs::fstat(&file)?;
-            owners.objection(&found).map_or(Ok(file), |why| Err(std::io::Error::other(why)))
-        });
-        match opened.and_then(|file| Tail::open(file, !is_new, self.next_seq, clock::now())) {
-            Ok(tail) => {
-                self.leave();
-                self.current = Some(tail);
-                self.refused = None;
-                None
-            }
-            Err(error) => Some(format!("it cannot be read: {error}")),
-        }
-    }
-
-    /// Files that have lost the name since the last look, in order: they are read to their end before the one that has it now.
-    fn take_over(&mut self, renamed: Vec<File>, is_new: bool) {
-        for file in renamed {
-            let Ok(found) = rustix::fs::fstat(&file) else { continue };
-            let id = identity(&found);
-            let was_current = self.current.as_ref().is_some_and(|tail| tail.id() == id);
-            // Whatever was read until now came before it.
-            self.leave();
-            if is_new
-                && !was_current
-                && self.left.iter().all(|tail| tail.id() != id)
-                && let Ok(tail) = Tail::open(file, false, self.next_seq, clock::now())
-            {
-                self.left.push_back(tail);
-            }
-        }
-    }
-
-    /// What was read until now has the name no more.
-    fn leave(&mut self) {
-        if let Some(tail) = self.current.take() {
-            self.left.push_back(tail);
-            while self.left.len() > MOST_UNREAD {
-                self.left.pop_front();
-            }
-        }
-    }
-}
-
-impl Means {
-    /// Has the kernel tell of the directories of these files.
-    fn watch(&mut self, declared: &[Declared]) {
-        let files = declared.iter().flat_map(|service| service.files.iter()).filter(|files| files.follow);
-        let wanted: BTreeSet<PathBuf> = files.map(|files| files.directory.clone()).collect();
-        if wanted.is_empty() {
-            *self = Self::default();
-            return;
-        }
-        if wanted == self.directories && !self.is_lacking {
-            return;
-        }
-        if !self.directories.is_subset(&wanted) {
-            self.instance = None;
-            self.directories.clear();
-        }
-        if self.instance.is_none() {
-            self.directories.clear();
-            self.instance = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).ok();
-        }
-        self.is_lacking = false;
-        for directory in wanted {
-            if self.directories.contains(&directory) {
-                continue;
-            }
-            if self.instance.as_ref().is_some_and(|instance| is_watched(instance, &directory)) {
-                self.directories.insert(directory);
-            } else {
-                // Without a watch it is looked at often, which costs little.
-                self.is_lacking = true;
-            }
-        }
-    }
-
-    /// Takes away what the kernel says: whatever it is, all is looked at.
-    fn hear(&mut self) {
-        let Some(instance) = &self.instance else { return };
-        let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut events = inotify::Reader::new(instance, &mut buffer);
-        let mut is_lost = false;
-        while let Ok(event) = events.next() {
-            is_lost |= event.events().contains(inotify::ReadFlags::IGNORED);
-        }
-        if is_lost {
-            // A directory is gone or another.
-            *self = Self { is_lacking: true, ..Self::default() };
-        }
-    }
-}
-
-fn is_watched(instance: &OwnedFd, directory: &Path) -> bool {
-    let flags = inotify::WatchFlags::MODIFY
-        | inotify::WatchFlags::CREATE
-        | inotify::WatchFlags::MOVED_FROM
-        | inotify::WatchFlags::MOVED_TO
-        | inotify::WatchFlags::DELETE_SELF
-        | inotify::WatchFlags::MOVE_SELF
-        | inotify::WatchFlags::ONLYDIR;
-    inotify::add_watch(instance.as_fd(), directory, flags).is_ok()
 }

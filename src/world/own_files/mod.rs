@@ -6,12 +6,14 @@
 //! `steps`. Never: decides when a file is rotated; sends a signal.
 
 mod follower;
+mod means;
 mod names;
 mod open;
 mod place;
 mod rotator;
 mod round;
 mod steps;
+mod stream;
 mod tail;
 
 use std::{

@@ -62,8 +62,9 @@ pub(super) fn written(processes: &[u32]) -> BTreeMap<Identity, Written> {
 /// The path of a descriptor that writes to something with a path, and its flags.
 fn plain(pid: u32, descriptor: &Path) -> Option<(PathBuf, Told)> {
     let path = fs::read_link(descriptor).ok()?;
-    // `pipe:[1]`, `socket:[1]`, `anon_inode:…`; devices and memory are told by what they are.
-    if !path.is_absolute() || path.starts_with("/dev") || path.starts_with("/proc") || path.starts_with("/sys") {
+    // `pipe:[1]`, `socket:[1]`, `anon_inode:…`; devices are no files. Those in memory are.
+    let is_device = path.starts_with("/dev") && !path.starts_with("/dev/shm");
+    if !path.is_absolute() || is_device || path.starts_with("/proc") || path.starts_with("/sys") {
         return None;
     }
     let number = descriptor.file_name()?.to_str()?;
@@ -117,15 +118,19 @@ mod tests {
 
     #[test]
     fn what_a_process_has_open_to_write_is_found_and_how_it_writes() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| dir.path().join(name);
-        let _appends = File::options().create(true).append(true).open(path("a.log")).unwrap();
-        let _overwrites = File::create(path("b.log")).unwrap();
-        std::fs::write(path("c.log"), "x").unwrap();
-        let _reads = File::open(path("c.log")).unwrap();
-        let found = written(&[std::process::id()]);
-        let of = |name: &str| found.values().find(|one| one.path.ends_with(name)).map(|one| one.appends);
-        assert_eq!((of("a.log"), of("b.log"), of("c.log")), (Some(true), Some(false), None));
+        // On the disk and, where there is one, in memory: file systems number their files each in its own way.
+        let memory = Path::new("/dev/shm");
+        let dirs = [Some(tempfile::tempdir().unwrap()), tempfile::tempdir_in(memory).ok()];
+        for dir in dirs.iter().flatten() {
+            let path = |name: &str| dir.path().join(name);
+            let _appends = File::options().create(true).append(true).open(path("a.log")).unwrap();
+            let _overwrites = File::create(path("b.log")).unwrap();
+            std::fs::write(path("c.log"), "x").unwrap();
+            let _reads = File::open(path("c.log")).unwrap();
+            let found = written(&[std::process::id()]);
+            let of = |name: &str| found.values().find(|one| one.path == path(name)).map(|one| one.appends);
+            assert_eq!((of("a.log"), of("b.log"), of("c.log")), (Some(true), Some(false), None), "{dir:?}");
+        }
     }
 
     #[test]

@@ -236,7 +236,10 @@ fn copy(target: &Target, owners: &Owners, declared: &Declared, means: &Means<'_>
     let Target { place, name, rotation, files: _ } = target;
     let found = place.stat(name).map_err(|error| said(&error))?;
     let leaves_hole = || {
-        let written = open::written(&means.users.runs.processes(&declared.service));
+        let mut processes = means.users.runs.processes(&declared.service);
+        // Of a container no other is known.
+        processes.extend(means.users.runs.writer(&declared.service).map(|(_, pid)| pid));
+        let written = open::written(&processes);
         written.get(&identity(&found)).is_some_and(|one| !one.appends)
     };
     // Numbers of descriptors change while they are read: what is so stays so.

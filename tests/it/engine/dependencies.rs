@@ -11,7 +11,7 @@ use cas::model::{
 };
 use proptest::prelude::*;
 
-use super::world::{Answer, Build, Life, World, ms, secs, service};
+use super::world::{Answer, Build, Life, World, id, ms, secs, service};
 
 #[test]
 fn a_start_brings_what_it_needs_first() {
@@ -53,6 +53,24 @@ fn every_condition_holds_until_it_is_met() {
         let waited = world.spawns("web")[0].since(world.spawns("db")[0]);
         assert!(waited >= after && waited < after + ms(1200), "{condition:?}: {waited:?}");
     }
+}
+
+#[test]
+fn a_line_of_a_file_that_a_service_writes_makes_the_run_ready_that_awaits_it() {
+    let db = service("db").with(|s| s.ready_log_line = Some("ready".to_owned()));
+    let mut world = World::new(vec![db, service("web").needs_if("db", Condition::ServiceLogReady)]);
+    world.say("start web");
+    world.run_for(secs(10));
+    assert_eq!(world.phase("web"), "waiting");
+    world.tell(Event::LogFileMatched { service: id("db") });
+    world.run_for(secs(1));
+    assert_eq!(world.phase("web"), "running");
+    // Told again it is no news, and of a service that awaits no line it means nothing.
+    let told = world.entries.len();
+    for name in ["db", "web", "nobody"] {
+        world.tell(Event::LogFileMatched { service: id(name) });
+    }
+    assert_eq!(world.entries.len(), told);
 }
 
 #[test]

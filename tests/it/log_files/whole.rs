@@ -11,14 +11,21 @@ use std::{
 use serde_json::Value;
 
 use super::{names, on_disk};
-use crate::support::eventually;
+use crate::{
+    docker::dockerd::{self, IMAGE},
+    support::eventually,
+};
 
-/// A project under a daemon of its own, which ends with it.
-struct Place(tempfile::TempDir);
+/// A project under a daemon of its own, which ends with it; and where its Docker is, if it has one.
+struct Place(tempfile::TempDir, Option<String>);
 
 impl Place {
     fn new(yaml: &str) -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
+        Self::with_docker(yaml, None)
+    }
+
+    fn with_docker(yaml: &str, host: Option<String>) -> Self {
+        let place = Self(tempfile::tempdir().unwrap(), host);
         fs::create_dir_all(place.file("log")).unwrap();
         fs::write(place.file("cas.yaml"), yaml).unwrap();
         place
@@ -33,6 +40,9 @@ impl Place {
         command.args(args).current_dir(self.file("")).stdin(Stdio::null());
         for (name, directory) in [("STATE", "state"), ("RUNTIME", "run"), ("CONFIG", "config")] {
             command.env(format!("CAS_{name}_DIR"), self.0.path().join(directory));
+        }
+        if let Some(host) = &self.1 {
+            command.env_remove("DOCKER_CONTEXT").env("DOCKER_HOST", host);
         }
         command.output().unwrap()
     }
@@ -106,6 +116,34 @@ services:
     place.told(&["down"]);
 }
 
+#[test]
+fn a_service_that_says_in_its_file_that_it_is_ready_lets_others_start() {
+    let place = Place::new(
+        "name: shop
+services:
+  db:
+    shell: |
+      while [ ! -e go ]; do sleep 0.05; done
+      echo 'db is listening' >>log/db.log
+      exec sleep 1000
+    log_files: [log/*.log]
+    ready_log_line: is listening
+  web:
+    command: sleep 1000
+    depends_on: {db: {condition: service_log_ready}}
+",
+    );
+    // What an earlier run wrote does not count.
+    fs::write(place.file("log/db.log"), "db is listening\n").unwrap();
+    let waited = place.cas(&["up", "--detach", "--timeout", "1s"]);
+    assert!(!waited.status.success(), "it is not ready yet");
+    eventually("what was there is read", || place.told(&["logs", "db"]).contains("is listening"));
+    assert!(place.told(&["status"]).contains("waiting"));
+    fs::write(place.file("go"), "").unwrap();
+    eventually("web runs", || !place.told(&["status"]).contains("waiting"));
+    place.told(&["down"]);
+}
+
 fn get(port: u16, path: &str) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
@@ -173,5 +211,47 @@ services:
     let shown: std::collections::HashSet<&str> = shown.lines().collect();
     let missing = asked.iter().filter(|path| !shown.contains(path.as_str())).count();
     assert_eq!(missing, 0, "on the screen");
+    place.told(&["down"]);
+}
+
+#[test]
+fn files_that_a_container_writes_where_a_directory_is_mounted_are_read_and_rotated() {
+    let yaml = format!(
+        "name: shop
+services:
+  web:
+    image: {IMAGE}
+    network_mode: none
+    command:
+      - sh
+      - -c
+      - |
+        trap 'exec 3>>/var/log/app/web.log' USR1
+        exec 3>>/var/log/app/web.log 4>/var/log/app/other.log
+        echo one >&4
+        n=0; while :; do n=$$((n + 1)); echo \"line $$n\" >&3; sleep 0.02; done
+    volumes: ['./log:/var/log/app']
+    log_files:
+      - path: /var/log/app/web.log
+        rotate: {{max_size: 1G, signal: USR1}}
+      - path: /var/log/app/other.log
+        rotate: {{max_size: 1G, how: copytruncate}}
+"
+    );
+    let place = Place::with_docker(&yaml, Some(dockerd::shared().host()));
+    place.told(&["up", "--detach"]);
+    eventually("its lines are shown", || place.told(&["logs", "web"]).contains("web | /var/log/app/web.log: line 3\n"));
+    place.told(&["rotate", "web"]);
+    eventually("it is rotated", || place.told(&["events"]).contains("/var/log/app/web.log rotated, "));
+    eventually("it goes on in a new file", || {
+        fs::read_to_string(place.file("log/web.log")).is_ok_and(|text| text.lines().count() > 3)
+    });
+    assert!(place.file("log/web.log.1").exists());
+    let lines = on_disk(&place.file("log"), "web.log");
+    let expected: Vec<String> = (1..=lines.len()).map(|n| format!("line {n}")).collect();
+    assert!(lines == expected, "no line is lost: {} of them", lines.len());
+    let said = "/var/log/app/other.log not rotated: the service writes it without O_APPEND";
+    eventually("one that it does not append to is left alone", || place.told(&["events"]).contains(said));
+    assert_eq!(fs::read_to_string(place.file("log/other.log")).unwrap(), "one\n");
     place.told(&["down"]);
 }

@@ -8,7 +8,7 @@ use super::{
     super::{
         frames::Frames,
         grams,
-        map::{self, About, Seam},
+        map::{self, About},
         marks,
         passage::{Passage, Reached, seam_before},
         segments,
@@ -87,7 +87,8 @@ impl<'a> Looker<'a> {
         let parts = section.first_part..section.first_part + section.parts;
         let Some(known) = &section.map else {
             let from = seam_before(&lane.slot, &lane.there, section.segment.number);
-            if let Some(hits) = self.read(lane, section, section.first_seq, (from, 0, section.to), may_stop) {
+            let mut passage = Passage::begin(&lane.slot, from, 0, section.first_seq);
+            if let Some(hits) = self.read(lane, section, &mut passage, section.to, may_stop) {
                 // All of it is reported.
                 let _enough = report(section.first_part, hits);
             }
@@ -107,7 +108,7 @@ impl<'a> Looker<'a> {
             }
             return;
         };
-        let mut sets = None;
+        let (mut sets, mut passage) = (None, None::<Passage>);
         for place in parts {
             let part = &lane.parts[place];
             let about = &known.frames[part.frame];
@@ -116,7 +117,14 @@ impl<'a> Looker<'a> {
             } else {
                 let is_end = section.is_newest && part.frame + 1 == section.frames.len();
                 let to = if is_end { u64::MAX } else { section.frames[part.frame].end() };
-                match self.read(lane, section, part.first_seq, (about.from, about.index_at, to), may_stop) {
+                let passage = match &mut passage {
+                    Some(passage) => {
+                        passage.begin_again(about.from, about.index_at, part.first_seq);
+                        passage
+                    }
+                    none => none.insert(Passage::begin(&lane.slot, about.from, about.index_at, part.first_seq)),
+                };
+                match self.read(lane, section, passage, to, may_stop) {
                     Some(hits) if hits.end_seq >= end_seq(part, *about) || archive.unpack(part.frame).is_some() => hits,
                     Some(_) => self.damaged(lane, section, part, about),
                     None => return,
@@ -165,11 +173,10 @@ impl<'a> Looker<'a> {
         &mut self,
         lane: &Lane,
         section: &Section,
-        first_seq: u64,
-        (from, index_at, to): (Seam, u64, u64),
+        passage: &mut Passage,
+        to: u64,
         may_stop: &dyn Fn() -> bool,
     ) -> Option<Hits> {
-        let mut passage = Passage::begin(&lane.slot, from, index_at, first_seq);
         let mut kept = Kept { search: self.search, lane, hits: Hits::default() };
         let mut is_stopped = false;
         let block = &mut self.block;

@@ -27,6 +27,8 @@ const MOST_BYTES: usize = 32 << 20;
 pub struct Prefilter {
     block: Regex,
     needs: Needs,
+    /// What it matches holds no border of what hides a secret, nor depends on what stands beside it.
+    stays_apart: bool,
     veil: Option<Veil>,
 }
 
@@ -56,12 +58,17 @@ impl Prefilter {
         let within = within_a_line(&parsed);
         let block =
             RegexBuilder::new(&within.to_string()).size_limit(MOST_BYTES).build().map_err(|error| error.to_string())?;
-        Ok(Self { block, needs: Needs::of(&within), veil: None })
+        let stays_apart = within.properties().look_set().is_empty() && !may_hold_a_border(&within);
+        Ok(Self { block, needs: Needs::of(&within), stays_apart, veil: None })
     }
 
     /// The same for lines that are shown through a redactor, and judged as they are shown.
     #[must_use]
     pub fn through(self, redactor: Arc<Redactor>) -> Self {
+        // What can only match beside what hides a secret matches there in what is stored, too.
+        if self.stays_apart && !redactor.shown_marks().any(|mark| self.block.is_match(mark.as_bytes())) {
+            return self;
+        }
         let (mut insets, mut picks) = (Grams::none(), BTreeSet::new());
         for mark in redactor.shown_marks() {
             insets.add_inset(mark.as_bytes());
@@ -129,6 +136,21 @@ impl Prefilter {
             }
         }
         all.into_iter().collect()
+    }
+}
+
+/// Whether a match may hold the character that what hides a secret begins or ends with. It is not ASCII.
+fn may_hold_a_border(pattern: &Hir) -> bool {
+    match pattern.kind() {
+        HirKind::Empty | HirKind::Look(_) => false,
+        HirKind::Literal(literal) => !literal.0.is_ascii(),
+        HirKind::Class(Class::Unicode(class)) => {
+            class.iter().any(|range| ['‹', '›'].iter().any(|border| (range.start()..=range.end()).contains(border)))
+        }
+        HirKind::Class(Class::Bytes(class)) => !class.is_ascii(),
+        HirKind::Repetition(repetition) => may_hold_a_border(&repetition.sub),
+        HirKind::Capture(capture) => may_hold_a_border(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().any(may_hold_a_border),
     }
 }
 
@@ -209,6 +231,25 @@ fn without_line_feed(class: Class) -> Class {
         Class::Bytes(mut class) => {
             class.difference(&ClassBytes::new([ClassBytesRange::new(b'\n', b'\n')]));
             Class::Bytes(class)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_pattern_that_may_touch_what_hides_a_secret_looks_at_what_may_hide_one() {
+        let redactor = Arc::new(Redactor::default());
+        let is_veiled = |pattern: &str| Prefilter::new(pattern).unwrap().through(Arc::clone(&redactor)).veil.is_some();
+        for pattern in ["deadlock", "(?i)Time ?out", r"status=5\d\d", "(lake|sea){2}", "é"] {
+            assert_eq!(is_veiled(pattern), pattern == "é", "{pattern}");
+        }
+        for pattern in
+            ["", "redacted", "acted:pass", "(?i)JWT", "a.*b", r"user=\S+", "^at", r"\bword", "x$", "[^a]b", "‹"]
+        {
+            assert!(is_veiled(pattern), "{pattern}");
         }
     }
 }
