@@ -406,7 +406,7 @@ pub struct Logs {
     #[arg(long, conflicts_with = "follow")]
     pub raw: bool,
     /// Log files of anybody, also compressed, in place of what services wrote; `-`: standard input
-    #[arg(last = true, value_name = "FILE", conflicts_with = "services")]
+    #[arg(last = true, value_name = "FILE", conflicts_with_all = ["services", "more_services"])]
     pub files: Vec<PathBuf>,
 }
 

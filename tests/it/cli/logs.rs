@@ -100,6 +100,16 @@ async fn compressed_files_and_standard_input_are_read_like_others() {
 }
 
 #[tokio::test]
+async fn before_a_line_that_tells_no_time_stands_none() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("app.log"), "a banner\n2026-11-29T10:00:00Z INFO begins\n").unwrap();
+    let ran = logs(dir.path(), "cas logs -t -- app.log").await;
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!(lines[0], format!("-{} a banner", " ".repeat(22)));
+    assert_eq!(lines[1], "2026-11-29T10:00:00.000 2026-11-29T10:00:00Z INFO begins");
+}
+
+#[tokio::test]
 async fn each_line_is_an_object_with_what_was_recognised_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let lines = "{\"level\":\"warn\",\"ts\":\"2026-11-29T10:00:00Z\",\"msg\":\"slow\",\"took\":12}\nplain words\n";
@@ -143,6 +153,11 @@ async fn what_cannot_be_read_is_said_with_what_to_do() {
         assert_eq!(ran.outcome, outcome, "{line}: {}", ran.stderr);
         assert!(ran.stderr.contains(why), "{line}: {}", ran.stderr);
     }
+    let desk = Desk { cwd: dir.path().to_owned(), input: [0_u8, 1, 2, 3].repeat(5000), ..Desk::default() };
+    let ran = desk.run(&Fake::default(), "cas logs -- -").await;
+    assert!(ran.stderr.contains("… | strings | cas logs -- -"), "{}", ran.stderr);
+    let said = Cli::try_parse_from(["cas", "logs", "--service", "web", "--", "web.log"]).unwrap_err().to_string();
+    assert!(said.contains("--service") && said.contains("cannot be used with"), "{said}");
     for (words, why) in [
         (["cas", "logs", "--level", "loud"], "one of trace, debug, info, warn, error, fatal"),
         (["cas", "logs", "--template", "<*>"], "it has only <*>"),
