@@ -410,11 +410,9 @@ pub struct Logs {
     pub files: Vec<PathBuf>,
 }
 
-fn level(text: &str) -> Result<Level, String> {
-    Level::of_word(text).ok_or_else(|| {
-        let known = Level::ALL.map(Level::label).join(", ");
-        format!("there is no such level; one of {known}")
-    })
+fn level(word: &str) -> Result<Level, String> {
+    Level::of_word(word)
+        .ok_or_else(|| format!("\"{word}\" is no level; one of {}", Level::ALL.map(Level::label).join(", ")))
 }
 
 fn term(text: &str) -> Result<Term, String> {

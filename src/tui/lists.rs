@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{
     layout::{Areas, inside},
-    logs::row::Scope,
+    logs::row::{EntryRow, Row, Scope},
     panes::logs::content_area,
-    ui::{Pane, Since, Ui},
+    ui::{LogMark, LogsPane, Pane, Ui},
 };
 use crate::{
     host::handle::Link,
@@ -90,12 +90,7 @@ impl Ui {
     /// Patterns that the filter lets through, service by service where there are several.
     pub(crate) fn pattern_rows(&self) -> Vec<(&ServiceId, &LogPattern)> {
         let wanted = self.patterns.pattern.as_ref();
-        let is_new = |pattern: &LogPattern| match self.patterns.since {
-            Since::Ever => true,
-            Since::Restart => pattern.new_since.restart,
-            Since::Deployment => pattern.new_since.deployment,
-            Since::HealthyHour => pattern.new_since.healthy_hour,
-        };
+        let is_new = |pattern: &LogPattern| self.patterns.since.is_none_or(|since| pattern.new_since.is(since));
         let known = self.patterns.known.iter();
         let all = known.flat_map(|known| known.patterns.iter().map(|pattern| (&known.service, pattern)));
         let mut rows: Vec<_> = all
@@ -108,11 +103,7 @@ impl Ui {
             })
             .collect();
         // Each service is sorted; what wants a look comes before all else, whosever it is.
-        let rank = |pattern: &LogPattern| (pattern.new_since.any(), pattern.is_error());
-        rows.sort_by_key(|(_, pattern)| {
-            let (new, error) = rank(pattern);
-            std::cmp::Reverse((new && error, new, error, pattern.count))
-        });
+        rows.sort_by_key(|(_, pattern)| pattern.order());
         rows
     }
 

@@ -38,7 +38,7 @@ use crate::{
         log::{LogBatch, LogFormat},
         log_search::{Bound, Towards},
         metric::HostUsage,
-        pattern::ServicePatterns,
+        pattern::{ServicePatterns, Since},
         snapshot::{HostView, Snapshot},
         time::Timestamp,
         timeline::Severity,
@@ -166,24 +166,14 @@ pub(crate) struct ContainersPane {
     pub(crate) from: Option<Pane>,
 }
 
-/// Since when a pattern must be new to be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Since {
-    /// All are shown.
-    #[default]
-    Ever,
-    Restart,
-    Deployment,
-    HealthyHour,
-}
-
 #[derive(Debug, Default)]
 pub(crate) struct PatternsPane {
     pub(crate) view: Viewport,
     /// Service and number; none: the first, whichever that is.
     pub(crate) selected: Option<(ServiceId, u32)>,
     pub(crate) pattern: Option<Pattern>,
-    pub(crate) since: Since,
+    /// Since when they must be new to be shown; none: all are.
+    pub(crate) since: Option<Since>,
     pub(crate) known: Vec<ServicePatterns>,
     pub(crate) trouble: Option<String>,
     /// When and for which services it was last asked.
