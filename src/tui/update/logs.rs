@@ -214,6 +214,11 @@ fn keep(ui: &mut Ui, batch: Arc<LogBatch>) {
 pub(super) fn settle(ui: &mut Ui) {
     let wanted = wanted(ui);
     if wanted != *ui.logs.view.wanted() {
+        let before = ui.logs.view.wanted();
+        if (Wanted { since_us: wanted.since_us, until_us: wanted.until_us, ..before.clone() }) != wanted {
+            // Those were bars of other lines.
+            ui.logs.histogram.frozen = None;
+        }
         show(ui, wanted);
     } else if ui.logs.view.follow_events(&ui.snapshot.timeline) {
         ui.stale = true;
