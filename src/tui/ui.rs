@@ -297,10 +297,32 @@ pub(crate) struct Past {
     /// Bytes that were looked through, and that are still to be.
     pub(crate) looked_bytes: u64,
     pub(crate) left_bytes: u64,
-    /// The oldest lines of all were asked for.
-    pub(crate) from_the_oldest: bool,
-    /// The line to go to, with what stands around it from a time on, microseconds since the Unix epoch.
-    pub(crate) jump: Option<(ServiceId, u64, i64)>,
+    /// What is older came before this, what is newer not before that, microseconds since the Unix epoch: for services of which no line was loaded.
+    pub(crate) before_us: Option<i64>,
+    pub(crate) after_us: Option<i64>,
+    /// Where to go as soon as it is loaded.
+    pub(crate) aim: Option<Aim>,
+}
+
+/// Where somebody wants to go who has not got it in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// The oldest line of all.
+    Oldest,
+    /// A line, and what stands around it from a time on, microseconds since the Unix epoch.
+    Line { service: ServiceId, seq: u64, from_us: i64 },
+    /// The first line that is not older than this, microseconds since the Unix epoch.
+    Time(i64),
+}
+
+impl Aim {
+    /// From when on lines are to be loaded; none: all.
+    pub(crate) const fn from_us(&self) -> Option<i64> {
+        match self {
+            Self::Oldest => None,
+            Self::Line { from_us, .. } | Self::Time(from_us) => Some(*from_us),
+        }
+    }
 }
 
 /// A filter that is being typed.

@@ -186,13 +186,15 @@ pub(super) fn take(ui: &mut Ui, news: LogNews) -> Vec<UiEffect> {
 }
 
 pub(super) fn take_history(ui: &mut Ui, batches: Vec<Arc<LogBatch>>) {
-    let before = std::mem::replace(&mut ui.logs.earlier, Earlier::Known);
-    let meanwhile = match before {
-        Earlier::Asked { meanwhile } => meanwhile,
-        Earlier::Known => Vec::new(),
-    };
-    for batch in batches.into_iter().chain(meanwhile) {
-        keep(ui, batch);
+    match std::mem::replace(&mut ui.logs.earlier, Earlier::Known) {
+        Earlier::Asked { meanwhile } => {
+            for batch in batches.into_iter().chain(meanwhile) {
+                ui.logs.store.take(batch);
+            }
+            // What happened stands between the lines, which are here only now.
+            show(ui, wanted(ui));
+        }
+        Earlier::Known => batches.into_iter().for_each(|batch| keep(ui, batch)),
     }
 }
 
