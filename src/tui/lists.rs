@@ -226,6 +226,25 @@ impl Ui {
     }
 }
 
+impl LogsPane {
+    /// What an entry is marked by; none where it has left.
+    pub(crate) fn mark_of(&self, entry: EntryRow) -> Option<LogMark> {
+        let batch = self.store.batch(entry.slot, entry.serial)?;
+        Some((entry.slot, batch.first_seq + u64::from(entry.line)))
+    }
+
+    /// Whether an entry is marked.
+    pub(crate) fn is_marked(&self, entry: EntryRow) -> bool {
+        !self.marks.is_empty() && self.mark_of(entry).is_some_and(|mark| self.marks.contains(&mark))
+    }
+
+    /// Numbers of the rows that are marked.
+    pub(crate) fn marked_rows(&self) -> impl Iterator<Item = i64> {
+        let numbers = (self.view.first()..=self.view.last()).filter(|_| !self.marks.is_empty());
+        numbers.filter(|number| self.view.row(*number).and_then(Row::entry).is_some_and(|entry| self.is_marked(entry)))
+    }
+}
+
 fn haystack(service: &ServiceView) -> String {
     let paused = if service.paused { "paused" } else { "" };
     format!("{} {} {} {paused}", service.id, service.phase.label(), service.health.label())

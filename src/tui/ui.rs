@@ -243,13 +243,27 @@ pub(crate) struct LogsPane {
     /// Entries of several lines that are shown whole.
     pub(crate) unfolded: HashSet<EntryKey>,
     pub(crate) unfold_all: bool,
-    /// The entry to go to as soon as it is among the rows.
-    pub(crate) goal: Option<EntryKey>,
+    /// Where to go as soon as all rows of what is in memory are there.
+    pub(crate) goal: Option<Goal>,
+    /// Entries that somebody wants to find again.
+    pub(crate) marks: HashSet<LogMark>,
     pub(crate) past: Past,
     /// Batches that came faster than they could be taken.
     pub(crate) missed: u64,
     pub(crate) earlier: Earlier,
 }
+
+/// Where to go in the logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// To an entry.
+    Entry(EntryKey),
+    /// To the first line that is not older than this, microseconds since the Unix epoch.
+    Time(i64),
+}
+
+/// An entry that is marked, wherever its lines are: ring, and number of its first line there.
+pub(crate) type LogMark = (u32, u64);
 
 /// When lines must have come to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -232,5 +232,88 @@ pub(super) fn mark(ui: &Ui, entry: EntryRow, stream: Stream, service: usize, is_
         (Some(Level::Warn), _) => ui.theme.style(Role::Warning),
         (Some(Level::Trace | Level::Debug | Level::Info) | None, _) => ui.theme.service(service),
     };
-    Span::styled(letter, style)
+    let marked = if is_first && ui.logs.is_marked(entry) { "◆" } else { " " };
+    [Span::styled(letter, style), Span::styled(marked, ui.theme.style(Role::Accent))]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ratatui::layout::Size;
+
+    use super::{height, rows};
+    use crate::{
+        insight::filter::Term,
+        model::{
+            ids::RunId,
+            log::{LogBatch, LogLine, LogNews, Source, Stream},
+        },
+        tui::{Message, Setup, Ui, Zone, keymap::Keymap, theme::Theme, update},
+    };
+
+    const LINES: [&str; 9] = [
+        "short",
+        "a line that is longer than most screens are wide, with \u{1b}[31mcolours\u{1b}[0m in it, and something wide: 世界 世界 世界",
+        r#"{"level":"error","msg":"payment refused, and nobody knows why that was","order":17,"http":{"status":502}}"#,
+        "level=info msg=\"queue is empty\" depth=0",
+        "Traceback (most recent call last):",
+        "  File \"/srv/demo/jobs.py\", line 81, in work",
+        "    order = orders.get(number)",
+        "ValueError: no such order: 17, which is told in more words than fit on a narrow screen",
+        "",
+    ];
+
+    fn console() -> Ui {
+        let (theme, keymap) = (Theme::default(), Keymap::default());
+        let setup =
+            Setup { theme, keymap, zone: Zone::Utc, mouse: false, project: None, project_file: None, read_only: false };
+        let mut ui = Ui::new(Size { width: 80, height: 24 }, setup);
+        ui.logs.everyone = true;
+        update(&mut ui, Message::LogHistory(Vec::new()));
+        let mut text = String::new();
+        let line = |line: &str| {
+            let (start, len) = (u32::try_from(text.len()).unwrap(), u32::try_from(line.len()).unwrap());
+            text.push_str(line);
+            LogLine { start, len, stream: Stream::Stderr, continued: false }
+        };
+        let lines = LINES.map(line).into();
+        let batch = LogBatch {
+            service: "demo/jobs".parse().unwrap(),
+            source: Source::Output,
+            run: RunId(1),
+            wall_us: 1,
+            first_seq: 0,
+            text: text.into(),
+            lines,
+        };
+        update(&mut ui, Message::Log(LogNews::Batch(Arc::new(batch))));
+        ui
+    }
+
+    #[test]
+    fn the_height_of_an_entry_is_the_number_of_its_rows() {
+        let mut ui = console();
+        let mut seen = 0;
+        for term in ["", "orders"] {
+            ui.logs.terms = Term::parse(term).into_iter().collect();
+            update(&mut ui, Message::Worked);
+            for (wrap, unfold_all, as_written) in (0..8).map(|bits| (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0)) {
+                (ui.logs.wrap, ui.logs.unfold_all, ui.logs.as_written) = (wrap, unfold_all, as_written);
+                for number in ui.logs.view.first()..=ui.logs.view.last() {
+                    let Some(entry) = ui.logs.view.row(number).and_then(crate::tui::logs::row::Row::entry) else {
+                        continue;
+                    };
+                    for is_opened in [false, true] {
+                        ui.logs.unfolded = is_opened.then_some(entry.key()).into_iter().collect();
+                        for columns in 0..100 {
+                            assert_eq!(height(&ui, entry, columns), rows(&ui, entry, columns).len(), "{entry:?}");
+                            seen += 1;
+                        }
+                    }
+                }
+            }
+        }
+        assert!(seen > 5000, "{seen}");
+    }
 }
