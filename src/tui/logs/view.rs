@@ -178,9 +178,11 @@ impl LogView {
             .filter(|(ring, _)| wanted.scope.has(&ring.service))
             .filter_map(|(ring, slot)| Some((ring.newest()?.serial, slot)))
             .collect();
-        let unplaced = timeline.iter().filter(|entry| wanted.takes_event(entry)).cloned().collect();
+        let mut unplaced: Vec<_> = timeline.iter().filter(|entry| wanted.takes_event(entry)).cloned().collect();
+        // A clock may have been set back.
+        unplaced.sort_by_key(|entry| entry.at.wall_us);
         let newest_event = timeline.last().map_or(0, |entry| entry.seq);
-        *self = Self { wanted, formats, backlog, unplaced, newest_event, ..Self::default() };
+        *self = Self { wanted, formats, backlog, unplaced: unplaced.into(), newest_event, ..Self::default() };
         self.place_where_memory_begins(store);
     }
 

@@ -28,7 +28,10 @@ use crate::{
 
 /// Lines of one answer, where all are wanted and where some are looked for.
 const PAGE: usize = 2000;
-const HITS: usize = 500;
+const HITS: usize = 250;
+
+/// Lines before and after each of those, so that what it is a part of is whole; those around it come on top.
+const NEAR: usize = 24;
 
 /// Milliseconds after which the engine answers with what it has: so often what was found and how far it came is shown.
 const PATIENCE_MS: u64 = 150;
@@ -126,8 +129,8 @@ fn question(ui: &mut Ui, services: Vec<ServiceId>, towards: Towards, bounds: Vec
         (Towards::Older, _) => (wanted.since_us, past.before_us.into_iter().chain(wanted.until_us).min()),
     };
     let wish = LogWish { terms, level, since_us, until_us };
-    let lines = if wanted.leaves_out() { HITS } else { PAGE };
-    let search = LogSearch { services, wish, towards, bounds, lines, patience_ms: PATIENCE_MS };
+    let (lines, near) = if wanted.leaves_out() { (HITS, NEAR + wanted.around) } else { (PAGE, 0) };
+    let search = LogSearch { services, wish, towards, bounds, lines, near, patience_ms: PATIENCE_MS };
     UiEffect::SearchLogs { ticket: ui.logs.past.ticket, search }
 }
 

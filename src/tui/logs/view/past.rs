@@ -1,37 +1,39 @@
 //! What was loaded from the store: in front of what is in memory, with a gap between the two where something is left out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use super::{
     super::{
-        cut::{Cut, cut},
+        cut::{Cut, Joints, Lead, cut},
         row::{EntryRow, Row, Standing},
         store::LogStore,
     },
-    Front, LogView,
+    LogView,
 };
-use crate::model::{log::Source, log_search::Towards};
+use crate::model::{ids::RunId, log::Source, log_search::Towards};
+
+/// How far what was loaded of a ring is cut.
+#[derive(Debug, Default)]
+struct Reach {
+    run: Option<RunId>,
+    /// Number of the line behind it.
+    next: Option<u64>,
+    joints: Joints,
+    /// The last entry of each stream, by its place among the rows.
+    last: [Option<usize>; 2],
+    /// Lines that follow each other are one stretch.
+    stretch: usize,
+}
+
+/// Rows, those of entries with the stretch that they stand in.
+type Stretched = Vec<(usize, Row)>;
 
 impl LogView {
     /// Puts what was loaded from the store in front of what is there, or, from the gap on, behind what was loaded before.
     pub fn take_past(&mut self, store: &LogStore, serials: std::ops::Range<u64>, slots: &[u32], towards: Towards) {
-        let mut fronts: HashMap<u32, Front> = HashMap::new();
-        let mut rows = Vec::new();
-        for (serial, slot) in serials.zip(slots) {
-            let Some(batch) = store.batch(*slot, serial) else { continue };
-            // What came before the first batch is not known.
-            let is_known = fronts.contains_key(slot) || batch.first_seq == 0;
-            let front = fronts.entry(*slot).or_default();
-            let is_new = front.joints.enter(batch.run);
-            if is_new && is_known && !self.wanted.leaves_out() && batch.source == Source::Output {
-                rows.push(Row::Run { slot: *slot, serial });
-            }
-            let mut cut = cut(batch, (*slot, serial), &mut front.joints, &self.wanted.filter, &self.formats);
-            // Of what the store found, a line alone may be a part of an entry.
-            let orphans = Cut::orphans(std::mem::take(&mut cut.leads), batch, *slot, serial);
-            let is_shown = |entry: &EntryRow| !self.wanted.leaves_out() || entry.standing == Standing::Hit;
-            rows.extend(orphans.into_iter().chain(cut.entries).filter(is_shown).map(Row::Entry));
-        }
+        let rows = self.cut_past(store, serials.zip(slots.iter().copied()));
+        let rows =
+            if self.wanted.leaves_out() { self.meant(rows) } else { rows.into_iter().map(|(_, row)| row).collect() };
         for entry in rows.iter().filter_map(|row| row.entry()) {
             self.tally.add(entry);
         }
@@ -40,6 +42,77 @@ impl LogView {
             Towards::Older => rows.into_iter().rev().for_each(|row| self.past.push_front(row)),
             Towards::Newer => self.past.extend(rows),
         }
+    }
+
+    /// Every entry of these batches, looked for or not.
+    fn cut_past(&self, store: &LogStore, batches: impl Iterator<Item = (u64, u32)>) -> Stretched {
+        let mut reached: HashMap<u32, Reach> = HashMap::new();
+        let mut rows = Stretched::new();
+        let mut stretches = 0;
+        for (serial, slot) in batches {
+            let Some(batch) = store.batch(slot, serial) else { continue };
+            // What came before the first batch is not known.
+            let is_known = reached.contains_key(&slot) || batch.first_seq == 0;
+            let reach = reached.entry(slot).or_default();
+            let is_new_run = reach.run.replace(batch.run) != Some(batch.run);
+            if is_new_run || reach.next != Some(batch.first_seq) {
+                stretches += 1;
+                *reach = Reach { run: Some(batch.run), stretch: stretches, ..Reach::default() };
+            }
+            reach.joints.enter(batch.run);
+            reach.next = Some(batch.first_seq + batch.lines.len() as u64);
+            if is_new_run && is_known && !self.wanted.leaves_out() && batch.source == Source::Output {
+                rows.push((reach.stretch, Row::Run { slot, serial }));
+            }
+            let mut cut = cut(batch, (slot, serial), &mut reach.joints, &self.wanted.filter, &self.formats);
+            let leads = std::mem::take(&mut cut.leads);
+            for (stream, lead) in leads.into_iter().enumerate().filter(|(_, lead)| lead.lines > 0) {
+                if let Some((_, Row::Entry(entry))) = reach.last[stream].and_then(|last| rows.get_mut(last)) {
+                    entry.grow(lead.lines, lead.is_hit);
+                    continue;
+                }
+                let mut alone = [Lead::default(); 2];
+                alone[stream] = lead;
+                reach.last[stream] = Some(rows.len());
+                let orphans = Cut::orphans(alone, batch, slot, serial);
+                rows.extend(orphans.into_iter().map(|orphan| (reach.stretch, Row::Entry(orphan))));
+            }
+            for (stream, last) in cut.last.into_iter().enumerate() {
+                reach.last[stream] = last.map(|last| rows.len() + last).or(reach.last[stream]);
+            }
+            rows.extend(cut.entries.into_iter().map(|entry| (reach.stretch, Row::Entry(entry))));
+        }
+        rows
+    }
+
+    /// Those that are looked for, and so many before and after each in its stretch as are asked for.
+    fn meant(&self, rows: Stretched) -> Vec<Row> {
+        let mut before: HashMap<usize, VecDeque<usize>> = HashMap::new();
+        let mut after: HashMap<usize, usize> = HashMap::new();
+        let mut kept = vec![false; rows.len()];
+        for (place, (stretch, row)) in rows.iter().enumerate() {
+            let waiting = before.entry(*stretch).or_default();
+            let behind = after.entry(*stretch).or_default();
+            if row.entry().is_some_and(|entry| entry.standing == Standing::Hit) {
+                waiting.drain(..).chain([place]).for_each(|place| kept[place] = true);
+                *behind = self.wanted.around;
+            } else if *behind > 0 {
+                *behind -= 1;
+                kept[place] = true;
+            } else {
+                waiting.push_back(place);
+                let excess = waiting.len().saturating_sub(self.wanted.around);
+                waiting.drain(..excess);
+            }
+        }
+        let kept = rows.into_iter().zip(kept).filter(|(_, kept)| *kept);
+        kept.map(|((_, row), _)| match row {
+            Row::Entry(entry) if entry.standing != Standing::Hit => {
+                Row::Entry(EntryRow { standing: Standing::Around, ..entry })
+            }
+            row => row,
+        })
+        .collect()
     }
 
     /// Something is left out between what was loaded from the store and what is in memory.
