@@ -153,22 +153,13 @@ async fn known_values(
     let (mut known, mut given) = (BTreeMap::new(), SecretValues::default());
     let Some(handle) = handle else { return Ok((known, given)) };
     for service in services {
-        match handle.query(Query::ShellContext { service: service.clone() }).await? {
-            Answer::ShellContext { environment, secrets, .. } => {
-                given.0.extend(secrets.0);
-                for (name, value) in environment {
-                    // Several services may have another value of the same name.
-                    let name = if known.contains_key(&name) { format!("{name}_{}", known.len()) } else { name };
-                    known.insert(name, value);
-                }
-            }
-            Answer::Logs(_)
-            | Answer::Entries(_)
-            | Answer::Disk(_)
-            | Answer::Patterns(_)
-            | Answer::Found(_)
-            | Answer::LogFiles(_)
-            | Answer::Unavailable(_) => {}
+        let answer = handle.query(Query::ShellContext { service: service.clone() }).await?;
+        let Answer::ShellContext { environment, secrets, .. } = answer else { continue };
+        given.0.extend(secrets.0);
+        for (name, value) in environment {
+            // Several services may have another value of the same name.
+            let name = if known.contains_key(&name) { format!("{name}_{}", known.len()) } else { name };
+            known.insert(name, value);
         }
     }
     Ok((known, given))
@@ -196,16 +187,12 @@ async fn raw(
         };
         return outside.note(entry).map(|()| Vec::new()).map_err(Failure::failed);
     };
-    match handle.query(Query::RawLogs { service, origin: Origin::Cli, asker: Some(asker) }).await? {
-        Answer::Logs(batches) => Ok(batches),
-        Answer::Unavailable(why) => Err(Failure::new(Outcome::Refused, why)),
-        Answer::Entries(_)
-        | Answer::ShellContext { .. }
-        | Answer::Disk(_)
-        | Answer::Patterns(_)
-        | Answer::Found(_)
-        | Answer::LogFiles(_) => Err(Failure::failed("the engine answered something else".to_owned())),
+    let answer = handle.query(Query::RawLogs { service, origin: Origin::Cli, asker: Some(asker) }).await?;
+    if let Answer::Unavailable(why) = answer {
+        return Err(Failure::new(Outcome::Refused, why));
     }
+    let Answer::Logs(batches) = answer else { return Err(Failure::odd_answer()) };
+    Ok(batches)
 }
 
 /// Writes a line, and what tells that others were left out before it.
@@ -257,19 +244,12 @@ impl Reader {
     }
 
     async fn remembered(&mut self, ctx: &mut Context<'_>, handle: &Handle) -> Result<(), Failure> {
-        match handle.query(Query::Logs { service: None }).await? {
-            Answer::Logs(batches) => {
-                batches.iter().try_for_each(|batch| self.take_and_write(ctx, batch))?;
-            }
-            Answer::Unavailable(why) => ctx.say(&format!("cas: {}", text::plain(&why))),
-            Answer::Entries(_)
-            | Answer::ShellContext { .. }
-            | Answer::Disk(_)
-            | Answer::Patterns(_)
-            | Answer::Found(_)
-            | Answer::LogFiles(_) => {}
+        let answer = handle.query(Query::Logs { service: None }).await?;
+        if let Answer::Unavailable(why) = &answer {
+            ctx.say(&format!("cas: {}", text::plain(why)));
         }
-        Ok(())
+        let Answer::Logs(batches) = answer else { return Ok(()) };
+        batches.iter().try_for_each(|batch| self.take_and_write(ctx, batch))
     }
 
     fn take_and_write(&mut self, ctx: &mut Context<'_>, batch: &LogBatch) -> Result<(), Failure> {
