@@ -10,10 +10,10 @@ use std::{
 
 use regex::Regex;
 
-use super::{Place, load, reach::Reach};
+use super::{Place, load, patterns, reach::Reach};
 use crate::{
     cli::{
-        args::{LineLook, Logs},
+        args::{LineLook, Logs, Template},
         context::Context,
         link::LinkWatch,
         outcome::{Failure, Outcome},
@@ -27,7 +27,10 @@ use crate::{
         handle::{Handle, LogSubscription},
         peer,
     },
-    insight::{entry::Formats, filter::Filter},
+    insight::{
+        entry::Formats,
+        filter::{Filter, Term},
+    },
     model::{
         ids::{RunId, ServiceId},
         log::{LogBatch, LogFormat, LogNews, Source},
@@ -76,6 +79,14 @@ pub(in crate::cli) async fn logs(
     let named: Vec<_> = logs.services.iter().chain(&logs.more_services).cloned().collect();
     let wanted = select::spelled_out(&named, &copies);
     let services = select::services(&wanted, &known)?;
+    let template = match &logs.template {
+        Some(Template::Pattern(id, _)) => {
+            Some(patterns::lines_of(outside, handle.as_ref(), &file, &services, *id).await?)
+        }
+        Some(Template::Text(term)) => Some(term.clone()),
+        None => None,
+    };
+    let sought = sought(logs, template);
     let now = outside.now();
     let (known, secrets) =
         known_values(handle.as_ref().filter(|_| !logs.raw && place.access == Access::Full), &services).await?;
@@ -85,7 +96,7 @@ pub(in crate::cli) async fn logs(
         since_us: logs.since.map(|when| when.wall_us(now)),
         until_us: logs.until.map(|when| when.wall_us(now)),
         // Of which lines match nobody knows before they are read.
-        tail: logs.tail.filter(|_| sought(logs).is_everything()),
+        tail: logs.tail.filter(|_| sought.is_everything()),
         raw: logs.raw,
         known,
         secrets,
@@ -94,7 +105,7 @@ pub(in crate::cli) async fn logs(
     // Subscribe first, then read what there is: nothing falls between.
     let feed = handle.as_ref().map(|handle| handle.logs.subscribe());
     let mut reader =
-        Reader::new(look(ctx, services, &logs.lines, logs, &outside.log_formats()), &extent, sought(logs), logs.tail);
+        Reader::new(look(ctx, services, &logs.lines, logs, &outside.log_formats()), &extent, sought, logs.tail);
     reader.stored(ctx, outside, &extent)?;
     match (&handle, told) {
         (_, Some(batches)) => batches.iter().try_for_each(|batch| reader.take_and_write(ctx, batch))?,
@@ -123,8 +134,8 @@ fn look(ctx: &Context<'_>, services: Vec<ServiceId>, lines: &LineLook, logs: &Lo
 }
 
 /// What is asked for.
-pub(super) fn sought(logs: &Logs) -> Sought {
-    let terms = logs.filters.iter().chain(&logs.template).cloned().collect();
+pub(super) fn sought(logs: &Logs, template: Option<Term>) -> Sought {
+    let terms = logs.filters.iter().cloned().chain(template).collect();
     Sought { grep: logs.grep.clone(), filter: Filter::new(terms, logs.level), context: logs.context }
 }
 

@@ -1,5 +1,7 @@
 //! `cas insight patterns`: what an engine has learnt of the output of services, or what the last one has kept.
 
+use std::path::Path;
+
 use super::{
     Place, ids, load,
     reach::{Reach, Reached},
@@ -14,7 +16,10 @@ use crate::{
         render::{json_document, patterns as forms},
         select,
     },
+    host::handle::Handle,
+    insight::filter::{TEMPLATE, Term},
     model::{
+        ids::ServiceId,
         pattern::ServicePatterns,
         query::{Answer, Query},
     },

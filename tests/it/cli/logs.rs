@@ -2,12 +2,19 @@
 
 use std::{fs, io::Write as _, path::Path};
 
-use cas::cli::{args::Cli, outcome::Outcome};
+use cas::{
+    cli::{args::Cli, outcome::Outcome},
+    host::handle::Link,
+    model::policy::Reply,
+};
 use clap::Parser as _;
 use flate2::{Compression, write::GzEncoder};
 use tempfile::TempDir;
 
-use super::fake::{Desk, Fake, Ran};
+use super::{
+    fake::{Desk, Fake, Ran, engine},
+    fixture,
+};
 
 const WEB: &str = "\
 2026-11-29T10:00:00Z INFO web: begins
@@ -81,6 +88,27 @@ async fn lines_are_chosen_by_fields_texts_templates_and_times() {
         let ran = logs(dir.path(), &format!("cas logs {options} -- web.log")).await;
         assert_eq!(ran.stdout.lines().count(), lines, "{options}: {}", ran.stdout);
     }
+}
+
+#[tokio::test]
+async fn the_lines_of_a_pattern_are_found_by_its_id() {
+    let memory = vec![fixture::batch("web", 0, &["pool is exhausted", "worker 3 begins", "worker 4 begins"])];
+    let reply = |_: &_| Reply::Accepted { note: String::new() };
+    let engine = engine(Link::Connected, fixture::snapshot(), memory.clone(), reply, |_| None);
+    let running = Fake { handle: Some(engine.handle.clone()), ..Fake::default() };
+    let project = Some(fixture::project());
+    let stopped = Fake { project, patterns: fixture::patterns(), logs: memory, ..Fake::default() };
+    for outside in [running, stopped] {
+        let ran = Desk::default().run(&outside, "cas logs web --template 3 --no-prefix").await;
+        assert_eq!(ran.stdout, "worker 3 begins\nworker 4 begins\n", "{}", ran.stderr);
+        let ran = Desk::default().run(&outside, "cas logs web --template 77").await;
+        assert_eq!(ran.outcome, Outcome::NotFound);
+        assert!(ran.stderr.contains("there is no pattern 77") && ran.stderr.contains("insight patterns --json"));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("app.log"), "answered 404\nanswered 200\n").unwrap();
+    let ran = logs(dir.path(), "cas logs --template 404 -- app.log").await;
+    assert_eq!(ran.stdout, "answered 404\n", "files have no ids");
 }
 
 #[tokio::test]

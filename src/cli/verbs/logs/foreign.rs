@@ -8,7 +8,7 @@ use chrono::Offset;
 use super::{marks, print, sought};
 use crate::{
     cli::{
-        args::Logs,
+        args::{Logs, Template},
         context::{Context, Zone},
         outcome::{Failure, Outcome},
         render::logs::{Form, LogLook, LogPrinter, OneLine, Prefix},
@@ -75,11 +75,12 @@ pub(super) fn files(
         files: names,
         form: if logs.json { Form::Json } else { Form::Text },
     };
+    let template = logs.template.as_ref().map(|(Template::Text(term) | Template::Pattern(_, term))| term.clone());
     let mut secrets = Secrets::default();
     secrets.mask(masks);
     secrets.learn_environment(&ctx.env);
     let writer = Writer {
-        sieve: Sieve::new(sought(logs), Arc::clone(&formats)),
+        sieve: Sieve::new(sought(logs, template), Arc::clone(&formats)),
         printer: LogPrinter::new(look),
         tail: logs.tail.map(|count| (count, VecDeque::new())),
         passage: (!logs.raw).then(|| Passage::through(Arc::new(Redactor::of(&secrets)))),
