@@ -79,10 +79,8 @@ impl Desk {
 
     /// Asks the engine; that it cannot answer is a refusal.
     pub(super) async fn ask(&self, query: Query) -> Result<Answer, Refusal> {
-        match self.handle.query(query).await? {
-            Answer::Unavailable(why) => Err(Refusal::unavailable(why)),
-            answer => Ok(answer),
-        }
+        let answer = self.handle.query(query).await?;
+        if let Answer::Unavailable(why) = answer { Err(Refusal::unavailable(why)) } else { Ok(answer) }
     }
 
     /// Connections to this socket now.

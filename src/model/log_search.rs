@@ -65,14 +65,10 @@ pub struct LogSearch {
     /// So many lines are enough; at most 10000.
     pub lines: usize,
     /// So many lines that stand before and after each that is found come with it, where they are at hand; at most 100.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default)]
     pub near: usize,
     /// Milliseconds after which it answers with what it has, at most 5000.
     pub patience_ms: u64,
-}
-
-const fn is_none(lines: &usize) -> bool {
-    *lines == 0
 }
 
 /// What was found.

@@ -331,7 +331,7 @@ pub(crate) enum Aim {
 
 impl Aim {
     /// From when on lines are to be loaded; none: all.
-    pub(crate) const fn from_us(&self) -> Option<i64> {
+    pub(crate) const fn since_us(&self) -> Option<i64> {
         match self {
             Self::Oldest => None,
             Self::Line { from_us, .. } | Self::Time(from_us) => Some(*from_us),

@@ -54,10 +54,8 @@ impl Reached {
 
     /// Asks the engine; that it cannot answer is a failure.
     pub(in crate::cli) async fn query(&self, query: Query) -> Result<Answer, Failure> {
-        match self.handle.query(query).await? {
-            Answer::Unavailable(why) => Err(Failure::failed(why)),
-            answer => Ok(answer),
-        }
+        let answer = self.handle.query(query).await?;
+        if let Answer::Unavailable(why) = answer { Err(Failure::failed(why)) } else { Ok(answer) }
     }
 
     fn is_about(&self, project: &ProjectName) -> bool {

@@ -325,6 +325,7 @@ impl LogStore {
     }
 
     /// What was loaded from the store, in the order of time.
+    #[must_use]
     pub fn past(&self) -> impl DoubleEndedIterator<Item = &Arc<LogBatch>> {
         self.past.batches.iter()
     }

@@ -124,7 +124,7 @@ fn question(ui: &mut Ui, services: Vec<ServiceId>, towards: Towards, bounds: Vec
         (Vec::new(), None)
     };
     let (since_us, until_us) = match (towards, &past.aim) {
-        (Towards::Newer, Some(aim)) => (aim.from_us().max(wanted.since_us), wanted.until_us),
+        (Towards::Newer, Some(aim)) => (aim.since_us().max(wanted.since_us), wanted.until_us),
         (Towards::Newer, None) => (past.after_us.max(wanted.since_us), wanted.until_us),
         (Towards::Older, _) => (wanted.since_us, past.before_us.into_iter().chain(wanted.until_us).min()),
     };
@@ -296,7 +296,7 @@ fn take_newer(ui: &mut Ui, finds: LogFinds) {
     let aim = ui.logs.past.aim.take();
     if let Some(aim) = &aim {
         let past = &mut ui.logs.past;
-        let from_us = aim.from_us();
+        let from_us = aim.since_us();
         (past.before_us, past.after_us) = (from_us, from_us);
         past.older = Some(Vec::new());
         past.is_complete = from_us.is_none();

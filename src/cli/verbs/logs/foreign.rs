@@ -157,12 +157,12 @@ impl<'f> File<'f> {
         }
     }
 
-    /// The time of the next line, if it has one; none at the end.
-    fn next_us(&mut self, passage: Option<&mut Passage>) -> Result<Option<Option<i64>>, Failure> {
+    /// The next line and its time, if it has one; none at the end.
+    fn next(&mut self, passage: Option<&mut Passage>) -> Result<Option<&(Option<i64>, String)>, Failure> {
         if self.ready.is_empty() && !self.has_ended {
             self.read(passage)?;
         }
-        Ok(self.ready.front().map(|(at, _)| *at))
+        Ok(self.ready.front())
     }
 
     fn read(&mut self, passage: Option<&mut Passage>) -> Result<(), Failure> {
@@ -259,11 +259,10 @@ impl Writer {
         loop {
             let mut next: Option<(Option<i64>, usize)> = None;
             for (place, file) in files.iter_mut().enumerate() {
-                let at = file.next_us(self.passage.as_mut())?;
-                if let Some(at) = at
-                    && next.is_none_or(|(first, _)| at < first)
+                if let Some((at, _)) = file.next(self.passage.as_mut())?
+                    && next.is_none_or(|(first, _)| *at < first)
                 {
-                    next = Some((at, place));
+                    next = Some((*at, place));
                 }
             }
             let Some(line) = next.and_then(|(_, place)| files[place].take()) else { break };

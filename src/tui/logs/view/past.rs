@@ -106,13 +106,12 @@ impl LogView {
             }
         }
         let kept = rows.into_iter().zip(kept).filter(|(_, kept)| *kept);
-        kept.map(|((_, row), _)| match row {
-            Row::Entry(entry) if entry.standing != Standing::Hit => {
-                Row::Entry(EntryRow { standing: Standing::Around, ..entry })
-            }
-            row => row,
-        })
-        .collect()
+        kept.filter_map(|((_, row), _)| row.entry())
+            .map(|entry| {
+                let standing = if entry.standing == Standing::Hit { Standing::Hit } else { Standing::Around };
+                Row::Entry(EntryRow { standing, ..entry })
+            })
+            .collect()
     }
 
     /// Something is left out between what was loaded from the store and what is in memory.
