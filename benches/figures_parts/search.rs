@@ -124,6 +124,7 @@ fn look(slot: &Path, pattern: &str, lines: usize) -> Found {
         prefilter: Prefilter::new(pattern).ok().map(|prefilter| prefilter.through(Arc::clone(&redactor))),
         accept: &accept,
         lines,
+        near: 0,
         patience: Duration::from_mins(5),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
     })

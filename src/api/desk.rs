@@ -14,13 +14,17 @@ use super::{
     door::SEATS,
     older,
     own::Own,
-    refusal::Speaks,
+    refusal::{Refusal, Speaks},
     server::{SelfSource, StoredLogs},
     wire::{VERSION, WireBatch},
 };
 use crate::{
     host::handle::Handle,
-    model::{log::LogBatch, snapshot::Snapshot},
+    model::{
+        log::LogBatch,
+        query::{Answer, Query},
+        snapshot::Snapshot,
+    },
 };
 
 /// What a socket is for.
@@ -71,6 +75,12 @@ impl Desk {
     /// The same for another socket.
     pub(super) fn for_access(self, access: Access, seats: Arc<Semaphore>) -> Self {
         Self { access, seats, ..self }
+    }
+
+    /// Asks the engine; that it cannot answer is a refusal.
+    pub(super) async fn ask(&self, query: Query) -> Result<Answer, Refusal> {
+        let answer = self.handle.query(query).await?;
+        if let Answer::Unavailable(why) = answer { Err(Refusal::unavailable(why)) } else { Ok(answer) }
     }
 
     /// Connections to this socket now.

@@ -80,19 +80,12 @@ fn is_of(picture: &Snapshot, entry: &Entry) -> bool {
 }
 
 async fn stored(handle: &Handle, limit: usize) -> Result<Vec<Arc<Entry>>, Refusal> {
-    match handle.query(Query::Entries { limit }).await {
-        Ok(Answer::Entries(entries)) => Ok(entries.into_iter().map(Arc::new).collect()),
-        Ok(Answer::Unavailable(why)) => Err(Refusal::unavailable(why)),
-        Ok(
-            Answer::Logs(_)
-            | Answer::ShellContext { .. }
-            | Answer::Disk(_)
-            | Answer::Patterns(_)
-            | Answer::Found(_)
-            | Answer::LogFiles(_),
-        ) => Ok(Vec::new()),
-        Err(gone) => Err(Refusal::unavailable(gone.to_string())),
+    let answer = handle.query(Query::Entries { limit }).await?;
+    if let Answer::Unavailable(why) = answer {
+        return Err(Refusal::unavailable(why));
     }
+    let Answer::Entries(entries) = answer else { return Err(Refusal::odd_answer()) };
+    Ok(entries.into_iter().map(Arc::new).collect())
 }
 
 /// Entries of the picture's engine with a number above `seq`, from the picture, and where it does not reach back so far, the store.

@@ -121,19 +121,8 @@ pub(super) async fn logs(
     if params.follow {
         connection.becomes_stream();
     }
-    let kept = match desk.handle.query(question).await {
-        Ok(Answer::Logs(batches)) => batches,
-        Ok(
-            Answer::Entries(_)
-            | Answer::ShellContext { .. }
-            | Answer::Disk(_)
-            | Answer::Patterns(_)
-            | Answer::Found(_)
-            | Answer::LogFiles(_)
-            | Answer::Unavailable(_),
-        ) => Vec::new(),
-        Err(gone) => return Err(Refusal::unavailable(gone.to_string())),
-    };
+    // What is stored is read, also where memory cannot be asked.
+    let kept = if let Answer::Logs(batches) = desk.handle.query(question).await? { batches } else { Vec::new() };
     let seen = kept.iter().map(|batch| (batch.counted(), batch.first_seq)).collect();
     let service = wanted.service.clone();
     let backlog = backlog(&desk, wanted, kept).await;
@@ -153,19 +142,8 @@ pub(super) async fn search(State(desk): State<Desk>, Whole(body): Whole) -> Resu
     let search: LogSearch = serde_json::from_slice(&body).map_err(|error| {
         Refusal::bad(format!("the body is not a search: {error}; GET /v1/openapi.json has its form"))
     })?;
-    match desk.handle.query(Query::SearchLogs(search)).await {
-        Ok(Answer::Found(finds)) => Ok(Json((&finds).into())),
-        Ok(Answer::Unavailable(why)) => Err(Refusal::unavailable(why)),
-        Ok(
-            Answer::Logs(_)
-            | Answer::Entries(_)
-            | Answer::ShellContext { .. }
-            | Answer::Disk(_)
-            | Answer::Patterns(_)
-            | Answer::LogFiles(_),
-        ) => Err(Refusal::unavailable("the engine answered something else")),
-        Err(gone) => Err(Refusal::unavailable(gone.to_string())),
-    }
+    let Answer::Found(finds) = desk.ask(Query::SearchLogs(search)).await? else { return Err(Refusal::odd_answer()) };
+    Ok(Json((&finds).into()))
 }
 
 /// What there is already: stored batches where a range or a long tail asks for them, then those in memory.

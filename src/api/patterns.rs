@@ -33,17 +33,8 @@ pub(super) async fn patterns(
     if let Some(unknown) = services.iter().find(|id| snapshot.service(id).is_none()) {
         return Err(Refusal::absent(format!("there is no service {unknown}: GET /v1/services lists them")));
     }
-    match desk.handle.query(Query::Patterns { services }).await {
-        Ok(Answer::Patterns(patterns)) => Ok(Json(patterns)),
-        Ok(Answer::Unavailable(why)) => Err(Refusal::unavailable(why)),
-        Ok(
-            Answer::Logs(_)
-            | Answer::Entries(_)
-            | Answer::ShellContext { .. }
-            | Answer::Disk(_)
-            | Answer::Found(_)
-            | Answer::LogFiles(_),
-        ) => Err(Refusal::unavailable("the engine answered something else")),
-        Err(gone) => Err(Refusal::unavailable(gone.to_string())),
-    }
+    let Answer::Patterns(patterns) = desk.ask(Query::Patterns { services }).await? else {
+        return Err(Refusal::odd_answer());
+    };
+    Ok(Json(patterns))
 }

@@ -100,37 +100,17 @@ pub(super) async fn shell(
     Named((project, service)): Named<(String, String)>,
 ) -> Result<Json<ShellView>, Refusal> {
     let id = known(&desk, &project, &service)?;
-    match desk.handle.query(Query::ShellContext { service: id }).await {
-        Ok(Answer::ShellContext { working_dir, environment, secrets }) => {
-            Ok(Json(ShellView { working_dir, environment, secrets }))
-        }
-        Ok(Answer::Unavailable(why)) => Err(Refusal::absent(why)),
-        Ok(
-            Answer::Logs(_)
-            | Answer::Entries(_)
-            | Answer::Disk(_)
-            | Answer::Patterns(_)
-            | Answer::Found(_)
-            | Answer::LogFiles(_),
-        ) => Err(Refusal::unavailable("the engine answered something else")),
-        Err(gone) => Err(Refusal::unavailable(gone.to_string())),
+    let answer = desk.handle.query(Query::ShellContext { service: id }).await?;
+    if let Answer::Unavailable(why) = answer {
+        return Err(Refusal::absent(why));
     }
+    let Answer::ShellContext { working_dir, environment, secrets } = answer else { return Err(Refusal::odd_answer()) };
+    Ok(Json(ShellView { working_dir, environment, secrets }))
 }
 
 pub(super) async fn disk(State(desk): State<Desk>) -> Result<Json<DiskUse>, Refusal> {
-    match desk.handle.query(Query::Disk).await {
-        Ok(Answer::Disk(disk)) => Ok(Json((*disk).clone())),
-        Ok(Answer::Unavailable(why)) => Err(Refusal::unavailable(why)),
-        Ok(
-            Answer::Logs(_)
-            | Answer::Entries(_)
-            | Answer::ShellContext { .. }
-            | Answer::Patterns(_)
-            | Answer::Found(_)
-            | Answer::LogFiles(_),
-        ) => Err(Refusal::unavailable("the engine answered something else")),
-        Err(gone) => Err(Refusal::unavailable(gone.to_string())),
-    }
+    let Answer::Disk(disk) = desk.ask(Query::Disk).await? else { return Err(Refusal::odd_answer()) };
+    Ok(Json((*disk).clone()))
 }
 
 /// Parameters of `GET /v1/log-files`.
@@ -146,19 +126,10 @@ pub(super) async fn log_files(
     Params(params): Params<LogFileParams>,
 ) -> Result<Json<Vec<LogFileView>>, Refusal> {
     let service = params.service.as_deref().map(service_of).transpose()?;
-    match desk.handle.query(Query::LogFiles { service }).await {
-        Ok(Answer::LogFiles(files)) => Ok(Json(files)),
-        Ok(Answer::Unavailable(why)) => Err(Refusal::unavailable(why)),
-        Ok(
-            Answer::Logs(_)
-            | Answer::Entries(_)
-            | Answer::ShellContext { .. }
-            | Answer::Disk(_)
-            | Answer::Patterns(_)
-            | Answer::Found(_),
-        ) => Err(Refusal::unavailable("the engine answered something else")),
-        Err(gone) => Err(Refusal::unavailable(gone.to_string())),
-    }
+    let Answer::LogFiles(files) = desk.ask(Query::LogFiles { service }).await? else {
+        return Err(Refusal::odd_answer());
+    };
+    Ok(Json(files))
 }
 
 /// Parameters of `GET /v1/metrics`.

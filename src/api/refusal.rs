@@ -10,6 +10,7 @@ use axum::{
 use serde::de::DeserializeOwned;
 
 use super::wire::{OLDEST, RefusalBody, VERSION, VERSION_HEADER};
+use crate::host::handle::EngineGone;
 
 /// A refusal with a sentence.
 #[derive(Debug)]
@@ -29,6 +30,17 @@ impl Refusal {
     /// 503: not now.
     pub(super) fn unavailable(sentence: impl Into<String>) -> Self {
         Self(StatusCode::SERVICE_UNAVAILABLE, sentence.into())
+    }
+
+    /// 503: the answer is none to what was asked.
+    pub(super) fn odd_answer() -> Self {
+        Self::unavailable("the engine answered something else")
+    }
+}
+
+impl From<EngineGone> for Refusal {
+    fn from(gone: EngineGone) -> Self {
+        Self::unavailable(gone.to_string())
     }
 }
 

@@ -387,9 +387,9 @@ pub struct Logs {
     /// Only lines that pass, as typed behind / in the console: status>=500, path~/api, !healthz, a pattern; several: all of them
     #[arg(short = 'F', long = "filter", value_name = "FILTER", value_parser = term)]
     pub filters: Vec<Term>,
-    /// Only lines of a template, by its text: "took <*> ms"
+    /// Only lines of a template, by its text: "took <*> ms"; of services also by the id of a pattern: 17
     #[arg(long, value_name = "TEXT", value_parser = template)]
-    pub template: Option<Term>,
+    pub template: Option<Template>,
     /// So many lines before and after each that is asked for
     #[arg(long, value_name = "LINES", default_value_t = 0)]
     pub context: usize,
@@ -406,24 +406,35 @@ pub struct Logs {
     #[arg(long, conflicts_with = "follow")]
     pub raw: bool,
     /// Log files of anybody, also compressed, in place of what services wrote; `-`: standard input
-    #[arg(last = true, value_name = "FILE", conflicts_with = "services")]
+    #[arg(last = true, value_name = "FILE", conflicts_with_all = ["services", "more_services"])]
     pub files: Vec<PathBuf>,
 }
 
-fn level(text: &str) -> Result<Level, String> {
-    Level::of_word(text).ok_or_else(|| {
-        let known = Level::ALL.map(Level::label).join(", ");
-        format!("there is no such level; one of {known}")
-    })
+fn level(word: &str) -> Result<Level, String> {
+    Level::of_word(word)
+        .ok_or_else(|| format!("\"{word}\" is no level; one of {}", Level::ALL.map(Level::label).join(", ")))
 }
 
 fn term(text: &str) -> Result<Term, String> {
     Term::parse(text).ok_or_else(|| "there is nothing in it to look for".to_owned())
 }
 
-fn template(text: &str) -> Result<Term, String> {
-    Term::parse(&format!("{TEMPLATE}{text}"))
-        .ok_or_else(|| "nothing of this template is the same on its lines: it has only <*>".to_owned())
+/// What a template is named by.
+#[derive(Debug, Clone)]
+pub enum Template {
+    /// Its text.
+    Text(Term),
+    /// The id of a pattern of a service; of files, which have none, this text.
+    Pattern(u32, Term),
+}
+
+fn template(text: &str) -> Result<Template, String> {
+    let term = Term::parse(&format!("{TEMPLATE}{text}"))
+        .ok_or_else(|| "nothing of this template is the same on its lines: it has only <*>".to_owned())?;
+    Ok(match text.parse() {
+        Ok(id) => Template::Pattern(id, term),
+        Err(_) => Template::Text(term),
+    })
 }
 
 /// `cas events`.

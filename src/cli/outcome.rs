@@ -130,6 +130,12 @@ impl Failure {
         Self::from_sentence(Outcome::Failed, &message.to_string())
     }
 
+    /// What the engine answered is no answer to what was asked.
+    #[must_use]
+    pub fn odd_answer() -> Self {
+        Self::failed("the engine answered something else")
+    }
+
     /// No engine runs the project that was found.
     #[must_use]
     pub fn no_engine() -> Self {

@@ -196,7 +196,7 @@ mod tests {
                 source: Source::Output,
                 run: RunId(1),
                 seq,
-                wall_us: 0,
+                wall_us: None,
                 stream: Stream::Stdout,
                 continued: false,
                 text: (*text).to_owned(),

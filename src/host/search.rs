@@ -20,6 +20,7 @@ use crate::{
 
 /// Most that one answer holds, and waits for.
 const MOST_LINES: usize = 10_000;
+const MOST_NEAR: usize = 100;
 const MOST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Looks for lines. **Blocks**.
@@ -45,6 +46,7 @@ pub(super) fn search(asked: &LogSearch, places: Vec<Place>, formats: &Formats, v
         prefilter,
         accept: &accept,
         lines: asked.lines.clamp(1, MOST_LINES),
+        near: asked.near.min(MOST_NEAR),
         patience: Duration::from_millis(asked.patience_ms).min(MOST_PATIENCE),
         threads,
     });

@@ -64,6 +64,9 @@ pub struct LogSearch {
     pub bounds: Vec<Bound>,
     /// So many lines are enough; at most 10000.
     pub lines: usize,
+    /// So many lines that stand before and after each that is found come with it, where they are at hand; at most 100.
+    #[serde(default)]
+    pub near: usize,
     /// Milliseconds after which it answers with what it has, at most 5000.
     pub patience_ms: u64,
 }

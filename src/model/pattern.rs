@@ -78,7 +78,29 @@ pub struct NewSince {
     pub healthy_hour: bool,
 }
 
+/// Since when something is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Since {
+    /// Since the present run began
+    Restart,
+    /// Since it was first started from what it is started from now
+    Deployment,
+    /// Since the last full hour in which it was well
+    #[value(name = "healthy")]
+    HealthyHour,
+}
+
 impl NewSince {
+    /// Whether it is new since then.
+    #[must_use]
+    pub const fn is(self, since: Since) -> bool {
+        match since {
+            Since::Restart => self.restart,
+            Since::Deployment => self.deployment,
+            Since::HealthyHour => self.healthy_hour,
+        }
+    }
+
     /// Whether it is new since anything.
     #[must_use]
     pub const fn any(self) -> bool {

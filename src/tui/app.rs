@@ -538,17 +538,6 @@ fn program(command: &tokio::process::Command) -> String {
 
 /// What was kept of earlier output; empty where the engine cannot say.
 pub(crate) async fn history(handle: &Handle) -> Vec<Arc<LogBatch>> {
-    match handle.query(Query::Logs { service: None }).await {
-        Ok(Answer::Logs(batches)) => batches,
-        Ok(
-            Answer::Entries(_)
-            | Answer::ShellContext { .. }
-            | Answer::Disk(_)
-            | Answer::Patterns(_)
-            | Answer::Found(_)
-            | Answer::LogFiles(_)
-            | Answer::Unavailable(_),
-        )
-        | Err(_) => Vec::new(),
-    }
+    let answer = handle.query(Query::Logs { service: None }).await;
+    if let Ok(Answer::Logs(batches)) = answer { batches } else { Vec::new() }
 }

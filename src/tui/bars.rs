@@ -16,6 +16,7 @@ use super::{
     panes::{alarm, containers::WITH_SIDE, projects::counted},
     theme::Role,
     ui::{Access, FilterPrompt, Leaving, LogPosition, Pane, Ui},
+    when,
     widgets::{badge, key_hints, units},
 };
 use crate::{
@@ -490,7 +491,14 @@ pub(crate) fn prompt(frame: &mut Frame<'_>, ui: &Ui, prompt: &FilterPrompt, area
     let how = match reading {
         None if prompt.pane == Pane::Projects => "letters of a name or a directory; Enter opens the best".to_owned(),
         Some(_) if prompt.pane == Pane::Projects => format!("{found} found · Enter opens, ↑ ↓ choose"),
-        None if prompt.pane == Pane::Logs => "regex, smart case; !not; fields: status>=500 path~/api".to_owned(),
+        _ if prompt.pane == Pane::Logs && typed.starts_with(when::SIGN) => {
+            let at = when::parse(&typed[when::SIGN.len_utf8()..], ui.snapshot.at.wall_us, ui.zone);
+            at.map_or_else(
+                |_| "a time: 14:05, 2026-11-28T14:05, -2h".to_owned(),
+                |at| format!("to {}", ui.zone.date(at)),
+            )
+        }
+        None if prompt.pane == Pane::Logs => "regex; !not; fields: status>=500 path~/api; @14:05".to_owned(),
         None => "regex, smart case; !pattern for what does not match".to_owned(),
         Some(Reading::Regex) => format!("{found} shown · regex"),
         Some(Reading::Text) => format!("{found} shown · not a regex, taken as text"),

@@ -87,12 +87,8 @@ impl Carrier {
     pub(crate) fn spawn_search(&self, ticket: u64, search: LogSearch) {
         let handle = self.handle.clone();
         self.spawn(async move {
-            let answer = match handle.query(Query::SearchLogs(search)).await {
-                Ok(Answer::Found(finds)) => Ok(finds),
-                Ok(Answer::Unavailable(why)) => Err(why),
-                Ok(_other) => Err("the engine answered something else".to_owned()),
-                Err(gone) => Err(gone.to_string()),
-            };
+            let answer = ask(&handle, Query::SearchLogs(search)).await;
+            let answer = answer.and_then(|answer| if let Answer::Found(finds) = answer { Ok(finds) } else { odd() });
             FromTask::Message(Box::new(Message::LogFinds { ticket, answer }))
         });
     }
@@ -101,12 +97,8 @@ impl Carrier {
     pub(crate) fn spawn_patterns(&self, services: Vec<ServiceId>) {
         let handle = self.handle.clone();
         self.spawn(async move {
-            let answer = match handle.query(Query::Patterns { services }).await {
-                Ok(Answer::Patterns(known)) => Ok(known),
-                Ok(Answer::Unavailable(why)) => Err(why),
-                Ok(_other) => Err("the engine answered something else".to_owned()),
-                Err(gone) => Err(gone.to_string()),
-            };
+            let answer = ask(&handle, Query::Patterns { services }).await;
+            let answer = answer.and_then(|answer| if let Answer::Patterns(known) = answer { Ok(known) } else { odd() });
             FromTask::Message(Box::new(Message::Patterns(answer)))
         });
     }
@@ -189,26 +181,14 @@ impl Carrier {
         if let Some(container) = self.container_of(service)? {
             return Ok(Self::shell_inside(&container));
         }
-        let answer = self.handle.query(Query::ShellContext { service: service.clone() }).await;
-        match answer {
-            Ok(Answer::ShellContext { working_dir, environment, secrets: _ }) => {
-                let own = self.options.shell.clone().or_else(|| std::env::var("SHELL").ok());
-                let mut command =
-                    Command::new(own.filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".to_owned()));
-                command.current_dir(working_dir).envs(environment).env("CAS_SERVICE", service.to_string());
-                Ok(command)
-            }
-            Ok(Answer::Unavailable(why)) => Err(why),
-            Ok(
-                Answer::Logs(_)
-                | Answer::Entries(_)
-                | Answer::Disk(_)
-                | Answer::Patterns(_)
-                | Answer::Found(_)
-                | Answer::LogFiles(_),
-            ) => Err(format!("the engine did not say where {service} runs")),
-            Err(gone) => Err(gone.to_string()),
-        }
+        let query = Query::ShellContext { service: service.clone() };
+        let Answer::ShellContext { working_dir, environment, secrets: _ } = ask(&self.handle, query).await? else {
+            return Err(format!("the engine did not say where {service} runs"));
+        };
+        let own = self.options.shell.clone().or_else(|| std::env::var("SHELL").ok());
+        let mut command = Command::new(own.filter(|shell| !shell.is_empty()).unwrap_or_else(|| "/bin/sh".to_owned()));
+        command.current_dir(working_dir).envs(environment).env("CAS_SERVICE", service.to_string());
+        Ok(command)
     }
 
     /// The editor on a file, at a line where it can do that.
@@ -227,6 +207,20 @@ impl Carrier {
         command.arg(file);
         Ok(command)
     }
+}
+
+/// Asks the engine; that it cannot answer is a sentence.
+async fn ask(handle: &Handle, query: Query) -> Result<Answer, String> {
+    match handle.query(query).await {
+        Ok(Answer::Unavailable(why)) => Err(why),
+        Ok(answer) => Ok(answer),
+        Err(gone) => Err(gone.to_string()),
+    }
+}
+
+/// What was answered is no answer to what was asked.
+fn odd<T>() -> Result<T, String> {
+    Err("the engine answered something else".to_owned())
 }
 
 /// Writes a file that was not there, for its owner alone.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{
     layout::{Areas, inside},
-    logs::row::Scope,
+    logs::row::{EntryRow, Row, Scope},
     panes::logs::content_area,
-    ui::{Pane, Since, Ui},
+    ui::{LogMark, LogsPane, Pane, Ui},
 };
 use crate::{
     host::handle::Link,
@@ -90,12 +90,7 @@ impl Ui {
     /// Patterns that the filter lets through, service by service where there are several.
     pub(crate) fn pattern_rows(&self) -> Vec<(&ServiceId, &LogPattern)> {
         let wanted = self.patterns.pattern.as_ref();
-        let is_new = |pattern: &LogPattern| match self.patterns.since {
-            Since::Ever => true,
-            Since::Restart => pattern.new_since.restart,
-            Since::Deployment => pattern.new_since.deployment,
-            Since::HealthyHour => pattern.new_since.healthy_hour,
-        };
+        let is_new = |pattern: &LogPattern| self.patterns.since.is_none_or(|since| pattern.new_since.is(since));
         let known = self.patterns.known.iter();
         let all = known.flat_map(|known| known.patterns.iter().map(|pattern| (&known.service, pattern)));
         let mut rows: Vec<_> = all
@@ -108,11 +103,7 @@ impl Ui {
             })
             .collect();
         // Each service is sorted; what wants a look comes before all else, whosever it is.
-        let rank = |pattern: &LogPattern| (pattern.new_since.any(), pattern.is_error());
-        rows.sort_by_key(|(_, pattern)| {
-            let (new, error) = rank(pattern);
-            std::cmp::Reverse((new && error, new, error, pattern.count))
-        });
+        rows.sort_by_key(|(_, pattern)| pattern.order());
         rows
     }
 
@@ -232,6 +223,25 @@ impl Ui {
                 engine.version
             )
         })
+    }
+}
+
+impl LogsPane {
+    /// What an entry is marked by; none where it has left.
+    pub(crate) fn mark_of(&self, entry: EntryRow) -> Option<LogMark> {
+        let batch = self.store.batch(entry.slot, entry.serial)?;
+        Some((entry.slot, batch.first_seq + u64::from(entry.line)))
+    }
+
+    /// Whether an entry is marked.
+    pub(crate) fn is_marked(&self, entry: EntryRow) -> bool {
+        !self.marks.is_empty() && self.mark_of(entry).is_some_and(|mark| self.marks.contains(&mark))
+    }
+
+    /// Numbers of the rows that are marked.
+    pub(crate) fn marked_rows(&self) -> impl Iterator<Item = i64> {
+        let numbers = (self.view.first()..=self.view.last()).filter(|_| !self.marks.is_empty());
+        numbers.filter(|number| self.view.row(*number).and_then(Row::entry).is_some_and(|entry| self.is_marked(entry)))
     }
 }
 

@@ -35,6 +35,7 @@ mod terminal;
 pub mod theme;
 mod ui;
 mod update;
+mod when;
 pub mod widgets;
 mod zone;
 

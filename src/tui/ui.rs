@@ -38,7 +38,7 @@ use crate::{
         log::{LogBatch, LogFormat},
         log_search::{Bound, Towards},
         metric::HostUsage,
-        pattern::ServicePatterns,
+        pattern::{ServicePatterns, Since},
         snapshot::{HostView, Snapshot},
         time::Timestamp,
         timeline::Severity,
@@ -166,24 +166,14 @@ pub(crate) struct ContainersPane {
     pub(crate) from: Option<Pane>,
 }
 
-/// Since when a pattern must be new to be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Since {
-    /// All are shown.
-    #[default]
-    Ever,
-    Restart,
-    Deployment,
-    HealthyHour,
-}
-
 #[derive(Debug, Default)]
 pub(crate) struct PatternsPane {
     pub(crate) view: Viewport,
     /// Service and number; none: the first, whichever that is.
     pub(crate) selected: Option<(ServiceId, u32)>,
     pub(crate) pattern: Option<Pattern>,
-    pub(crate) since: Since,
+    /// Since when they must be new to be shown; none: all are.
+    pub(crate) since: Option<Since>,
     pub(crate) known: Vec<ServicePatterns>,
     pub(crate) trouble: Option<String>,
     /// When and for which services it was last asked.
@@ -253,13 +243,27 @@ pub(crate) struct LogsPane {
     /// Entries of several lines that are shown whole.
     pub(crate) unfolded: HashSet<EntryKey>,
     pub(crate) unfold_all: bool,
-    /// The entry to go to as soon as it is among the rows.
-    pub(crate) goal: Option<EntryKey>,
+    /// Where to go as soon as all rows of what is in memory are there.
+    pub(crate) goal: Option<Goal>,
+    /// Entries that somebody wants to find again.
+    pub(crate) marks: HashSet<LogMark>,
     pub(crate) past: Past,
     /// Batches that came faster than they could be taken.
     pub(crate) missed: u64,
     pub(crate) earlier: Earlier,
 }
+
+/// Where to go in the logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// To an entry.
+    Entry(EntryKey),
+    /// To the first line that is not older than this, microseconds since the Unix epoch.
+    Time(i64),
+}
+
+/// An entry that is marked, wherever its lines are: ring, and number of its first line there.
+pub(crate) type LogMark = (u32, u64);
 
 /// When lines must have come to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -307,10 +311,32 @@ pub(crate) struct Past {
     /// Bytes that were looked through, and that are still to be.
     pub(crate) looked_bytes: u64,
     pub(crate) left_bytes: u64,
-    /// The oldest lines of all were asked for.
-    pub(crate) from_the_oldest: bool,
-    /// The line to go to, with what stands around it from a time on, microseconds since the Unix epoch.
-    pub(crate) jump: Option<(ServiceId, u64, i64)>,
+    /// What is older came before this, what is newer not before that, microseconds since the Unix epoch: for services of which no line was loaded.
+    pub(crate) before_us: Option<i64>,
+    pub(crate) after_us: Option<i64>,
+    /// Where to go as soon as it is loaded.
+    pub(crate) aim: Option<Aim>,
+}
+
+/// Where somebody wants to go who has not got it in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// The oldest line of all.
+    Oldest,
+    /// A line, and what stands around it from a time on, microseconds since the Unix epoch.
+    Line { service: ServiceId, seq: u64, from_us: i64 },
+    /// The first line that is not older than this, microseconds since the Unix epoch.
+    Time(i64),
+}
+
+impl Aim {
+    /// From when on lines are to be loaded; none: all.
+    pub(crate) const fn since_us(&self) -> Option<i64> {
+        match self {
+            Self::Oldest => None,
+            Self::Line { from_us, .. } | Self::Time(from_us) => Some(*from_us),
+        }
+    }
 }
 
 /// A filter that is being typed.

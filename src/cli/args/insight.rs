@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::{
-    cli::render::patterns::Since,
-    model::{command::ServiceRef, level::Level},
+    cli::args::level,
+    model::{command::ServiceRef, level::Level, pattern::Since},
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -54,10 +54,6 @@ pub struct Patterns {
     /// JSON
     #[arg(long)]
     pub json: bool,
-}
-
-fn level(word: &str) -> Result<Level, String> {
-    Level::of_word(word).ok_or_else(|| format!("\"{word}\" is no level: {}", Level::ALL.map(Level::label).join(", ")))
 }
 
 /// `cas insight templates`.

@@ -21,6 +21,9 @@ use crate::{
     },
 };
 
+/// Columns of a time: `2026-11-22T10:00:00.000`.
+const TIME: usize = 23;
+
 /// How a line begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prefix {
@@ -75,8 +78,8 @@ pub struct OneLine {
     pub run: RunId,
     /// Its number among the lines of the service from there.
     pub seq: u64,
-    /// When it was read, microseconds since the Unix epoch.
-    pub wall_us: i64,
+    /// When it was read, microseconds since the Unix epoch; none where a line of a file, and all before it, tell no time.
+    pub wall_us: Option<i64>,
     /// From which descriptor.
     pub stream: Stream,
     /// The physical line goes on.
@@ -94,7 +97,7 @@ impl OneLine {
             source: batch.source.clone(),
             run: batch.run,
             seq: batch.first_seq + index as u64,
-            wall_us: batch.wall_us,
+            wall_us: Some(batch.wall_us),
             stream: line.stream,
             continued: line.continued,
             text: batch.text_of(line).to_owned(),
@@ -179,7 +182,8 @@ impl LogPrinter {
     fn begin(&self, out: &mut String, line: &OneLine) {
         out.push_str(&self.prefix(&line.service));
         if self.look.timestamps {
-            let time = self.look.zone.show(line.wall_us, "%Y-%m-%dT%H:%M:%S%.3f");
+            let shown = line.wall_us.map(|at| self.look.zone.show(at, "%Y-%m-%dT%H:%M:%S%.3f"));
+            let time = format!("{:TIME$}", shown.as_deref().unwrap_or("-"));
             out.push_str(&self.look.paint.text(Tone::Dim, &time));
             out.push(' ');
         }
@@ -235,12 +239,12 @@ fn as_json(line: &OneLine, look: &LogLook) -> String {
     let parsed = look.formats.parse(&plain);
     let mut object = match look.files.iter().find(|(known, _)| *known == line.service) {
         Some((_, file)) => json!({
-            "at": (line.wall_us != 0).then(|| rfc3339(line.wall_us)),
+            "at": line.wall_us.map(rfc3339),
             "file": file,
             "line": line.seq + 1,
         }),
         None => json!({
-            "at": rfc3339(line.wall_us),
+            "at": line.wall_us.map(rfc3339),
             "project": line.service.project,
             "service": line.service.service,
             "run": line.run,

@@ -11,7 +11,7 @@ use crate::{
     },
     model::{
         level::Level,
-        pattern::{NewSince, Pattern, ServicePatterns},
+        pattern::{NewSince, Pattern, ServicePatterns, Since},
         time::Timestamp,
         time::short_duration,
     },
@@ -33,25 +33,9 @@ pub struct Wanted {
     pub top: Option<usize>,
 }
 
-/// Since when something is new.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Since {
-    /// Since the present run began
-    Restart,
-    /// Since it was first started from what it is started from now
-    Deployment,
-    /// Since the last full hour in which it was well
-    Healthy,
-}
-
 impl Wanted {
     fn takes(self, pattern: &Pattern) -> bool {
-        let NewSince { restart, deployment, healthy_hour } = pattern.new_since;
-        let is_new = self.new.is_none_or(|since| match since {
-            Since::Restart => restart,
-            Since::Deployment => deployment,
-            Since::Healthy => healthy_hour,
-        });
+        let is_new = self.new.is_none_or(|since| pattern.new_since.is(since));
         is_new && self.level.is_none_or(|level| pattern.level >= Some(level))
     }
 
@@ -62,16 +46,17 @@ impl Wanted {
             service.patterns.retain(|pattern| self.takes(pattern));
         }
         let Some(top) = self.top else { return };
-        let mut order: Vec<_> = all.iter().flat_map(|service| service.patterns.iter().map(Pattern::order)).collect();
-        order.sort_unstable();
-        let Some(last) = order.get(top).copied() else { return };
-        let mut left = top;
-        for service in all {
-            service.patterns.retain(|pattern| {
-                let stays = left > 0 && pattern.order() <= last;
-                left -= usize::from(stays);
-                stays
-            });
+        // Of equals in two services that of the first, as in the table.
+        let order = |place: usize, pattern: &Pattern| (pattern.order(), place);
+        let mut all_in_order: Vec<_> = all
+            .iter()
+            .enumerate()
+            .flat_map(|(place, service)| service.patterns.iter().map(move |pattern| order(place, pattern)))
+            .collect();
+        all_in_order.sort_unstable();
+        let Some(first_out) = all_in_order.get(top).copied() else { return };
+        for (place, service) in all.iter_mut().enumerate() {
+            service.patterns.retain(|pattern| order(place, pattern) < first_out);
         }
     }
 }
@@ -201,7 +186,49 @@ fn ago(then_us: i64, now_us: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{rate, trend};
+    use super::{Wanted, rate, trend};
+    use crate::model::pattern::{Marks, NewSince, Pattern, ServicePatterns};
+
+    #[test]
+    fn the_first_of_all_services_are_those_of_the_table_also_where_several_are_equal() {
+        let pattern = |id, count| Pattern {
+            id,
+            text: String::new(),
+            level: None,
+            count,
+            first_us: 0,
+            last_us: 0,
+            per_minute: 0.0,
+            usual_per_minute: None,
+            trend: Vec::new(),
+            example: String::new(),
+            new_since: NewSince::default(),
+        };
+        let service = |name: &str, patterns| ServicePatterns {
+            service: name.parse().unwrap(),
+            at_us: 0,
+            since_us: 0,
+            lines: 0,
+            dropped: 0,
+            learning: false,
+            marks: Marks::default(),
+            patterns,
+        };
+        let all = [
+            service("shop/db", vec![pattern(1, 5), pattern(2, 5), pattern(3, 1)]),
+            service("shop/web", vec![pattern(1, 5), pattern(2, 9)]),
+        ];
+        let first = |top| {
+            let mut kept = all.clone();
+            Wanted { top: Some(top), ..Wanted::default() }.keep(&mut kept);
+            kept.map(|of| of.patterns.iter().map(|pattern| pattern.id).collect::<Vec<_>>())
+        };
+        assert_eq!(first(0), [Vec::<u32>::new(), vec![]]);
+        assert_eq!(first(1), [vec![], vec![2_u32]]);
+        assert_eq!(first(2), [vec![1_u32], vec![2]]);
+        assert_eq!(first(3), [vec![1_u32], vec![2, 1]]);
+        assert_eq!(first(9), [vec![1_u32, 2, 3], vec![2, 1]]);
+    }
 
     #[test]
     fn an_hour_and_a_rate_take_few_columns() {

@@ -22,18 +22,7 @@ pub(in crate::cli) async fn df(
         Reach::Engine(reached) => reached,
         Reach::Nobody(_) => return Err(Failure::no_engine()),
     };
-    let disk = match reached.handle.query(Query::Disk).await? {
-        Answer::Disk(disk) => disk,
-        Answer::Unavailable(why) => return Err(Failure::failed(why)),
-        Answer::Logs(_)
-        | Answer::Entries(_)
-        | Answer::ShellContext { .. }
-        | Answer::Patterns(_)
-        | Answer::Found(_)
-        | Answer::LogFiles(_) => {
-            return Err(Failure::failed("the engine answered something else".to_owned()));
-        }
-    };
+    let Answer::Disk(disk) = reached.query(Query::Disk).await? else { return Err(Failure::odd_answer()) };
     let text = if args.json {
         json_document(&df::document(&disk))
     } else {

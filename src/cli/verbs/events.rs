@@ -94,26 +94,16 @@ pub(in crate::cli) fn newer(snapshot: &Snapshot, told: u64) -> impl Iterator<Ite
 
 /// Stored entries from before the picture's first.
 async fn older(ctx: &mut Context<'_>, reached: &Reached, snapshot: &Snapshot) -> Result<Vec<Entry>, Failure> {
-    match reached.handle.query(Query::Entries { limit: LIMIT }).await? {
-        Answer::Entries(mut entries) => {
-            // Numbers begin anew with each engine: an entry of this one is known by number and time together.
-            let shown =
-                |entry: &Entry| snapshot.timeline.iter().any(|other| other.seq == entry.seq && other.at == entry.at);
-            let first = snapshot.timeline.first().map_or(i64::MAX, |entry| entry.at.wall_us);
-            entries.retain(|entry| entry.at.wall_us <= first && !shown(entry) && reached.concerns(entry));
-            Ok(entries)
-        }
-        Answer::Unavailable(why) => {
-            ctx.say(&format!("cas: what happened before cannot be read: {}", text::plain(&why)));
-            Ok(Vec::new())
-        }
-        Answer::Logs(_)
-        | Answer::ShellContext { .. }
-        | Answer::Disk(_)
-        | Answer::Patterns(_)
-        | Answer::Found(_)
-        | Answer::LogFiles(_) => Ok(Vec::new()),
+    let answer = reached.handle.query(Query::Entries { limit: LIMIT }).await?;
+    if let Answer::Unavailable(why) = &answer {
+        ctx.say(&format!("cas: what happened before cannot be read: {}", text::plain(why)));
     }
+    let Answer::Entries(mut entries) = answer else { return Ok(Vec::new()) };
+    // Numbers begin anew with each engine: an entry of this one is known by number and time together.
+    let shown = |entry: &Entry| snapshot.timeline.iter().any(|other| other.seq == entry.seq && other.at == entry.at);
+    let first = snapshot.timeline.first().map_or(i64::MAX, |entry| entry.at.wall_us);
+    entries.retain(|entry| entry.at.wall_us <= first && !shown(entry) && reached.concerns(entry));
+    Ok(entries)
 }
 
 struct Teller {

@@ -49,20 +49,13 @@ pub(in crate::cli) async fn exec(
             format!("\"cas start {}\" first", service.service),
         ));
     }
-    match reached.handle.query(Query::ShellContext { service: service.clone() }).await? {
-        Answer::ShellContext { working_dir, mut environment, secrets: _ } => {
-            environment.push(("CAS_SERVICE".to_owned(), service.to_string()));
-            let code = outside.execute_beside(&working_dir, &environment, &exec.command).map_err(Failure::failed)?;
-            Ok(ended(code))
-        }
-        Answer::Unavailable(why) => Err(Failure::failed(why)),
-        Answer::Logs(_)
-        | Answer::Entries(_)
-        | Answer::Disk(_)
-        | Answer::Patterns(_)
-        | Answer::Found(_)
-        | Answer::LogFiles(_) => Err(Failure::failed("the engine answered something else".to_owned())),
-    }
+    let query = Query::ShellContext { service: service.clone() };
+    let Answer::ShellContext { working_dir, mut environment, secrets: _ } = reached.query(query).await? else {
+        return Err(Failure::odd_answer());
+    };
+    environment.push(("CAS_SERVICE".to_owned(), service.to_string()));
+    let code = outside.execute_beside(&working_dir, &environment, &exec.command).map_err(Failure::failed)?;
+    Ok(ended(code))
 }
 
 async fn in_running(outside: &impl Outside, container: &ContainerView, command: &[String]) -> Result<Outcome, Failure> {

@@ -39,11 +39,12 @@ pub(in crate::cli) async fn insight(
 
 fn templates(ctx: &mut Context<'_>, templates: &Templates) -> Result<Outcome, Failure> {
     let mined = if templates.file.as_os_str() == "-" {
-        mine(&mut *ctx.stdin, "standard input", templates.csv)?
+        let mut source = source::unpacked(&mut *ctx.stdin).map_err(|error| source::cannot(None, &error))?;
+        mine(&mut *source, None, templates.csv)?
     } else {
         let path = ctx.cwd.join(&templates.file);
         let name = shown_path(&path, &ctx.cwd).display().to_string();
-        mine(&mut *source::open(&path, &name, "templates are learnt from one file")?, &name, templates.csv)?
+        mine(&mut *source::open(&path, &name, "templates are learnt from one file")?, Some(&name), templates.csv)?
     };
     show(ctx, templates, &mined)?;
     Ok(Outcome::Ok)
@@ -106,10 +107,10 @@ fn pack(mut number: u32, out: &mut Vec<u8>) {
 }
 
 /// Learns the templates of all lines of `source`; `keep`: remembers which line has which.
-fn mine(source: &mut dyn BufRead, name: &str, keep: bool) -> Result<Mined, Failure> {
-    let cannot = |error: io::Error| Failure::new(Outcome::Failed, format!("{name} cannot be read to its end: {error}"));
+fn mine(source: &mut dyn BufRead, file: Option<&str>, keep: bool) -> Result<Mined, Failure> {
+    let cannot = |error: io::Error| source::cannot(file, &error);
     let sample = sample(source).map_err(cannot)?;
-    source::refuse_binary(&sample, name, "cas insight templates -")?;
+    source::refuse_binary(&sample, file, "cas insight templates -")?;
     let bare: Vec<String> = sample.iter().map(|line| plain(&String::from_utf8_lossy(line)).into_owned()).collect();
     let header = Header::learn(bare.iter().map(String::as_bytes));
     let mut mined = Mined { miner: Miner::new(Settings::default()), lines: 0, packed: Vec::new() };

@@ -28,17 +28,8 @@ pub(in crate::cli) async fn log_files(
     };
     let snapshot = reached.snapshot();
     let wanted: Vec<ServiceId> = select::in_picture(&args.services, &ids(&snapshot), &snapshot)?;
-    let mut files = match reached.handle.query(Query::LogFiles { service: None }).await? {
-        Answer::LogFiles(files) => files,
-        Answer::Unavailable(why) => return Err(Failure::failed(why)),
-        Answer::Logs(_)
-        | Answer::Entries(_)
-        | Answer::ShellContext { .. }
-        | Answer::Disk(_)
-        | Answer::Patterns(_)
-        | Answer::Found(_) => {
-            return Err(Failure::failed("the engine answered something else".to_owned()));
-        }
+    let Answer::LogFiles(mut files) = reached.query(Query::LogFiles { service: None }).await? else {
+        return Err(Failure::odd_answer());
     };
     files.retain(|file| wanted.contains(&file.service));
     let text = if args.json {

@@ -10,10 +10,10 @@ use std::{
 
 use regex::Regex;
 
-use super::{Place, load, reach::Reach};
+use super::{Place, load, patterns, reach::Reach};
 use crate::{
     cli::{
-        args::{LineLook, Logs},
+        args::{LineLook, Logs, Template},
         context::Context,
         link::LinkWatch,
         outcome::{Failure, Outcome},
@@ -28,7 +28,10 @@ use crate::{
         handle::{Handle, LogSubscription},
         peer,
     },
-    insight::{entry::Formats, filter::Filter},
+    insight::{
+        entry::Formats,
+        filter::{Filter, Term},
+    },
     model::{
         ids::{RunId, ServiceId},
         log::{LogBatch, LogNews, Source},
@@ -82,6 +85,14 @@ pub(in crate::cli) async fn logs(
     let named: Vec<_> = logs.services.iter().chain(&logs.more_services).cloned().collect();
     let wanted = select::spelled_out(&named, &copies);
     let services = select::services(&wanted, &known)?;
+    let template = match &logs.template {
+        Some(Template::Pattern(id, _)) => {
+            Some(patterns::lines_of(outside, handle.as_ref(), &file, &services, *id).await?)
+        }
+        Some(Template::Text(term)) => Some(term.clone()),
+        None => None,
+    };
+    let sought = sought(logs, template);
     let now = outside.now();
     let (known, secrets) =
         known_values(handle.as_ref().filter(|_| !logs.raw && place.access == Access::Full), &services).await?;
@@ -91,7 +102,7 @@ pub(in crate::cli) async fn logs(
         since_us: logs.since.map(|when| when.wall_us(now)),
         until_us: logs.until.map(|when| when.wall_us(now)),
         // Of which lines match nobody knows before they are read.
-        tail: logs.tail.filter(|_| sought(logs).is_everything()),
+        tail: logs.tail.filter(|_| sought.is_everything()),
         raw: logs.raw,
         known,
         secrets,
@@ -99,7 +110,7 @@ pub(in crate::cli) async fn logs(
     let told = if logs.raw { Some(raw(outside, handle.as_ref(), &services).await?) } else { None };
     // Subscribe first, then read what there is: nothing falls between.
     let feed = handle.as_ref().map(|handle| handle.logs.subscribe());
-    let mut reader = Reader::new(look(ctx, services, &logs.lines, logs, formats), &extent, sought(logs), logs.tail);
+    let mut reader = Reader::new(look(ctx, services, &logs.lines, logs, formats), &extent, sought, logs.tail);
     reader.stored(ctx, outside, &extent)?;
     match (&handle, told) {
         (_, Some(batches)) => batches.iter().try_for_each(|batch| reader.take_and_write(ctx, batch))?,
@@ -128,8 +139,8 @@ fn look(ctx: &Context<'_>, services: Vec<ServiceId>, lines: &LineLook, logs: &Lo
 }
 
 /// What is asked for.
-pub(super) fn sought(logs: &Logs) -> Sought {
-    let terms = logs.filters.iter().chain(&logs.template).cloned().collect();
+pub(super) fn sought(logs: &Logs, template: Option<Term>) -> Sought {
+    let terms = logs.filters.iter().cloned().chain(template).collect();
     Sought { grep: logs.grep.clone(), filter: Filter::new(terms, logs.level), context: logs.context }
 }
 
@@ -158,22 +169,13 @@ async fn known_values(
     let (mut known, mut given) = (BTreeMap::new(), SecretValues::default());
     let Some(handle) = handle else { return Ok((known, given)) };
     for service in services {
-        match handle.query(Query::ShellContext { service: service.clone() }).await? {
-            Answer::ShellContext { environment, secrets, .. } => {
-                given.0.extend(secrets.0);
-                for (name, value) in environment {
-                    // Several services may have another value of the same name.
-                    let name = if known.contains_key(&name) { format!("{name}_{}", known.len()) } else { name };
-                    known.insert(name, value);
-                }
-            }
-            Answer::Logs(_)
-            | Answer::Entries(_)
-            | Answer::Disk(_)
-            | Answer::Patterns(_)
-            | Answer::Found(_)
-            | Answer::LogFiles(_)
-            | Answer::Unavailable(_) => {}
+        let answer = handle.query(Query::ShellContext { service: service.clone() }).await?;
+        let Answer::ShellContext { environment, secrets, .. } = answer else { continue };
+        given.0.extend(secrets.0);
+        for (name, value) in environment {
+            // Several services may have another value of the same name.
+            let name = if known.contains_key(&name) { format!("{name}_{}", known.len()) } else { name };
+            known.insert(name, value);
         }
     }
     Ok((known, given))
@@ -201,16 +203,12 @@ async fn raw(
         };
         return outside.note(entry).map(|()| Vec::new()).map_err(Failure::failed);
     };
-    match handle.query(Query::RawLogs { service, origin: Origin::Cli, asker: Some(asker) }).await? {
-        Answer::Logs(batches) => Ok(batches),
-        Answer::Unavailable(why) => Err(Failure::new(Outcome::Refused, why)),
-        Answer::Entries(_)
-        | Answer::ShellContext { .. }
-        | Answer::Disk(_)
-        | Answer::Patterns(_)
-        | Answer::Found(_)
-        | Answer::LogFiles(_) => Err(Failure::failed("the engine answered something else".to_owned())),
+    let answer = handle.query(Query::RawLogs { service, origin: Origin::Cli, asker: Some(asker) }).await?;
+    if let Answer::Unavailable(why) = answer {
+        return Err(Failure::new(Outcome::Refused, why));
     }
+    let Answer::Logs(batches) = answer else { return Err(Failure::odd_answer()) };
+    Ok(batches)
 }
 
 /// Writes a line, and what tells that others were left out before it.
@@ -262,19 +260,12 @@ impl Reader {
     }
 
     async fn remembered(&mut self, ctx: &mut Context<'_>, handle: &Handle) -> Result<(), Failure> {
-        match handle.query(Query::Logs { service: None }).await? {
-            Answer::Logs(batches) => {
-                batches.iter().try_for_each(|batch| self.take_and_write(ctx, batch))?;
-            }
-            Answer::Unavailable(why) => ctx.say(&format!("cas: {}", text::plain(&why))),
-            Answer::Entries(_)
-            | Answer::ShellContext { .. }
-            | Answer::Disk(_)
-            | Answer::Patterns(_)
-            | Answer::Found(_)
-            | Answer::LogFiles(_) => {}
+        let answer = handle.query(Query::Logs { service: None }).await?;
+        if let Answer::Unavailable(why) = &answer {
+            ctx.say(&format!("cas: {}", text::plain(why)));
         }
-        Ok(())
+        let Answer::Logs(batches) = answer else { return Ok(()) };
+        batches.iter().try_for_each(|batch| self.take_and_write(ctx, batch))
     }
 
     fn take_and_write(&mut self, ctx: &mut Context<'_>, batch: &LogBatch) -> Result<(), Failure> {

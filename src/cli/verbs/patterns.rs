@@ -1,5 +1,7 @@
 //! `cas insight patterns`: what an engine has learnt of the output of services, or what the last one has kept.
 
+use std::path::Path;
+
 use super::{
     Place, ids, load,
     reach::{Reach, Reached},
@@ -14,7 +16,10 @@ use crate::{
         render::{json_document, patterns as forms},
         select,
     },
+    host::handle::Handle,
+    insight::filter::{TEMPLATE, Term},
     model::{
+        ids::ServiceId,
         pattern::ServicePatterns,
         query::{Answer, Query},
     },
@@ -54,14 +59,42 @@ async fn learnt(reached: &Reached, wanted: &Patterns) -> Result<Vec<ServicePatte
     if services.is_empty() {
         return Ok(Vec::new());
     }
-    match reached.handle.query(Query::Patterns { services }).await? {
-        Answer::Patterns(patterns) => Ok(patterns),
-        Answer::Unavailable(why) => Err(Failure::failed(why)),
-        Answer::Logs(_)
-        | Answer::Entries(_)
-        | Answer::ShellContext { .. }
-        | Answer::Disk(_)
-        | Answer::Found(_)
-        | Answer::LogFiles(_) => Err(Failure::failed("the engine answered something else".to_owned())),
+    let Answer::Patterns(patterns) = reached.query(Query::Patterns { services }).await? else {
+        return Err(Failure::odd_answer());
+    };
+    Ok(patterns)
+}
+
+/// What finds the lines of the pattern that has this id among those of the services.
+pub(super) async fn lines_of(
+    outside: &impl Outside,
+    handle: Option<&Handle>,
+    file: &Path,
+    services: &[ServiceId],
+    id: u32,
+) -> Result<Term, Failure> {
+    let known = match handle {
+        Some(handle) => {
+            let reached = Reached { handle: handle.clone(), project: None };
+            let query = Query::Patterns { services: services.to_vec() };
+            let Answer::Patterns(known) = reached.query(query).await? else { return Err(Failure::odd_answer()) };
+            known
+        }
+        None => outside.stored_patterns(file, services).map_err(Failure::failed)?,
+    };
+    let of_services = known.iter().filter(|known| services.contains(&known.service));
+    let named = of_services.flat_map(|known| known.patterns.iter().map(move |pattern| (&known.service, pattern)));
+    let mut named: Vec<_> = named.filter(|(_, pattern)| pattern.id == id).collect();
+    named.dedup_by(|one, other| one.1.text == other.1.text);
+    let hint = "cas insight patterns --json has the ids, service by service";
+    match named.as_slice() {
+        [(_, pattern)] => Term::parse(&format!("{TEMPLATE}{}", pattern.text)).ok_or_else(|| {
+            Failure::with_hint(Outcome::NotFound, format!("pattern {id} has no text to find its lines by"), hint)
+        }),
+        [] => Err(Failure::with_hint(Outcome::NotFound, format!("there is no pattern {id}"), hint)),
+        [(one, _), (other, _), ..] => {
+            let why = format!("pattern {id} is another one of {one} than of {other}: name one service");
+            Err(Failure::with_hint(Outcome::NotFound, why, hint))
+        }
     }
 }

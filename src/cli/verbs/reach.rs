@@ -18,6 +18,7 @@ use crate::{
         command::{Command, ServiceRef, Starts, Targets},
         ids::{ProjectName, ServiceId},
         policy::{Consent, Reply},
+        query::{Answer, Query},
         service::BaseEnvironment,
         snapshot::{ProjectView, Snapshot},
         timeline::Entry,
@@ -49,6 +50,12 @@ impl Reached {
     pub(in crate::cli) fn on(handle: Handle, file: &Path) -> Self {
         let project = open_project(&handle.snapshot(), file).map(|project| project.name.clone());
         Self { handle, project }
+    }
+
+    /// Asks the engine; that it cannot answer is a failure.
+    pub(in crate::cli) async fn query(&self, query: Query) -> Result<Answer, Failure> {
+        let answer = self.handle.query(query).await?;
+        if let Answer::Unavailable(why) = answer { Err(Failure::failed(why)) } else { Ok(answer) }
     }
 
     fn is_about(&self, project: &ProjectName) -> bool {

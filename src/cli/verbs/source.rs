@@ -21,6 +21,9 @@ const BUFFER: usize = 128 * 1024;
 const GZIP: [u8; 2] = [0x1F, 0x8B];
 const ZSTD: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
+/// What standard input is called.
+const STDIN: &str = "standard input";
+
 /// Opens a file; what is compressed is unpacked as it is read. `one_file` says in an error why a directory is none.
 ///
 /// # Errors
@@ -41,7 +44,7 @@ pub(super) fn open(path: &Path, name: &str, one_file: &str) -> Result<Box<dyn Bu
             "look at its owner and mode: ls -l",
         )
     })?;
-    unpacked(BufReader::with_capacity(BUFFER, file)).map_err(|error| cannot(name, &error))
+    unpacked(BufReader::with_capacity(BUFFER, file)).map_err(|error| cannot(Some(name), &error))
 }
 
 /// The lines of a source, unpacked where they are compressed.
@@ -67,9 +70,9 @@ pub(super) fn unpacked<'s>(mut source: impl BufRead + 's) -> io::Result<Box<dyn 
     Ok(Box::new(source))
 }
 
-/// What is said where reading ends early.
-pub(super) fn cannot(name: &str, error: &io::Error) -> Failure {
-    Failure::new(Outcome::Failed, format!("{name} cannot be read to its end: {error}"))
+/// What is said where reading ends early, of a file or (none) standard input.
+pub(super) fn cannot(file: Option<&str>, error: &io::Error) -> Failure {
+    Failure::new(Outcome::Failed, format!("{} cannot be read to its end: {error}", file.unwrap_or(STDIN)))
 }
 
 /// Reads a line without its end, and of a long one only its beginning; false at the end of the source.
@@ -104,22 +107,27 @@ pub(super) fn read_line(source: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Res
     Ok(any)
 }
 
-/// Says what a file is that holds no lines of text; `command` reads standard input.
+/// Says what a file, or (none) standard input is that holds no lines of text; `command` reads standard input.
 ///
 /// # Errors
 /// It is none.
-pub(super) fn refuse_binary(sample: &[Vec<u8>], name: &str, command: &str) -> Result<(), Failure> {
+pub(super) fn refuse_binary(sample: &[Vec<u8>], file: Option<&str>, command: &str) -> Result<(), Failure> {
     let bytes = || sample.iter().flatten();
-    let refused = |what: &str, hint: String| {
-        Err(Failure::with_hint(Outcome::Failed, format!("{name} is {what}, so it has no lines that can be read"), hint))
+    let refused = |what: &str, program: &str| {
+        let why = format!("{} is {what}, so it has no lines that can be read", file.unwrap_or(STDIN));
+        let hint = match file {
+            Some(name) => format!("{program} {name} | {command}"),
+            None => format!("… | {program} | {command}"),
+        };
+        Err(Failure::with_hint(Outcome::Failed, why, hint))
     };
     let first = sample.first().map_or(&[][..], Vec::as_slice);
     if first.starts_with(&[0xFF, 0xFE]) || first.starts_with(&[0xFE, 0xFF]) {
-        return refused("in UTF-16", format!("iconv -f UTF-16 -t UTF-8 {name} | {command}"));
+        return refused("in UTF-16", "iconv -f UTF-16 -t UTF-8");
     }
     let control = bytes().filter(|byte| byte.is_ascii_control() && !matches!(byte, b'\t' | b'\r' | 0x1B)).count();
     if control * CONTROL_SHARE > bytes().count() {
-        return refused("binary data", format!("strings {name} | {command}"));
+        return refused("binary data", "strings");
     }
     Ok(())
 }

@@ -108,12 +108,7 @@ impl Cut {
     pub fn take_leads(&mut self, later: [Lead; STREAMS]) {
         for (stream, lead) in later.into_iter().enumerate() {
             match self.last[stream].and_then(|last| self.entries.get_mut(last)) {
-                Some(entry) => {
-                    entry.lines = entry.lines.saturating_add(lead.lines);
-                    if lead.is_hit && entry.standing != Standing::Out {
-                        entry.standing = Standing::Hit;
-                    }
-                }
+                Some(entry) => entry.grow(lead.lines, lead.is_hit),
                 None => self.leads[stream] = self.leads[stream].with(lead),
             }
         }

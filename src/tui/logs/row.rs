@@ -35,6 +35,14 @@ pub struct EntryRow {
 }
 
 impl EntryRow {
+    /// So many more lines belong to it; `is_hit`: one of them is what is looked for.
+    pub fn grow(&mut self, lines: u16, is_hit: bool) {
+        self.lines = self.lines.saturating_add(lines);
+        if is_hit && self.standing != Standing::Out {
+            self.standing = Standing::Hit;
+        }
+    }
+
     /// What tells it from every other entry.
     #[must_use]
     pub const fn key(self) -> EntryKey {

@@ -138,6 +138,14 @@ impl Past {
         self.bytes -= gone.iter().map(|batch| batch.weight()).sum::<usize>();
         gone
     }
+
+    fn forget_before(&mut self, serial: u64) -> Vec<Arc<LogBatch>> {
+        let count = usize::try_from(serial.saturating_sub(self.first)).unwrap_or(usize::MAX).min(self.batches.len());
+        let gone: Vec<_> = self.batches.drain(..count).collect();
+        self.first += count as u64;
+        self.bytes -= gone.iter().map(|batch| batch.weight()).sum::<usize>();
+        gone
+    }
 }
 
 /// What became of a batch.
@@ -167,18 +175,19 @@ pub struct LogStore {
     next_serial: u64,
     per_service: usize,
     total: usize,
+    most_past: usize,
 }
 
 impl Default for LogStore {
     fn default() -> Self {
-        Self::bounded(PER_SERVICE_BYTES, TOTAL_BYTES)
+        Self::bounded(PER_SERVICE_BYTES, TOTAL_BYTES, PAST_BYTES)
     }
 }
 
 impl LogStore {
-    /// Nothing yet, and never more than so many bytes per source of a service and in total (but always the newest batch).
+    /// Nothing yet, and never more than so many bytes per source of a service and in total (but always the newest batch), nor of what is loaded from the store.
     #[must_use]
-    pub fn bounded(per_service: usize, total: usize) -> Self {
+    pub fn bounded(per_service: usize, total: usize, most_past: usize) -> Self {
         Self {
             rings: Vec::new(),
             slots: HashMap::new(),
@@ -187,6 +196,7 @@ impl LogStore {
             past: Past::default(),
             per_service,
             total,
+            most_past,
         }
     }
 
@@ -308,15 +318,26 @@ impl LogStore {
         self.past.take(batches, towards)
     }
 
-    /// Bytes that were loaded from the store, about.
+    /// Whether more was loaded from the store than may be.
     #[must_use]
-    pub const fn past_bytes(&self) -> usize {
-        self.past.bytes
+    pub const fn past_is_too_much(&self) -> bool {
+        self.past.bytes > self.most_past
+    }
+
+    /// What was loaded from the store, in the order of time.
+    #[must_use]
+    pub fn past(&self) -> impl DoubleEndedIterator<Item = &Arc<LogBatch>> {
+        self.past.batches.iter()
     }
 
     /// Lets go of what was loaded from the store, from this serial on; the batches, the newest first.
     pub fn forget_past_from(&mut self, serial: u64) -> Vec<Arc<LogBatch>> {
         self.past.forget_from(serial)
+    }
+
+    /// Lets go of what was loaded from the store before this serial; the batches, the oldest first.
+    pub fn forget_past_before(&mut self, serial: u64) -> Vec<Arc<LogBatch>> {
+        self.past.forget_before(serial)
     }
 
     /// Lets go of all that was loaded from the store.

@@ -88,16 +88,34 @@ impl Tally {
         }
         counts
     }
+}
 
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        self.0.clear();
-    }
+/// Stretches of equal width that begin at round times, so that they stay where they are while time goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scale {
+    /// Where the first begins, seconds since the Unix epoch.
+    pub from: u32,
+    /// Seconds of each.
+    pub width: u32,
+    /// How many there are.
+    pub bins: usize,
+}
+
+/// At most so many stretches, that hold all from `from` to `until`.
+#[must_use]
+pub fn scale(from: u32, until: u32, most: usize) -> Scale {
+    let of = |bins: usize| {
+        let width = bin_width(until.saturating_sub(from), bins);
+        let from = from - from % width;
+        Scale { from, width, bins: until.saturating_sub(from).div_ceil(width) as usize }
+    };
+    // What the first begins earlier may take one more at the end.
+    let fitting = of(most);
+    if fitting.bins > most { of(most.saturating_sub(1)) } else { fitting }
 }
 
 /// Seconds of one stretch, of those that people think in, so that `bins` of them hold `span` seconds.
-#[must_use]
-pub fn bin_width(span: u32, bins: usize) -> u32 {
+fn bin_width(span: u32, bins: usize) -> u32 {
     const WIDTHS: [u32; 19] =
         [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 604_800];
     let least = span.div_ceil(u32::try_from(bins.max(1)).unwrap_or(u32::MAX)).max(1);
@@ -106,7 +124,7 @@ pub fn bin_width(span: u32, bins: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Count, Tally, bin_width};
+    use super::{Count, Scale, Tally, bin_width, scale};
     use crate::{
         model::level::Level,
         tui::logs::row::{EntryRow, Standing},
@@ -137,6 +155,18 @@ mod tests {
             tally.remove(row);
         }
         assert_eq!(tally.span(), None);
+    }
+
+    #[test]
+    fn stretches_begin_at_round_times_and_the_last_of_them_holds_the_newest_second() {
+        assert_eq!(scale(100, 160, 60), Scale { from: 100, width: 1, bins: 60 });
+        // 60 stretches of 10 s would hold it, if they began at 109.
+        assert_eq!(scale(109, 709, 60), Scale { from: 105, width: 15, bins: 41 });
+        for (from, until, most) in [(1, 1, 5), (7, 86_399, 48), (59, 3601, 60), (3, 9, 1), (119, 720, 61)] {
+            let Scale { from: begin, width, bins } = scale(from, until, most);
+            let end = begin + width * u32::try_from(bins).unwrap();
+            assert!(begin <= from && end >= until && bins <= most.max(1), "{from} {until} {most}");
+        }
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! Which rows are shown, kept up to date as lines come and go. A new filter is applied newest first and a bounded
 //! piece at a time ([`LogView::work`]), so that a key never waits for a full ring.
 
+mod events;
+mod past;
+
 use std::{
     collections::{BTreeMap, BinaryHeap, HashMap, VecDeque},
     sync::Arc,
@@ -16,7 +19,6 @@ use crate::{
     insight::{entry::Formats, filter::Filter},
     model::{
         log::{LogBatch, Source},
-        log_search::Towards,
         timeline::{Entry, Severity},
     },
 };
@@ -141,8 +143,8 @@ pub struct LogView {
     lines: [usize; 2],
     /// By number, while rows speak of them.
     events: BTreeMap<u64, Arc<Entry>>,
-    /// Events that are older than the rows that are there, oldest first.
-    earlier: Vec<Arc<Entry>>,
+    /// Events that stand where no lines were loaded yet, oldest first.
+    unplaced: VecDeque<Arc<Entry>>,
     /// Number of the newest event that was looked at.
     newest_event: u64,
 }
@@ -162,7 +164,7 @@ impl Default for LogView {
             tally: Tally::default(),
             lines: [0; 2],
             events: BTreeMap::new(),
-            earlier: Vec::new(),
+            unplaced: VecDeque::new(),
             newest_event: 0,
         }
     }
@@ -179,12 +181,12 @@ impl LogView {
             .filter(|(ring, _)| wanted.scope.has(&ring.service))
             .filter_map(|(ring, slot)| Some((ring.newest()?.serial, slot)))
             .collect();
-        let earlier = timeline.iter().filter(|entry| wanted.takes_event(entry)).cloned().collect();
+        let mut unplaced: Vec<_> = timeline.iter().filter(|entry| wanted.takes_event(entry)).cloned().collect();
+        // A clock may have been set back.
+        unplaced.sort_by_key(|entry| entry.at.wall_us);
         let newest_event = timeline.last().map_or(0, |entry| entry.seq);
-        *self = Self { wanted, formats, backlog, earlier, newest_event, ..Self::default() };
-        if self.backlog.is_empty() {
-            self.place_events(i64::MIN);
-        }
+        *self = Self { wanted, formats, backlog, unplaced: unplaced.into(), newest_event, ..Self::default() };
+        self.place_where_memory_begins(store);
     }
 
     /// Recognises lines by these formats from the next [`Self::show`] on.
@@ -235,6 +237,12 @@ impl LogView {
         self.live - i64::from(self.gap) - i64::try_from(self.past.len()).unwrap_or(i64::MAX)
     }
 
+    /// Number of the first row of what is in memory.
+    #[must_use]
+    pub const fn live(&self) -> i64 {
+        self.live
+    }
+
     /// Number of the last row; below [`Self::first`] while there is none.
     #[must_use]
     pub fn last(&self) -> i64 {
@@ -283,10 +291,10 @@ impl LogView {
 
     /// The number of the next row after `from`, in steps of `step`, that is so.
     #[must_use]
-    pub fn look(&self, from: i64, step: i64, is_so: impl Fn(Row) -> bool) -> Option<i64> {
+    pub fn look(&self, from: i64, step: i64, is_so: impl Fn(i64, Row) -> bool) -> Option<i64> {
         let mut number = from + step;
         while let Some(row) = self.row(number) {
-            if is_so(row) {
+            if is_so(number, row) {
                 return Some(number);
             }
             number += step;
@@ -298,7 +306,7 @@ impl LogView {
     pub fn work(&mut self, store: &LogStore, budget: usize) -> bool {
         let mut done = 0;
         while done < budget {
-            let Some((serial, slot)) = self.backlog.pop() else { return false };
+            let Some((serial, slot)) = self.backlog.pop() else { break };
             if let Some(held) = store.rings().get(slot as usize).and_then(|ring| ring.before(serial)) {
                 self.backlog.push((held.serial, slot));
             }
@@ -308,16 +316,8 @@ impl LogView {
             let batch = Arc::clone(batch);
             self.cut_older(store, &batch, slot, serial);
         }
+        self.place_where_memory_begins(store);
         self.is_behind()
-    }
-
-    /// Puts what happened later than `wall_us`, and is not among the rows yet, in front of them.
-    fn place_events(&mut self, wall_us: i64) {
-        while let Some(entry) = self.earlier.pop_if(|entry| entry.at.wall_us > wall_us) {
-            self.rows.push_front(Row::Event { seq: entry.seq });
-            self.live -= 1;
-            self.events.insert(entry.seq, entry);
-        }
     }
 
     fn put_front(&mut self, row: Row) {
@@ -502,94 +502,6 @@ impl LogView {
         }
     }
 
-    /// Adds what has happened since it was last called; true where a row came.
-    pub fn follow_events(&mut self, timeline: &[Arc<Entry>]) -> bool {
-        let newest = timeline.last().map_or(0, |entry| entry.seq);
-        // Another engine counts anew.
-        let since = if newest < self.newest_event { 0 } else { self.newest_event };
-        self.newest_event = newest;
-        let mut news: Vec<_> = timeline.iter().rev().take_while(|entry| entry.seq > since).cloned().collect();
-        news.retain(|entry| self.wanted.takes_event(entry));
-        for entry in news.iter().rev() {
-            self.rows.push_back(Row::Event { seq: entry.seq });
-            self.events.insert(entry.seq, Arc::clone(entry));
-        }
-        !news.is_empty()
-    }
-
-    /// Puts what was loaded from the store in front of what is there, or, from the gap on, behind what was loaded before.
-    pub fn take_past(&mut self, store: &LogStore, serials: std::ops::Range<u64>, slots: &[u32], towards: Towards) {
-        let mut fronts: HashMap<u32, Front> = HashMap::new();
-        let mut rows = Vec::new();
-        for (serial, slot) in serials.zip(slots) {
-            let Some(batch) = store.batch(*slot, serial) else { continue };
-            // What came before the first batch is not known.
-            let is_known = fronts.contains_key(slot) || batch.first_seq == 0;
-            let front = fronts.entry(*slot).or_default();
-            let is_new = front.joints.enter(batch.run);
-            if is_new && is_known && !self.wanted.leaves_out() && batch.source == Source::Output {
-                rows.push(Row::Run { slot: *slot, serial });
-            }
-            let mut cut = cut(batch, (*slot, serial), &mut front.joints, &self.wanted.filter, &self.formats);
-            // Of what the store found, a line alone may be a part of an entry.
-            let orphans = Cut::orphans(std::mem::take(&mut cut.leads), batch, *slot, serial);
-            let is_shown = |entry: &EntryRow| !self.wanted.leaves_out() || entry.standing == Standing::Hit;
-            rows.extend(orphans.into_iter().chain(cut.entries).filter(is_shown).map(Row::Entry));
-        }
-        for entry in rows.iter().filter_map(|row| row.entry()) {
-            self.tally.add(entry);
-            self.lines[PAST] += entry.lines_meant();
-        }
-        match towards {
-            Towards::Older => rows.into_iter().rev().for_each(|row| self.past.push_front(row)),
-            Towards::Newer => self.past.extend(rows),
-        }
-    }
-
-    /// Whether something is left out between what was loaded from the store and what is in memory.
-    pub const fn set_gap(&mut self, gap: bool) {
-        self.gap = gap;
-    }
-
-    /// Whether something is left out there.
-    #[must_use]
-    pub const fn has_gap(&self) -> bool {
-        self.gap
-    }
-
-    /// Rows of what was loaded from the store.
-    #[must_use]
-    pub fn past_len(&self) -> usize {
-        self.past.len()
-    }
-
-    /// Lets go of what was loaded from the store from batch `serial` on.
-    pub fn drop_past_from(&mut self, serial: u64) {
-        while let Some(row) = self.past.pop_back_if(|row| row.place().is_none_or(|(_, of)| of >= serial)) {
-            if let Row::Entry(entry) = row {
-                self.tally.remove(entry);
-                self.lines[PAST] = self.lines[PAST].saturating_sub(entry.lines_meant());
-            }
-            self.gap = true;
-        }
-    }
-
-    /// The batch of the row in the middle of what was loaded from the store.
-    #[must_use]
-    pub fn middle_of_past(&self) -> Option<u64> {
-        let middle = self.past.len() / 2;
-        self.past.range(middle..).find_map(|row| row.place()).map(|(_, serial)| serial)
-    }
-
-    /// Lets go of all that was loaded from the store.
-    pub fn drop_past(&mut self) {
-        for entry in std::mem::take(&mut self.past).iter().filter_map(|row| row.entry()) {
-            self.tally.remove(entry);
-        }
-        self.lines[PAST] = 0;
-        self.gap = false;
-    }
-
     fn forget(&mut self, store: &LogStore) -> Dropped {
         let oldest = store.oldest_serials();
         let is_kept = |row: &Row| {
@@ -599,7 +511,7 @@ impl LogView {
         while let Some(row) = self.rows.pop_front_if(|row| !is_kept(row)) {
             self.live += 1;
             dropped.front += 1;
-            self.has_gone(row);
+            self.has_gone(row, LIVE);
         }
         let mut number = self.live;
         let mut gone = Vec::new();
@@ -613,20 +525,23 @@ impl LogView {
             kept
         });
         for row in gone {
-            self.has_gone(row);
+            self.has_gone(row, LIVE);
         }
         self.gap |= dropped.front > 0 && !self.past.is_empty();
         dropped
     }
 
-    fn has_gone(&mut self, row: Row) {
+    /// A row is none any more; `of`: among which it was.
+    fn has_gone(&mut self, row: Row, of: usize) {
         match row {
             Row::Entry(entry) => {
                 self.tally.remove(entry);
-                self.lines[LIVE] = self.lines[LIVE].saturating_sub(entry.lines_meant());
+                self.lines[of] = self.lines[of].saturating_sub(entry.lines_meant());
             }
             Row::Event { seq } => {
-                self.events.remove(&seq);
+                if let Some(entry) = self.events.remove(&seq) {
+                    self.keep_for_later(entry);
+                }
             }
             Row::Run { .. } | Row::Missed { .. } | Row::Gap => {}
         }

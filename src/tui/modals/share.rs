@@ -19,6 +19,11 @@ pub(crate) enum Part {
         /// Rows.
         rows: usize,
     },
+    /// Those that are marked.
+    Marked {
+        /// Rows.
+        rows: usize,
+    },
     /// All that are shown.
     All {
         /// Rows.
@@ -52,27 +57,29 @@ impl Target {
 #[derive(Debug, Clone)]
 pub(crate) struct Share {
     pub(crate) view: Viewport,
-    parts: [Part; 2],
-    is_pinned: bool,
+    parts: Vec<Part>,
 }
 
 impl Share {
     pub(crate) fn new(ui: &Ui) -> Self {
         let selected = selected_rows(ui);
         let rows = usize::try_from(selected.end() - selected.start() + 1).unwrap_or(0);
-        let is_pinned = ui.logs.position != LogPosition::Following;
-        Self {
-            view: Viewport::default(),
-            parts: [Part::Selected { rows }, Part::All { rows: ui.logs.view.len() }],
-            is_pinned,
+        let (selected, all) = (Part::Selected { rows }, Part::All { rows: ui.logs.view.len() });
+        // What is selected first, if anything is.
+        let mut parts = match ui.logs.position {
+            LogPosition::At { .. } => vec![selected, all],
+            LogPosition::Following => vec![all, selected],
+        };
+        let marked = ui.logs.marked_rows().count();
+        if marked > 0 {
+            parts.insert(1, Part::Marked { rows: marked });
         }
+        Self { view: Viewport::default(), parts }
     }
 
-    /// What can be chosen: what is selected first, if anything is.
+    /// What can be chosen.
     pub(crate) fn ways(&self) -> Vec<(Part, Target)> {
-        let [selected, all] = self.parts;
-        let order = if self.is_pinned { [selected, all] } else { [all, selected] };
-        order.into_iter().flat_map(|part| Target::ALL.map(|target| (part, target))).collect()
+        self.parts.iter().flat_map(|part| Target::ALL.map(|target| (*part, target))).collect()
     }
 
     /// What is to be done for what is chosen.
@@ -80,6 +87,7 @@ impl Share {
         let (part, target) = self.ways().get(self.view.selected()).copied()?;
         let text = match part {
             Part::Selected { .. } => text_of_rows(ui, selected_rows(ui)),
+            Part::Marked { .. } => text_of_rows(ui, ui.logs.marked_rows()),
             Part::All { .. } => text_of_rows(ui, ui.logs.view.first()..=ui.logs.view.last()),
         };
         if text.is_empty() {
@@ -109,6 +117,7 @@ fn name(ui: &Ui) -> String {
 pub(crate) fn row(ui: &Ui, (part, target): (Part, Target)) -> Line<'static> {
     let (what, rows) = match part {
         Part::Selected { rows } => ("what is selected", rows),
+        Part::Marked { rows } => ("what is marked", rows),
         Part::All { rows } => ("all that is shown", rows),
     };
     Line::from(vec![

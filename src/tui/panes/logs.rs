@@ -363,7 +363,7 @@ fn before(ui: &Ui, batch: &LogBatch, entry: EntryRow, is_first: bool) -> Vec<Spa
         spans.push(Span::styled(format!("{} ", cell(name, name_width(ui))), ui.theme.service(index)));
     }
     if let Some(line) = batch.lines.get(entry.line as usize) {
-        spans.push(entry::mark(ui, entry, line.stream, index));
+        spans.extend(entry::mark(ui, entry, line.stream, index, is_first));
     }
     if let Some(file) = batch.source.file() {
         let name = if is_first { file_name(file) } else { String::new() };

@@ -12,12 +12,12 @@ use crate::{
     model::{
         history::History,
         ids::ServiceId,
-        pattern::{NewSince, Pattern, TREND_MINUTES},
+        pattern::{NewSince, Pattern, Since, TREND_MINUTES},
     },
     tui::{
         format::{cell, clean, right_cell},
         theme::Role,
-        ui::{Pane, Since, Ui},
+        ui::{Pane, Ui},
         widgets::{sparkline::sparkline, units::Unit},
     },
 };
@@ -62,7 +62,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, ui: &Ui, area: Rect) {
 }
 
 fn title(ui: &Ui) -> Vec<Span<'static>> {
-    let mut spans = vec![Span::styled(format!(" {}", ui.patterns.since.label()), ui.ink())];
+    let mut spans = vec![Span::styled(format!(" {}", label(ui.patterns.since)), ui.ink())];
     if let [only] = ui.patterns.known.as_slice() {
         let index = ui.service_index(&only.service).unwrap_or(0);
         spans.insert(0, Span::styled(format!(" {}", only.service.service), ui.theme.service(index)));
@@ -97,7 +97,7 @@ fn nothing(frame: &mut Frame<'_>, ui: &Ui, content: Rect) {
         empty(frame, ui, content, "patterns cannot be had", trouble);
     } else if ui.patterns.known.iter().any(|known| !known.patterns.is_empty()) {
         let hint = "the key of the levels shows what is new since something else, Esc clears the filter";
-        empty(frame, ui, content, &format!("no pattern is {}", ui.patterns.since.label()), hint);
+        empty(frame, ui, content, &format!("no pattern is {}", label(ui.patterns.since)), hint);
     } else if ui.patterns.waits && ui.patterns.known.is_empty() {
         empty(frame, ui, content, "asking for patterns …", "");
     } else {
@@ -211,14 +211,12 @@ fn trend(pattern: &Pattern) -> String {
     sparkline(&history, TREND_MINUTES, TREND, None)
 }
 
-impl Since {
-    /// What is shown.
-    pub(crate) const fn label(self) -> &'static str {
-        match self {
-            Self::Ever => "all",
-            Self::Restart => "new since the last start",
-            Self::Deployment => "new since the last deployment",
-            Self::HealthyHour => "new since the last healthy hour",
-        }
+/// Which are shown.
+const fn label(since: Option<Since>) -> &'static str {
+    match since {
+        None => "all",
+        Some(Since::Restart) => "new since the last start",
+        Some(Since::Deployment) => "new since the last deployment",
+        Some(Since::HealthyHour) => "new since the last healthy hour",
     }
 }

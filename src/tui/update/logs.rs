@@ -1,6 +1,6 @@
 //! Output coming in, and keys of the logs.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{Motion, histogram, past, say};
 use crate::{
@@ -14,13 +14,13 @@ use crate::{
         action::{ListKey, LogsKey},
         layout::{Areas, inside},
         logs::{
-            row::{EntryRow, Row, Scope, Standing},
+            row::{EntryRow, Row, Standing},
             view::{Showing, Wanted},
         },
         message::UiEffect,
         modals::{Modal, share, text::TextKind},
         panes::logs::{content_area, row_height},
-        ui::{Earlier, LogPosition, Pane, TimeRange, Ui},
+        ui::{Earlier, Goal, LogPosition, Pane, TimeRange, Ui},
     },
 };
 
@@ -78,6 +78,9 @@ pub(super) fn act(ui: &mut Ui, action: LogsKey) -> Vec<UiEffect> {
             }
             toggle_anchor(ui);
         }
+        LogsKey::Bookmark => toggle_mark(ui),
+        LogsKey::NextBookmark => next_marked(ui, Motion::By(1)),
+        LogsKey::PreviousBookmark => next_marked(ui, Motion::By(-1)),
         LogsKey::Share => ui.modal = Some(Modal::Share(share::Share::new(ui))),
         LogsKey::ToggleWrap => {
             logs.wrap = !logs.wrap;
@@ -115,7 +118,7 @@ fn next_level(ui: &mut Ui) {
 pub(super) fn drop_last(ui: &mut Ui) -> bool {
     let logs = &mut ui.logs;
     logs.goal = match logs.position {
-        LogPosition::At { row, .. } => logs.view.row(row).and_then(Row::entry).map(EntryRow::key),
+        LogPosition::At { row, .. } => logs.view.row(row).and_then(Row::entry).map(|entry| Goal::Entry(entry.key())),
         LogPosition::Following => None,
     };
     if logs.terms.pop().is_some() {
@@ -147,7 +150,7 @@ fn toggle_whole(ui: &mut Ui) {
         Showing::Matches => Showing::Whole,
         Showing::Whole => Showing::Matches,
     };
-    ui.logs.goal = selected.map(EntryRow::key);
+    ui.logs.goal = selected.map(|entry| Goal::Entry(entry.key()));
 }
 
 /// The entry that keys act on; while following, the newest.
@@ -186,13 +189,15 @@ pub(super) fn take(ui: &mut Ui, news: LogNews) -> Vec<UiEffect> {
 }
 
 pub(super) fn take_history(ui: &mut Ui, batches: Vec<Arc<LogBatch>>) {
-    let before = std::mem::replace(&mut ui.logs.earlier, Earlier::Known);
-    let meanwhile = match before {
-        Earlier::Asked { meanwhile } => meanwhile,
-        Earlier::Known => Vec::new(),
-    };
-    for batch in batches.into_iter().chain(meanwhile) {
-        keep(ui, batch);
+    match std::mem::replace(&mut ui.logs.earlier, Earlier::Known) {
+        Earlier::Asked { meanwhile } => {
+            for batch in batches.into_iter().chain(meanwhile) {
+                ui.logs.store.take(batch);
+            }
+            // What happened stands between the lines, which are here only now.
+            show(ui, wanted(ui));
+        }
+        Earlier::Known => batches.into_iter().for_each(|batch| keep(ui, batch)),
     }
 }
 
@@ -214,6 +219,11 @@ fn keep(ui: &mut Ui, batch: Arc<LogBatch>) {
 pub(super) fn settle(ui: &mut Ui) {
     let wanted = wanted(ui);
     if wanted != *ui.logs.view.wanted() {
+        let before = ui.logs.view.wanted();
+        if (Wanted { since_us: wanted.since_us, until_us: wanted.until_us, ..before.clone() }) != wanted {
+            // Those were bars of other lines.
+            ui.logs.histogram.frozen = None;
+        }
         show(ui, wanted);
     } else if ui.logs.view.follow_events(&ui.snapshot.timeline) {
         ui.stale = true;
@@ -261,17 +271,21 @@ fn show(ui: &mut Ui, wanted: Wanted) {
     ui.logs.view.work(&ui.logs.store, 64 * 1024);
 }
 
-/// Selects the entry that was selected before something else was asked for, once it is among the rows.
+/// Selects what is to be gone to, such as the entry that was selected before something else was asked for, once it is among the rows.
 fn go_to_goal(ui: &mut Ui) {
     let Some(goal) = ui.logs.goal else { return };
     // To look for it costs as much as there are rows, so it is looked for once, when all are there.
-    if ui.logs.view.is_behind() {
+    if ui.logs.view.is_behind() || !matches!(ui.logs.earlier, Earlier::Known) {
         return;
     }
     ui.logs.goal = None;
-    if let Some(row) = ui.logs.view.find(goal) {
-        let half = i64::try_from(ui.pane_height(Pane::Logs) / 2).unwrap_or(0);
-        ui.logs.position = LogPosition::At { row, top: row - half, anchor: None };
+    match goal {
+        Goal::Entry(key) => {
+            if let Some(row) = ui.logs.view.find(key) {
+                past::show_row(ui, row);
+            }
+        }
+        Goal::Time(us) => past::go_to_time(ui, us),
     }
 }
 
@@ -342,13 +356,13 @@ pub(super) fn select(ui: &mut Ui, number: i64) {
 }
 
 pub(super) fn next_match(ui: &mut Ui, motion: Motion) {
-    let is_hit = |row: Row| row.entry().is_some_and(|entry| entry.standing == Standing::Hit);
+    let is_hit = |_, row: Row| row.entry().is_some_and(|entry| entry.standing == Standing::Hit);
     go_to(ui, motion, is_hit, "match", (ListKey::NextMatch.into(), ListKey::PreviousMatch.into()));
 }
 
 /// To the next entry that is at least so serious.
 fn next_of(ui: &mut Ui, least: Level, motion: Motion) {
-    let is_so = |row: Row| row.entry().is_some_and(|entry| entry.level.is_some_and(|level| level >= least));
+    let is_so = |_, row: Row| row.entry().is_some_and(|entry| entry.level.is_some_and(|level| level >= least));
     let (word, keys) = if least >= Level::Error {
         ("error", (LogsKey::NextError.into(), LogsKey::PreviousError.into()))
     } else {
@@ -357,10 +371,39 @@ fn next_of(ui: &mut Ui, least: Level, motion: Motion) {
     go_to(ui, motion, is_so, word, keys);
 }
 
+/// To the first line that is not older than a time that was typed.
+pub(super) fn go_to_time(ui: &mut Ui, typed: &str) {
+    match crate::tui::when::parse(typed, ui.snapshot.at.wall_us, ui.zone) {
+        Ok(us) => ui.logs.goal = Some(Goal::Time(us)),
+        Err(sentence) => say(ui, Severity::Warning, sentence, None),
+    }
+}
+
+/// Marks the selected entry, or unmarks it.
+fn toggle_mark(ui: &mut Ui) {
+    if ui.logs.position == LogPosition::Following {
+        pin(ui);
+    }
+    let mark = selected_entry(ui).and_then(|entry| ui.logs.mark_of(entry));
+    let Some(mark) = mark else {
+        say(ui, Severity::Info, "no line is selected".to_owned(), None);
+        return;
+    };
+    if !ui.logs.marks.remove(&mark) {
+        ui.logs.marks.insert(mark);
+    }
+}
+
+fn next_marked(ui: &mut Ui, motion: Motion) {
+    let marked: HashSet<i64> = ui.logs.marked_rows().collect();
+    let keys = (LogsKey::NextBookmark.into(), LogsKey::PreviousBookmark.into());
+    go_to(ui, motion, |number, _| marked.contains(&number), "marked line", keys);
+}
+
 fn go_to(
     ui: &mut Ui,
     motion: Motion,
-    is_so: impl Fn(Row) -> bool,
+    is_so: impl Fn(i64, Row) -> bool,
     word: &str,
     (next, previous): (crate::tui::action::Action, crate::tui::action::Action),
 ) {
@@ -433,12 +476,9 @@ pub(super) const fn toggle_anchor(ui: &mut Ui) {
     }
 }
 
-/// The lines of the rows from `first` to `last`, without escape sequences; each begins with its service where there are several.
-pub(crate) fn text_of_rows(ui: &Ui, rows: std::ops::RangeInclusive<i64>) -> String {
-    let with_names = match ui.logs.view.scope() {
-        Scope::All => true,
-        Scope::Services(some) => some.len() > 1,
-    };
+/// The lines of these rows, without escape sequences; each begins with its service where there are several.
+pub(crate) fn text_of_rows(ui: &Ui, rows: impl Iterator<Item = i64>) -> String {
+    let with_names = ui.logs.view.scope().is_merged();
     let mut text = String::new();
     for entry in rows.filter_map(|number| ui.logs.view.row(number)?.entry()) {
         for (batch, line) in ui.logs.store.lines_of(entry) {

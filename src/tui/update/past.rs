@@ -1,29 +1,37 @@
 //! Lines that are not in memory: asked for where somebody scrolls to them or looks for something, a piece at a time. Never more of them than memory may hold;
 //! what is left out between them and memory is told by a row.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, sync::Arc};
 
+use super::say;
 use crate::{
     host::handle::Link,
     model::{
         ids::ServiceId,
         log::LogBatch,
         log_search::{Bound, LogFinds, LogSearch, LogWish, Towards},
+        timeline::Severity,
     },
     tui::{
         logs::{
             row::{EntryRow, Row, Scope},
-            store::{PAST_BYTES, Ring},
+            store::Ring,
             view::Showing,
         },
         message::UiEffect,
-        ui::{Earlier, LogPosition, Pane, Past, Ui},
+        ui::{Aim, Earlier, LogPosition, Pane, Past, Ui},
     },
 };
 
 /// Lines of one answer, where all are wanted and where some are looked for.
 const PAGE: usize = 2000;
-const HITS: usize = 500;
+const HITS: usize = 250;
+
+/// Lines before and after each of those, so that what it is a part of is whole; those around it come on top.
+const NEAR: usize = 24;
 
 /// Milliseconds after which the engine answers with what it has: so often what was found and how far it came is shown.
 const PATIENCE_MS: u64 = 150;
@@ -41,7 +49,7 @@ pub(super) fn begin_anew(ui: &mut Ui) {
 
 /// Back at the newest line, what was loaded from the oldest on is let go.
 pub(super) fn leave(ui: &mut Ui) {
-    if ui.logs.view.has_gap() {
+    if ui.logs.view.has_gap() || ui.logs.past.aim.is_some() {
         ui.logs.view.drop_past();
         ui.logs.store.forget_past();
         begin_anew(ui);
@@ -79,13 +87,9 @@ pub(super) fn ask(ui: &mut Ui) -> Option<UiEffect> {
     if services.is_empty() {
         return None;
     }
-    if std::mem::take(&mut ui.logs.past.from_the_oldest) {
-        let since_us = ui.logs.past.jump.as_ref().map(|(_, _, from)| *from);
-        return Some(question(ui, services, Towards::Newer, Vec::new(), since_us));
-    }
-    if wants_newer(ui) {
+    if ui.logs.past.aim.is_some() || wants_newer(ui) {
         let bounds = ui.logs.past.newer.clone();
-        return Some(question(ui, services, Towards::Newer, bounds, None));
+        return Some(question(ui, services, Towards::Newer, bounds));
     }
     if !wants_older(ui) {
         return None;
@@ -103,31 +107,30 @@ pub(super) fn ask(ui: &mut Ui) -> Option<UiEffect> {
     let time_ends_in_memory = services.iter().all(|id| oldest(id).is_some_and(|held| is_before(&held.batch)));
     if begins_with_memory || (ui.logs.past.older.is_none() && time_ends_in_memory) {
         ui.logs.past.is_complete = true;
+        ui.logs.view.place_oldest_events(&ui.logs.store);
         return None;
     }
-    Some(question(ui, services, Towards::Older, bounds, None))
+    Some(question(ui, services, Towards::Older, bounds))
 }
 
-/// The question for lines from `bounds` on, and not before `since_us`.
-fn question(
-    ui: &mut Ui,
-    services: Vec<ServiceId>,
-    towards: Towards,
-    bounds: Vec<Bound>,
-    since_us: Option<i64>,
-) -> UiEffect {
+/// The question for lines from `bounds` on.
+fn question(ui: &mut Ui, services: Vec<ServiceId>, towards: Towards, bounds: Vec<Bound>) -> UiEffect {
     ui.logs.past.asked = Some(towards);
-    let wanted = ui.logs.view.wanted();
+    let (wanted, past) = (ui.logs.view.wanted(), &ui.logs.past);
     let (terms, level) = if wanted.leaves_out() {
         let terms = wanted.filter.terms().iter().map(|term| term.source().to_owned()).collect();
         (terms, wanted.filter.level())
     } else {
         (Vec::new(), None)
     };
-    let since_us = since_us.max(wanted.since_us);
-    let wish = LogWish { terms, level, since_us, until_us: wanted.until_us };
-    let lines = if wanted.leaves_out() { HITS } else { PAGE };
-    let search = LogSearch { services, wish, towards, bounds, lines, patience_ms: PATIENCE_MS };
+    let (since_us, until_us) = match (towards, &past.aim) {
+        (Towards::Newer, Some(aim)) => (aim.since_us().max(wanted.since_us), wanted.until_us),
+        (Towards::Newer, None) => (past.after_us.max(wanted.since_us), wanted.until_us),
+        (Towards::Older, _) => (wanted.since_us, past.before_us.into_iter().chain(wanted.until_us).min()),
+    };
+    let wish = LogWish { terms, level, since_us, until_us };
+    let (lines, near) = if wanted.leaves_out() { (HITS, NEAR + wanted.around) } else { (PAGE, 0) };
+    let search = LogSearch { services, wish, towards, bounds, lines, near, patience_ms: PATIENCE_MS };
     UiEffect::SearchLogs { ticket: ui.logs.past.ticket, search }
 }
 
@@ -160,18 +163,51 @@ fn wants_newer(ui: &Ui) -> bool {
 
 /// To the oldest line of all, which may have to be asked for; false where it is here.
 pub(super) fn ask_for_the_oldest(ui: &mut Ui) -> bool {
-    let begins = memory_begins(ui);
-    let is_here = services(ui).iter().all(|id| begins.get(id).is_none_or(|seq| *seq == 0));
-    if ui.logs.past.is_complete || ui.logs.past.trouble.is_some() || is_here {
+    if has_the_oldest(ui) || ui.logs.past.trouble.is_some() {
         return false;
     }
+    load_from(ui, Aim::Oldest);
+    true
+}
+
+/// To the first line that is not older than a time, microseconds since the Unix epoch; it may have to be asked for.
+pub(super) fn go_to_time(ui: &mut Ui, us: i64) {
+    let view = &ui.logs.view;
+    let Some(row) = first_at(ui, us) else {
+        let text = format!("nothing is shown from {} on", ui.zone.date(us));
+        let last = view.last();
+        if last >= view.first() {
+            show_row(ui, last);
+        }
+        say(ui, Severity::Info, text, None);
+        return;
+    };
+    let is_next = match view.row(row - 1) {
+        Some(Row::Gap) => false,
+        Some(Row::Entry(_) | Row::Run { .. } | Row::Missed { .. } | Row::Event { .. }) => true,
+        None => has_the_oldest(ui),
+    };
+    if is_next || ui.logs.past.trouble.is_some() {
+        show_row(ui, row);
+    } else {
+        load_from(ui, Aim::Time(us));
+    }
+}
+
+/// Whether what is shown begins with the oldest line of all.
+fn has_the_oldest(ui: &Ui) -> bool {
+    let begins = memory_begins(ui);
+    ui.logs.past.is_complete || services(ui).iter().all(|id| begins.get(id).is_none_or(|seq| *seq == 0))
+}
+
+/// Lets go of what was loaded, to load what is aimed at.
+fn load_from(ui: &mut Ui, aim: Aim) {
     ui.logs.view.drop_past();
     ui.logs.store.forget_past();
     begin_anew(ui);
-    ui.logs.past.from_the_oldest = true;
+    ui.logs.past.aim = Some(aim);
     let first = ui.logs.view.first();
     ui.logs.position = LogPosition::At { row: first, top: first, anchor: None };
-    true
 }
 
 /// Shows what stands around a line that was found in the store; false where it is in memory.
@@ -182,11 +218,11 @@ pub(super) fn jump(ui: &mut Ui, selected: Option<EntryRow>) -> bool {
         return false;
     }
     let Some(batch) = ui.logs.store.batch(entry.slot, entry.serial).cloned() else { return false };
-    let from = batch.wall_us.saturating_sub(BEFORE_US);
+    let from_us = batch.wall_us.saturating_sub(BEFORE_US);
+    let seq = batch.first_seq + u64::from(entry.line);
     ui.logs.showing = Showing::Whole;
     super::settle(ui);
-    ui.logs.past.from_the_oldest = true;
-    ui.logs.past.jump = Some((batch.service.clone(), batch.first_seq + u64::from(entry.line), from));
+    ui.logs.past.aim = Some(Aim::Line { service: batch.service.clone(), seq, from_us });
     true
 }
 
@@ -200,6 +236,7 @@ pub(super) fn take(ui: &mut Ui, ticket: u64, answer: Result<LogFinds, String>) {
         Ok(finds) => finds,
         Err(why) => {
             ui.logs.past.trouble = Some(why);
+            ui.logs.past.aim = None;
             return;
         }
     };
@@ -207,10 +244,13 @@ pub(super) fn take(ui: &mut Ui, ticket: u64, answer: Result<LogFinds, String>) {
     ui.logs.past.left_bytes = finds.left_bytes;
     match towards {
         Towards::Older => {
-            ui.logs.past.older = Some(finds.bounds);
+            go_on(ui.logs.past.older.get_or_insert_default(), finds.bounds);
             ui.logs.past.is_complete = finds.is_complete;
             keep(ui, finds.batches, towards);
-            bound_memory(ui);
+            if finds.is_complete {
+                ui.logs.view.place_oldest_events(&ui.logs.store);
+            }
+            drop_newer(ui);
         }
         Towards::Newer => take_newer(ui, finds),
     }
@@ -221,6 +261,16 @@ fn keep(ui: &mut Ui, batches: Vec<Arc<LogBatch>>, towards: Towards) {
     let slots: Vec<u32> = batches.iter().map(|batch| logs.store.slot_for(batch)).collect();
     let serials = logs.store.take_past(batches, towards);
     logs.view.take_past(&logs.store, serials, &slots, towards);
+}
+
+/// Takes over how far was looked; a service that nothing is said of stands where it stood.
+fn go_on(bounds: &mut Vec<Bound>, reached: Vec<Bound>) {
+    for now in reached {
+        match bounds.iter_mut().find(|bound| bound.service == now.service) {
+            Some(bound) => bound.seq = now.seq,
+            None => bounds.push(now),
+        }
+    }
 }
 
 /// What comes after what was loaded; what is in memory is left out, and where nothing else is left the gap is closed.
@@ -236,38 +286,65 @@ fn take_newer(ui: &mut Ui, finds: LogFinds) {
             batches.push(Arc::new(LogBatch { lines: batch.lines[..known].into(), ..(*batch).clone() }));
         }
     }
-    let is_first = ui.logs.view.past_len() == 0;
     let is_joined = |bound: &Bound| begins.get(&bound.service).is_some_and(|begin| bound.seq >= *begin);
     let closed = finds.is_complete || finds.bounds.iter().all(is_joined);
-    ui.logs.past.newer = finds.bounds;
-    let jump = ui.logs.past.jump.take();
-    if is_first {
-        ui.logs.past.older = Some(first_lines(&batches, ui));
-        ui.logs.past.is_complete = jump.is_none();
+    go_on(&mut ui.logs.past.newer, finds.bounds);
+    if ui.logs.past.aim.is_some() && batches.is_empty() && !closed {
+        // It is further on: the next answer may have it.
+        return;
+    }
+    let aim = ui.logs.past.aim.take();
+    if let Some(aim) = &aim {
+        let past = &mut ui.logs.past;
+        let from_us = aim.since_us();
+        (past.before_us, past.after_us) = (from_us, from_us);
+        past.older = Some(Vec::new());
+        past.is_complete = from_us.is_none();
     }
     let was_first = ui.logs.view.first();
     keep(ui, batches, Towards::Newer);
-    ui.logs.view.set_gap(!closed);
+    if closed {
+        ui.logs.view.close_gap(&ui.logs.store);
+    } else {
+        ui.logs.view.open_gap();
+    }
     // What comes behind what was loaded before pushes it to lower numbers.
-    let by = ui.logs.view.first() - was_first;
-    if is_first {
-        let first = ui.logs.view.first();
-        let row = jump.and_then(|(service, seq, _)| row_of(ui, &service, seq)).unwrap_or(first);
-        let half = i64::try_from(ui.pane_height(Pane::Logs) / 2).unwrap_or(0);
-        ui.logs.position = LogPosition::At { row, top: row - half, anchor: None };
-    } else if let LogPosition::At { row, top, .. } = &mut ui.logs.position {
-        *row += by;
-        *top += by;
+    renumber_past(ui, was_first);
+    if ui.logs.past.is_complete {
+        ui.logs.view.place_oldest_events(&ui.logs.store);
+    }
+    drop_older(ui);
+    if let Some(aim) = aim {
+        let row = match aim {
+            Aim::Oldest => None,
+            Aim::Line { service, seq, .. } => row_of(ui, &service, seq),
+            Aim::Time(us) => first_at(ui, us),
+        };
+        show_row(ui, row.unwrap_or_else(|| ui.logs.view.first()));
     }
 }
 
-/// Numbers of the first lines that were loaded; of services without any, that of their first in memory.
-fn first_lines(batches: &[Arc<LogBatch>], ui: &Ui) -> Vec<Bound> {
-    let mut first = memory_begins(ui);
-    for batch in batches.iter().rev() {
-        first.insert(batch.service.clone(), batch.first_seq);
+/// Selects a row, in the middle of the pane where there is room.
+pub(super) fn show_row(ui: &mut Ui, row: i64) {
+    let half = i64::try_from(ui.pane_height(Pane::Logs) / 2).unwrap_or(0);
+    ui.logs.position = LogPosition::At { row, top: row - half, anchor: None };
+}
+
+/// The position goes with the rows that were loaded from the store, the first of which was that one.
+fn renumber_past(ui: &mut Ui, was_first: i64) {
+    let (live, by) = (ui.logs.view.live(), ui.logs.view.first() - was_first);
+    let now = |number: i64| if number < live { number + by } else { number };
+    if let LogPosition::At { row, top, anchor } = &mut ui.logs.position {
+        *row = now(*row);
+        *top = now(*top);
+        *anchor = anchor.map(now);
     }
-    services(ui).into_iter().filter_map(|service| Some(Bound { seq: *first.get(&service)?, service })).collect()
+}
+
+/// The first row at or after a time, microseconds since the Unix epoch.
+fn first_at(ui: &Ui, us: i64) -> Option<i64> {
+    let view = &ui.logs.view;
+    view.look(view.first() - 1, 1, |_, row| view.time_of(&ui.logs.store, row).is_some_and(|at| at >= us))
 }
 
 /// The row of a line of what was loaded from the store.
@@ -286,23 +363,50 @@ fn row_of(ui: &Ui, service: &ServiceId, seq: u64) -> Option<i64> {
 }
 
 /// Lets go of the newer half of what was loaded where it is more than memory may hold; the rest can be asked for again.
-fn bound_memory(ui: &mut Ui) {
-    let logs = &mut ui.logs;
-    if logs.store.past_bytes() <= PAST_BYTES {
-        return;
+fn drop_newer(ui: &mut Ui) {
+    while ui.logs.store.past_is_too_much() {
+        let logs = &mut ui.logs;
+        let Some(serial) = logs.view.middle_of_past() else { return };
+        let was_first = logs.view.first();
+        logs.view.drop_past_from(serial);
+        let gone = logs.store.forget_past_from(serial);
+        if gone.is_empty() {
+            return;
+        }
+        logs.past.after_us = gone.iter().map(|batch| batch.wall_us).min();
+        // Of whom nothing is gone, what is newer begins behind what is kept.
+        let kept = logs.store.past().map(|batch| (batch.service.clone(), end(batch)));
+        let gone = gone.iter().map(|batch| (batch.service.clone(), batch.first_seq));
+        let ends: BTreeMap<ServiceId, u64> = kept.chain(gone).collect();
+        let begins = memory_begins(ui);
+        let bounds = begins.into_iter().filter(|_| ui.logs.past.newer.is_empty()).chain(ends);
+        let bounds = bounds.map(|(service, seq)| Bound { service, seq }).collect();
+        go_on(&mut ui.logs.past.newer, bounds);
+        renumber_past(ui, was_first);
     }
-    let Some(serial) = logs.view.middle_of_past() else { return };
-    let before = logs.view.first();
-    logs.view.drop_past_from(serial);
-    let mut newer: BTreeMap<ServiceId, u64> = BTreeMap::new();
-    for batch in logs.store.forget_past_from(serial) {
-        newer.insert(batch.service.clone(), batch.first_seq);
+}
+
+/// The same with the older half.
+fn drop_older(ui: &mut Ui) {
+    while ui.logs.store.past_is_too_much() {
+        let logs = &mut ui.logs;
+        let Some(serial) = logs.view.middle_of_past() else { return };
+        logs.view.drop_past_before(serial);
+        let gone = logs.store.forget_past_before(serial);
+        if gone.is_empty() {
+            return;
+        }
+        logs.past.before_us = gone.iter().map(|batch| batch.wall_us.saturating_add(1)).max();
+        logs.past.is_complete = false;
+        let kept = logs.store.past().rev().map(|batch| (batch.service.clone(), batch.first_seq));
+        let gone = gone.iter().map(|batch| (batch.service.clone(), end(batch)));
+        let begins: BTreeMap<ServiceId, u64> = kept.chain(gone).collect();
+        let bounds = begins.into_iter().map(|(service, seq)| Bound { service, seq }).collect();
+        go_on(logs.past.older.get_or_insert_default(), bounds);
     }
-    logs.past.newer = newer.into_iter().map(|(service, seq)| Bound { service, seq }).collect();
-    let by = logs.view.first() - before;
-    if let LogPosition::At { row, top, anchor } = &mut logs.position {
-        *row += by;
-        *top += by;
-        *anchor = anchor.map(|anchor| anchor + by);
-    }
+}
+
+/// The number of the line after the last of a batch.
+fn end(batch: &LogBatch) -> u64 {
+    batch.first_seq + batch.lines.len() as u64
 }

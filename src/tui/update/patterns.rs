@@ -7,14 +7,14 @@ use crate::{
     host::handle::Link,
     model::{
         ids::ServiceId,
-        pattern::{Pattern, ServicePatterns},
+        pattern::{Pattern, ServicePatterns, Since},
         timeline::Severity,
     },
     tui::{
         logs::row::Scope,
         message::UiEffect,
         motion::{Motion, select},
-        ui::{Pane, Since, Ui},
+        ui::{Pane, Ui},
     },
 };
 
@@ -71,10 +71,10 @@ pub(super) fn take(ui: &mut Ui, answer: Result<Vec<ServicePatterns>, String>) {
 /// Shows only what is new since the last start, the last deployment, the last healthy hour; then all again.
 pub(super) fn next_since(ui: &mut Ui) {
     ui.patterns.since = match ui.patterns.since {
-        Since::Ever => Since::Restart,
-        Since::Restart => Since::Deployment,
-        Since::Deployment => Since::HealthyHour,
-        Since::HealthyHour => Since::Ever,
+        None => Some(Since::Restart),
+        Some(Since::Restart) => Some(Since::Deployment),
+        Some(Since::Deployment) => Some(Since::HealthyHour),
+        Some(Since::HealthyHour) => None,
     };
 }
 
@@ -107,6 +107,9 @@ pub(super) fn go(ui: &mut Ui, motion: Motion) {
 
 /// Keeps the selection on its pattern, wherever that has moved to.
 pub(super) fn settle(ui: &mut Ui) {
+    if ui.focus != Pane::Patterns {
+        return;
+    }
     let rows = ui.pattern_rows();
     let is_selected = |(of, pattern): &(&ServiceId, &Pattern)| {
         ui.patterns.selected.as_ref().is_some_and(|(id, number)| id == *of && *number == pattern.id)

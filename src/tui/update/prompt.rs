@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyEvent;
 
-use super::{act, list, project, say};
+use super::{act, list, logs, project, say};
 use crate::{
     insight::filter::{Pattern, Term},
     model::{
@@ -18,6 +18,7 @@ use crate::{
         modals::{Modal, palette::Run},
         motion::Motion,
         ui::{FilterPrompt, Pane, Ui},
+        when,
     },
 };
 
@@ -76,7 +77,14 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent) -> Vec<UiEffect> {
     let (pane, place) = (prompt.pane, prompt.place);
     match ui.keymap.action(Layer::Prompt, &event) {
         Some(Action::Prompt(PromptKey::Accept)) => {
+            let typed = prompt.edit.text().to_owned();
             ui.prompt = None;
+            if pane == Pane::Logs
+                && let Some(time) = typed.strip_prefix(when::SIGN)
+            {
+                logs::go_to_time(ui, time);
+                return Vec::new();
+            }
             // A project that was looked for and found is meant.
             if pane == Pane::Projects && ui.projects.pattern.is_some() && !ui.project_rows().is_empty() {
                 ui.projects.pattern = None;
@@ -106,7 +114,14 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent) -> Vec<UiEffect> {
 
 fn apply(ui: &mut Ui) {
     let Some(prompt) = &ui.prompt else { return };
-    let (pane, place, text) = (prompt.pane, prompt.place, prompt.edit.text().to_owned());
+    // A time is gone to and filters nothing: what was there stays.
+    let text = match prompt.edit.text() {
+        text if prompt.pane == Pane::Logs && text.starts_with(when::SIGN) => {
+            prompt.before.as_deref().unwrap_or_default()
+        }
+        text => text,
+    };
+    let (pane, place, text) = (prompt.pane, prompt.place, text.to_owned());
     set(ui, pane, place, &text);
     if pane == Pane::Projects {
         project::select_best(ui);

@@ -99,6 +99,8 @@ pub struct Search<'a> {
     pub accept: &'a (dyn Fn(&Line<'_>) -> bool + Sync),
     /// So many are enough.
     pub lines: usize,
+    /// So many lines that stand before and after each are given with it, as far as they are in the same part.
+    pub near: usize,
     /// After so long it answers with what it has, but for the first step.
     pub patience: Duration,
     /// So many look at once, at most.
@@ -114,6 +116,7 @@ impl std::fmt::Debug for Search<'_> {
             .field("until_us", &self.until_us)
             .field("prefilter", &self.prefilter)
             .field("lines", &self.lines)
+            .field("near", &self.near)
             .field("patience", &self.patience)
             .field("threads", &self.threads)
             .finish_non_exhaustive()
@@ -124,7 +127,7 @@ impl std::fmt::Debug for Search<'_> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The lines, in the order of time over services, those of one service in their order; lines of one batch were written at once. Those next to the
-    /// bounds, at most as many as were asked for: fewer where they are long, or patience was short.
+    /// bounds, at most as many as were asked for: fewer where they are long, or patience was short. Those near them are among them.
     pub batches: Vec<LogBatch>,
     /// For each service the [`Place::bound`] to go on with.
     pub reached: BTreeMap<ServiceId, u64>,

@@ -29,7 +29,7 @@ fn wordy() -> Stage {
 
 fn asked(wish: LogWish, towards: Towards, bounds: Vec<Bound>, lines: usize) -> LogSearch {
     let services: Vec<ServiceId> = vec!["shop/wordy".parse().unwrap()];
-    LogSearch { services, wish, towards, bounds, lines, patience_ms: 2000 }
+    LogSearch { services, wish, towards, bounds, lines, near: 0, patience_ms: 2000 }
 }
 
 async fn found(handle: &cas::host::handle::Handle, search: LogSearch) -> LogFinds {

@@ -410,6 +410,8 @@ pub(crate) struct Desk {
     pub(crate) cwd: PathBuf,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) answer: &'static str,
+    /// What comes behind it.
+    pub(crate) input: Vec<u8>,
     /// What has been written to stdout so far, also while a verb runs.
     pub(crate) heard: Rc<RefCell<Vec<u8>>>,
 }
@@ -422,6 +424,7 @@ impl Default for Desk {
             cwd: PathBuf::from("/"),
             env: BTreeMap::new(),
             answer: "",
+            input: Vec::new(),
             heard: Rc::default(),
         }
     }
@@ -434,7 +437,7 @@ impl Desk {
     }
 
     pub(crate) async fn run(&self, outside: &Fake, line: &str) -> Ran {
-        let mut stdin = Cursor::new(self.answer.as_bytes().to_vec());
+        let mut stdin = Cursor::new([self.answer.as_bytes(), &self.input].concat());
         let (mut stdout, mut stderr) = (Heard(self.heard.clone()), Vec::new());
         self.heard.borrow_mut().clear();
         let mut ctx = Context {

@@ -66,6 +66,28 @@ async fn standard_input_is_read_where_a_dash_is_named() {
 }
 
 #[tokio::test]
+async fn standard_input_is_unpacked_like_a_file_and_what_is_no_text_there_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let templates = async |input: Vec<u8>| {
+        let desk = Desk { cwd: dir.path().to_owned(), input, ..Desk::default() };
+        desk.run(&Fake::default(), "cas insight templates -").await
+    };
+    let ran = templates(zstd::bulk::compress(LOG.as_bytes(), 3).unwrap()).await;
+    assert!(ran.stderr.contains("4 lines, 2 templates"), "{}", ran.stderr);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, LOG.as_bytes()).unwrap();
+    let ran = templates(packed.finish().unwrap()).await;
+    assert!(ran.stderr.contains("4 lines, 2 templates"), "{}", ran.stderr);
+    let ran = templates([0_u8, 1, 2, 3].repeat(5000)).await;
+    assert_eq!(ran.outcome, Outcome::Failed);
+    assert!(
+        ran.stderr.contains("standard input is binary data") && ran.stderr.contains("… | strings | cas insight"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[tokio::test]
 async fn colours_are_no_part_of_a_line() {
     let dir = tempfile::tempdir().unwrap();
     let coloured = LOG.replace("INFO", "\u{1b}[32mINFO\u{1b}[0m").replace("took", "\u{1b}[1mtook\u{1b}[0m");

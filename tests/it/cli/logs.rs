@@ -2,12 +2,19 @@
 
 use std::{fs, io::Write as _, path::Path};
 
-use cas::cli::{args::Cli, outcome::Outcome};
+use cas::{
+    cli::{args::Cli, outcome::Outcome},
+    host::handle::Link,
+    model::policy::Reply,
+};
 use clap::Parser as _;
 use flate2::{Compression, write::GzEncoder};
 use tempfile::TempDir;
 
-use super::fake::{Desk, Fake, Ran};
+use super::{
+    fake::{Desk, Fake, Ran, engine},
+    fixture,
+};
 
 const WEB: &str = "\
 2026-11-29T10:00:00Z INFO web: begins
@@ -84,6 +91,27 @@ async fn lines_are_chosen_by_fields_texts_templates_and_times() {
 }
 
 #[tokio::test]
+async fn the_lines_of_a_pattern_are_found_by_its_id() {
+    let memory = vec![fixture::batch("web", 0, &["pool is exhausted", "worker 3 begins", "worker 4 begins"])];
+    let reply = |_: &_| Reply::Accepted { note: String::new() };
+    let engine = engine(Link::Connected, fixture::snapshot(), memory.clone(), reply, |_| None);
+    let running = Fake { handle: Some(engine.handle.clone()), ..Fake::default() };
+    let project = Some(fixture::project());
+    let stopped = Fake { project, patterns: fixture::patterns(), logs: memory, ..Fake::default() };
+    for outside in [running, stopped] {
+        let ran = Desk::default().run(&outside, "cas logs web --template 3 --no-prefix").await;
+        assert_eq!(ran.stdout, "worker 3 begins\nworker 4 begins\n", "{}", ran.stderr);
+        let ran = Desk::default().run(&outside, "cas logs web --template 77").await;
+        assert_eq!(ran.outcome, Outcome::NotFound);
+        assert!(ran.stderr.contains("there is no pattern 77") && ran.stderr.contains("insight patterns --json"));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("app.log"), "answered 404\nanswered 200\n").unwrap();
+    let ran = logs(dir.path(), "cas logs --template 404 -- app.log").await;
+    assert_eq!(ran.stdout, "answered 404\n", "files have no ids");
+}
+
+#[tokio::test]
 async fn compressed_files_and_standard_input_are_read_like_others() {
     let dir = here();
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
@@ -97,6 +125,16 @@ async fn compressed_files_and_standard_input_are_read_like_others() {
     let desk = Desk { cwd: dir.path().to_owned(), answer: WEB, ..Desk::default() };
     let ran = desk.run(&Fake::default(), "cas logs --level error -- -").await;
     assert!(ran.stdout.starts_with("2026-11-29T10:00:04Z ERROR"), "{}", ran.stdout);
+}
+
+#[tokio::test]
+async fn before_a_line_that_tells_no_time_stands_none() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("app.log"), "a banner\n2026-11-29T10:00:00Z INFO begins\n").unwrap();
+    let ran = logs(dir.path(), "cas logs -t -- app.log").await;
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!(lines[0], format!("-{} a banner", " ".repeat(22)));
+    assert_eq!(lines[1], "2026-11-29T10:00:00.000 2026-11-29T10:00:00Z INFO begins");
 }
 
 #[tokio::test]
@@ -143,6 +181,11 @@ async fn what_cannot_be_read_is_said_with_what_to_do() {
         assert_eq!(ran.outcome, outcome, "{line}: {}", ran.stderr);
         assert!(ran.stderr.contains(why), "{line}: {}", ran.stderr);
     }
+    let desk = Desk { cwd: dir.path().to_owned(), input: [0_u8, 1, 2, 3].repeat(5000), ..Desk::default() };
+    let ran = desk.run(&Fake::default(), "cas logs -- -").await;
+    assert!(ran.stderr.contains("… | strings | cas logs -- -"), "{}", ran.stderr);
+    let said = Cli::try_parse_from(["cas", "logs", "--service", "web", "--", "web.log"]).unwrap_err().to_string();
+    assert!(said.contains("--service") && said.contains("cannot be used with"), "{said}");
     for (words, why) in [
         (["cas", "logs", "--level", "loud"], "one of trace, debug, info, warn, error, fatal"),
         (["cas", "logs", "--template", "<*>"], "it has only <*>"),

@@ -57,6 +57,7 @@ pub(crate) struct Asked {
     pub(crate) since_us: Option<i64>,
     pub(crate) until_us: Option<i64>,
     pub(crate) lines: usize,
+    pub(crate) near: usize,
     pub(crate) patience: Duration,
     pub(crate) threads: usize,
 }
@@ -71,6 +72,7 @@ impl Asked {
             since_us: None,
             until_us: None,
             lines: usize::MAX,
+            near: 0,
             patience: PATIENT,
             threads: 2,
         }
@@ -101,6 +103,7 @@ impl Asked {
             prefilter: self.pattern.as_deref().filter(|_| self.has_prefilter).map(|it| Prefilter::new(it).unwrap()),
             accept: &accept,
             lines: self.lines,
+            near: self.near,
             patience: self.patience,
             threads: self.threads,
         })

@@ -130,8 +130,76 @@ fn random_question(random: &mut fastrand::Rng, last_us: i64) -> Asked {
         since_us,
         until_us,
         lines: random.choice([1, 2, 7, 50, 1000, usize::MAX]).unwrap(),
+        near: 0,
         patience: if random.u32(0..3) == 0 { Duration::ZERO } else { PATIENT },
         threads: random.usize(1..4),
+    }
+}
+
+#[test]
+fn what_stands_near_what_is_found_comes_with_it_and_no_line_twice() {
+    for seed in 0..8 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let dir = tempfile::tempdir().unwrap();
+        let names = &["api", "db"][..random.usize(1..=2)];
+        for name in names {
+            let web = random_slot(dir.path(), name, &mut random);
+            store_in_all_forms(&web, &mut random);
+        }
+        let all = stored_by_service(dir.path(), names);
+        for question in 0..40 {
+            let asked = Asked {
+                near: random.usize(1..6),
+                lines: random.choice([1, 2, 7, 50]).unwrap(),
+                since_us: None,
+                until_us: None,
+                ..random_question(&mut random, 0)
+            };
+            let context = format!("seed {seed}, question {question}, {asked:?}");
+            let meant = Asked { near: 0, lines: usize::MAX, ..asked.clone() }.naively(&all);
+            let mut bounds: BTreeMap<ServiceId, Option<u64>> = all.keys().map(|id| (id.clone(), None)).collect();
+            let mut seen: Vec<Seen> = Vec::new();
+            loop {
+                let found = asked.ask(dir.path(), &bounds);
+                seen.extend(seen_of(&found.batches));
+                bounds = found.reached.into_iter().map(|(id, seq)| (id, Some(seq))).collect();
+                if found.is_complete {
+                    break;
+                }
+            }
+            seen.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+            assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "twice: {context}");
+            for line in &meant {
+                assert!(seen.contains(line), "{line:?} is not found: {context}");
+            }
+            let is_near = |line: &Seen| {
+                meant.iter().any(|meant| meant.0 == line.0 && meant.1.abs_diff(line.1) <= asked.near as u64)
+            };
+            assert!(seen.iter().all(is_near), "{context}");
+        }
+    }
+}
+
+#[test]
+fn of_one_part_all_that_stands_near_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut web = SlotWriter::new(dir.path(), "web", 1 << 30);
+    for number in 0..100 {
+        let word = if number == 30 || number == 34 || number == 99 { "needle" } else { "hay" };
+        web.write(Stream::Stdout, format!("{number} {word}\n").as_bytes());
+    }
+    for (direction, lines, numbers) in [
+        (Direction::Backward, 9, [27..38, 96..100]),
+        (Direction::Backward, 1, [0..0, 96..100]),
+        (Direction::Forward, 9, [27..38, 96..100]),
+        (Direction::Forward, 1, [27..31, 0..0]),
+    ] {
+        for has_prefilter in [true, false] {
+            let asked = Asked { direction, lines, near: 3, has_prefilter, ..Asked::of("needle") };
+            let found = asked.ask(dir.path(), &BTreeMap::from([(id("web"), None)]));
+            let given: Vec<u64> = seen_of(&found.batches).iter().map(|line| line.1).collect();
+            assert_eq!(given, numbers.clone().into_iter().flatten().collect::<Vec<u64>>(), "{asked:?}");
+        }
     }
 }
 
@@ -226,6 +294,7 @@ fn the_newest_hit_is_given_without_a_look_at_what_is_older() {
             true
         },
         lines: 1,
+        near: 0,
         patience: PATIENT,
         threads: 1,
     });

@@ -49,7 +49,7 @@ impl Stored {
         let filter = Filter::of(&search.wish);
         let formats = Formats::builtin();
         let bound = |id: &ServiceId| search.bounds.iter().find(|bound| bound.service == *id).map(|bound| bound.seq);
-        let mut lines: Vec<(Arc<LogBatch>, usize)> = Vec::new();
+        let mut lines: Vec<(Arc<LogBatch>, usize, bool)> = Vec::new();
         for batch in &self.batches {
             let in_time = search.wish.since_us.is_none_or(|since| batch.wall_us >= since)
                 && search.wish.until_us.is_none_or(|until| batch.wall_us < until);
@@ -60,16 +60,28 @@ impl Stored {
                     Towards::Newer => seq >= bound,
                 });
                 let look = Look::at(batch.service.service.as_str(), line.stream, batch.text_of(*line), &formats);
-                if in_time && beyond && search.services.contains(&batch.service) && filter.accepts(&look) {
-                    lines.push((Arc::clone(batch), index));
+                if in_time && beyond && search.services.contains(&batch.service) {
+                    lines.push((Arc::clone(batch), index, filter.accepts(&look)));
                 }
             }
         }
-        let is_complete = lines.len() <= search.lines;
-        match search.towards {
-            Towards::Older => drop(lines.drain(..lines.len().saturating_sub(search.lines))),
-            Towards::Newer => lines.truncate(search.lines),
+        let meant: Vec<usize> = (0..lines.len()).filter(|place| lines[*place].2).collect();
+        let is_complete = meant.len() <= search.lines;
+        let given = match search.towards {
+            Towards::Older => &meant[meant.len().saturating_sub(search.lines)..],
+            Towards::Newer => &meant[..meant.len().min(search.lines)],
+        };
+        let mut near = vec![false; lines.len()];
+        for meant in given {
+            let end = (meant + search.near + 1).min(lines.len());
+            near[meant.saturating_sub(search.near)..end].fill(true);
         }
+        let lines: Vec<(Arc<LogBatch>, usize)> = lines
+            .into_iter()
+            .zip(near)
+            .filter(|(_, near)| *near)
+            .map(|((batch, index, _), _)| (batch, index))
+            .collect();
         let mut bounds: BTreeMap<ServiceId, u64> = BTreeMap::new();
         for (batch, index) in &lines {
             let seq = batch.first_seq + *index as u64;

@@ -13,7 +13,7 @@ use crossterm::event::{MouseButton, MouseEventKind};
 use insta::assert_snapshot;
 
 use super::{
-    fixture::{ago, batch, id, named},
+    fixture::{ago, batch, entry, id, named},
     harness::{Console, LARGE, MEDIUM, SMALL, Stored, screen},
     logbook::patterns,
 };
@@ -156,6 +156,15 @@ fn esc_takes_off_what_narrows_the_lines_one_after_the_other() {
 }
 
 #[test]
+fn what_happened_before_this_console_stands_between_lines_that_come_after_the_first_picture() {
+    let mut console = Console::open("logbook", MEDIUM);
+    console.keys("jlz");
+    let text = console.text();
+    let place = |word: &str| text.find(word).unwrap_or_else(|| panic!("{word}: {text}"));
+    assert!(place("queue is empty") < place("Traceback") && place("Traceback") < place("exited with code 1"), "{text}");
+}
+
+#[test]
 fn a_traceback_that_comes_line_by_line_is_one_entry() {
     let mut console = Console::open("logbook", SMALL);
     console.keys("jl");
@@ -169,7 +178,12 @@ fn a_traceback_that_comes_line_by_line_is_one_entry() {
     assert!(text.contains("KeyError: 'slow' ⤷ +3"), "{text}");
     console.keys("/boom<enter>");
     let text = console.text();
-    assert!(text.contains("Traceback") && text.contains("⤷ +3") && !text.contains("msg=on"), "{text}");
+    assert!(
+        text.contains("Traceback") && text.contains("boom()") && !text.contains("msg=on"),
+        "what is found is seen: {text}"
+    );
+    console.keys("k<enter>");
+    assert!(console.text().contains("⤷ +3"), "{}", console.text());
 }
 
 /// What the row of chips says: so many lines are shown, of so many.
@@ -205,7 +219,31 @@ fn a_filter_finds_a_line_that_completes_an_entry_later() {
         console.say(Message::Log(LogNews::Batch(batch(&id("demo", "jobs"), 8, seq, 0, &[line]))));
     }
     let text = console.text();
-    assert!(text.contains("Traceback") && text.contains("⤷ +2"), "{text}");
+    assert!(text.contains("Traceback") && text.contains("needle.py") && text.contains("KeyError: 1"), "{text}");
+}
+
+#[test]
+fn a_match_from_the_store_comes_with_what_it_is_a_part_of_and_what_stands_around_it() {
+    let mut world = named("logbook");
+    let mut lines: Vec<String> = (0..3_000).map(|seq| format!("line {seq}")).collect();
+    let traceback = ["Traceback (most recent call last):", "  File \"needle.py\", line 1, in f", "KeyError: 1"];
+    lines.splice(500..503, traceback.map(str::to_owned));
+    let all: Vec<Arc<LogBatch>> =
+        (0..).zip(&lines).map(|(seq, line)| batch(&id("demo", "api"), 5, seq, 3_100 - seq, &[line])).collect();
+    let kept = all[all.len() - 100..].to_vec();
+    world.logs.clone_from(&kept);
+    let mut console = Console::before_history(world, SMALL);
+    console.stored = Stored { batches: all };
+    console.say(Message::LogHistory(kept));
+    console.keys("4/needle<enter>");
+    let text = console.text();
+    assert!(text.contains("Traceback") && text.contains("KeyError: 1") && !text.contains("line 499"), "{text}");
+    console.keys("c");
+    let text = console.text();
+    for around in ["line 498", "line 499", "line 503", "line 504"] {
+        assert!(text.contains(around), "{around}: {text}");
+    }
+    assert!(!text.contains("line 497") && !text.contains("line 505"), "{text}");
 }
 
 /// So many lines of `api` that are on disk, of which the last hundred are in memory, too.
@@ -294,6 +332,84 @@ fn the_top_is_the_oldest_line_of_all_and_the_gap_closes_on_the_way_down() {
 }
 
 #[test]
+fn what_happened_stands_between_lines_from_the_store_too() {
+    let mut console = with_store(3_000);
+    let mut snapshot = (**console.ui.snapshot()).clone();
+    // Of 3100 seconds the lines of the last hundred are in memory.
+    let what = cas::model::timeline::What::Exited {
+        exit: cas::model::phase::Exit::Code(7),
+        after: std::time::Duration::from_secs(9),
+        last_words: Vec::new(),
+    };
+    let crash = entry(90, 2_500, cas::model::policy::Origin::System, "api", what, "nobody asked for it");
+    snapshot.timeline = [Arc::new(crash)].into_iter().chain(snapshot.timeline.iter().cloned()).collect();
+    console.say(Message::Snapshot(Arc::new(snapshot)));
+    // Begun anew, it knows what has happened.
+    console.keys("LL/@-2502s<enter>");
+    let text = console.text();
+    let place = |word: &str| text.find(word).unwrap_or_else(|| panic!("{word}: {text}"));
+    assert!(place("line 599 hay") < place("exited with code 7"), "{text}");
+    assert!(place("exited with code 7") < place("line 601 hay"), "{text}");
+}
+
+#[test]
+fn a_time_that_is_typed_is_gone_to_in_memory_and_in_the_store() {
+    let mut console = with_store(3_000);
+    console.keys("/@-150s<enter>");
+    assert!(selected_line(&mut console).contains("line 2950 hay"), "{}", console.text());
+    assert!(console.searches.is_empty(), "it is in memory");
+    console.keys("/@-2000s");
+    assert!(console.text().contains("to 2026-11-22 13:29:47"), "{}", console.text());
+    console.keys("<enter>");
+    assert!(selected_line(&mut console).contains("line 1100 hay"), "{}", console.text());
+    let since = console.searches[0].wish.since_us;
+    assert_eq!((console.searches[0].towards, since), (Towards::Newer, Some(ago(2000).wall_us)));
+    console.keys("kkkk");
+    assert!(selected_line(&mut console).contains("line 1096 hay"), "{}", console.text());
+    // What is loaded is not loaded again.
+    let asked = console.searches.len();
+    console.keys("/@-1990s<enter>");
+    assert!(selected_line(&mut console).contains("line 1110 hay") && console.searches.len() == asked);
+    console.keys("/@-30s<enter>");
+    assert!(console.text().contains("nothing is shown from 2026-11-22 14:02:37 on"), "{}", console.text());
+    console.keys("/@noon<enter>");
+    assert!(console.text().contains("\"noon\" is not a time"), "{}", console.text());
+    console.keys("G");
+    assert!(console.text().contains("▼ follow"), "{}", console.text());
+}
+
+#[test]
+fn a_time_is_gone_to_among_what_was_found_and_takes_no_filter_off() {
+    let mut console = with_store(3_000);
+    console.keys("/needle<enter>&@-1700s<enter>");
+    let text = console.text();
+    assert!(text.contains("regex needle"), "{text}");
+    assert!(selected_line(&mut console).contains("line 1500 needle"), "{text}");
+    console.keys("&\\@-17<enter>");
+    assert!(console.text().contains("no line matches"), "behind a backslash it is looked for: {}", console.text());
+}
+
+#[test]
+fn lines_that_are_marked_are_found_again_and_shared() {
+    let mut console = with_store(3_000);
+    console.keys("kkkB/@-2000s<enter>B");
+    assert_snapshot!(console.text());
+    console.keys("jj\"");
+    assert!(selected_line(&mut console).contains("line 1100 hay"), "{}", console.text());
+    console.keys("BG\"");
+    assert!(selected_line(&mut console).contains("line 2996 hay"), "{}", console.text());
+    console.keys("jB\"");
+    assert!(selected_line(&mut console).contains("line 2996 hay"), "{}", console.text());
+    console.keys("Yjjjj");
+    assert!(console.text().contains("what is marked    2 rows"), "{}", console.text());
+    console.keys("<enter>");
+    let copied = console.effects.pop();
+    assert_eq!(copied, Some(UiEffect::Copy("line 2996 hay\nline 2997 hay".to_owned())));
+    console.keys("'");
+    assert!(selected_line(&mut console).contains("line 2997 hay"), "{}", console.text());
+}
+
+#[test]
 fn an_answer_to_what_is_no_longer_looked_for_is_nobodys() {
     let mut console = with_store(3_000);
     console.keys("/needle<enter>");
@@ -347,6 +463,16 @@ fn a_pane_that_grows_is_filled_although_it_does_not_follow() {
     let mut large = Console::open("logbook", MEDIUM);
     large.keys("4Lzk");
     assert_eq!(grown.text(), large.text());
+}
+
+#[test]
+fn a_stretch_that_was_chosen_shows_the_bars_of_what_is_looked_for_then() {
+    let mut console = Console::open("logbook", MEDIUM);
+    console.keys("4LzH[");
+    let bars = |text: &str| text.lines().skip(3).take(3).map(str::to_owned).collect::<Vec<_>>();
+    let before = bars(&console.text());
+    console.keys("/nothing-has-this<enter>");
+    assert_ne!(bars(&console.text()), before, "{}", console.text());
 }
 
 #[test]

@@ -292,7 +292,7 @@ fn lines_that_come_before_the_history_stand_after_it_and_once() {
 #[test]
 fn the_ring_keeps_the_newest_lines_within_its_bound() {
     use cas::tui::logs::store::LogStore;
-    let mut store = LogStore::bounded(100_000, 150_000);
+    let mut store = LogStore::bounded(100_000, 150_000, 0);
     for number in 0..5_000 {
         for name in ["a", "b"] {
             store.take(batch(&id("demo", name), 1, number, 0, &["a line of some length, to fill the ring"]));

@@ -8,7 +8,7 @@ use chrono::Offset;
 use super::{marks, print, sought};
 use crate::{
     cli::{
-        args::Logs,
+        args::{Logs, Template},
         context::{Context, Zone},
         outcome::{Failure, Outcome},
         render::logs::{Form, LogLook, LogPrinter, OneLine, Prefix},
@@ -58,7 +58,7 @@ pub(super) fn files(
         let name = shown_path(&path, &ctx.cwd).display().to_string();
         let reader = source::open(&path, &name, "lines are read from files")?;
         let near_us = fs::metadata(&path).map_or(now.wall_us, |found| found.mtime() * 1_000_000);
-        files.push(File::new(id.clone(), name.clone(), reader, near_us, &formats, ctx.zone));
+        files.push(File::new(id.clone(), Some(name.clone()), reader, near_us, &formats, ctx.zone));
         names.push((id, name));
     }
     let paint = ctx.paint();
@@ -75,11 +75,12 @@ pub(super) fn files(
         files: names,
         form: if logs.json { Form::Json } else { Form::Text },
     };
+    let template = logs.template.as_ref().map(|(Template::Text(term) | Template::Pattern(_, term))| term.clone());
     let mut secrets = Secrets::default();
     secrets.mask(masks);
     secrets.learn_environment(&ctx.env);
     let writer = Writer {
-        sieve: Sieve::new(sought(logs), Arc::clone(&formats)),
+        sieve: Sieve::new(sought(logs, template), Arc::clone(&formats)),
         printer: LogPrinter::new(look),
         tail: logs.tail.map(|count| (count, VecDeque::new())),
         passage: (!logs.raw).then(|| Passage::through(Arc::new(Redactor::of(&secrets)))),
@@ -90,8 +91,8 @@ pub(super) fn files(
     };
     let out = &mut *ctx.stdout;
     if let Some((id, place)) = stdin {
-        let reader = source::unpacked(&mut *ctx.stdin).map_err(|error| source::cannot("standard input", &error))?;
-        let mut file = File::new(id, "standard input".to_owned(), reader, now.wall_us, &formats, zone);
+        let reader = source::unpacked(&mut *ctx.stdin).map_err(|error| source::cannot(None, &error))?;
+        let mut file = File::new(id, None, reader, now.wall_us, &formats, zone);
         file.at_once = follows;
         files.insert(place, file);
     }
@@ -110,17 +111,18 @@ fn id_of(number: usize) -> ServiceId {
 /// One file.
 struct File<'f> {
     id: ServiceId,
-    name: String,
+    /// None: it is standard input.
+    name: Option<String>,
     reader: Box<dyn BufRead + 'f>,
     formats: Arc<Formats>,
     zone: Zone,
     /// A time near those of its lines, for what their times leave out.
     near_us: i64,
-    /// The time of the last line that had one; 0 before that.
-    last_us: i64,
+    /// The time of the last line that had one.
+    last_us: Option<i64>,
     seq: u64,
     /// Lines that were read and not given.
-    ready: VecDeque<(i64, String)>,
+    ready: VecDeque<(Option<i64>, String)>,
     /// Give what there is without waiting for more.
     at_once: bool,
     is_checked: bool,
@@ -131,7 +133,7 @@ struct File<'f> {
 impl<'f> File<'f> {
     fn new(
         id: ServiceId,
-        name: String,
+        name: Option<String>,
         reader: Box<dyn BufRead + 'f>,
         near_us: i64,
         formats: &Arc<Formats>,
@@ -145,7 +147,7 @@ impl<'f> File<'f> {
             formats,
             zone,
             near_us,
-            last_us: 0,
+            last_us: None,
             seq: 0,
             ready: VecDeque::new(),
             at_once: false,
@@ -155,12 +157,12 @@ impl<'f> File<'f> {
         }
     }
 
-    /// The time of the next line; none at the end.
-    fn next_us(&mut self, passage: Option<&mut Passage>) -> Result<Option<i64>, Failure> {
+    /// The next line and its time, if it has one; none at the end.
+    fn next(&mut self, passage: Option<&mut Passage>) -> Result<Option<&(Option<i64>, String)>, Failure> {
         if self.ready.is_empty() && !self.has_ended {
             self.read(passage)?;
         }
-        Ok(self.ready.front().map(|(at, _)| *at))
+        Ok(self.ready.front())
     }
 
     fn read(&mut self, passage: Option<&mut Passage>) -> Result<(), Failure> {
@@ -168,14 +170,14 @@ impl<'f> File<'f> {
         let wanted = if self.at_once { 1 } else { CHUNK };
         while lines.len() < wanted {
             let read = source::read_line(&mut *self.reader, &mut self.line);
-            if !read.map_err(|error| source::cannot(&self.name, &error))? {
+            if !read.map_err(|error| source::cannot(self.name.as_deref(), &error))? {
                 self.has_ended = true;
                 break;
             }
             lines.push(std::mem::take(&mut self.line));
         }
         if !std::mem::replace(&mut self.is_checked, true) {
-            source::refuse_binary(&lines, &self.name, "cas logs -- -")?;
+            source::refuse_binary(&lines, self.name.as_deref(), "cas logs -- -")?;
         }
         let batch = batch_of(&self.id, &lines);
         let shown = passage.and_then(|passage| passage.changed(&batch));
@@ -185,8 +187,7 @@ impl<'f> File<'f> {
             let told = self.formats.parse(&text::plain(text)).time;
             if let Some(time) = told {
                 let offset = offset_s(self.zone, self.near_us);
-                let at = time.wall_us(if self.last_us == 0 { self.near_us } else { self.last_us }, offset);
-                self.last_us = at;
+                self.last_us = Some(time.wall_us(self.last_us.unwrap_or(self.near_us), offset));
             }
             self.ready.push_back((self.last_us, text.to_owned()));
         }
@@ -256,20 +257,19 @@ impl Writer {
     /// Writes the lines of all files in the order of their times; of a file whose clock was set back in its own order.
     fn write(mut self, mut files: Vec<File<'_>>, to: &mut dyn std::io::Write, at_once: bool) -> Result<(), Failure> {
         loop {
-            let mut next: Option<(i64, usize)> = None;
+            let mut next: Option<(Option<i64>, usize)> = None;
             for (place, file) in files.iter_mut().enumerate() {
-                let at = file.next_us(self.passage.as_mut())?;
-                if let Some(at) = at
-                    && next.is_none_or(|(first, _)| at < first)
+                if let Some((at, _)) = file.next(self.passage.as_mut())?
+                    && next.is_none_or(|(first, _)| *at < first)
                 {
-                    next = Some((at, place));
+                    next = Some((*at, place));
                 }
             }
             let Some(line) = next.and_then(|(_, place)| files[place].take()) else { break };
             // A line without a time belongs to the one before it; before the first, to any time.
-            let in_time = line.wall_us == 0
-                || (self.since_us.is_none_or(|since| line.wall_us >= since)
-                    && self.until_us.is_none_or(|until| line.wall_us <= until));
+            let in_time = line.wall_us.is_none_or(|at| {
+                self.since_us.is_none_or(|since| at >= since) && self.until_us.is_none_or(|until| at <= until)
+            });
             if in_time {
                 self.sieve.take(line, &mut self.passed);
                 self.give(to, if at_once { 0 } else { WRITE_BYTES })?;

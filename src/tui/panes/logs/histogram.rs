@@ -12,7 +12,7 @@ use crate::{
     tui::{
         format::justified,
         layout::{Areas, inside},
-        logs::tally::{Count, bin_width},
+        logs::tally::{Count, Scale, scale},
         theme::Role,
         ui::{Bars, Pane, Ui},
     },
@@ -38,11 +38,8 @@ pub(crate) fn bars(ui: &Ui) -> Option<Bars> {
     let range = ui.logs.range.as_ref();
     let from = range.map_or(*span.start(), |range| crate::tui::logs::row::seconds(range.since_us));
     let until = range.and_then(|range| range.until_us).map_or(*span.end() + 1, crate::tui::logs::row::seconds);
-    let width = bin_width(until.saturating_sub(from), usize::from(room));
-    // On round times, so that the bars stay where they are while time goes on.
-    let from = from - from % width;
-    let bars = (until.saturating_sub(from)).div_ceil(width).min(u32::from(room)) as usize;
-    Some(Bars { from, width, counts: ui.logs.view.tally().bins(from, width, bars) })
+    let Scale { from, width, bins } = scale(from, until, usize::from(room));
+    Some(Bars { from, width, counts: ui.logs.view.tally().bins(from, width, bins) })
 }
 
 pub(crate) fn draw(buffer: &mut Buffer, ui: &Ui, area: Rect) {

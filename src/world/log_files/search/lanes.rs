@@ -26,7 +26,7 @@ struct Progress {
     next_section: usize,
     /// Where to go on, once something was looked through.
     reached: Option<u64>,
-    /// Lines that were found and not given.
+    /// Lines that are looked for, were found and not given.
     waiting: usize,
 }
 
@@ -47,6 +47,8 @@ pub(super) struct Lanes<'a> {
     plans: &'a [Lane],
     progress: Vec<Progress>,
     given: Vec<(usize, Hit)>,
+    /// Of these, those that are looked for.
+    meant: usize,
     held: usize,
     looked_bytes: u64,
     has_moved: bool,
@@ -64,7 +66,17 @@ impl<'a> Lanes<'a> {
         });
         let progress = progress.collect();
         let is_over = search.lines == 0;
-        Self { search, plans, progress, given: Vec::new(), held: 0, looked_bytes: 0, has_moved: false, is_over }
+        Self {
+            search,
+            plans,
+            progress,
+            given: Vec::new(),
+            meant: 0,
+            held: 0,
+            looked_bytes: 0,
+            has_moved: false,
+            is_over,
+        }
     }
 
     /// What to look through next: what a line may wait for comes first, and then what comes first.
@@ -72,7 +84,7 @@ impl<'a> Lanes<'a> {
         if self.may_stop(is_late) {
             return None;
         }
-        let wanted = self.search.lines - self.given.len();
+        let wanted = self.search.lines - self.meant;
         let mut best: Option<((bool, i64), usize)> = None;
         for lane in 0..self.plans.len() {
             let (plan, progress) = (&self.plans[lane], &self.progress[lane]);
@@ -106,7 +118,7 @@ impl<'a> Lanes<'a> {
         self.looked_bytes += self.plans[lane].parts[part].bytes;
         self.held += hits.weight();
         let progress = &mut self.progress[lane];
-        progress.waiting += hits.lines.len();
+        progress.waiting += hits.meant;
         let is_cut = hits.is_cut;
         progress.looked[part] = Some(hits);
         self.advance();
@@ -117,8 +129,11 @@ impl<'a> Lanes<'a> {
     /// Gives what can be given.
     fn advance(&mut self) {
         (0..self.plans.len()).for_each(|lane| self.pass_over(lane));
-        while self.given.len() < self.search.lines {
-            let Some(lane) = self.first() else { break };
+        while let Some(lane) = self.first() {
+            // What stands near the last one goes with it.
+            if self.meant >= self.search.lines && !self.goes_with_the_last(lane) {
+                break;
+            }
             self.give(lane);
             self.pass_over(lane);
         }
@@ -127,7 +142,7 @@ impl<'a> Lanes<'a> {
             let hits = progress.looked.get(progress.at).and_then(Option::as_ref);
             hits.is_some_and(|hits| hits.is_cut && hits.lines.is_empty())
         };
-        self.is_over |= self.given.len() >= self.search.lines || self.progress.iter().any(is_used_up);
+        self.is_over |= self.meant >= self.search.lines || self.progress.iter().any(is_used_up);
         self.has_moved |=
             !self.given.is_empty() || (0..self.plans.len()).any(|lane| self.reached(lane) != self.plans[lane].bound);
     }
@@ -150,15 +165,31 @@ impl<'a> Lanes<'a> {
         hit.filter(|hit| unknown.is_none_or(|unknown| *hit > unknown)).map(|(_, lane)| lane)
     }
 
-    fn head(&self, lane: usize) -> Head {
+    /// The next line of a place, where it is known.
+    fn next(&self, lane: usize) -> Option<&Hit> {
         let progress = &self.progress[lane];
-        let Some(part) = self.plans[lane].parts.get(progress.at) else { return Head::None };
-        let hits = progress.looked.get(progress.at).and_then(Option::as_ref);
-        let line = hits.and_then(|hits| match self.search.direction {
+        let hits = progress.looked.get(progress.at).and_then(Option::as_ref)?;
+        match self.search.direction {
             Direction::Backward => hits.lines.back(),
             Direction::Forward => hits.lines.front(),
-        });
-        line.map_or(Head::Unknown(part.bound_us), |line| Head::Hit(line.wall_us))
+        }
+    }
+
+    /// Whether the next line of a place stands beside the last one that was given of it, and is not looked for itself.
+    fn goes_with_the_last(&self, lane: usize) -> bool {
+        let is_beside = |seq: u64| {
+            self.progress[lane].reached
+                == Some(match self.search.direction {
+                    Direction::Backward => seq + 1,
+                    Direction::Forward => seq,
+                })
+        };
+        self.next(lane).is_some_and(|line| !line.is_meant && is_beside(line.seq))
+    }
+
+    fn head(&self, lane: usize) -> Head {
+        let Some(part) = self.plans[lane].parts.get(self.progress[lane].at) else { return Head::None };
+        self.next(lane).map_or(Head::Unknown(part.bound_us), |line| Head::Hit(line.wall_us))
     }
 
     fn give(&mut self, lane: usize) {
@@ -169,7 +200,8 @@ impl<'a> Lanes<'a> {
             Direction::Forward => hits.lines.pop_front(),
         };
         let Some(line) = line else { return };
-        progress.waiting -= 1;
+        progress.waiting -= usize::from(line.is_meant);
+        self.meant += usize::from(line.is_meant);
         progress.reached = Some(match self.search.direction {
             Direction::Backward => line.seq,
             Direction::Forward => line.seq + 1,

@@ -2,7 +2,10 @@
 //!
 //! Never unpacks what cannot have a line that is asked for, and never looks at a line by itself whose block the pattern is not in.
 
-use std::{collections::VecDeque, ops::ControlFlow};
+use std::{
+    collections::VecDeque,
+    ops::{ControlFlow, Range},
+};
 
 use super::{
     super::{
@@ -35,6 +38,8 @@ pub(super) struct Hit {
     pub(super) stream: Stream,
     pub(super) continued: bool,
     pub(super) text: Box<str>,
+    /// It is looked for, and not only near one that is.
+    pub(super) is_meant: bool,
 }
 
 /// What was found in one part.
@@ -46,13 +51,24 @@ pub(super) struct Hits {
     pub(super) is_cut: bool,
     /// The number of the first line behind the part.
     pub(super) end_seq: u64,
+    /// Of the lines, those that are looked for.
+    pub(super) meant: usize,
     weight: usize,
 }
 
 impl Hits {
     fn push(&mut self, hit: Hit) {
         self.weight += hit.text.len() + size_of::<Hit>();
+        self.meant += usize::from(hit.is_meant);
         self.lines.push_back(hit);
+    }
+
+    fn pop_oldest(&mut self) {
+        if let Some(oldest) = self.lines.pop_front() {
+            self.weight -= oldest.text.len() + size_of::<Hit>();
+            self.meant -= usize::from(oldest.is_meant);
+            self.is_cut = true;
+        }
     }
 
     /// Bytes that it keeps in memory, about.
@@ -161,7 +177,7 @@ impl<'a> Looker<'a> {
         let cursor = Cursor::default();
         let wall_us = about.times.1;
         let draft = Draft { run: about.run, wall_us, first_seq: part.first_seq, text, lines: vec![line], cursor };
-        let mut kept = Kept { search: self.search, lane, hits: Hits::default() };
+        let mut kept = Kept::new(self.search, lane);
         // It is one line.
         let _enough = kept.take(&draft, &mut Block::default());
         kept.hits.end_seq = end_seq(part, *about);
@@ -177,7 +193,7 @@ impl<'a> Looker<'a> {
         to: u64,
         may_stop: &dyn Fn() -> bool,
     ) -> Option<Hits> {
-        let mut kept = Kept { search: self.search, lane, hits: Hits::default() };
+        let mut kept = Kept::new(self.search, lane);
         let mut is_stopped = false;
         let block = &mut self.block;
         let mut take = |draft: &Draft| {
@@ -203,9 +219,17 @@ struct Kept<'a> {
     search: &'a Search<'a>,
     lane: &'a Lane,
     hits: Hits,
+    /// The newest lines that are kept only if one that is looked for comes soon.
+    before: VecDeque<Hit>,
+    /// So many more are kept, because one was looked for.
+    after: usize,
 }
 
-impl Kept<'_> {
+impl<'a> Kept<'a> {
+    fn new(search: &'a Search<'a>, lane: &'a Lane) -> Self {
+        Self { search, lane, hits: Hits::default(), before: VecDeque::new(), after: 0 }
+    }
+
     fn take(&mut self, draft: &Draft, block: &mut Block) -> ControlFlow<()> {
         let search = self.search;
         if search.direction == Direction::Backward && draft.first_seq >= self.lane.bound {
@@ -217,39 +241,88 @@ impl Kept<'_> {
             return ControlFlow::Continue(());
         }
         match &search.prefilter {
-            Some(prefilter) => prefilter.candidates(draft, block).into_iter().try_for_each(|at| self.line(draft, at)),
+            Some(prefilter) => {
+                let mut next = 0;
+                for at in prefilter.candidates(draft, block) {
+                    self.pass_over(draft, next..at);
+                    self.line(draft, at)?;
+                    next = at + 1;
+                }
+                self.pass_over(draft, next..draft.lines.len());
+                ControlFlow::Continue(())
+            }
             None => (0..draft.lines.len()).try_for_each(|at| self.line(draft, at)),
+        }
+    }
+
+    /// Lines that are not looked for: kept behind one that is, or for the next one.
+    fn pass_over(&mut self, draft: &Draft, lines: Range<usize>) {
+        let near = self.search.near;
+        if near == 0 {
+            return;
+        }
+        let behind = self.after.min(lines.len());
+        self.after -= behind;
+        let (behind, before) = (lines.start..lines.start + behind, lines.start + behind..lines.end);
+        for at in behind {
+            if let Some(hit) = self.hit(draft, at, false) {
+                self.hits.push(hit);
+            }
+        }
+        for at in before.end.saturating_sub(near).max(before.start)..before.end {
+            if let Some(hit) = self.hit(draft, at, false) {
+                self.before.push_back(hit);
+            }
+        }
+        let excess = self.before.len().saturating_sub(near);
+        self.before.drain(..excess);
+    }
+
+    /// A line within the bound.
+    fn hit(&self, draft: &Draft, at: usize, is_meant: bool) -> Option<Hit> {
+        let LogLine { stream, continued, .. } = *draft.lines.get(at)?;
+        let seq = draft.first_seq + at as u64;
+        if !self.is_numbered(seq) {
+            return None;
+        }
+        let text = draft.text_of(draft.lines[at]).into();
+        Some(Hit { run: draft.run, wall_us: draft.wall_us, seq, stream, continued, text, is_meant })
+    }
+
+    const fn is_numbered(&self, seq: u64) -> bool {
+        match self.search.direction {
+            Direction::Backward => seq < self.lane.bound,
+            Direction::Forward => seq >= self.lane.bound,
         }
     }
 
     fn line(&mut self, draft: &Draft, at: usize) -> ControlFlow<()> {
         let Some(line) = draft.lines.get(at).copied() else { return ControlFlow::Continue(()) };
         let seq = draft.first_seq + at as u64;
-        let is_numbered = match self.search.direction {
-            Direction::Backward => seq < self.lane.bound,
-            Direction::Forward => seq >= self.lane.bound,
-        };
         let text = draft.text_of(line);
         let Draft { run, wall_us, .. } = *draft;
         let service = &self.lane.service;
-        if !is_numbered || !(self.search.accept)(&Line { service, run, wall_us, seq, stream: line.stream, text }) {
+        let is_accepted = self.is_numbered(seq)
+            && (self.search.accept)(&Line { service, run, wall_us, seq, stream: line.stream, text });
+        let Some(hit) = is_accepted.then(|| self.hit(draft, at, true)).flatten() else {
+            self.pass_over(draft, at..at + 1);
             return ControlFlow::Continue(());
+        };
+        for near in std::mem::take(&mut self.before) {
+            self.hits.push(near);
         }
-        self.hits.push(Hit { run, wall_us, seq, stream: line.stream, continued: line.continued, text: text.into() });
+        self.hits.push(hit);
+        self.after = self.search.near;
         self.bound()
     }
 
     /// No more than is asked for is kept: of what is nearest.
     fn bound(&mut self) -> ControlFlow<()> {
-        let is_full =
-            |hits: &Hits, most: usize| hits.lines.len() > most || (hits.weight > HELD_BYTES && hits.lines.len() > 1);
+        let is_full = |hits: &Hits, most: usize| hits.meant > most || (hits.weight > HELD_BYTES && hits.meant > 1);
         match self.search.direction {
             Direction::Backward => {
-                while is_full(&self.hits, self.search.lines)
-                    && let Some(oldest) = self.hits.lines.pop_front()
-                {
-                    self.hits.weight -= oldest.text.len() + size_of::<Hit>();
-                    self.hits.is_cut = true;
+                while is_full(&self.hits, self.search.lines) {
+                    self.hits.pop_oldest();
                 }
                 ControlFlow::Continue(())
             }
