@@ -64,7 +64,7 @@ pub(super) struct Counts {
 pub(super) struct Told {
     /// When anything was.
     pub(super) at_us: Option<i64>,
-    /// It comes much more often than it did, and that was told, or may not be: not again until it comes as usual.
+    /// It comes much more often than it did, and that was told, or may not be: not again until it comes as usual, or no more.
     pub(super) surging: bool,
     /// It does not come any more, as above. Never both.
     pub(super) silent: bool,

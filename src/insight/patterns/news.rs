@@ -171,6 +171,7 @@ impl Patterns {
                     silences.push((Usual::of(counts, &self.observed, now).mean as u64, *id));
                 }
                 Verdict::Usual => (counts.told.surging, counts.told.silent) = (false, false),
+                Verdict::Quiet => counts.told.surging = false,
                 Verdict::Surge | Verdict::Silence | Verdict::Open => {}
             }
         }

@@ -96,6 +96,8 @@ pub(super) enum Verdict {
     Silence,
     /// Neither, and as usual again.
     Usual,
+    /// It does not come, and need not: a surge is over, a silence goes on.
+    Quiet,
     /// Between the two: what was said stands.
     Open,
 }
@@ -135,8 +137,11 @@ pub(super) fn judge(
             return Verdict::Silence;
         }
     }
-    let is_near = distance(recent, usual.mean, usual.dispersion) < NEAR;
-    if is_near && recent > 0 { Verdict::Usual } else { Verdict::Open }
+    match recent {
+        0 if lately == 0 => Verdict::Quiet,
+        1.. if distance(recent, usual.mean, usual.dispersion) < NEAR => Verdict::Usual,
+        0.. => Verdict::Open,
+    }
 }
 
 /// Whether it comes more often than in the fullest minutes of hours that are alike.

@@ -233,6 +233,29 @@ fn a_surge_behind_a_silence_is_told_as_a_surge() {
 }
 
 #[test]
+fn each_surge_of_a_rare_error_is_told() {
+    let mut service = Service::new(4);
+    service.jobs = false;
+    service.factors = [0.0; KINDS.len()];
+    service.factors[13] = 10.0;
+    service.pass(2 * HOUR);
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        for transaction in 0..30 {
+            service.say(Level::Error, &format!("deadlock found, transaction {transaction} rolled back"));
+        }
+        service.pass(3 * HOUR);
+        told.extend(service.told());
+    }
+    let [(first, PatternNews::Rate { pattern, .. }), (second, PatternNews::Rate { pattern: again, .. })] =
+        told.as_slice()
+    else {
+        panic!("{told:?}");
+    };
+    assert!(pattern.starts_with("deadlock found") && again == pattern && second - first >= 3 * HOUR, "{told:?}");
+}
+
+#[test]
 fn news_of_many_new_errors_at_once_are_few_and_say_how_many_more_there_were() {
     let mut service = Service::new(5);
     service.pass(HOUR / 4);
