@@ -192,6 +192,10 @@ impl Miner {
 
     /// Makes one of templates that differ in values only. It happens by itself now and then; to be called before templates are shown.
     pub fn settle(&mut self) {
+        // Those that are there were compared with each other.
+        if self.fresh == 0 {
+            return;
+        }
         self.fresh = 0;
         let before = self.names();
         let merged = regroup::regroup(&mut self.templates);
