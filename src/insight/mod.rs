@@ -5,5 +5,4 @@ pub mod filter;
 mod formats;
 pub mod header;
 pub mod patterns;
-mod stamp;
 pub mod templates;

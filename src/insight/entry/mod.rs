@@ -42,6 +42,7 @@ pub use self::{
     time::{Day, LineTime},
     user::{FormatError, UserFormat},
 };
+pub(super) use self::stamp::length as stamp_length;
 use self::{recognise::recognise, sink::Quiet, user::Compiled};
 use crate::model::level::Level;
 

@@ -66,6 +66,11 @@ pub(super) fn stamp(text: &[u8]) -> Option<Stamp> {
     }
 }
 
+/// How many bytes at the start of a text are a time.
+pub(in crate::insight) fn length(text: &[u8]) -> Option<usize> {
+    stamp(text).map(|stamp| stamp.len)
+}
+
 /// The time that a whole text is, and nothing else.
 pub(super) fn whole(text: &str) -> Option<LineTime> {
     let text = text.trim();
@@ -155,6 +160,11 @@ fn day_first(text: &[u8], run: usize) -> Option<Stamp> {
     if separator == b'-' && byte(text, at) == b' ' {
         // Android: the month and the day, no year.
         return finish(text, yearly(first, second)?, &clock(text, at + 1)?, Form::Other);
+    }
+    if run == 2 && at == 5 && matches!(separator, b'.' | b'/') && byte(text, at) == b' ' {
+        // Proxifier: the same with points.
+        let day = yearly(first, second).or_else(|| yearly(second, first))?;
+        return finish(text, day, &clock(text, at + 1).filter(|clock| clock.seconds)?, Form::Other);
     }
     if byte(text, at) != separator || separator == b' ' {
         return None;

@@ -3,7 +3,7 @@
 use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
 
-use crate::insight::stamp::stamp;
+use crate::{insight::entry::stamp_length, model::level::Level};
 
 /// What a column is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ const BRACKET: usize = 256;
 pub(super) fn column(line: &[u8], from: usize) -> Option<Column> {
     let start = from + spaces(line, from);
     let rest = line.get(start..).filter(|rest| !rest.is_empty())?;
-    if let Some(length) = stamp(rest) {
+    if let Some(length) = stamp_length(rest) {
         return Some(Column { end: start + word_end(rest, length), kind: Kind::Time });
     }
     let bracket = bracket_end(rest);
@@ -91,7 +91,7 @@ fn bracketed(inside: &[u8], whole: &[u8]) -> Kind {
     if whole.ends_with(b":") {
         return Kind::Tag;
     }
-    if stamp(inside).is_some_and(|length| length == inside.len()) {
+    if stamp_length(inside).is_some_and(|length| length == inside.len()) {
         return Kind::Time;
     }
     match kind(inside) {
@@ -138,34 +138,9 @@ fn is_number(text: &[u8]) -> bool {
     !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
 }
 
+/// A letter alone is none: [`Kind::Letter`].
 fn is_level(text: &[u8]) -> bool {
-    const LEVELS: [&str; 24] = [
-        "trace",
-        "debug",
-        "verbose",
-        "info",
-        "information",
-        "notice",
-        "warn",
-        "warning",
-        "error",
-        "err",
-        "fatal",
-        "failure",
-        "critical",
-        "crit",
-        "severe",
-        "alert",
-        "emerg",
-        "emergency",
-        "panic",
-        "fine",
-        "finer",
-        "finest",
-        "config",
-        "log",
-    ];
-    LEVELS.iter().any(|level| text.eq_ignore_ascii_case(level.as_bytes()))
+    text.len() > 1 && std::str::from_utf8(text).ok().and_then(Level::of_word).is_some()
 }
 
 /// A date, a time of the day, both in one word, or seconds or milliseconds since 1970.

@@ -98,6 +98,16 @@ fn a_capital_as_the_level_and_a_tag_with_spaces_before_its_colon() {
 }
 
 #[test]
+fn a_level_that_is_shortened() {
+    holds(
+        "
+10:00:00 INF ⇒listening on port 80
+10:00:01 DBG ⇒no cache for user ann
+10:00:02 WRN ⇒slow answer of the ledger",
+    );
+}
+
+#[test]
 fn the_columns_of_a_table() {
     holds(
         "

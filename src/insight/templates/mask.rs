@@ -7,7 +7,7 @@ use super::{
     location::location,
     values::{ends_part, is_value, is_value_part, is_value_word},
 };
-use crate::insight::stamp::stamp;
+use crate::insight::entry::stamp_length;
 
 /// Writes the masked form of a line: values are [`VALUE`], runs of white space are one space.
 pub(super) fn mask(line: &[u8], out: &mut Vec<u8>) {
@@ -61,7 +61,7 @@ fn chunk(rest: &[u8], out: &mut Vec<u8>) -> usize {
         return marked(rest, length, seen, out);
     }
     if length == 3
-        && let Some(taken) = stamp(rest)
+        && let Some(taken) = stamp_length(rest)
     {
         out.push(VALUE);
         return taken;
@@ -102,7 +102,7 @@ fn marked(rest: &[u8], length: usize, seen: u8, out: &mut Vec<u8>) -> usize {
         return end;
     }
     if rest[0].is_ascii_digit()
-        && let Some(end) = stamp(rest)
+        && let Some(end) = stamp_length(rest)
     {
         out.push(VALUE);
         return end;

@@ -34,6 +34,8 @@ fn a_year_that_is_missing_is_the_nearest() {
     assert_eq!(wall("Jan  1 00:00:10", NEAR, 0), "2027-01-01 00:00:10Z");
     assert_eq!(wall("Jun  1 00:00:00", NEAR, 0), "2026-06-01 00:00:00Z");
     assert_eq!(wall("Feb 29 00:00:00", NEAR, 0), "2028-02-29 00:00:00Z");
+    assert_eq!(wall("10.30 16:49:06", NEAR, 0), "2026-10-30 16:49:06Z");
+    assert_eq!(wall("30.10 16:49:06", NEAR, 0), "2026-10-30 16:49:06Z", "there is no thirtieth month");
     let never = LineTime::Local { day: Day::Yearly { month: 2, day: 30 }, time: chrono::NaiveTime::MIN };
     assert_eq!(never.wall_us(NEAR, 0), NEAR);
 }
