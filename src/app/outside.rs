@@ -34,13 +34,14 @@ use crate::{
     config::{self, layers, paths::Paths, user},
     engine::Budget,
     host::{self, Host, handle::Handle},
+    insight::entry::{FormatError, Formats},
     model::{
         alarm::{Level, Notice},
         ids::{ProjectName, ServiceId},
-        log::{LogBatch, LogFormat},
+        log::LogBatch,
         pattern::ServicePatterns,
         phase::PortHolder,
-        project::{ProjectRecord, ProjectSpec},
+        project::{Problem, ProjectRecord, ProjectSpec},
         redact::Masks,
         route::{DesktopWay, Route},
         service::{Port, RestartPolicy, ServiceSpec},
@@ -175,6 +176,10 @@ impl Real {
         };
         let keymap = Keymap::with_user_keys(&user.config.keys, &file.display().to_string())
             .map_err(|problems| problems.join("\n"))?;
+        let (_, faults) = formats(&user.config);
+        if !faults.is_empty() {
+            return Err(config::render(&faults, false).trim_end().to_owned());
+        }
         let snapshot = handle.snapshot();
         let here = std::env::current_dir().ok().and_then(|here| here.canonicalize().ok());
         let is_here = |project: &&ProjectView| here.as_ref().is_some_and(|here| here.starts_with(&project.root));
@@ -277,6 +282,17 @@ fn gate(paths: Paths, own: PathBuf) -> host::Gate {
         }
         others(spec)
     })
+}
+
+/// The forms that lines are known by, and what is wrong with those of the user's file that cannot be used.
+fn formats(user: &user::UserConfig) -> (Formats, Vec<Problem>) {
+    let (formats, faults) = Formats::with(&user.log_formats);
+    let problem = |fault: FormatError| Problem {
+        source: user.sources.get(&format!("log_formats.{}", fault.index)).cloned(),
+        message: fault.what(),
+        hint: Some(fault.next),
+    };
+    (formats, faults.into_iter().map(problem).collect())
 }
 
 /// Whether SIGHUP was set to be ignored by whoever started this process: the lowest bit of `SigIgn` in proc(5).
@@ -415,11 +431,13 @@ impl Outside for Real {
         self.paths.user_config()
     }
 
-    fn judge(&self, user: &user::UserConfig) -> Vec<String> {
+    fn judge(&self, user: &user::UserConfig) -> Vec<Problem> {
         let theme = user.theme.as_deref().map(|name| Theme::load(name, Some(&self.paths.themes())));
         let theme = theme.and_then(Result::err);
         let keys = Keymap::with_user_keys(&user.keys, &self.paths.user_config().display().to_string());
-        theme.into_iter().chain(keys.err().unwrap_or_default()).collect()
+        let words = theme.into_iter().chain(keys.err().unwrap_or_default());
+        let (_, faults) = formats(user);
+        words.map(|message| Problem { source: None, message, hint: None }).chain(faults).collect()
     }
 
     fn tool(&self, program: &str, arguments: &[&str]) -> Ran {
@@ -533,8 +551,8 @@ impl Outside for Real {
         self.user().config.masks
     }
 
-    fn log_formats(&self) -> Vec<LogFormat> {
-        self.user().config.log_formats
+    fn log_formats(&self) -> (Formats, Vec<Problem>) {
+        formats(&self.user().config)
     }
 
     fn stored_logs(

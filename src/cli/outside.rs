@@ -15,11 +15,12 @@ use super::{care::Kept, interrupts::Interrupt};
 use crate::{
     config,
     host::handle::Handle,
+    insight::entry::Formats,
     model::{
         alarm::Notice,
         command::Starts,
         ids::{ProjectName, RunId, ServiceId, ServiceName},
-        log::{LogBatch, LogFormat},
+        log::LogBatch,
         pattern::ServicePatterns,
         phase::PortHolder,
         project::{Problem, ProjectRecord, ProjectSpec},
@@ -189,13 +190,13 @@ pub trait Outside {
         Masks::default()
     }
 
-    /// Forms of log lines that the user has described.
-    fn log_formats(&self) -> Vec<LogFormat> {
-        Vec::new()
+    /// The forms that lines are known by, those that the user has described before all; and what is wrong with those of them that cannot be used.
+    fn log_formats(&self) -> (Formats, Vec<Problem>) {
+        (Formats::builtin(), Vec::new())
     }
 
-    /// What is wrong with settings beyond their form: themes and actions that do not exist.
-    fn judge(&self, _user: &config::user::UserConfig) -> Vec<String> {
+    /// What is wrong with settings beyond their form: themes and actions that do not exist, forms of log lines that cannot be used.
+    fn judge(&self, _user: &config::user::UserConfig) -> Vec<Problem> {
         Vec::new()
     }
 

@@ -85,7 +85,8 @@ pub struct UserConfig {
     pub masks: Masks,
     /// How its user is told of what goes wrong, as far as that is written.
     pub(crate) alerts: alerts::Written,
-    /// Where values were written: `theme`, `detach_key`, `api.group`, and `keys.ACTION`; so that who knows themes and actions can point at a wrong one.
+    /// Where values were written: `theme`, `detach_key`, `api.group`, `log_formats.INDEX`, and `keys.ACTION`; so that who knows themes, forms and actions can point at a
+    /// wrong one.
     pub sources: BTreeMap<String, Source>,
 }
 
@@ -211,7 +212,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, file: &Path, co
         config.masks.patterns = fields.get("patterns").map_or_else(Vec::new, |node| patterns(reader, node));
     }
     if let Some(node) = fields.get("log_formats") {
-        config.log_formats = log_formats(reader, node);
+        config.log_formats.clear();
+        for (at, format) in log_formats(reader, node) {
+            config.sources.insert(format!("log_formats.{}", config.log_formats.len()), at.in_file(file));
+            config.log_formats.push(format);
+        }
     }
     if let Some(node) = fields.get("alerts") {
         config.alerts = alerts::Written::read(reader, node, &alerts::Written::default());
@@ -242,12 +247,12 @@ fn patterns(reader: &mut Reader<'_>, node: &Node) -> Vec<String> {
     items.iter().filter_map(|item| reader.pattern("patterns", item)).collect()
 }
 
-fn log_formats(reader: &mut Reader<'_>, node: &Node) -> Vec<LogFormat> {
+fn log_formats(reader: &mut Reader<'_>, node: &Node) -> Vec<(Place, LogFormat)> {
     let Shape::List(items) = &node.shape else {
         reader.wrong_form("log_formats", node, "a list", "write - {name: …, pattern: …} for each format");
         return Vec::new();
     };
-    items.iter().filter_map(|item| log_format(reader, item)).collect()
+    items.iter().filter_map(|item| Some((item.at, log_format(reader, item)?))).collect()
 }
 
 fn log_format(reader: &mut Reader<'_>, node: &Node) -> Option<LogFormat> {

@@ -227,7 +227,11 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let sink = Box::new(move |intake| taking.take_in(intake));
     let signs = signs::Signs::default();
     let (snapshots, pictures) = watch::channel(engine.snapshot(started));
-    let formats = Arc::new(Formats::of(&config.log_formats));
+    let (formats, faults) = Formats::with(&config.log_formats);
+    for fault in faults {
+        tracing::warn!("a form of log lines is not used: {fault}");
+    }
+    let formats = Arc::new(formats);
     let (mining, learning_patterns) = patterns::start(patterns::Means {
         veil: veil.clone(),
         store: Arc::clone(&store),

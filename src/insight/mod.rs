@@ -2,7 +2,6 @@
 
 pub mod entry;
 pub mod filter;
-mod formats;
 pub mod header;
 pub mod patterns;
 pub mod templates;

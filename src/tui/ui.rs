@@ -475,9 +475,10 @@ impl Ui {
         self.alerts.level = Some(level);
     }
 
-    /// From now on lines of these forms are recognised, too.
+    /// From now on lines of these forms are recognised, too. What is wrong with one was said before.
     pub fn recognise(&mut self, formats: &[LogFormat]) {
-        self.logs.view.recognise(Arc::new(Formats::of(formats)));
+        let (formats, _said) = Formats::with(formats);
+        self.logs.view.recognise(Arc::new(formats));
     }
 
     /// A console of that size before it has seen anything.

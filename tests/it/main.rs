@@ -22,6 +22,7 @@ mod journal;
 mod keys;
 mod kinds;
 mod log_files;
+mod log_forms;
 mod notify;
 mod output;
 mod patterns;

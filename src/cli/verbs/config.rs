@@ -249,6 +249,5 @@ fn problems_of(ctx: &Context<'_>, outside: &impl Outside, file: &Path, is_projec
     if !loaded.errors.is_empty() {
         return loaded.errors;
     }
-    let judged = outside.judge(&loaded.config).into_iter();
-    judged.map(|message| Problem { source: None, message, hint: None }).collect()
+    outside.judge(&loaded.config)
 }

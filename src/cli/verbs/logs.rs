@@ -23,6 +23,7 @@ use crate::{
         sieve::{Passed, Sieve, Sought},
         text,
     },
+    config,
     host::{
         handle::{Handle, LogSubscription},
         peer,
@@ -30,7 +31,7 @@ use crate::{
     insight::{entry::Formats, filter::Filter},
     model::{
         ids::{RunId, ServiceId},
-        log::{LogBatch, LogFormat, LogNews, Source},
+        log::{LogBatch, LogNews, Source},
         occasion::Replica,
         policy::Origin,
         query::{Answer, Query},
@@ -52,8 +53,13 @@ pub(in crate::cli) async fn logs(
     place: &Place,
     logs: &Logs,
 ) -> Result<Outcome, Failure> {
+    let (formats, faults) = outside.log_formats();
+    if !faults.is_empty() {
+        let said = config::render_as("note", &faults, ctx.talk_paint().is_colour());
+        ctx.say(said.trim_end());
+    }
     if !logs.files.is_empty() {
-        return foreign::files(ctx, outside.now(), logs, &outside.log_formats(), &outside.masks());
+        return foreign::files(ctx, outside.now(), logs, formats, &outside.masks());
     }
     let (handle, known, file, copies) = match place.reach(ctx, outside).await? {
         Reach::Engine(reached) => {
@@ -93,8 +99,7 @@ pub(in crate::cli) async fn logs(
     let told = if logs.raw { Some(raw(outside, handle.as_ref(), &services).await?) } else { None };
     // Subscribe first, then read what there is: nothing falls between.
     let feed = handle.as_ref().map(|handle| handle.logs.subscribe());
-    let mut reader =
-        Reader::new(look(ctx, services, &logs.lines, logs, &outside.log_formats()), &extent, sought(logs), logs.tail);
+    let mut reader = Reader::new(look(ctx, services, &logs.lines, logs, formats), &extent, sought(logs), logs.tail);
     reader.stored(ctx, outside, &extent)?;
     match (&handle, told) {
         (_, Some(batches)) => batches.iter().try_for_each(|batch| reader.take_and_write(ctx, batch))?,
@@ -108,7 +113,7 @@ pub(in crate::cli) async fn logs(
     }
 }
 
-fn look(ctx: &Context<'_>, services: Vec<ServiceId>, lines: &LineLook, logs: &Logs, formats: &[LogFormat]) -> LogLook {
+fn look(ctx: &Context<'_>, services: Vec<ServiceId>, lines: &LineLook, logs: &Logs, formats: Formats) -> LogLook {
     LogLook {
         prefix: prefix(&services, lines),
         services,
@@ -116,7 +121,7 @@ fn look(ctx: &Context<'_>, services: Vec<ServiceId>, lines: &LineLook, logs: &Lo
         zone: ctx.zone,
         paint: ctx.paint(),
         marks: marks(logs),
-        formats: Arc::new(Formats::of(formats)),
+        formats: Arc::new(formats),
         files: Vec::new(),
         form: if logs.json { Form::Json } else { Form::Text },
     }

@@ -123,8 +123,8 @@ impl From<Sentence> for Refused {
     }
 }
 
-/// What is wrong with a user's file beyond its form: themes and actions that do not exist.
-pub type Judge<'a> = Box<dyn Fn(&UserConfig) -> Vec<String> + 'a>;
+/// What is wrong with a user's file beyond its form: themes and actions that do not exist, forms of log lines that cannot be used.
+pub type Judge<'a> = Box<dyn Fn(&UserConfig) -> Vec<Problem> + 'a>;
 
 /// All the places together.
 pub struct Layers<'a> {

@@ -12,13 +12,10 @@ use super::{
     Done, Layers, Refused, Scope,
     keys::{self, Key},
 };
-use crate::{
-    config::{
-        FileKind, Sentence,
-        edit_yaml::{self, Value},
-        project, tree, user,
-    },
-    model::project::Problem,
+use crate::config::{
+    FileKind, Sentence,
+    edit_yaml::{self, Value},
+    project, tree, user,
 };
 
 impl Layers<'_> {
@@ -119,10 +116,7 @@ impl Layers<'_> {
                 let loaded = user::load_text(file, after);
                 let mut errors = loaded.errors;
                 if errors.is_empty() {
-                    errors = (self.judge)(&loaded.config)
-                        .into_iter()
-                        .map(|message| Problem { source: None, message, hint: None })
-                        .collect();
+                    errors = (self.judge)(&loaded.config);
                 }
                 errors
             }

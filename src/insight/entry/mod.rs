@@ -36,15 +36,15 @@ mod tests;
 
 use std::{borrow::Cow, sync::Arc};
 
+pub(super) use self::stamp::length as stamp_length;
 pub use self::{
     joiner::{Belongs, Joiner},
     last_word::last_word,
     time::{Day, LineTime},
-    user::{FormatError, UserFormat},
+    user::FormatError,
 };
-pub(super) use self::stamp::length as stamp_length;
 use self::{recognise::recognise, sink::Quiet, user::Compiled};
-use crate::model::level::Level;
+use crate::model::{level::Level, log::LogFormat};
 
 /// Bytes of a line that are looked at.
 const LINE: usize = 64 * 1024;
@@ -100,13 +100,12 @@ impl Formats {
         Self { user: Arc::new([]) }
     }
 
-    /// Those that are built in, and `user` before them, in their order.
-    ///
-    /// # Errors
-    /// The first form that cannot be used: without a name or a named group, with a pattern that is too long, is no regular expression or takes too much
-    /// memory, or with a time that means nothing.
-    pub fn with(user: &[UserFormat]) -> Result<Self, FormatError> {
-        Ok(Self { user: user::compile(user)? })
+    /// Those that are built in, and before them those of `user` that can be used, in their order; and what is wrong with the others: without a name or a named
+    /// group, with a pattern that is too long, is no regular expression or takes too much memory, or with a time that means nothing.
+    #[must_use]
+    pub fn with(user: &[LogFormat]) -> (Self, Vec<FormatError>) {
+        let (user, faults) = user::compile(user);
+        (Self { user }, faults)
     }
 
     /// What a line says. `line` is one physical line without its end and without escape sequences; of a longer one the first 64 KiB are looked at.

@@ -19,27 +19,16 @@ use super::{
     words,
 };
 use crate::insight::entry::Field;
-use crate::model::level::Level;
+use crate::model::{level::Level, log::LogFormat};
 
 /// Bytes of a pattern.
 const PATTERN: usize = 4096;
 /// Bytes that a compiled pattern may take.
 const COMPILED: usize = 1 << 20;
 
-/// A form of lines that somebody described.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserFormat {
-    /// What it is called; [`Parsed::format`] tells it.
-    pub name: String,
-    /// A regular expression. Its groups `time`, `level` and `message` are these; a group of any other name is a field.
-    pub pattern: String,
-    /// How `time` is written, as `strftime` has it: `%d.%m.%Y %H:%M:%S`. Without it the time is recognised as that of a built-in format.
-    pub time: Option<String>,
-}
-
 /// A form that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("formats[{index}] \"{name}\"{}: {why}; {next}", at_byte(*.at))]
+#[error("{}; {next}", self.what())]
 pub struct FormatError {
     /// Its place in the list, from 0 on.
     pub index: usize,
@@ -53,8 +42,13 @@ pub struct FormatError {
     pub next: String,
 }
 
-fn at_byte(at: Option<usize>) -> String {
-    at.map(|at| format!(", character {} of its pattern", at + 1)).unwrap_or_default()
+impl FormatError {
+    /// Which form, and what is wrong with it.
+    #[must_use]
+    pub fn what(&self) -> String {
+        let at = self.at.map(|at| format!(", character {} of its pattern", at + 1)).unwrap_or_default();
+        format!("log_formats: \"{}\"{at}: {}", self.name, self.why)
+    }
 }
 
 /// A form that is ready to be tried.
@@ -68,12 +62,19 @@ pub(super) struct Compiled {
 /// What a line that has a form says of its level: it may say nothing.
 pub(super) struct Told(pub(super) Option<Level>);
 
-/// Makes forms ready.
-pub(super) fn compile(formats: &[UserFormat]) -> Result<Arc<[Compiled]>, FormatError> {
-    formats.iter().enumerate().map(|(index, format)| one(index, format)).collect()
+/// Makes forms ready; what is wrong with those that cannot be used.
+pub(super) fn compile(formats: &[LogFormat]) -> (Arc<[Compiled]>, Vec<FormatError>) {
+    let (mut usable, mut faults) = (Vec::new(), Vec::new());
+    for (index, format) in formats.iter().enumerate() {
+        match one(index, format) {
+            Ok(compiled) => usable.push(compiled),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    (usable.into(), faults)
 }
 
-fn one(index: usize, format: &UserFormat) -> Result<Compiled, FormatError> {
+fn one(index: usize, format: &LogFormat) -> Result<Compiled, FormatError> {
     let fault =
         |at, why: String, next: &str| FormatError { index, name: format.name.clone(), at, why, next: next.to_owned() };
     if format.name.trim().is_empty() {

@@ -20,7 +20,7 @@ use crate::{
     insight::entry::Formats,
     model::{
         ids::{ProjectName, RunId, ServiceId, ServiceName},
-        log::{LogBatch, LogFormat, LogLine, Source, Stream},
+        log::{LogBatch, LogLine, Source, Stream},
         redact::{Masks, Passage, Redactor, Secrets},
         time::Timestamp,
     },
@@ -35,7 +35,7 @@ pub(super) fn files(
     ctx: &mut Context<'_>,
     now: Timestamp,
     logs: &Logs,
-    formats: &[LogFormat],
+    formats: Formats,
     masks: &Masks,
 ) -> Result<Outcome, Failure> {
     let follows = logs.follow;
@@ -43,7 +43,7 @@ pub(super) fn files(
         let why = "files are read to their end, and not followed".to_owned();
         return Err(Failure::with_hint(Outcome::Usage, why, "tail -F FILE | cas logs -f -- -"));
     }
-    let formats = Arc::new(Formats::of(formats));
+    let formats = Arc::new(formats);
     let mut names = Vec::new();
     let mut files = Vec::new();
     let mut stdin = None;

@@ -1,23 +1,32 @@
 //! Forms that people describe.
 
 use super::{Formats, told};
-use crate::insight::entry::UserFormat;
+use crate::model::log::LogFormat;
 
-fn format(name: &str, pattern: &str, time: Option<&str>) -> UserFormat {
-    UserFormat { name: name.to_owned(), pattern: pattern.to_owned(), time: time.map(str::to_owned) }
+fn format(name: &str, pattern: &str, time: Option<&str>) -> LogFormat {
+    LogFormat { name: name.to_owned(), pattern: pattern.to_owned(), time: time.map(str::to_owned) }
 }
 
-fn parse(format: UserFormat, line: &str) -> String {
-    let formats = Formats::with(&[format]).expect("a good format");
+fn parse(format: LogFormat, line: &str) -> String {
+    let formats = good(&[format]);
     let parsed = formats.parse(line);
     assert_eq!(formats.level(line), parsed.level, "{line}");
     told(&parsed)
 }
 
-fn fault(format: UserFormat) -> String {
-    Formats::with(&[super::user_formats::format("good", "(?P<message>.*)", None), format])
-        .expect_err("a fault")
-        .to_string()
+fn good(described: &[LogFormat]) -> Formats {
+    let (formats, faults) = Formats::with(described);
+    assert_eq!(faults, []);
+    formats
+}
+
+fn fault(faulty: LogFormat) -> String {
+    let (formats, faults) =
+        Formats::with(&[format("a", "^a (?P<message>.*)", None), faulty, format("b", "^b (?P<message>.*)", None)]);
+    assert_eq!((&*formats.parse("a x").format, &*formats.parse("b x").format), ("a", "b"), "the others are used");
+    let [fault] = &faults[..] else { panic!("{faults:?}") };
+    assert_eq!(fault.index, 1);
+    fault.to_string()
 }
 
 #[test]
@@ -38,8 +47,7 @@ fn a_form_of_ones_own_is_tried_before_those_that_are_built_in() {
 
 #[test]
 fn the_first_of_several_forms_that_fits_is_taken() {
-    let formats =
-        Formats::with(&[format("a", "^a (?P<message>.*)", None), format("any", "(?P<first>.)", None)]).expect("good");
+    let formats = good(&[format("a", "^a (?P<message>.*)", None), format("any", "(?P<first>.)", None)]);
     assert_eq!(told(&formats.parse("a b")), "a - - | b | ");
     assert_eq!(told(&formats.parse("b")), "any - - | b | first=b");
     assert_eq!(formats.level("ERROR: b"), None, "a form that fits and has no level says so");
@@ -61,12 +69,12 @@ fn a_time_of_ones_own_may_lack_a_year_a_date_or_have_a_zone() {
 fn a_form_that_cannot_work_is_refused_with_place_and_reason() {
     assert_eq!(
         fault(format("x", "a(?P<message>", None)),
-        "formats[1] \"x\", character 2 of its pattern: its pattern is no regular expression: unclosed group; write it as the page on \
+        "log_formats: \"x\", character 2 of its pattern: its pattern is no regular expression: unclosed group; write it as the page on \
          formats of lines (docs/log-formats.md) shows"
     );
     assert_eq!(
         fault(format("x", "a(b)c", None)),
-        "formats[1] \"x\": its pattern has no named group; name the parts that matter: (?P<time>…), (?P<level>…), (?P<message>…)"
+        "log_formats: \"x\": its pattern has no named group; name the parts that matter: (?P<time>…), (?P<level>…), (?P<message>…)"
     );
     assert!(fault(format("x", &"a".repeat(4097), None)).contains("4097 bytes, 4096 is the most"));
     assert!(fault(format("x", "(?P<a>a{1000}{1000})", None)).contains("when it is compiled"));
