@@ -14,7 +14,12 @@ mod secrets;
 mod shapes;
 mod told;
 
-use std::{borrow::Cow, collections::HashSet, ops::Range, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    ops::Range,
+    sync::{Arc, LazyLock},
+};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use regex::{Regex, RegexSet};
@@ -33,6 +38,12 @@ const MASKED: &str = "masked";
 
 /// Labels beside those of names and shapes.
 const OTHERS: [&str; 4] = [pem::LABEL, personal::CARD, personal::EMAIL, MASKED];
+
+/// Most lines have none of the words around which values, tokens and private keys are sought: one look tells. A key's edges have the word `key`.
+static HINTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let words = AhoCorasick::builder().ascii_case_insensitive(true).build(keyed::hints().chain(shapes::hints()));
+    words.expect("some forty short words make an automaton")
+});
 
 /// What is replaced may bring something beside it to light; so often at most.
 const PASSES: usize = 6;
@@ -98,9 +109,8 @@ impl Redactor {
     /// The same of a text of these lines.
     fn are_suspicious<'l>(&self, text: &str, mut lines: impl Iterator<Item = &'l str>) -> bool {
         self.exact.as_ref().is_some_and(|exact| exact.is_match(text))
-            || keyed::is_suspicious(text)
-            || shapes::is_suspicious(text)
-            || pem::is_suspicious(text)
+            || HINTS.is_match(text)
+            || shapes::has_runs(text)
             || personal::has_cards(text)
             || (self.emails && memchr::memchr(b'@', text.as_bytes()).is_some())
             // What these say of the ends of a text is about a line.
@@ -168,10 +178,12 @@ impl Redactor {
 
     /// One line once, where that changes it; `key`: the part of it that belongs to a private key.
     fn pass(&self, line: &str, key: Option<Range<usize>>) -> Option<String> {
-        let marks = self.marks(line);
         let mut spans: Vec<Span<'_>> = key.map(|range| Span { range, name: pem::LABEL }).into_iter().collect();
         self.find(line, &mut spans);
-        let spans = tidy(spans, &marks);
+        if spans.is_empty() {
+            return None;
+        }
+        let spans = tidy(spans, &self.marks(line));
         (!spans.is_empty()).then(|| replaced(line, &spans))
     }
 
@@ -180,8 +192,11 @@ impl Redactor {
             let known = exact.find_iter(line);
             spans.extend(known.map(|hit| Span { range: hit.range(), name: &self.names[hit.pattern().as_usize()] }));
         }
-        spans.extend(keyed::values(line).into_iter().map(|(range, name)| Span { range, name }));
-        spans.extend(shapes::found(line).into_iter().map(|(range, name)| Span { range, name }));
+        if HINTS.is_match(line) {
+            let hinted = keyed::values(line).into_iter().chain(shapes::begun(line));
+            spans.extend(hinted.map(|(range, name)| Span { range, name }));
+        }
+        spans.extend(shapes::randoms(line).into_iter().map(|(range, name)| Span { range, name }));
         spans.extend(personal::cards(line).into_iter().map(|range| Span { range, name: personal::CARD }));
         if self.emails {
             spans.extend(personal::emails(line).into_iter().map(|range| Span { range, name: personal::EMAIL }));

@@ -11,8 +11,13 @@ use super::names::{self, Name};
 /// Names and values with what stands between them are sought around these.
 const WORDS: [&str; 10] = ["pass", "pwd", "secret", "token", "key", "auth", "cookie", "dsn", "cred", "jwt"];
 
+/// Without one of these in a line, in whatever case, it has no such value.
+pub(super) fn hints() -> impl Iterator<Item = &'static str> {
+    WORDS.into_iter().chain(["bearer"])
+}
+
 static HINTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let words = AhoCorasick::builder().ascii_case_insensitive(true).build(WORDS.iter().chain(&["bearer"]));
+    let words = AhoCorasick::builder().ascii_case_insensitive(true).build(hints());
     words.expect("eleven short words make an automaton")
 });
 
@@ -21,11 +26,6 @@ const LONGEST_PLAIN: usize = 256;
 
 /// A longer name is no name.
 const LONGEST_NAME: usize = 64;
-
-/// Whether there may be something.
-pub(super) fn is_suspicious(text: &str) -> bool {
-    HINTS.is_match(text)
-}
 
 /// Where values stand in a line, and what they are.
 pub(super) fn values(line: &str) -> Vec<(Range<usize>, &'static str)> {
@@ -73,10 +73,10 @@ fn value_of(line: &str, name: Range<usize>) -> Option<(Range<usize>, Option<&'st
     if text.eq_ignore_ascii_case("bearer") {
         return at.blanks().then(|| at.credentials()).flatten().map(|value| (value, Some("authorization")));
     }
-    let known = names::of(text)?;
     let is_flag = text.starts_with("--");
     let before = name.start.checked_sub(1).map(|before| at.bytes[before]);
     let sign = at.sign(is_flag, before == Some(b'<'))?;
+    let known = names::of(text)?;
     let is = |names: [&str; 2]| names.iter().any(|name| text.eq_ignore_ascii_case(name));
     let is_cookie = is(["cookie", "set-cookie"]);
     let header =

@@ -1,9 +1,16 @@
 //! Private keys in PEM, which have many lines: those between `BEGIN` and `END`, as far as the lines at hand go.
 
-use std::ops::Range;
+use std::{ops::Range, sync::LazyLock};
+
+use memchr::memmem::Finder;
 
 /// What is shown in the place of a line of a key.
 pub(super) const LABEL: &str = "private-key";
+
+/// How the words of an edge end.
+const EDGE: &str = "PRIVATE KEY-----";
+
+static EDGES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(EDGE));
 
 /// So many lines a key may have.
 const MOST: usize = 200;
@@ -12,17 +19,14 @@ const MOST: usize = 200;
 #[derive(Default)]
 pub(super) struct Pem(Vec<(usize, Range<usize>)>);
 
-pub(super) fn is_suspicious(text: &str) -> bool {
-    memchr::memmem::find(text.as_bytes(), b"PRIVATE KEY-----").is_some()
-}
-
 impl Pem {
     /// Of lines that follow one another. `inside`: so many lines of a key came before them; also given back, for what comes after them.
     pub(super) fn of(lines: &[&str], mut inside: Option<usize>) -> (Self, Option<usize>) {
         let mut parts = Vec::new();
         for (at, line) in lines.iter().enumerate() {
-            let begin = edge(line, "-----BEGIN ");
-            let end = edge(line, "-----END ");
+            // Most lines have neither.
+            let edge = |word| EDGES.find(line.as_bytes()).and_then(|_| edge(line, word));
+            let (begin, end) = (edge("-----BEGIN "), edge("-----END "));
             match (inside, begin, end) {
                 // All in one line.
                 (_, Some((_, from)), Some((to, _))) if from < to => parts.push((at, from..to)),
@@ -58,8 +62,8 @@ impl Pem {
 fn edge(line: &str, word: &str) -> Option<(usize, usize)> {
     let start = line.find(word)?;
     let name = &line[start + word.len()..];
-    let end = name.find("PRIVATE KEY-----")?;
-    (end < 40).then(|| (start, start + word.len() + end + "PRIVATE KEY-----".len()))
+    let end = name.find(EDGE)?;
+    (end < 40).then(|| (start, start + word.len() + end + EDGE.len()))
 }
 
 /// Whether a line may be one of a key, also behind a prefix of whoever has printed it.

@@ -71,18 +71,28 @@ pub(super) fn labels() -> impl Iterator<Item = &'static str> {
     KINDS.iter().map(|kind| kind.label).chain([URL, RANDOM])
 }
 
-static HINTS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let begins = AhoCorasick::new(KINDS.iter().map(|kind| kind.begins).chain(["://"]));
-    begins.expect("some thirty short words make an automaton")
-});
+/// Without one of these in a line it has nothing that [`begun`] finds.
+pub(super) fn hints() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.begins).chain(["://"])
+}
 
-/// Whether there may be something.
-pub(super) fn is_suspicious(text: &str) -> bool {
-    HINTS.is_match(text) || long_run(text.as_bytes(), 0).is_some()
+static HINTS: LazyLock<AhoCorasick> =
+    LazyLock::new(|| AhoCorasick::new(hints()).expect("some thirty short words make an automaton"));
+
+/// Whether there may be something that [`randoms`] finds.
+pub(super) fn has_runs(text: &str) -> bool {
+    long_run(text.as_bytes(), 0).is_some()
 }
 
 /// Where something stands in a line, and what it is.
 pub(super) fn found(line: &str) -> Vec<(Range<usize>, &'static str)> {
+    let mut found = begun(line);
+    found.extend(randoms(line));
+    found
+}
+
+/// What is known by how it begins.
+pub(super) fn begun(line: &str) -> Vec<(Range<usize>, &'static str)> {
     let bytes = line.as_bytes();
     let mut found = Vec::new();
     let mut done = 0;
@@ -101,6 +111,13 @@ pub(super) fn found(line: &str) -> Vec<(Range<usize>, &'static str)> {
             found.push((hint.start()..end, kind.label));
         }
     }
+    found
+}
+
+/// What is only random.
+pub(super) fn randoms(line: &str) -> Vec<(Range<usize>, &'static str)> {
+    let bytes = line.as_bytes();
+    let mut found = Vec::new();
     let mut at = 0;
     while let Some(run) = long_run(bytes, at) {
         at = run.end;
@@ -220,11 +237,13 @@ fn random(line: &str, run: Range<usize>, found: &mut Vec<(Range<usize>, &'static
 
 /// More than four bits a letter, letters of both cases and digits, and none of it in words.
 fn is_random(text: &str) -> bool {
-    if !(LEAST..=LONGEST).contains(&text.len()) {
+    // Most of what is so long is an id in small letters.
+    let capitals = text.bytes().filter(u8::is_ascii_uppercase).count();
+    if !(LEAST..=LONGEST).contains(&text.len()) || capitals < 2 {
         return false;
     }
     let mut counts = [0_u16; 128];
-    let (mut lower, mut upper, mut digits, mut turns) = (0, 0, 0, 0);
+    let (mut lower, mut digits, mut turns) = (0, 0, 0);
     let mut before = 0;
     for byte in text.bytes() {
         counts[usize::from(byte & 127)] += 1;
@@ -235,13 +254,14 @@ fn is_random(text: &str) -> bool {
             _ => 0,
         };
         lower += usize::from(class == 1);
-        upper += usize::from(class == 2);
         digits += usize::from(class == 3);
         turns += usize::from(class != before && class != 0 && before != 0);
         before = class;
     }
+    if lower < 2 || digits < 1 || turns * 10 < (lower + capitals + digits) * 4 {
+        return false;
+    }
     let length = text.len() as f64;
-    let bits: f64 =
-        counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / length).map(|p| -p * p.log2()).sum();
-    lower >= 2 && upper >= 2 && digits >= 1 && turns * 10 >= (lower + upper + digits) * 4 && bits > 4.0
+    let parts = counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / length);
+    parts.map(|part| -part * part.log2()).sum::<f64>() > 4.0
 }
