@@ -443,14 +443,25 @@ fn what_is_hidden_in_a_line_decides_nothing_in_an_archive_either() {
             prefilter: Some(Prefilter::new(pattern).unwrap().through(Arc::clone(&redactor))),
             accept: &accept,
             lines: usize::MAX,
+            near: 0,
             patience: PATIENT,
             threads: 2,
         });
         seen_of(&found.batches).iter().map(|seen| seen.1).collect::<Vec<_>>()
     };
     let hidden: Vec<u64> = (0..6).map(|n| n * 500 + 250).collect();
-    for pattern in ["redacted:pass", "it password=‹", "word› and", "hunter1750|acted:passw", "word=(hunter1750|.red)"]
-    {
+    for pattern in [
+        "redacted:pass",
+        "it password=‹",
+        "word› and",
+        "hunter1750|acted:passw",
+        "word=(hunter1750|.red)",
+        r"it password=[^a-z]+\w+:password",
+        r"\bwords.*word=\S+ and",
+        r"^\d+ w(or)ds.+password=[^ ]{10,} and more$",
+        r"words (\w+ )+password\b.*[^0-9] and",
+        "(it|if) password=.r?e?d?.*more",
+    ] {
         assert_eq!(found(pattern), hidden, "{pattern}");
     }
     assert!(found("hunter").is_empty());

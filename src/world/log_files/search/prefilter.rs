@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::hir::{
-    Capture, Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition,
+    Capture, Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Dot, Hir, HirKind, Look, Repetition,
 };
 
 use super::{
@@ -25,10 +25,9 @@ const MOST_BYTES: usize = 32 << 20;
 /// A pattern for lines without escape sequences.
 #[derive(Debug, Clone)]
 pub struct Prefilter {
+    pattern: Hir,
     block: Regex,
     needs: Needs,
-    /// What it matches holds no border of what hides a secret, nor depends on what stands beside it.
-    stays_apart: bool,
     veil: Option<Veil>,
 }
 
@@ -55,19 +54,20 @@ impl Prefilter {
     /// What is wrong with the pattern, as a sentence or several lines.
     pub fn new(pattern: &str) -> Result<Self, String> {
         let parsed = regex_syntax::parse(pattern).map_err(|error| error.to_string())?;
-        let within = within_a_line(&parsed);
-        let block =
-            RegexBuilder::new(&within.to_string()).size_limit(MOST_BYTES).build().map_err(|error| error.to_string())?;
-        let stays_apart = within.properties().look_set().is_empty() && !may_hold_a_border(&within);
-        Ok(Self { block, needs: Needs::of(&within), stays_apart, veil: None })
+        Self::of(within_a_line(&parsed))
+    }
+
+    fn of(pattern: Hir) -> Result<Self, String> {
+        let block = regex(&pattern)?;
+        Ok(Self { needs: Needs::of(&pattern), block, pattern, veil: None })
     }
 
     /// The same for lines that are shown through a redactor, and judged as they are shown.
     #[must_use]
     pub fn through(self, redactor: Arc<Redactor>) -> Self {
-        // What can only match beside what hides a secret matches there in what is stored, too.
-        if self.stays_apart && !redactor.shown_marks().any(|mark| self.block.is_match(mark.as_bytes())) {
-            return self;
+        // Mostly what is hidden makes no difference: the lines are those where what the pattern says of the rest is so.
+        if let Some(beside) = beside_marks(&self.pattern, &redactor).and_then(|beside| Self::of(beside).ok()) {
+            return beside;
         }
         let (mut insets, mut picks) = (Grams::none(), BTreeSet::new());
         for mark in redactor.shown_marks() {
@@ -136,6 +136,56 @@ impl Prefilter {
             }
         }
         all.into_iter().collect()
+    }
+}
+
+fn regex(pattern: &Hir) -> Result<Regex, String> {
+    RegexBuilder::new(&pattern.to_string()).size_limit(MOST_BYTES).build().map_err(|error| error.to_string())
+}
+
+/// A pattern that each line matches as it is stored which `pattern` matches as it is shown, with marks for what is hidden; none where that cannot be said.
+///
+/// A mark begins and ends with a character that stands nowhere else in it. What cannot match that character is matched beside marks or within one. So a
+/// pattern is taken apart: of what could match it, or depends on what stands beside it, anything is let pass; the rest stands in the line just so, in this
+/// order, if it cannot match within a mark.
+fn beside_marks(pattern: &Hir, redactor: &Redactor) -> Option<Hir> {
+    let anything = || {
+        Hir::repetition(Repetition { min: 0, max: None, greedy: true, sub: Box::new(Hir::dot(Dot::AnyCharExceptLF)) })
+    };
+    let mut pieces = vec![Vec::new()];
+    take_apart(pattern, &mut pieces);
+    let mut parts = Vec::new();
+    for piece in pieces {
+        let piece = Hir::concat(piece);
+        // What may be nothing is no condition.
+        if piece.properties().minimum_len().is_some_and(|least| least > 0) {
+            let alone = regex(&piece).ok()?;
+            if redactor.shown_marks().any(|mark| alone.is_match(mark.as_bytes())) {
+                return None;
+            }
+            if !parts.is_empty() {
+                parts.push(anything());
+            }
+            parts.push(piece);
+        }
+    }
+    Some(Hir::concat(parts))
+}
+
+/// Adds what stays beside marks to the last piece, and begins another where anything may stand.
+fn take_apart(pattern: &Hir, pieces: &mut Vec<Vec<Hir>>) {
+    match pattern.kind() {
+        HirKind::Concat(parts) => parts.iter().for_each(|part| take_apart(part, pieces)),
+        HirKind::Capture(capture) => take_apart(&capture.sub, pieces),
+        HirKind::Look(_) => {}
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Repetition(_) | HirKind::Alternation(_) => {
+            match pieces.last_mut() {
+                Some(piece) if !may_hold_a_border(pattern) && pattern.properties().look_set().is_empty() => {
+                    piece.push(pattern.clone());
+                }
+                Some(_) | None => pieces.push(Vec::new()),
+            }
+        }
     }
 }
 
