@@ -168,6 +168,11 @@ impl Drop for Small {
 async fn an_engine_without_descriptors_refuses_and_does_not_spin() {
     let home = tempfile::tempdir().unwrap();
     let small = Small::start(home.path());
+    // Until then it needs descriptors of its own.
+    eventually_async("its service runs", || async {
+        curl(&small.socket, "GET", "/v1/services", &[], b"").await.body.contains(r#""running""#)
+    })
+    .await;
     let mut held = Vec::new();
     for _ in 0..300 {
         let mut stream = UnixStream::connect(&small.socket).await.unwrap();

@@ -39,10 +39,11 @@ async fn a_stranger_on_the_port_is_named_with_pid_and_command() {
     assert!(command.chars().count() <= 80 && !command.is_empty(), "{command}");
     drop(listener);
     // A child of another test may hold it between its fork and its exec.
-    for _ in 0..1000 {
+    for _ in 0..12_000 {
         if check(&mut rig, "web", &[port]).await.is_empty() {
             return;
         }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("the port is free again");
 }
