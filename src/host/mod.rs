@@ -229,7 +229,9 @@ pub fn start(config: Config) -> Result<Host, StartError> {
     let (signs, readiness) = (signs::Signs::default(), readiness::Readiness::default());
     let (snapshots, pictures) = watch::channel(engine.snapshot(started));
     let (formats, faults) = Formats::with(&config.log_formats);
-    faults.iter().for_each(|fault| tracing::warn!("a form of log lines is not used: {fault}"));
+    for fault in faults {
+        tracing::warn!("a form of log lines is not used: {fault}");
+    }
     let formats = Arc::new(formats);
     let (mining, learning_patterns) = patterns::start(patterns::Means {
         veil: veil.clone(),

@@ -162,7 +162,9 @@ mod tests {
 
     fn set_of(lines: &[&str]) -> Vec<u8> {
         let mut words = Words::default();
-        lines.iter().for_each(|line| words.add(line.as_bytes()));
+        for line in lines {
+            words.add(line.as_bytes());
+        }
         words.set().unwrap()
     }
 
