@@ -77,9 +77,12 @@ fn a_clickhouse_tells_how_it_is_and_its_figures_follow_what_happens() {
     sql(&server, "ALTER TABLE events DELETE WHERE n = 3");
     assert_eq!(figure(&look(&target), "mutations"), 1.0, "it waits for merges");
     sql(&server, "SYSTEM START MERGES");
-    sql(&server, "OPTIMIZE TABLE events FINAL");
     eventually("it is done", || figure(&look(&target), "mutations") == 0.0);
-    eventually("few parts are left", || figure(&look(&target), "parts") < 4.0);
+    eventually("few parts are left", || {
+        // It does nothing, and says nothing, while the parts are still at something else.
+        sql(&server, "OPTIMIZE TABLE events FINAL");
+        figure(&look(&target), "parts") < 4.0
+    });
 
     // A query that runs, and then more than may run.
     let mut slow = post(&server, "SELECT sleep(3), 'top secret'");
