@@ -106,7 +106,11 @@ pub(crate) const SERVICE: Table = Table {
         word("startup", "probe", "Has it come up? Until it has, the other probes wait; failing for good ends the run."),
         word("readiness", "probe", "Can it serve? Decides `service_healthy`; never restarts anything."),
         word("liveness", "probe", "Is it beyond hope? Failing ends the run, and `restart` decides what follows."),
-        word("ready_log_line", "regex", "A line of output, or of a file under `log_files`, that matches makes `service_log_ready` true."),
+        word(
+            "ready_log_line",
+            "regex",
+            "A line of output, or of a file under `log_files`, that matches makes `service_log_ready` true.",
+        ),
         word(
             "restart",
             "no, on-failure, on-failure:N, always, unless-stopped",
