@@ -380,7 +380,10 @@ fn two_engines_share_one_database() {
     }
     drop(stores);
     assert_eq!(store::read_entries(&path, &all()).unwrap().len(), 1200);
-    assert!(troubles.all().iter().flatten().next().is_none(), "{:?}", troubles.all());
+    // On a slow disk one may wait for the other longer than it likes: it says so, and that it is over.
+    let told = troubles.all();
+    assert!(told.iter().flatten().all(|why| why.contains("locked by another program")), "{told:?}");
+    assert!(told.last().is_none_or(Option::is_none), "{told:?}");
 }
 
 /// Told to [`the_other_process`] by [`other_processes_read_while_it_is_written`].
