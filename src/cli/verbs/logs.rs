@@ -1,15 +1,13 @@
 //! `cas logs`: what services wrote, stored and live, each line once.
 
 mod foreign;
+mod outlet;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    ops::ControlFlow,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
 use regex::Regex;
 
+use self::outlet::Outlet;
 use super::{Place, load, patterns, reach::Reach};
 use crate::{
     cli::{
@@ -18,9 +16,9 @@ use crate::{
         link::LinkWatch,
         outcome::{Failure, Outcome},
         outside::{Access, LogExtent, Outside},
-        render::logs::{Form, LogLook, LogPrinter, OneLine, Prefix},
+        render::logs::{Form, LogLook, OneLine, Prefix},
         select,
-        sieve::{Passed, Sieve, Sought},
+        sieve::Sought,
         text,
     },
     config,
@@ -211,38 +209,16 @@ async fn raw(
     Ok(batches)
 }
 
-/// Writes a line, and what tells that others were left out before it.
-pub(super) fn print(printer: &mut LogPrinter, out: &mut String, passed: &Passed) {
-    if passed.after_gap {
-        printer.gap(out);
-    }
-    printer.line(out, &passed.line);
-}
-
 struct Reader {
-    printer: LogPrinter,
+    outlet: Outlet,
     extent: LogExtent,
-    sieve: Sieve,
-    /// What has passed and is not written yet.
-    passed: Vec<Passed>,
-    /// The last lines, while only those are wanted.
-    tail: Option<(usize, VecDeque<Passed>)>,
     /// The next number that was not yet seen of each source in each run: what is stored and what is in memory overlap.
     next: BTreeMap<(ServiceId, Source, RunId), u64>,
-    out: String,
 }
 
 impl Reader {
     fn new(look: LogLook, extent: &LogExtent, sought: Sought, tail: Option<usize>) -> Self {
-        Self {
-            sieve: Sieve::new(sought, Arc::clone(&look.formats)),
-            passed: Vec::new(),
-            printer: LogPrinter::new(look),
-            extent: extent.clone(),
-            tail: tail.map(|count| (count, VecDeque::new())),
-            next: BTreeMap::new(),
-            out: String::new(),
-        }
+        Self { outlet: Outlet::new(look, sought, tail), extent: extent.clone(), next: BTreeMap::new() }
     }
 
     fn stored(&mut self, ctx: &mut Context<'_>, outside: &impl Outside, extent: &LogExtent) -> Result<(), Failure> {
@@ -286,45 +262,18 @@ impl Reader {
         let skip = usize::try_from(next.saturating_sub(batch.first_seq)).unwrap_or(usize::MAX);
         *next = end.max(*next);
         for (index, line) in batch.lines.iter().enumerate().skip(skip) {
-            self.sieve.take(OneLine::of(batch, index, *line), &mut self.passed);
-        }
-        self.give_passed();
-    }
-
-    /// Writes what has passed, or keeps it while only the last lines are wanted.
-    fn give_passed(&mut self) {
-        for passed in self.passed.drain(..) {
-            match &mut self.tail {
-                None => print(&mut self.printer, &mut self.out, &passed),
-                Some((count, last)) => {
-                    last.push_back(passed);
-                    while last.len() > *count {
-                        last.pop_front();
-                    }
-                }
-            }
+            self.outlet.take(OneLine::of(batch, index, *line));
         }
     }
 
     /// Writes what was gathered; from now on lines come as they are.
     fn flush(&mut self, ctx: &mut Context<'_>) -> Result<(), Failure> {
-        self.sieve.settle(&mut self.passed);
-        self.give_passed();
-        if let Some((_, last)) = self.tail.take() {
-            for passed in last {
-                print(&mut self.printer, &mut self.out, &passed);
-            }
-        }
+        self.outlet.settle();
         self.write_if(ctx, 0)
     }
 
     fn write_if(&mut self, ctx: &mut Context<'_>, at_least: usize) -> Result<(), Failure> {
-        if self.out.is_empty() || self.out.len() < at_least {
-            return Ok(());
-        }
-        let written = ctx.data(&self.out);
-        self.out.clear();
-        written
+        self.outlet.text(at_least).map_or(Ok(()), |text| ctx.data(&text))
     }
 
     async fn follow(

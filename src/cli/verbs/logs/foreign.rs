@@ -5,16 +5,14 @@ use std::{collections::VecDeque, fs, io::BufRead, os::unix::fs::MetadataExt, syn
 
 use chrono::Offset;
 
-use super::{marks, print, sought};
+use super::{marks, outlet::Outlet, sought};
 use crate::{
     cli::{
         args::{Logs, Template},
         context::{Context, Zone},
         outcome::{Failure, Outcome},
-        render::logs::{Form, LogLook, LogPrinter, OneLine, Prefix},
-        shown_path,
-        sieve::{Passed, Sieve},
-        text,
+        render::logs::{Form, LogLook, OneLine, Prefix},
+        shown_path, text,
         verbs::source,
     },
     insight::entry::Formats,
@@ -80,14 +78,10 @@ pub(super) fn files(
     secrets.mask(masks);
     secrets.learn_environment(&ctx.env);
     let writer = Writer {
-        sieve: Sieve::new(sought(logs, template), Arc::clone(&formats)),
-        printer: LogPrinter::new(look),
-        tail: logs.tail.map(|count| (count, VecDeque::new())),
+        outlet: Outlet::new(look, sought(logs, template), logs.tail),
         passage: (!logs.raw).then(|| Passage::through(Arc::new(Redactor::of(&secrets)))),
         since_us: logs.since.map(|when| when.wall_us(now)),
         until_us: logs.until.map(|when| when.wall_us(now)),
-        passed: Vec::new(),
-        out: String::new(),
     };
     let out = &mut *ctx.stdout;
     if let Some((id, place)) = stdin {
@@ -243,14 +237,10 @@ fn batch_of(id: &ServiceId, lines: &[Vec<u8>]) -> LogBatch {
 }
 
 struct Writer {
-    sieve: Sieve,
-    printer: LogPrinter,
-    tail: Option<(usize, VecDeque<Passed>)>,
+    outlet: Outlet,
     passage: Option<Passage>,
     since_us: Option<i64>,
     until_us: Option<i64>,
-    passed: Vec<Passed>,
-    out: String,
 }
 
 impl Writer {
@@ -271,34 +261,18 @@ impl Writer {
                 self.since_us.is_none_or(|since| at >= since) && self.until_us.is_none_or(|until| at <= until)
             });
             if in_time {
-                self.sieve.take(line, &mut self.passed);
+                self.outlet.take(line);
                 self.give(to, if at_once { 0 } else { WRITE_BYTES })?;
             }
         }
-        self.sieve.settle(&mut self.passed);
-        self.give(to, usize::MAX)?;
-        for passed in self.tail.take().map(|(_, last)| last).unwrap_or_default() {
-            print(&mut self.printer, &mut self.out, &passed);
-        }
+        self.outlet.settle();
         self.give(to, 0)
     }
 
     fn give(&mut self, to: &mut dyn std::io::Write, at_least: usize) -> Result<(), Failure> {
-        for passed in self.passed.drain(..) {
-            match &mut self.tail {
-                None => print(&mut self.printer, &mut self.out, &passed),
-                Some((count, last)) => {
-                    last.push_back(passed);
-                    while last.len() > *count {
-                        last.pop_front();
-                    }
-                }
-            }
-        }
-        if self.out.len() > at_least || (at_least == 0 && !self.out.is_empty()) {
-            to.write_all(self.out.as_bytes())?;
+        if let Some(text) = self.outlet.text(at_least) {
+            to.write_all(text.as_bytes())?;
             to.flush()?;
-            self.out.clear();
         }
         Ok(())
     }
