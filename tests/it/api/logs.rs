@@ -94,18 +94,9 @@ async fn a_connected_handle_is_fed_as_a_local_one() {
 }
 
 async fn kept(handle: &cas::host::handle::Handle) -> Vec<Arc<cas::model::log::LogBatch>> {
-    match handle.query(Query::Logs { service: None }).await.unwrap() {
-        Answer::Logs(batches) => batches,
-        other @ (Answer::Entries(_)
-        | Answer::ShellContext { .. }
-        | Answer::Disk(_)
-        | Answer::Patterns(_)
-        | Answer::Found(_)
-        | Answer::LogFiles(_)
-        | Answer::Unavailable(_)) => {
-            panic!("{other:?}")
-        }
-    }
+    let answer = handle.query(Query::Logs { service: None }).await.unwrap();
+    let Answer::Logs(batches) = answer else { panic!("{answer:?}") };
+    batches
 }
 
 /// As the binary does at its start; the client's library wants one.

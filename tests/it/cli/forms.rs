@@ -265,7 +265,7 @@ fn log_look(paint: Paint) -> LogLook {
     }
 }
 
-fn printed(look: LogLook, batches: &[Arc<LogBatch>]) -> String {
+pub(super) fn printed(look: LogLook, batches: &[Arc<LogBatch>]) -> String {
     let mut printer = LogPrinter::new(look);
     let mut out = String::new();
     for batch in batches {

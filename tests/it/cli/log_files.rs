@@ -7,7 +7,7 @@ use cas::{
         context::Zone,
         outcome::Outcome,
         paint::Paint,
-        render::logs::{Form, LogLook, LogPrinter, OneLine, Prefix},
+        render::logs::{Form, LogLook, Prefix},
     },
     host::handle::Link,
     insight::entry::Formats,
@@ -66,14 +66,7 @@ fn printed(form: Form, prefix: Prefix, batches: &[Arc<LogBatch>]) -> String {
         files: Vec::new(),
         form,
     };
-    let mut printer = LogPrinter::new(look);
-    let mut out = String::new();
-    for batch in batches {
-        for (index, line) in batch.lines.iter().enumerate() {
-            printer.line(&mut out, &OneLine::of(batch, index, *line));
-        }
-    }
-    out
+    super::forms::printed(look, batches)
 }
 
 #[test]
